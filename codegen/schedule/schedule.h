@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Schedules: from a fused group of nodes to the C text of one kernel function. */
+#ifndef NIB_SCHEDULE_SCHEDULE_H
+#define NIB_SCHEDULE_SCHEDULE_H
+
+#include "emit/text.h"
+#include "graph/graph.h"
+#include "vocab/vocab.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Constant data that kernels refer to; collected while kernels are emitted, written to
+ *  NAME_weights.c. Identical contents are shared. */
+typedef struct nib_constants nib_constants;
+
+/** Adds `bytes` (copied, zero-padded to 64) under a name made from `hint`; returns the C expression
+ *  of a `const TYPE *` to it, valid as long as `constants`; NULL when out of memory. */
+const char *nib_constants_add(nib_constants *constants, const char *hint, const char *c_type,
+                              const void *data, size_t bytes);
+
+/** What a schedule emits into. */
+typedef struct nib_emitter {
+  const nib_graph *graph;
+  const nib_vocab *vocab;      /**< of the kernel being emitted */
+  nib_text *body;              /**< statements of the kernel function */
+  nib_constants *constants;
+  nib_diag *diag;
+  uint64_t snippets[4];        /**< bit set of scalar helper functions used (emit/snippets.h) */
+  bool size;                   /**< prefer small code */
+} nib_emitter;
+
+/** A kernel function is emitted as
+ *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out, uint8_t *scratch)
+ *  The emit room writes the signature and the call; a schedule writes the body. In the body, the
+ *  kernel's external input tensors (activations produced outside the kernel, in order of first use
+ *  by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result (the last node's)
+ *  is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come through
+ *  nib_constants_add. */
+typedef struct nib_schedule {
+  const char *name;
+  /** Whether this schedule can run `kernel` with `vocab` (formats, operators, attributes, shapes). */
+  bool (*accepts)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
+  /** Writes up to `capacity` tiles worth weighing, best guess first; returns their number (≥ 1). */
+  int (*tiles)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
+               int32_t (*out_tiles)[NIB_MAX_TILE], int capacity);
+  /** Scratch of kernel->tile with `vocab`. */
+  int64_t (*scratch_bytes)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
+  nib_status (*emit)(nib_emitter *e, const nib_kernel *kernel);
+} nib_schedule;
+
+/** i-th schedule in order of preference (vector schedules first, "direct" last), NULL past the end. */
+const nib_schedule *nib_schedule_at(size_t i);
+const nib_schedule *nib_schedule_find(const char *name);
+
+/** Number of external activation inputs of `kernel` and their tensor ids (order: see nib_schedule). */
+int32_t nib_kernel_inputs(const nib_graph *g, const nib_kernel *kernel, int32_t *out_tensors,
+                          int32_t capacity);
+/** The kernel's result tensor. */
+int32_t nib_kernel_output(const nib_graph *g, const nib_kernel *kernel);
+
+/** Whether node `node` may follow `root` as an epilogue step (elementwise on the running value,
+ *  same element count). Fuse asks this. */
+bool nib_epilogue_accepts(const nib_graph *g, int32_t root, int32_t node);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * A vocabulary says each primitive of the generator in the C of one instruction set. Schedules,
+ * packing and epilogues are written against primitives only. One file in this folder is one
+ * vocabulary: its stem is its name, and CMake finds it (nib_vocab_<stem> must be defined there). */
+#ifndef NIB_VOCAB_VOCAB_H
+#define NIB_VOCAB_VOCAB_H
+
+#include "emit/text.h"
+#include "num/format.h"
+#include "target/target.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* NIB_PRIM(ID, name, operands): a primitive is a statement template. `$d` is the destination
+ * variable, `$a $b $c $e` the operands (C expressions), `$n` a count of valid lanes for the *_TAIL
+ * forms (1 ≤ n < lanes, an integer expression). V32I/V32F is a register of `lanes` i32/f32.
+ * Pointers are to the element type named. */
+#define NIB_PRIMITIVES(X)                                                                          \
+  /* constants and moves */                                                                        \
+  X(I32_SET, "i32_set")             /* d = all lanes int32 a */                                    \
+  X(I32_LOAD, "i32_load")           /* d = lanes i32 from a */                                     \
+  X(I32_LOAD_TAIL, "i32_load_tail") /* n lanes, the others 0 */                                    \
+  X(F32_SET, "f32_set")                                                                            \
+  X(F32_LOAD, "f32_load")                                                                          \
+  X(F32_LOAD_TAIL, "f32_load_tail")                                                                \
+  X(F32_STORE, "f32_store")         /* a: pointer, b: register */                                  \
+  X(F32_STORE_TAIL, "f32_store_tail")                                                              \
+  X(I32_STORE, "i32_store")                                                                        \
+  X(I32_STORE_TAIL, "i32_store_tail")                                                              \
+  /* widening loads to i32 lanes */                                                                \
+  X(I8_LOAD, "i8_load") X(I8_LOAD_TAIL, "i8_load_tail")                                            \
+  X(U8_LOAD, "u8_load") X(U8_LOAD_TAIL, "u8_load_tail")                                            \
+  X(I16_LOAD, "i16_load") X(I16_LOAD_TAIL, "i16_load_tail")                                        \
+  /* narrowing stores of i32 lanes already clamped to the range of the format */                   \
+  X(I8_STORE, "i8_store") X(I8_STORE_TAIL, "i8_store_tail")                                        \
+  X(U8_STORE, "u8_store") X(U8_STORE_TAIL, "u8_store_tail")                                        \
+  X(I16_STORE, "i16_store") X(I16_STORE_TAIL, "i16_store_tail")                                    \
+  /* dot products: weights of `lanes` columns x dot_k, activations broadcast */                    \
+  X(WEIGHT_LOAD, "weight_load")     /* d = packed weight group at a (lanes * dot_k elements) */    \
+  X(ACT_BCAST, "act_bcast")         /* d = dot_k staged activations at a, in every column */       \
+  X(DOT, "dot")                     /* d(i32) += activations a . weights b */                      \
+  X(MAC16, "mac16")                 /* d(i32) += a * b lane by lane, |a|,|b| < 2^15 */             \
+  X(F32_FMA, "f32_fma")             /* d += a * b */                                               \
+  /* i32 arithmetic */                                                                             \
+  X(I32_ADD, "i32_add") X(I32_SUB, "i32_sub") X(I32_MUL, "i32_mul")                                \
+  X(I32_MIN, "i32_min") X(I32_MAX, "i32_max")                                                      \
+  X(I32_SHL, "i32_shl")             /* d = a << b, b a constant */                                 \
+  /* requantization: d = rounded(a * multiplier), no zero point. b: multiplier register (i32, or   \
+   * f32 for the float modes), c: shift register (i32, TFLite's sign: positive is left) */         \
+  X(RQ_TFLITE_DOUBLE, "rq_tflite_double")                                                          \
+  X(RQ_TFLITE_SINGLE, "rq_tflite_single")                                                          \
+  X(RQ_NEAREST_EVEN, "rq_nearest_even") /* saturated to i32 */                                     \
+  X(RQ_NEAREST_AWAY, "rq_nearest_away")                                                            \
+  /* f32 arithmetic */                                                                             \
+  X(F32_ADD, "f32_add") X(F32_SUB, "f32_sub") X(F32_MUL, "f32_mul") X(F32_DIV, "f32_div")          \
+  X(F32_MIN, "f32_min") X(F32_MAX, "f32_max")                                                      \
+  X(F32_FROM_I32, "f32_from_i32")                                                                  \
+  X(I32_FROM_F32_EVEN, "i32_from_f32_even") /* rint, saturated to ±2^30 or more, NaN to 0 */       \
+  X(LOOKUP8, "lookup8")             /* d = a[b lane by lane], a: int8 table of 256 as (const int8_t *), b in 0..255 */
+
+typedef enum nib_prim {
+#define X(ID, name) NIB_PRIM_##ID,
+  NIB_PRIMITIVES(X)
+#undef X
+      NIB_PRIM_COUNT
+} nib_prim;
+
+/** How conv schedules stage input rows for DOT (scratch rows hold this element). */
+typedef enum nib_stage_kind {
+  NIB_STAGE_U8,  /**< u8 = code - min(format): i8 flipped; zero point folded into the bias */
+  NIB_STAGE_I16, /**< i16 = code - zero_point: padding is 0, nothing to fold */
+} nib_stage_kind;
+
+typedef struct nib_vocab {
+  const char *name;           /**< file stem */
+  const char *description;
+  nib_feature_set requires_;  /**< features that must be present */
+  const char *function_attr;  /**< e.g. __attribute__((target("avx2,fma"))), "" if none */
+  const char *includes;       /**< text for the top of the file: #include lines, "" if none */
+  const char *support;        /**< static inline helper functions that the templates call, "" if none;
+                                   emitted once per file if the vocabulary is used. A paragraph that
+                                   starts with "//@ name" is emitted only if a used template (or an
+                                   emitted paragraph) contains `name` */
+  int lanes;                  /**< of i32 and f32 */
+  int registers;              /**< accumulators + operands that fit */
+  nib_stage_kind stage;
+  int dot_k;                  /**< K elements consumed by one DOT */
+  bool weights_i16;           /**< packed weights are i16 (zero point subtracted), else i8 */
+  const char *type_i32, *type_f32, *type_act, *type_weight; /**< C types of the registers */
+  const char *prims[NIB_PRIM_COUNT]; /**< templates; NULL: this vocabulary cannot say it */
+  /* for the cost model: reciprocal throughputs in cycles per register operation */
+  double dot_cycles, fma_cycles, mac16_cycles, requant_cycles, elementwise_cycles;
+} nib_vocab;
+
+/** i-th vocabulary, best first (by dot throughput), NULL past the end. */
+const nib_vocab *nib_vocab_at(size_t i);
+const nib_vocab *nib_vocab_find(const char *name);
+/** Whether `target` has everything `v` needs. */
+bool nib_vocab_fits(const nib_vocab *v, const nib_target *target);
+
+/** Arguments of one primitive; unused are NULL. */
+typedef struct nib_prim_args {
+  const char *d, *a, *b, *c, *e, *n;
+} nib_prim_args;
+
+/** Appends the primitive as one or more statements, indented, one per line. Returns false (and
+ *  appends nothing) if the vocabulary cannot say it. */
+bool nib_vocab_say(const nib_vocab *v, nib_prim prim, const nib_prim_args *args, nib_text *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

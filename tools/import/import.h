@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Importers: from a model file in memory to a nib_graph. C11; no MLIR. */
+#ifndef NIB_IMPORT_IMPORT_H
+#define NIB_IMPORT_IMPORT_H
+
+#include "graph/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** --dim NAME=N */
+typedef struct nib_dim_binding {
+  const char *name;
+  int64_t value;
+} nib_dim_binding;
+
+typedef struct nib_import_options {
+  const char *model_name;         /**< C identifier-ish; names the graph */
+  const char *display_path;       /**< for messages: "model.tflite" */
+  const char *base_dir;           /**< folder for ONNX external data; NULL: none allowed */
+  const char *rounding;           /**< override of the source's default rounding, or NULL */
+  const nib_dim_binding *dims;
+  size_t n_dims;
+  bool list_only;                 /**< inspect: build as much as possible, unsupported operators are
+                                       reported as notes rather than as the failure */
+} nib_import_options;
+
+/** Both importers: bytes[0..size) need not outlive the call. Every scale, zero point, dimension
+ *  product and byte length is validated; offsets never leave the buffer. Malformed input is
+ *  NIB_ERROR_INVALID_INPUT; operators, types or attributes without support are all listed, one
+ *  message each (index, name, reason), then NIB_ERROR_UNSUPPORTED. On failure *out_graph is NULL. */
+nib_status nib_import_tflite(const uint8_t *bytes, size_t size, const nib_import_options *options,
+                             nib_graph **out_graph, const nib_diag *diag);
+nib_status nib_import_onnx(const uint8_t *bytes, size_t size, const nib_import_options *options,
+                           nib_graph **out_graph, const nib_diag *diag);
+
+/** An ONNX TensorProto file (test_data_set_N/input_0.pb): format, shape and malloc'd data. */
+nib_status nib_import_onnx_tensor(const uint8_t *bytes, size_t size, nib_format *out_format,
+                                  int32_t *out_rank, int64_t out_dims[NIB_MAX_RANK],
+                                  void **out_data, size_t *out_bytes, const nib_diag *diag);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
