@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * Arithmetic parameters of quantized operators, derived once from scales and zero points: the
+ * reference evaluator and every schedule read them from here. Sources: docs/numerics.md. */
+#ifndef NIB_PARAMS_PARAMS_H
+#define NIB_PARAMS_PARAMS_H
+
+#include "graph/graph.h"
+#include "num/requant.h"
+#include "num/rounding.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The node's rounding: its attribute, else the graph's default. */
+nib_rounding nib_node_rounding(const nib_graph *g, const nib_node *n);
+
+/** Range of the result's codes after the fused activation: `clamp` if present, else from `activation`
+ *  and the result's scale as TFLite computes it, else the format's range. Quantized results only. */
+void nib_params_code_range(const nib_graph *g, const nib_node *n, int64_t *out_lo, int64_t *out_hi);
+/** The same in real units for float results (±INFINITY when unbounded). */
+void nib_params_real_range(const nib_graph *g, const nib_node *n, float *out_lo, float *out_hi);
+
+/** Shape of conv2d, depthwise_conv2d, transpose_conv2d and fully_connected (as 1×1 over M rows). */
+typedef struct nib_conv_shape {
+  int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c;
+  int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+  int64_t pad_top, pad_left, pad_bottom, pad_right;
+  int64_t groups;      /**< conv2d: attribute; depthwise: in_c; otherwise 1 */
+  int64_t multiplier;  /**< depthwise: out_c / in_c; otherwise 1 */
+} nib_conv_shape;
+void nib_params_conv_shape(const nib_graph *g, const nib_node *n, nib_conv_shape *out_shape);
+
+/** Integer arithmetic of those operators. acc = Σ (x - in_zp)(w - w_zp) + bias;
+ *  y = clamp(rq(acc, requant[c]) + out_zp, lo, hi). */
+typedef struct nib_conv_params {
+  nib_rounding rounding;
+  int64_t in_zp, w_zp, out_zp, lo, hi;
+  bool acc64;            /**< 64-bit accumulator and bias (i16 activations) */
+  bool raw_accumulator;  /**< result is i32/i64: no requantization */
+  int32_t n_requant;     /**< 1 (per tensor) or out_c */
+  nib_requant *requant;  /**< owned by the caller: free() */
+} nib_conv_params;
+nib_status nib_params_conv(const nib_graph *g, const nib_node *n, nib_conv_params *out_params);
+
+/** add and sub. TFLite modes: both operands (x - zp) << left_shift, rescaled, added, rescaled.
+ *  nearest-even and nearest-away: dequantize, add in f32, divide by the scale, round. */
+typedef struct nib_add_params {
+  nib_rounding rounding;
+  int32_t left_shift;
+  nib_requant lhs, rhs, out;
+  int64_t lhs_zp, rhs_zp, out_zp, lo, hi;
+  float lhs_scale, rhs_scale, out_scale;
+} nib_add_params;
+nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params *out_params);
+
+typedef struct nib_mul_params {
+  nib_rounding rounding;
+  nib_requant out;
+  int64_t lhs_zp, rhs_zp, out_zp, lo, hi;
+  float lhs_scale, rhs_scale, out_scale;
+} nib_mul_params;
+nib_status nib_params_mul(const nib_graph *g, const nib_node *n, nib_mul_params *out_params);
+
+/** leaky_relu: identity branch and alpha branch; requantize: `identity` only. */
+typedef struct nib_unary_params {
+  nib_rounding rounding;
+  nib_requant identity, alpha;
+  int64_t in_zp, out_zp, lo, hi;
+  float in_scale, out_scale;
+} nib_unary_params;
+nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_params *out_params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
