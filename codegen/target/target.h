@@ -64,6 +64,8 @@ nib_status nib_target_parse(const char *spec, nib_target *out_target, const nib_
 /** Whether this host can execute code for `target` (triple and all features present). */
 bool nib_target_runs_here(const nib_target *target);
 const char *nib_feature_name(nib_feature feature);
+/** Unknown to LLVM: never passed to clang. */
+bool nib_feature_is_ours(nib_feature feature);
 /** Rows for `nibc targets`: i-th target name, its one-line description and implied features; false
  *  past the end. */
 bool nib_target_row(size_t i, const char **out_name, const char **out_description,
