@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Arithmetic of add, sub, mul, leaky_relu and requantize. The scale arithmetic (which products are
+ * f32, which double) is TensorFlow Lite's, operator by operator. */
+#include "params/params.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool is_quantized_integer(const nib_tensor *t) {
+  return t && t->quantized && nib_format_get(t->format)->kind != NIB_KIND_FLOAT;
+}
+
+/* log2 of a scale that is a power of two (within the 1e-3 that TFLite allows). */
+static bool power_of_two(double scale, int32_t *out_log2) {
+  const float log2_scale = (float)(log(scale) * (1.0 / log(2.0)));
+  const float rounded = roundf(log2_scale);
+  *out_log2 = (int32_t)rounded;
+  return fabsf(log2_scale - rounded) < 1e-3f;
+}
+
+/* TFLite's path for i16 with power-of-two scales and no zero points: the operand whose scale is
+ * smaller is shifted right, rounded, and added. One bit of headroom (left_shift 1 against multiplier
+ * 1/2) makes the general formula compute just that. */
+static bool pot_add_params(const nib_tensor *a, const nib_tensor *b, const nib_tensor *y,
+                           nib_add_params *p) {
+  int32_t log_a, log_b, log_y;
+  if (y->format != NIB_I16 || a->zero_point || b->zero_point || y->zero_point)
+    return false;
+  if (!power_of_two(a->scale, &log_a) || !power_of_two(b->scale, &log_b) ||
+      !power_of_two(y->scale, &log_y))
+    return false;
+  const int32_t shift_a = log_a - log_y, shift_b = log_b - log_y;
+  if (shift_a > 0 || shift_b > 0 || (shift_a != 0 && shift_b != 0) || shift_a < -31 ||
+      shift_b < -31)
+    return false;
+  p->left_shift = 1;
+  p->lhs = (nib_requant){INT32_C(1) << 30, shift_a, ldexpf(0.5f, shift_a)};
+  p->rhs = (nib_requant){INT32_C(1) << 30, shift_b, ldexpf(0.5f, shift_b)};
+  p->out = (nib_requant){INT32_C(1) << 30, 1, 1.0f};
+  return true;
+}
+
+static void general_add_params(const nib_tensor *a, const nib_tensor *b, const nib_tensor *y,
+                               nib_add_params *p) {
+  /* (x - zp) << left_shift fits 32 bits, and so does the sum of two of them halved. */
+  p->left_shift = y->format == NIB_I16 ? 15 : 20;
+  const double twice_max = 2.0 * fmax(a->scale, b->scale);
+  p->lhs = nib_requant_from_real(a->scale / twice_max);
+  p->rhs = nib_requant_from_real(b->scale / twice_max);
+  p->out = nib_requant_from_real(twice_max / (ldexp(1.0, p->left_shift) * y->scale));
+}
+
+nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params *out_params) {
+  nib_add_params *p = out_params;
+  const nib_tensor *a = nib_node_input(g, n, 0), *b = nib_node_input(g, n, 1);
+  const nib_tensor *y = &g->tensors[n->out];
+  memset(p, 0, sizeof *p);
+  if (!is_quantized_integer(a) || !is_quantized_integer(b) || !is_quantized_integer(y))
+    return NIB_ERROR_INVALID_INPUT;
+  p->rounding = nib_node_rounding(g, n);
+  p->lhs_zp = a->zero_point;
+  p->rhs_zp = b->zero_point;
+  p->out_zp = y->zero_point;
+  p->lhs_scale = (float)a->scale;
+  p->rhs_scale = (float)b->scale;
+  p->out_scale = (float)y->scale;
+  nib_params_code_range(g, n, &p->lo, &p->hi);
+  if (!pot_add_params(a, b, y, p))
+    general_add_params(a, b, y, p);
+  return NIB_OK;
+}
+
+nib_status nib_params_mul(const nib_graph *g, const nib_node *n, nib_mul_params *out_params) {
+  nib_mul_params *p = out_params;
+  const nib_tensor *a = nib_node_input(g, n, 0), *b = nib_node_input(g, n, 1);
+  const nib_tensor *y = &g->tensors[n->out];
+  memset(p, 0, sizeof *p);
+  if (!is_quantized_integer(a) || !is_quantized_integer(b) || !is_quantized_integer(y))
+    return NIB_ERROR_INVALID_INPUT;
+  p->rounding = nib_node_rounding(g, n);
+  p->lhs_zp = a->zero_point;
+  p->rhs_zp = b->zero_point;
+  p->out_zp = y->zero_point;
+  p->lhs_scale = (float)a->scale;
+  p->rhs_scale = (float)b->scale;
+  p->out_scale = (float)y->scale;
+  nib_params_code_range(g, n, &p->lo, &p->hi);
+  const float real = p->lhs_scale * p->rhs_scale / p->out_scale;
+  p->out = nib_requant_from_real(real);
+  return NIB_OK;
+}
+
+nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_params *out_params) {
+  nib_unary_params *p = out_params;
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  memset(p, 0, sizeof *p);
+  if (!is_quantized_integer(y) || !x || nib_format_get(x->format)->kind == NIB_KIND_FLOAT)
+    return NIB_ERROR_INVALID_INPUT;
+  if (!x->quantized && !nib_node_input(g, n, 1))
+    return NIB_ERROR_INVALID_INPUT;
+  p->rounding = nib_node_rounding(g, n);
+  p->in_zp = x->quantized ? x->zero_point : 0;
+  p->out_zp = y->zero_point;
+  p->in_scale = x->quantized ? (float)x->scale : 1.0f;
+  p->out_scale = (float)y->scale;
+  nib_params_code_range(g, n, &p->lo, &p->hi);
+  if (n->op == NIB_OP_LEAKY_RELU) {
+    const float identity = p->in_scale / p->out_scale;
+    const float alpha = (float)nib_node_float(n, NIB_A_ALPHA, 0.01);
+    const float scaled = p->in_scale * alpha / p->out_scale;
+    p->identity = nib_requant_from_real(identity);
+    p->alpha = nib_requant_from_real(scaled);
+  } else {
+    p->identity = nib_requant_from_real((double)p->in_scale / (double)p->out_scale);
+  }
+  return NIB_OK;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * What every operator asks: its rounding and the range of its result. */
+#include "params/params.h"
+
+#include <math.h>
+#include <string.h>
+
+nib_rounding nib_node_rounding(const nib_graph *g, const nib_node *n) {
+  const char *name = nib_node_string(n, NIB_A_ROUNDING, NULL);
+  if (!name || !name[0])
+    name = g->rounding;
+  const nib_rounding rounding = name ? nib_rounding_find(name) : NIB_ROUNDING_COUNT;
+  return rounding == NIB_ROUNDING_COUNT ? NIB_ROUNDING_NEAREST_EVEN : rounding;
+}
+
+/* Real bounds of the fused activations; tanh bounds nothing: it is a function, not a clamp. */
+static const struct activation {
+  const char *name;
+  float lo, hi;
+} activations[] = {
+    {"none", -INFINITY, INFINITY}, {"relu", 0.0f, INFINITY},       {"relu6", 0.0f, 6.0f},
+    {"relu_n1_to_1", -1.0f, 1.0f}, {"tanh", -INFINITY, INFINITY},
+};
+
+static const struct activation *find_activation(const nib_node *n) {
+  const char *name = nib_node_string(n, NIB_A_ACTIVATION, "none");
+  for (size_t i = 0; i < sizeof activations / sizeof *activations; ++i)
+    if (strcmp(activations[i].name, name) == 0)
+      return &activations[i];
+  return &activations[0];
+}
+
+/* Code of a real bound: f32 division by the scale; TFLite rounds ties away from zero. */
+static int64_t code_of_bound(float bound, const nib_tensor *t, nib_rounding rounding, int64_t lo,
+                             int64_t hi) {
+  if (isinf(bound))
+    return bound < 0 ? lo : hi;
+  const float steps = bound / (float)t->scale;
+  const float rounded = rounding == NIB_ROUNDING_NEAREST_EVEN ? rintf(steps) : roundf(steps);
+  if (!(fabsf(rounded) < 9.0e15f))
+    return bound < 0 ? lo : hi;
+  const int64_t code = (int64_t)rounded + t->zero_point;
+  return code < lo ? lo : code > hi ? hi : code;
+}
+
+void nib_params_code_range(const nib_graph *g, const nib_node *n, int64_t *out_lo,
+                           int64_t *out_hi) {
+  const nib_tensor *t = &g->tensors[n->out];
+  const nib_format_info *format = nib_format_get(t->format);
+  const nib_attr *clamp = nib_node_attr(n, NIB_A_CLAMP);
+  *out_lo = format->min;
+  *out_hi = format->max;
+  if (clamp && clamp->u.ints.n == 2) {
+    const int64_t lo = clamp->u.ints.v[0], hi = clamp->u.ints.v[1];
+    *out_lo = lo < format->min ? format->min : lo > format->max ? format->max : lo;
+    *out_hi = hi < format->min ? format->min : hi > format->max ? format->max : hi;
+    return;
+  }
+  if (!t->quantized)
+    return;
+  const struct activation *a = find_activation(n);
+  const nib_rounding rounding = nib_node_rounding(g, n);
+  *out_lo = code_of_bound(a->lo, t, rounding, format->min, format->max);
+  *out_hi = code_of_bound(a->hi, t, rounding, format->min, format->max);
+}
+
+void nib_params_real_range(const nib_graph *g, const nib_node *n, float *out_lo, float *out_hi) {
+  (void)g;
+  const struct activation *a = find_activation(n);
+  *out_lo = a->lo;
+  *out_hi = a->hi;
+}
