@@ -40,14 +40,20 @@ static bool pot_add_params(const nib_tensor *a, const nib_tensor *b, const nib_t
   return true;
 }
 
-static void general_add_params(const nib_tensor *a, const nib_tensor *b, const nib_tensor *y,
-                               nib_add_params *p) {
+/* Ratio of two scales: TFLite's add divides in double, its sub in float32. */
+static double scale_ratio(nib_op op, double a, double b) {
+  return op == NIB_OP_SUB ? (double)((float)a / (float)b) : a / b;
+}
+
+static void general_add_params(nib_op op, const nib_tensor *a, const nib_tensor *b,
+                               const nib_tensor *y, nib_add_params *p) {
   /* (x - zp) << left_shift fits 32 bits, and so does the sum of two of them halved. */
   p->left_shift = y->format == NIB_I16 ? 15 : 20;
   const double twice_max = 2.0 * fmax(a->scale, b->scale);
-  p->lhs = nib_requant_from_real(a->scale / twice_max);
-  p->rhs = nib_requant_from_real(b->scale / twice_max);
-  p->out = nib_requant_from_real(twice_max / (ldexp(1.0, p->left_shift) * y->scale));
+  const double fine_scale = ldexp(y->scale, p->left_shift);
+  p->lhs = nib_requant_from_real(scale_ratio(op, a->scale, twice_max));
+  p->rhs = nib_requant_from_real(scale_ratio(op, b->scale, twice_max));
+  p->out = nib_requant_from_real(scale_ratio(op, twice_max, fine_scale));
 }
 
 nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params *out_params) {
@@ -66,7 +72,7 @@ nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params 
   p->out_scale = (float)y->scale;
   nib_params_code_range(g, n, &p->lo, &p->hi);
   if (!pot_add_params(a, b, y, p))
-    general_add_params(a, b, y, p);
+    general_add_params(n->op, a, b, y, p);
   return NIB_OK;
 }
 
