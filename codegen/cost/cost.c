@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The analytic cost model: a roofline of compute (throughputs of the vocabulary, utilisation of its
+ * lanes and of the register tile) and of memory (compulsory bytes at the bandwidth of the cache
+ * level that holds the working set), plus a fixed cost per kernel. */
+#include "cost/cost.h"
+
+#include "vocab/vocab.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct nib_cost_model {
+  int unused; /* the analytic model has no state; a learned one will */
+};
+
+/* Entering a kernel: call, constants into registers, cold branches. */
+static const double k_kernel_cycles = 60.0;
+/* A chain of dependent accumulations issues one per this many cycles. */
+static const double k_accumulate_latency = 4.0;
+/* Vector loads per cycle. */
+static const double k_loads_per_cycle = 2.0;
+/* One step of the portable loop nest compared with one of a c99 register tile. */
+static const double k_direct_penalty = 2.0;
+/* Element-wise work per element when nothing is vectorised. */
+static const double k_scalar_element_cycles = 1.5;
+
+nib_status nib_cost_model_open(const char *spec, nib_cost_model **out_model, const nib_diag *diag) {
+  *out_model = NULL;
+  if (spec == NULL || strcmp(spec, "analytic") != 0)
+    return nib_diag_error(diag, NIB_ERROR_UNSUPPORTED,
+                          "cost model '%s': only 'analytic' exists; learned models are not "
+                          "supported yet",
+                          spec ? spec : "");
+  nib_cost_model *m = calloc(1, sizeof *m);
+  if (m == NULL)
+    return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory opening the cost model");
+  *out_model = m;
+  return NIB_OK;
+}
+
+void nib_cost_model_close(nib_cost_model *model) {
+  free(model);
+}
+
+/* What multiplies in a kernel of this root operator. */
+typedef enum mac_kind { MAC_NONE, MAC_DOT, MAC_LANE } mac_kind;
+
+static const struct mac_row {
+  const char *op;
+  mac_kind kind;
+} k_macs[] = {
+    {"conv2d", MAC_DOT},           {"transpose_conv2d", MAC_DOT}, {"fully_connected", MAC_DOT},
+    {"matmul", MAC_DOT},           {"depthwise_conv2d", MAC_LANE},
+};
+
+static mac_kind mac_kind_of(const nib_kernel_desc *d) {
+  for (size_t i = 0; d->n_ops > 0 && i < sizeof k_macs / sizeof k_macs[0]; ++i)
+    if (strcmp(k_macs[i].op, d->ops[0]) == 0)
+      return k_macs[i].kind;
+  return MAC_NONE;
+}
+
+static const nib_desc_tensor *find_role(const nib_kernel_desc *d, const char *role) {
+  for (int32_t i = 0; i < d->n_tensors; ++i)
+    if (strcmp(d->tensors[i].role, role) == 0)
+      return &d->tensors[i];
+  return NULL;
+}
+
+static bool is_float(const nib_desc_tensor *t) {
+  return t != NULL && t->format[0] == 'f';
+}
+
+/* Throughputs per register operation. */
+typedef struct rates {
+  double lanes, dot_k, registers;
+  double dot, fma, lane_mac, requant, element;
+  bool scalar;
+} rates;
+
+static double or_default(double value, double if_zero) {
+  return value > 0 ? value : if_zero;
+}
+
+static rates rates_of_vocab(const nib_vocab *v) {
+  return (rates){
+      .lanes = v->lanes > 0 ? v->lanes : 1,
+      .dot_k = v->dot_k > 0 ? v->dot_k : 1,
+      .registers = v->registers > 0 ? v->registers : 16,
+      .dot = or_default(v->dot_cycles, 1),
+      .fma = or_default(v->fma_cycles, 1),
+      .lane_mac = or_default(v->mac16_cycles, 1),
+      .requant = or_default(v->requant_cycles, 8),
+      .element = or_default(v->elementwise_cycles, 1),
+      .scalar = v->lanes <= 1,
+  };
+}
+
+/* Before a vocabulary is weighed: what the widest registers of the target could do. */
+static rates rates_of_machine(const nib_machine *m) {
+  const double lanes = m->vector_bytes >= 8 ? m->vector_bytes / 4 : 1;
+  return (rates){.lanes = lanes,
+                 .dot_k = lanes > 1 ? 4 : 1,
+                 .registers = m->vector_registers > 0 ? m->vector_registers : 16,
+                 .dot = 1,
+                 .fma = 0.5,
+                 .lane_mac = 1,
+                 .requant = 8,
+                 .element = 1,
+                 .scalar = lanes <= 1};
+}
+
+static double round_up(double value, double unit) {
+  return ceil(value / unit) * unit;
+}
+
+static double columns_of(const nib_kernel_desc *d) {
+  const nib_desc_tensor *out = find_role(d, "out");
+  return out != NULL && out->rank > 0 && out->dims[out->rank - 1] > 0
+             ? (double)out->dims[out->rank - 1]
+             : 1.0;
+}
+
+static double rows_of(const nib_kernel_desc *d) {
+  const nib_desc_tensor *out = find_role(d, "out");
+  double rows = 1;
+  for (int32_t i = 0; out != NULL && i + 1 < out->rank; ++i)
+    rows *= (double)(out->dims[i] > 0 ? out->dims[i] : 1);
+  return rows;
+}
+
+/* Cycles of one step over K of a register tile of `rows` pixels by `vectors` column registers: the
+ * slowest of issuing the products, loading their operands, and the chain of each accumulator. */
+static double tile_step_cycles(double rows, double vectors, double issue, double registers) {
+  const double loads = (rows + vectors) / k_loads_per_cycle;
+  double cycles = fmax(rows * vectors * issue, fmax(loads, k_accumulate_latency));
+  const double used = rows * vectors + vectors + 1;
+  if (used > registers) /* accumulators spilled and reloaded at every step */
+    cycles += 2 * (used - registers);
+  return cycles;
+}
+
+static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
+  const double n = columns_of(d), m = rows_of(d);
+  const double k = fmax(1.0, (double)d->macs / (n * m));
+  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 4, m);
+  const double nr = d->tile[1] > 0 ? d->tile[1] : fmin(4, ceil(n / r->lanes));
+  const double depth = real ? 1 : r->dot_k;
+  const double steps = round_up(k, depth) / depth;
+  /* Whole tiles, then a remainder of rows and one of column registers at their own efficiency. */
+  const double vectors = ceil(n / r->lanes);
+  const double issue = real ? r->fma : r->dot;
+  const double whole_m = floor(m / mr), rest_m = m - whole_m * mr;
+  const double whole_n = floor(vectors / nr), rest_n = vectors - whole_n * nr;
+  double cycles = whole_m * whole_n * tile_step_cycles(mr, nr, issue, r->registers);
+  if (rest_n > 0)
+    cycles += whole_m * tile_step_cycles(mr, rest_n, issue, r->registers);
+  if (rest_m > 0)
+    cycles += whole_n * tile_step_cycles(rest_m, nr, issue, r->registers);
+  if (rest_m > 0 && rest_n > 0)
+    cycles += tile_step_cycles(rest_m, rest_n, issue, r->registers);
+  return cycles * steps;
+}
+
+static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
+  const double n = columns_of(d);
+  const double padded = (double)d->macs * round_up(n, r->lanes) / n;
+  return padded / r->lanes * (real ? r->fma : r->lane_mac);
+}
+
+static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
+  const nib_desc_tensor *in = find_role(d, "in"), *out = find_role(d, "out");
+  const bool real = is_float(in);
+  const mac_kind kind = mac_kind_of(d);
+  const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
+  double cycles = kind == MAC_DOT    ? dot_cycles(d, r, real)
+                  : kind == MAC_LANE ? lane_mac_cycles(d, r, real)
+                                     : 0.0;
+  cycles += (double)d->elementwise / r->lanes * r->element / fmax(lanes_used, 1.0 / r->lanes);
+  if (!real && !is_float(out))
+    cycles += rows_of(d) * round_up(n, r->lanes) / r->lanes * r->requant;
+  return cycles;
+}
+
+static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
+  const bool real = is_float(find_role(d, "in"));
+  const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
+  return (double)d->macs * fmax(mac, 1.0) * k_direct_penalty +
+         (double)d->elementwise * k_scalar_element_cycles +
+         (real ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
+}
+
+static double bytes_per_cycle(const nib_machine *m, double working_set) {
+  if (working_set <= m->l1_bytes)
+    return m->l1_bytes_per_cycle;
+  if (working_set <= m->l2_bytes)
+    return m->l2_bytes_per_cycle;
+  return working_set <= m->l3_bytes ? m->l3_bytes_per_cycle : m->dram_bytes_per_cycle;
+}
+
+nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *desc,
+                            const nib_target *target, nib_cost *out_cost) {
+  (void)model;
+  const nib_vocab *vocab = desc->vocab[0] != '\0' ? nib_vocab_find(desc->vocab) : NULL;
+  if (desc->vocab[0] != '\0' && vocab == NULL)
+    return NIB_ERROR_INVALID_INPUT;
+  const nib_machine *m = &target->machine;
+  const bool direct = strcmp(desc->schedule, "direct") == 0;
+  const nib_vocab *spoken = direct ? nib_vocab_find("c99") : vocab;
+  const rates r = spoken != NULL ? rates_of_vocab(spoken) : rates_of_machine(m);
+  const double ghz = m->ghz > 0 ? m->ghz : 1.0;
+  const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +
+                         (double)desc->output_bytes + 2.0 * (double)desc->scratch_bytes;
+  const double bandwidth = or_default(bytes_per_cycle(m, (double)desc->working_set_bytes), 1.0);
+  out_cost->compute_ns = (direct ? scalar_cycles(desc, &r) : compute_cycles(desc, &r)) / ghz;
+  out_cost->memory_ns = traffic / bandwidth / ghz;
+  out_cost->overhead_ns = k_kernel_cycles / ghz;
+  out_cost->ns = fmax(out_cost->compute_ns, out_cost->memory_ns) + out_cost->overhead_ns;
+  return NIB_OK;
+}

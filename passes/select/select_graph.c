@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The select stage: a choice for each kernel of the graph. */
+#include "select/select.h"
+
+#include <string.h>
+
+static nib_status apply(nib_graph *g, nib_kernel *k, const nib_select_candidate *c,
+                        const nib_diag *diag) {
+  /* The plan reserved the scratch of the very same choice; other options may need more. */
+  if (k->scratch_offset >= 0 && c->scratch_bytes > k->scratch_bytes)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "kernel '%s' needs %lld bytes of scratch, %lld are planned: plan and "
+                          "select must run with the same target and options",
+                          k->name, (long long)c->scratch_bytes, (long long)k->scratch_bytes);
+  if (k->scratch_offset < 0 && c->scratch_bytes > 0 && g->arena_bytes >= 0)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "kernel '%s' needs %lld bytes of scratch, none is planned: plan and "
+                          "select must run with the same target and options",
+                          k->name, (long long)c->scratch_bytes);
+  k->schedule = nib_graph_strdup(g, c->schedule);
+  k->vocab = nib_graph_strdup(g, c->vocab);
+  if (k->schedule == NULL || k->vocab == NULL)
+    return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in select");
+  memcpy(k->tile, c->tile, sizeof k->tile);
+  k->predicted_ns = c->cost.ns;
+  if (g->arena_bytes < 0)
+    k->scratch_bytes = c->scratch_bytes;
+  return NIB_OK;
+}
+
+static void report_fallback(const nib_graph *g, const nib_kernel *k, const nib_select_context *x,
+                            const nib_diag *diag) {
+  const nib_node *root = &g->nodes[k->nodes[0]];
+  nib_diag_note(diag,
+                "kernel '%s' (operator %d '%s', %s): no vector schedule of target %s runs it; it "
+                "uses schedule '%s' with vocabulary '%s'",
+                k->name, root->source_index, root->name, nib_op_get(root->op)->mnemonic,
+                x->target.spec, k->schedule, k->vocab);
+}
+
+static nib_status select_all(nib_graph *g, const nib_select_context *x, const nib_options *o,
+                             const nib_diag *diag) {
+  int fallbacks = 0;
+  for (int32_t i = 0; i < g->n_kernels; ++i) {
+    nib_kernel *k = &g->kernels[i];
+    nib_select_candidate choice;
+    NIB_RETURN_IF_ERROR(nib_select_kernel(x, g, k, &choice, diag));
+    NIB_RETURN_IF_ERROR(apply(g, k, &choice, diag));
+    if (nib_select_is_fallback(x, g, k, &choice)) {
+      report_fallback(g, k, x, diag);
+      ++fallbacks;
+    }
+  }
+  if (fallbacks > 0 && o->no_fallback)
+    return nib_diag_error(diag, NIB_ERROR_LIMIT,
+                          "%d of %d kernels fall back to scalar code on target %s, and "
+                          "--no-fallback is given",
+                          fallbacks, g->n_kernels, x->target.spec);
+  return NIB_OK;
+}
+
+nib_status nib_select_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
+  if (g->n_kernels == 0 && g->n_nodes > 0)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "the graph has no kernels: run fuse before select");
+  nib_select_context x;
+  nib_status status = nib_select_open(o, &x, diag);
+  if (status == NIB_OK)
+    status = select_all(g, &x, o, diag);
+  nib_select_close(&x);
+  return status;
+}

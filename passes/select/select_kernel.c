@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Enumerates schedule × vocabulary × tile for one kernel and weighs each. */
+#include "select/select.h"
+
+#include "schedule/schedule.h"
+#include "vocab/vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TILES = 16 };
+
+nib_status nib_select_open(const nib_options *o, nib_select_context *out_context,
+                           const nib_diag *diag) {
+  memset(out_context, 0, sizeof *out_context);
+  out_context->size = o->size;
+  NIB_RETURN_IF_ERROR(
+      nib_target_parse(o->target ? o->target : "c99", &out_context->target, diag));
+  return nib_cost_model_open(o->cost_model ? o->cost_model : "analytic", &out_context->model, diag);
+}
+
+void nib_select_close(nib_select_context *context) {
+  nib_cost_model_close(context->model);
+  context->model = NULL;
+}
+
+/* A growing list of candidates. */
+typedef struct candidate_list {
+  nib_select_candidate *items;
+  int n, capacity;
+} candidate_list;
+
+static bool append(candidate_list *list, const nib_select_candidate *c) {
+  if (list->n == list->capacity) {
+    const int capacity = list->capacity ? list->capacity * 2 : 32;
+    void *items = realloc(list->items, (size_t)capacity * sizeof *list->items);
+    if (items == NULL)
+      return false;
+    list->items = items;
+    list->capacity = capacity;
+  }
+  list->items[list->n++] = *c;
+  return true;
+}
+
+static void put_name(char *to, size_t capacity, const char *from) {
+  const size_t n = strlen(from) < capacity ? strlen(from) : capacity - 1;
+  memcpy(to, from, n);
+  to[n] = '\0';
+}
+
+/* What the innermost loops touch again and again: the weights of one column tile, and the input. */
+static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate *c) {
+  const nib_vocab *v = nib_vocab_find(c->vocab);
+  const nib_desc_tensor *out = &d->tensors[d->n_tensors - 1];
+  const int64_t columns = out->rank > 0 ? out->dims[out->rank - 1] : 1;
+  const int64_t tile = (int64_t)(c->tile[1] > 0 ? c->tile[1] : 1) * (v != NULL ? v->lanes : 1);
+  int64_t weights = d->weight_bytes;
+  if (d->macs > 0 && columns > tile)
+    weights = weights / columns * tile;
+  return weights + c->scratch_bytes + d->input_bytes;
+}
+
+static nib_status weigh(const nib_select_context *x, const nib_graph *g, const nib_kernel *kernel,
+                        const nib_kernel_desc *base, const nib_schedule *s, const nib_vocab *v,
+                        candidate_list *list) {
+  int32_t tiles[MAX_TILES][NIB_MAX_TILE];
+  memset(tiles, 0, sizeof tiles);
+  int n = s->tiles(g, kernel, v, tiles, MAX_TILES);
+  n = n < 1 ? 1 : n > MAX_TILES ? MAX_TILES : n;
+  nib_kernel_desc d = *base;
+  put_name(d.schedule, sizeof d.schedule, s->name);
+  put_name(d.vocab, sizeof d.vocab, v->name);
+  for (int i = 0; i < n; ++i) {
+    nib_kernel trial = *kernel;
+    nib_select_candidate c = {.schedule = s->name, .vocab = v->name};
+    trial.schedule = s->name;
+    trial.vocab = v->name;
+    memcpy(trial.tile, tiles[i], sizeof trial.tile);
+    memcpy(c.tile, tiles[i], sizeof c.tile);
+    memcpy(d.tile, tiles[i], sizeof d.tile);
+    c.scratch_bytes = s->scratch_bytes ? s->scratch_bytes(g, &trial, v) : 0;
+    d.scratch_bytes = c.scratch_bytes;
+    d.working_set_bytes = working_set(base, &c);
+    NIB_RETURN_IF_ERROR(nib_cost_predict(x->model, &d, &x->target, &c.cost));
+    if (!append(list, &c))
+      return NIB_ERROR_OUT_OF_MEMORY;
+  }
+  return NIB_OK;
+}
+
+static nib_status enumerate(const nib_select_context *x, const nib_graph *g,
+                            const nib_kernel *kernel, candidate_list *list) {
+  nib_kernel_desc base;
+  NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, kernel->nodes, kernel->n_nodes, &base));
+  nib_status status = NIB_OK;
+  const nib_schedule *s;
+  for (size_t i = 0; status == NIB_OK && (s = nib_schedule_at(i)) != NULL; ++i) {
+    const nib_vocab *v;
+    for (size_t k = 0; status == NIB_OK && (v = nib_vocab_at(k)) != NULL; ++k)
+      if (nib_vocab_fits(v, &x->target) && s->accepts(g, kernel, v))
+        status = weigh(x, g, kernel, &base, s, v, list);
+  }
+  nib_kernel_desc_free(&base);
+  return status;
+}
+
+/* Stable insertion sort: lists are short, and ties keep the order of the tables. */
+static void sort_by_cost(candidate_list *list) {
+  for (int i = 1; i < list->n; ++i) {
+    const nib_select_candidate c = list->items[i];
+    int k = i;
+    for (; k > 0 && list->items[k - 1].cost.ns > c.cost.ns; --k)
+      list->items[k] = list->items[k - 1];
+    list->items[k] = c;
+  }
+}
+
+nib_status nib_select_candidates(const nib_select_context *context, const nib_graph *g,
+                                 const nib_kernel *kernel, nib_select_candidate *out_candidates,
+                                 int capacity, int *out_n, const nib_diag *diag) {
+  candidate_list list = {0};
+  *out_n = 0;
+  const nib_status status = enumerate(context, g, kernel, &list);
+  if (status == NIB_OK) {
+    sort_by_cost(&list);
+    *out_n = list.n;
+    const int n = list.n < capacity ? list.n : capacity;
+    if (n > 0)
+      memcpy(out_candidates, list.items, (size_t)n * sizeof *list.items);
+  }
+  free(list.items);
+  return status == NIB_OK ? NIB_OK
+                          : nib_diag_error(diag, status, "kernel '%s': its candidates could not be "
+                                                         "weighed",
+                                           kernel->name ? kernel->name : "");
+}
+
+nib_status nib_select_kernel(const nib_select_context *context, const nib_graph *g,
+                             const nib_kernel *kernel, nib_select_candidate *out_choice,
+                             const nib_diag *diag) {
+  int n = 0;
+  NIB_RETURN_IF_ERROR(nib_select_candidates(context, g, kernel, out_choice, 1, &n, diag));
+  if (n > 0)
+    return NIB_OK;
+  const nib_node *root = &g->nodes[kernel->nodes[0]];
+  return nib_diag_error(diag, NIB_ERROR_UNSUPPORTED,
+                        "kernel '%s' (operator %d '%s', %s): no schedule can run it on target %s",
+                        kernel->name ? kernel->name : "", root->source_index, root->name,
+                        nib_op_get(root->op)->mnemonic, context->target.spec);
+}
+
+/* Operators for which a vector target is expected to use its registers. */
+static bool is_vector_capable(nib_op op) {
+  static const nib_op k_ops[] = {
+      NIB_OP_CONV2D,     NIB_OP_DEPTHWISE_CONV2D, NIB_OP_TRANSPOSE_CONV2D, NIB_OP_FULLY_CONNECTED,
+      NIB_OP_MATMUL,     NIB_OP_AVG_POOL2D,       NIB_OP_MAX_POOL2D,       NIB_OP_ADD,
+      NIB_OP_SUB,        NIB_OP_MUL,              NIB_OP_RELU,             NIB_OP_CLAMP,
+      NIB_OP_LEAKY_RELU, NIB_OP_QUANTIZE,         NIB_OP_DEQUANTIZE,       NIB_OP_REQUANTIZE,
+  };
+  for (size_t i = 0; i < sizeof k_ops / sizeof k_ops[0]; ++i)
+    if (k_ops[i] == op)
+      return true;
+  return false;
+}
+
+static bool has_vector_vocab(const nib_target *target) {
+  const nib_vocab *v;
+  for (size_t i = 0; (v = nib_vocab_at(i)) != NULL; ++i)
+    if (v->lanes > 1 && nib_vocab_fits(v, target))
+      return true;
+  return false;
+}
+
+bool nib_select_is_fallback(const nib_select_context *context, const nib_graph *g,
+                            const nib_kernel *kernel, const nib_select_candidate *choice) {
+  if (!is_vector_capable(g->nodes[kernel->nodes[0]].op) || !has_vector_vocab(&context->target))
+    return false;
+  const nib_vocab *v = nib_vocab_find(choice->vocab);
+  return strcmp(choice->schedule, "direct") == 0 || v == NULL || v->lanes <= 1;
+}
