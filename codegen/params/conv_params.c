@@ -97,9 +97,11 @@ nib_status nib_params_conv(const nib_graph *g, const nib_node *n, nib_conv_param
   p->raw_accumulator = y->format == NIB_I32 || y->format == NIB_I64;
   /* TensorFlow Lite accumulates i16 activations in the type of the bias, 64 bits without one. */
   p->acc64 = (x->format == NIB_I16 || x->format == NIB_U16) && (!bias || bias->format == NIB_I64);
-  if (p->acc64 &&
-      (p->rounding == NIB_ROUNDING_TFLITE_DOUBLE || p->rounding == NIB_ROUNDING_TFLITE_SINGLE))
+  /* 64 bits have one integer requantization, and nothing else uses it. */
+  if (p->acc64 && !is_float_mode(p->rounding))
     p->rounding = NIB_ROUNDING_TFLITE_INT64;
+  else if (!p->acc64 && p->rounding == NIB_ROUNDING_TFLITE_INT64)
+    p->rounding = NIB_ROUNDING_TFLITE_DOUBLE;
   nib_params_code_range(g, n, &p->lo, &p->hi);
   if (p->raw_accumulator)
     return NIB_OK;

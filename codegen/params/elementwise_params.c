@@ -10,50 +10,9 @@ static bool is_quantized_integer(const nib_tensor *t) {
   return t && t->quantized && nib_format_get(t->format)->kind != NIB_KIND_FLOAT;
 }
 
-/* log2 of a scale that is a power of two (within the 1e-3 that TFLite allows). */
-static bool power_of_two(double scale, int32_t *out_log2) {
-  const float log2_scale = (float)(log(scale) * (1.0 / log(2.0)));
-  const float rounded = roundf(log2_scale);
-  *out_log2 = (int32_t)rounded;
-  return fabsf(log2_scale - rounded) < 1e-3f;
-}
-
-/* TFLite's path for i16 with power-of-two scales and no zero points: the operand whose scale is
- * smaller is shifted right, rounded, and added. One bit of headroom (left_shift 1 against multiplier
- * 1/2) makes the general formula compute just that. */
-static bool pot_add_params(const nib_tensor *a, const nib_tensor *b, const nib_tensor *y,
-                           nib_add_params *p) {
-  int32_t log_a, log_b, log_y;
-  if (y->format != NIB_I16 || a->zero_point || b->zero_point || y->zero_point)
-    return false;
-  if (!power_of_two(a->scale, &log_a) || !power_of_two(b->scale, &log_b) ||
-      !power_of_two(y->scale, &log_y))
-    return false;
-  const int32_t shift_a = log_a - log_y, shift_b = log_b - log_y;
-  if (shift_a > 0 || shift_b > 0 || (shift_a != 0 && shift_b != 0) || shift_a < -31 ||
-      shift_b < -31)
-    return false;
-  p->left_shift = 1;
-  p->lhs = (nib_requant){INT32_C(1) << 30, shift_a, ldexpf(0.5f, shift_a)};
-  p->rhs = (nib_requant){INT32_C(1) << 30, shift_b, ldexpf(0.5f, shift_b)};
-  p->out = (nib_requant){INT32_C(1) << 30, 1, 1.0f};
-  return true;
-}
-
 /* Ratio of two scales: TFLite's add divides in double, its sub in float32. */
 static double scale_ratio(nib_op op, double a, double b) {
   return op == NIB_OP_SUB ? (double)((float)a / (float)b) : a / b;
-}
-
-static void general_add_params(nib_op op, const nib_tensor *a, const nib_tensor *b,
-                               const nib_tensor *y, nib_add_params *p) {
-  /* (x - zp) << left_shift fits 32 bits, and so does the sum of two of them halved. */
-  p->left_shift = y->format == NIB_I16 ? 15 : 20;
-  const double twice_max = 2.0 * fmax(a->scale, b->scale);
-  const double fine_scale = ldexp(y->scale, p->left_shift);
-  p->lhs = nib_requant_from_real(scale_ratio(op, a->scale, twice_max));
-  p->rhs = nib_requant_from_real(scale_ratio(op, b->scale, twice_max));
-  p->out = nib_requant_from_real(scale_ratio(op, twice_max, fine_scale));
 }
 
 nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params *out_params) {
@@ -71,8 +30,13 @@ nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params 
   p->rhs_scale = (float)b->scale;
   p->out_scale = (float)y->scale;
   nib_params_code_range(g, n, &p->lo, &p->hi);
-  if (!pot_add_params(a, b, y, p))
-    general_add_params(n->op, a, b, y, p);
+  /* (x - zp) << left_shift fits 32 bits, and so does the sum of two of them halved. */
+  p->left_shift = y->format == NIB_I16 ? 15 : 20;
+  const double twice_max = 2.0 * fmax(a->scale, b->scale);
+  const double fine_scale = ldexp(y->scale, p->left_shift);
+  p->lhs = nib_requant_from_real(scale_ratio(n->op, a->scale, twice_max));
+  p->rhs = nib_requant_from_real(scale_ratio(n->op, b->scale, twice_max));
+  p->out = nib_requant_from_real(scale_ratio(n->op, twice_max, fine_scale));
   return NIB_OK;
 }
 

@@ -18,7 +18,7 @@ static const struct activation {
   const char *name;
   float lo, hi;
 } activations[] = {
-    {"none", -INFINITY, INFINITY}, {"relu", 0.0f, INFINITY},       {"relu6", 0.0f, 6.0f},
+    {"none", -INFINITY, INFINITY}, {"relu", 0.0f, INFINITY},      {"relu6", 0.0f, 6.0f},
     {"relu_n1_to_1", -1.0f, 1.0f}, {"tanh", -INFINITY, INFINITY},
 };
 

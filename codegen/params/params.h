@@ -72,6 +72,42 @@ typedef struct nib_unary_params {
 } nib_unary_params;
 nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_params *out_params);
 
+/** avg_pool2d and mean of integer codes. TFLite modes: `divide` says that the codes' mean is the
+ *  result's code (nib_avg_round, or truncation when `truncate`); otherwise, and in the float modes,
+ *  y = clamp(rq(sum - count * in_zp, out) + out_zp), with 1 / count inside the multiplier. For pools
+ *  whose windows differ in count ask once per count. */
+typedef struct nib_mean_params {
+  nib_rounding rounding;
+  bool divide, truncate;
+  nib_requant out;
+  int64_t in_zp, out_zp, lo, hi;
+} nib_mean_params;
+nib_status nib_params_mean(const nib_graph *g, const nib_node *n, int64_t count,
+                           nib_mean_params *out_params);
+
+/** softmax of 8- or 16-bit codes in TFLite's fixed point: arguments of nib_softmax_8bit and
+ *  nib_softmax_i16. `fixed_point` is false in the float modes: dequantize, f32 softmax, quantize. */
+typedef struct nib_softmax_params {
+  bool fixed_point;
+  int32_t multiplier, shift, diff_min;
+} nib_softmax_params;
+nib_status nib_params_softmax(const nib_graph *g, const nib_node *n, nib_softmax_params *out_params);
+/** The two tables of nib_softmax_i16. */
+void nib_params_softmax_tables(int16_t out_exp[513], int16_t out_inverse[513]);
+
+/** sigmoid and tanh of 16-bit codes: arguments of nib_logistic_i16 and nib_tanh_i16 (TFLite modes). */
+typedef struct nib_logistic_params {
+  int32_t multiplier, shift;
+} nib_logistic_params;
+nib_status nib_params_logistic_i16(const nib_graph *g, const nib_node *n,
+                                   nib_logistic_params *out_params);
+void nib_params_logistic_table(uint16_t out_table[256]);
+
+/** Any elementwise operator from one 8-bit tensor to another (sigmoid, tanh, leaky_relu, relu, clamp,
+ *  requantize) as the table of `lookup`: out_table[code - min(input format)] is the result's byte.
+ *  NIB_ERROR_UNSUPPORTED for other operators and formats. */
+nib_status nib_params_unary_table(const nib_graph *g, const nib_node *n, uint8_t out_table[256]);
+
 #ifdef __cplusplus
 }
 #endif
