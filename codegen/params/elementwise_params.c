@@ -80,6 +80,9 @@ nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_par
     const float scaled = p->in_scale * alpha / p->out_scale;
     p->identity = nib_requant_from_real(identity);
     p->alpha = nib_requant_from_real(scaled);
+  } else if (n->op == NIB_OP_RELU || n->op == NIB_OP_CLAMP) {
+    const float identity = p->in_scale / p->out_scale;
+    p->identity = nib_requant_from_real(identity);
   } else {
     p->identity = nib_requant_from_real((double)p->in_scale / (double)p->out_scale);
   }

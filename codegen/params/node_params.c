@@ -22,12 +22,18 @@ static const struct activation {
     {"relu_n1_to_1", -1.0f, 1.0f}, {"tanh", -INFINITY, INFINITY},
 };
 
-static const struct activation *find_activation(const nib_node *n) {
+/* relu and clamp as operators are their own activation. */
+static struct activation find_activation(const nib_node *n) {
+  if (n->op == NIB_OP_RELU)
+    return activations[1];
+  if (n->op == NIB_OP_CLAMP)
+    return (struct activation){"", (float)nib_node_float(n, NIB_A_MIN, -INFINITY),
+                               (float)nib_node_float(n, NIB_A_MAX, INFINITY)};
   const char *name = nib_node_string(n, NIB_A_ACTIVATION, "none");
   for (size_t i = 0; i < sizeof activations / sizeof *activations; ++i)
     if (strcmp(activations[i].name, name) == 0)
-      return &activations[i];
-  return &activations[0];
+      return activations[i];
+  return activations[0];
 }
 
 /* Code of a real bound: f32 division by the scale; TFLite rounds ties away from zero. */
@@ -58,15 +64,15 @@ void nib_params_code_range(const nib_graph *g, const nib_node *n, int64_t *out_l
   }
   if (!t->quantized)
     return;
-  const struct activation *a = find_activation(n);
+  const struct activation a = find_activation(n);
   const nib_rounding rounding = nib_node_rounding(g, n);
-  *out_lo = code_of_bound(a->lo, t, rounding, format->min, format->max);
-  *out_hi = code_of_bound(a->hi, t, rounding, format->min, format->max);
+  *out_lo = code_of_bound(a.lo, t, rounding, format->min, format->max);
+  *out_hi = code_of_bound(a.hi, t, rounding, format->min, format->max);
 }
 
 void nib_params_real_range(const nib_graph *g, const nib_node *n, float *out_lo, float *out_hi) {
   (void)g;
-  const struct activation *a = find_activation(n);
-  *out_lo = a->lo;
-  *out_hi = a->hi;
+  const struct activation a = find_activation(n);
+  *out_lo = a.lo;
+  *out_hi = a.hi;
 }

@@ -16,8 +16,9 @@ extern "C" {
 /** The node's rounding: its attribute, else the graph's default. */
 nib_rounding nib_node_rounding(const nib_graph *g, const nib_node *n);
 
-/** Range of the result's codes after the fused activation: `clamp` if present, else from `activation`
- *  and the result's scale as TFLite computes it, else the format's range. Quantized results only. */
+/** Range of the result's codes after the fused activation: `clamp` if present, else from
+ * `activation` and the result's scale as TFLite computes it, else the format's range. Quantized
+ * results only. */
 void nib_params_code_range(const nib_graph *g, const nib_node *n, int64_t *out_lo, int64_t *out_hi);
 /** The same in real units for float results (±INFINITY when unbounded). */
 void nib_params_real_range(const nib_graph *g, const nib_node *n, float *out_lo, float *out_hi);
@@ -27,8 +28,8 @@ typedef struct nib_conv_shape {
   int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c;
   int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
   int64_t pad_top, pad_left, pad_bottom, pad_right;
-  int64_t groups;      /**< conv2d: attribute; depthwise: in_c; otherwise 1 */
-  int64_t multiplier;  /**< depthwise: out_c / in_c; otherwise 1 */
+  int64_t groups;     /**< conv2d: attribute; depthwise: in_c; otherwise 1 */
+  int64_t multiplier; /**< depthwise: out_c / in_c; otherwise 1 */
 } nib_conv_shape;
 void nib_params_conv_shape(const nib_graph *g, const nib_node *n, nib_conv_shape *out_shape);
 
@@ -37,10 +38,10 @@ void nib_params_conv_shape(const nib_graph *g, const nib_node *n, nib_conv_shape
 typedef struct nib_conv_params {
   nib_rounding rounding;
   int64_t in_zp, w_zp, out_zp, lo, hi;
-  bool acc64;            /**< 64-bit accumulator and bias (i16 activations) */
-  bool raw_accumulator;  /**< result is i32/i64: no requantization */
-  int32_t n_requant;     /**< 1 (per tensor) or out_c */
-  nib_requant *requant;  /**< owned by the caller: free() */
+  bool acc64;           /**< 64-bit accumulator and bias (i16 activations) */
+  bool raw_accumulator; /**< result is i32/i64: no requantization */
+  int32_t n_requant;    /**< 1 (per tensor) or out_c */
+  nib_requant *requant; /**< owned by the caller: free() */
 } nib_conv_params;
 nib_status nib_params_conv(const nib_graph *g, const nib_node *n, nib_conv_params *out_params);
 
@@ -74,8 +75,8 @@ nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_par
 
 /** avg_pool2d and mean of integer codes. TFLite modes: `divide` says that the codes' mean is the
  *  result's code (nib_avg_round, or truncation when `truncate`); otherwise, and in the float modes,
- *  y = clamp(rq(sum - count * in_zp, out) + out_zp), with 1 / count inside the multiplier. For pools
- *  whose windows differ in count ask once per count. */
+ *  y = clamp(rq(sum - count * in_zp, out) + out_zp), with 1 / count inside the multiplier. For
+ * pools whose windows differ in count ask once per count. */
 typedef struct nib_mean_params {
   nib_rounding rounding;
   bool divide, truncate;
@@ -86,16 +87,19 @@ nib_status nib_params_mean(const nib_graph *g, const nib_node *n, int64_t count,
                            nib_mean_params *out_params);
 
 /** softmax of 8- or 16-bit codes in TFLite's fixed point: arguments of nib_softmax_8bit and
- *  nib_softmax_i16. `fixed_point` is false in the float modes: dequantize, f32 softmax, quantize. */
+ *  nib_softmax_i16. `fixed_point` is false in the float modes: dequantize, f32 softmax, quantize.
+ */
 typedef struct nib_softmax_params {
   bool fixed_point;
   int32_t multiplier, shift, diff_min;
 } nib_softmax_params;
-nib_status nib_params_softmax(const nib_graph *g, const nib_node *n, nib_softmax_params *out_params);
+nib_status nib_params_softmax(const nib_graph *g, const nib_node *n,
+                              nib_softmax_params *out_params);
 /** The two tables of nib_softmax_i16. */
 void nib_params_softmax_tables(int16_t out_exp[513], int16_t out_inverse[513]);
 
-/** sigmoid and tanh of 16-bit codes: arguments of nib_logistic_i16 and nib_tanh_i16 (TFLite modes). */
+/** sigmoid and tanh of 16-bit codes: arguments of nib_logistic_i16 and nib_tanh_i16 (TFLite modes).
+ */
 typedef struct nib_logistic_params {
   int32_t multiplier, shift;
 } nib_logistic_params;
@@ -103,10 +107,29 @@ nib_status nib_params_logistic_i16(const nib_graph *g, const nib_node *n,
                                    nib_logistic_params *out_params);
 void nib_params_logistic_table(uint16_t out_table[256]);
 
-/** Any elementwise operator from one 8-bit tensor to another (sigmoid, tanh, leaky_relu, relu, clamp,
- *  requantize) as the table of `lookup`: out_table[code - min(input format)] is the result's byte.
- *  NIB_ERROR_UNSUPPORTED for other operators and formats. */
+/** A requantization by name: `x` times the multiplier, rounded. */
+int32_t nib_params_rescale(nib_rounding rounding, int32_t x, const nib_requant *q);
+/** The same of a 64-bit accumulator: tflite-int64 under every integer mode. */
+int32_t nib_params_rescale64(nib_rounding rounding, int64_t x, const nib_requant *q);
+
+/** An elementwise operator from codes to codes: sigmoid, tanh, leaky_relu, relu, clamp, requantize
+ *  (without `scales`). Fill with begin, then ask for each code. */
+typedef struct nib_unary_code {
+  const nib_node *n;
+  nib_unary_params p;
+  int32_t multiplier, shift, radius; /**< of fixed-point sigmoid and tanh */
+  bool sixteen;
+  uint16_t table[256];
+} nib_unary_code;
+nib_status nib_params_unary_begin(const nib_graph *g, const nib_node *n, nib_unary_code *out_unary);
+int64_t nib_params_unary_code(const nib_unary_code *u, int64_t code);
+
+/** The same for 8 bits to 8 bits as the table of `lookup`: out_table[code - min(input format)] is
+ * the result's byte. NIB_ERROR_UNSUPPORTED for other operators and formats. */
 nib_status nib_params_unary_table(const nib_graph *g, const nib_node *n, uint8_t out_table[256]);
+
+/** TFLite's CalculateInputRadius: the largest difference that still fits the integer bits. */
+int32_t nib_params_input_radius(int32_t integer_bits, int32_t shift);
 
 #ifdef __cplusplus
 }

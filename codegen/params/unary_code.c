@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Elementwise operators from codes to codes, one code at a time, and 8-bit ones as tables. */
+#include "params/params.h"
+
+#include "num/snippets.h"
+
+#include <string.h>
+
+enum { LOGISTIC_INTEGER_BITS = 4 };
+
+static bool is_float_mode(nib_rounding r) {
+  return r == NIB_ROUNDING_NEAREST_EVEN || r == NIB_ROUNDING_NEAREST_AWAY;
+}
+
+int32_t nib_params_input_radius(int32_t integer_bits, int32_t shift) {
+  const double largest = (double)((1 << integer_bits) - 1);
+  return (int32_t)floor(ldexp(largest, 31 - integer_bits - shift));
+}
+
+static int64_t clamp64(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
+
+static float real_result(const nib_node *n, float x) {
+  switch (n->op) {
+  case NIB_OP_SIGMOID:
+    return 1.0f / (1.0f + expf(-x));
+  case NIB_OP_TANH:
+    return tanhf(x);
+  case NIB_OP_LEAKY_RELU:
+    return x < 0 ? x * (float)nib_node_float(n, NIB_A_ALPHA, 0.01) : x;
+  default:
+    return x;
+  }
+}
+
+/* What the unfused graph computes: dequantize, the operator in f32, quantize. */
+static int64_t float_code(const nib_unary_code *u, int32_t x) {
+  const float y = real_result(u->n, (float)x * u->p.in_scale);
+  const int32_t zp = (int32_t)u->p.out_zp, lo = (int32_t)u->p.lo, hi = (int32_t)u->p.hi;
+  return u->p.rounding == NIB_ROUNDING_NEAREST_AWAY
+             ? nib_quantize_away(y, u->p.out_scale, zp, lo, hi)
+             : nib_quantize_even(y, u->p.out_scale, zp, lo, hi);
+}
+
+/* TFLite's fixed-point sigmoid and tanh: results in steps of 1/256 and 1/128. */
+static int64_t fixed_code(const nib_unary_code *u, int32_t x) {
+  const bool tanh_op = u->n->op == NIB_OP_TANH;
+  if (x <= -u->radius)
+    return u->p.lo;
+  if (x >= u->radius)
+    return u->p.hi;
+  const int32_t q4 = nib_rq_tflite_double(x, u->multiplier, u->shift);
+  const int32_t q0 = tanh_op ? nib_fx_tanh(q4) : nib_fx_logistic(q4);
+  const int64_t code = nib_shift_right_round(q0, tanh_op ? 24 : 23) + u->p.out_zp;
+  return clamp64(code, u->p.lo, u->p.hi);
+}
+
+int64_t nib_params_unary_code(const nib_unary_code *u, int64_t code) {
+  const int32_t x = (int32_t)(code - u->p.in_zp);
+  const nib_op op = u->n->op;
+  const bool nonlinear = op == NIB_OP_SIGMOID || op == NIB_OP_TANH;
+  if (is_float_mode(u->p.rounding) && (nonlinear || op == NIB_OP_LEAKY_RELU))
+    return float_code(u, x);
+  if (u->sixteen)
+    return op == NIB_OP_TANH ? nib_tanh_i16(x, u->multiplier, u->shift, u->table)
+                             : nib_logistic_i16(x, u->multiplier, u->shift, u->table);
+  if (nonlinear)
+    return fixed_code(u, x);
+  const bool negative = op == NIB_OP_LEAKY_RELU && x < 0;
+  if (negative && u->p.alpha.multiplier < 0) { /* a negative slope: the multiplier stays positive */
+    nib_requant positive = u->p.alpha;
+    positive.multiplier = -positive.multiplier;
+    return clamp64(u->p.out_zp - nib_params_rescale(u->p.rounding, x, &positive), u->p.lo, u->p.hi);
+  }
+  const nib_requant *q = negative ? &u->p.alpha : &u->p.identity;
+  return clamp64(u->p.out_zp + nib_params_rescale(u->p.rounding, x, q), u->p.lo, u->p.hi);
+}
+
+static bool is_unary_op(nib_op op) {
+  return op == NIB_OP_SIGMOID || op == NIB_OP_TANH || op == NIB_OP_LEAKY_RELU ||
+         op == NIB_OP_RELU || op == NIB_OP_CLAMP || op == NIB_OP_REQUANTIZE;
+}
+
+nib_status nib_params_unary_begin(const nib_graph *g, const nib_node *n,
+                                  nib_unary_code *out_unary) {
+  nib_unary_code *u = out_unary;
+  memset(u, 0, sizeof *u);
+  u->n = n;
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  if (!is_unary_op(n->op) || !x)
+    return NIB_ERROR_UNSUPPORTED;
+  NIB_RETURN_IF_ERROR(nib_params_unary(g, n, &u->p));
+  const bool nonlinear = n->op == NIB_OP_SIGMOID || n->op == NIB_OP_TANH;
+  if (!nonlinear || is_float_mode(u->p.rounding))
+    return NIB_OK;
+  if (x->format == NIB_I16) {
+    nib_logistic_params p;
+    NIB_RETURN_IF_ERROR(nib_params_logistic_i16(g, n, &p));
+    u->multiplier = p.multiplier;
+    u->shift = p.shift;
+    nib_params_logistic_table(u->table);
+    u->sixteen = true;
+    return NIB_OK;
+  }
+  nib_quantize_multiplier(ldexp(x->scale, 31 - LOGISTIC_INTEGER_BITS), &u->multiplier, &u->shift);
+  u->radius = nib_params_input_radius(LOGISTIC_INTEGER_BITS, u->shift);
+  return NIB_OK;
+}
+
+nib_status nib_params_unary_table(const nib_graph *g, const nib_node *n, uint8_t out_table[256]) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  nib_unary_code u;
+  if (!x || nib_node_input(g, n, 1) || !x->quantized || !y->quantized ||
+      nib_format_bytes(x->format) != 1 || nib_format_bytes(y->format) != 1)
+    return NIB_ERROR_UNSUPPORTED;
+  NIB_RETURN_IF_ERROR(nib_params_unary_begin(g, n, &u));
+  const int64_t first = nib_format_get(x->format)->min;
+  for (int i = 0; i < 256; ++i)
+    out_table[i] = (uint8_t)nib_params_unary_code(&u, first + i);
+  return NIB_OK;
+}
