@@ -33,8 +33,7 @@ nib::runStage(ModuleOp module, bool rewrite,
   if (!rewritten)
     return failure();
   for (NamedAttribute attr : function->getDiscardableAttrs())
-    if (attr.getNameDialect() != NibDialect::getLoadedDialect(module.getContext()) &&
-        !rewritten->hasAttr(attr.getName()))
+    if (!attr.getName().strref().starts_with("nib.") && !rewritten->hasAttr(attr.getName()))
       rewritten->setAttr(attr.getName(), attr.getValue());
   function.erase();
   return success();

@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The operations of the `nib` dialect: one for each row of codegen/graph/ops.def, and the kernel.
+#ifndef NIB_OPS_TD
+#define NIB_OPS_TD
+
+include "NibDialect.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+
+//===----------------------------------------------------------------------===//
+// Constants
+//===----------------------------------------------------------------------===//
+
+def Nib_ConstantOp : Nib_Operator<"constant"> {
+  let summary = "A constant tensor";
+  let description = [{
+    `value` holds the bytes of the result in the storage type of its elements, row-major. Large values
+    are resources. The type after `as` is the result's where it is not `value`'s own: a quantized
+    tensor, or `i1`, which is stored as one byte for each element.
+
+    ```mlir
+    %w = nib.constant dense_resource<conv1_w> : tensor<8x3x3x1xi8>
+    %q = nib.constant dense<[1, -2]> : tensor<2xi8> as tensor<2x!quant.uniform<i8:f32, 0.5>>
+    ```
+  }];
+  let arguments = (ins ElementsAttr:$value);
+  let assemblyFormat = "$value custom<ConstantType>(ref($value), type($result)) attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Operators with a filter
+//===----------------------------------------------------------------------===//
+
+def Nib_Conv2DOp : Nib_Filter<"conv2d", [{
+    oilist(`strides` $strides | `dilations` $dilations | `pads` $pads | `groups` $groups |
+           `activation` $activation | `clamp` $clamp | `rounding` $rounding)}]> {
+  let summary = "Two-dimensional convolution";
+  let description = [{
+    `y = act(requant(conv(x - zx, w - zw) + bias))`. The input is NHWC, the filter
+    `[O, KH, KW, I / groups]`, the bias `[O]`: i32 at the scale `sx * sw` (i64 where activations are
+    i16), or f32. With `scales`, `[O]` or `[1]` of f32, the filter is plain `i8` and each output
+    channel has its own scale; otherwise a quantized filter has the scale of its type. A result of
+    plain i32 or i64 is the accumulator itself.
+
+    `pads` is `[top, left, bottom, right]`, `clamp` the range of the result's codes.
+
+    ```mlir
+    %y = nib.conv2d %x, %w bias %b scales %s strides [2, 2] pads [0, 0, 1, 1] activation "relu"
+           rounding "tflite-double"
+         : (tensor<1x8x8x3x!quant.uniform<i8:f32, 0.5:3>>, tensor<4x3x3x3xi8>, tensor<4xi32>,
+            tensor<4xf32>) -> tensor<1x4x4x4x!quant.uniform<i8:f32, 0.25:-128>>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$filter, Optional<Nib_Tensor>:$bias,
+      Optional<Nib_Tensor>:$filter_scales, Nib_Ints:$strides, Nib_Ints:$dilations, Nib_Ints:$pads,
+      Nib_Int:$groups, Nib_String:$activation, Nib_Ints:$clamp, Nib_String:$rounding);
+}
+
+def Nib_DepthwiseConv2DOp : Nib_Filter<"depthwise_conv2d", [{
+    oilist(`strides` $strides | `dilations` $dilations | `pads` $pads |
+           `activation` $activation | `clamp` $clamp | `rounding` $rounding)}]> {
+  let summary = "Convolution of each channel with its own filters";
+  let description = [{
+    As `nib.conv2d`, but channel `c` of the input gives the output channels `c * m … c * m + m - 1`
+    alone. The filter is `[1, KH, KW, C * m]`.
+
+    ```mlir
+    %y = nib.depthwise_conv2d %x, %w pads [1, 1, 1, 1]
+         : (tensor<1x5x5x4xf32>, tensor<1x3x3x4xf32>) -> tensor<1x5x5x4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$filter, Optional<Nib_Tensor>:$bias,
+      Optional<Nib_Tensor>:$filter_scales, Nib_Ints:$strides, Nib_Ints:$dilations, Nib_Ints:$pads,
+      Nib_String:$activation, Nib_Ints:$clamp, Nib_String:$rounding);
+}
+
+def Nib_TransposeConv2DOp : Nib_Filter<"transpose_conv2d", [{
+    oilist(`strides` $strides | `pads` $pads | `activation` $activation | `clamp` $clamp |
+           `rounding` $rounding)}]> {
+  let summary = "Transposed convolution";
+  let description = [{
+    Every input pixel adds its filter-weighted copy to the output, `strides` apart; `pads` are cut off
+    the result. The filter is `[O, KH, KW, I]`; bias and scales as in `nib.conv2d`.
+
+    ```mlir
+    %y = nib.transpose_conv2d %x, %w strides [2, 2]
+         : (tensor<1x3x3x4xf32>, tensor<2x2x2x4xf32>) -> tensor<1x6x6x2xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$filter, Optional<Nib_Tensor>:$bias,
+      Optional<Nib_Tensor>:$filter_scales, Nib_Ints:$strides, Nib_Ints:$pads,
+      Nib_String:$activation, Nib_Ints:$clamp, Nib_String:$rounding);
+}
+
+def Nib_FullyConnectedOp : Nib_Filter<"fully_connected", [{
+    oilist(`activation` $activation | `clamp` $clamp | `rounding` $rounding)}]> {
+  let summary = "A dense layer";
+  let description = [{
+    Each row of `I` inputs times the filter `[O, I]`; bias and scales as in `nib.conv2d`.
+
+    ```mlir
+    %y = nib.fully_connected %x, %w bias %b
+         : (tensor<1x16xf32>, tensor<10x16xf32>, tensor<10xf32>) -> tensor<1x10xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$filter, Optional<Nib_Tensor>:$bias,
+      Optional<Nib_Tensor>:$filter_scales, Nib_String:$activation, Nib_Ints:$clamp,
+      Nib_String:$rounding);
+}
+
+def Nib_MatMulOp : Nib_Binary<"matmul", "(`rounding` $rounding^)?"> {
+  let summary = "Matrix product";
+  let description = [{
+    `[…, M, K]` times `[…, K, N]`; the leading dimensions broadcast as in numpy.
+
+    ```mlir
+    %y = nib.matmul %a, %b : (tensor<2x3x4xf32>, tensor<4x5xf32>) -> tensor<2x3x5xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$lhs, Nib_Tensor:$rhs, Nib_String:$rounding);
+}
+
+//===----------------------------------------------------------------------===//
+// Pooling and reduction
+//===----------------------------------------------------------------------===//
+
+def Nib_AvgPool2DOp : Nib_Unary<"avg_pool2d", [{
+    oilist(`kernel` $kernel | `strides` $strides | `pads` $pads |
+           `count_include_pad` $count_include_pad | `activation` $activation | `clamp` $clamp |
+           `rounding` $rounding)}]> {
+  let summary = "Average over windows";
+  let description = [{
+    `kernel` is `[h, w]`. Padding is not counted unless `count_include_pad` is 1.
+
+    ```mlir
+    %y = nib.avg_pool2d %x kernel [2, 2] strides [2, 2]
+         : (tensor<1x4x4x3xf32>) -> tensor<1x2x2x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$kernel, Nib_Ints:$strides, Nib_Ints:$pads,
+      Nib_Int:$count_include_pad, Nib_String:$activation, Nib_Ints:$clamp, Nib_String:$rounding);
+}
+
+def Nib_MaxPool2DOp : Nib_Unary<"max_pool2d", [{
+    oilist(`kernel` $kernel | `strides` $strides | `pads` $pads | `activation` $activation |
+           `clamp` $clamp)}]> {
+  let summary = "Maximum over windows";
+  let description = [{
+    Input and result have one element type: a maximum needs no arithmetic.
+
+    ```mlir
+    %y = nib.max_pool2d %x kernel [3, 3] strides [2, 2] pads [0, 0, 1, 1]
+         : (tensor<1x4x4x3xf32>) -> tensor<1x2x2x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$kernel, Nib_Ints:$strides, Nib_Ints:$pads,
+      Nib_String:$activation, Nib_Ints:$clamp);
+}
+
+def Nib_MeanOp : Nib_Unary<"mean",
+    "oilist(`axes` $axes | `keep_dims` $keep_dims | `rounding` $rounding)"> {
+  let summary = "Mean over dimensions";
+  let description = [{
+    The reduced dimensions `axes` remain as 1 if `keep_dims` is 1.
+
+    ```mlir
+    %y = nib.mean %x axes [1, 2] : (tensor<1x4x4x3xf32>) -> tensor<1x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$axes, Nib_Int:$keep_dims,
+      Nib_String:$rounding);
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+class Nib_Arithmetic<string mnemonic> : Nib_Binary<mnemonic,
+    "oilist(`activation` $activation | `clamp` $clamp | `rounding` $rounding)"> {
+  let arguments = (ins Nib_Tensor:$lhs, Nib_Tensor:$rhs, Nib_String:$activation, Nib_Ints:$clamp,
+      Nib_String:$rounding);
+}
+
+def Nib_AddOp : Nib_Arithmetic<"add"> {
+  let summary = "Sum of two tensors";
+  let description = [{
+    Operands broadcast as in numpy and may have different scales.
+
+    ```mlir
+    %y = nib.add %a, %b activation "relu" : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+    ```
+  }];
+}
+
+def Nib_SubOp : Nib_Arithmetic<"sub"> {
+  let summary = "Difference of two tensors";
+  let description = [{
+    ```mlir
+    %y = nib.sub %a, %b : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+    ```
+  }];
+}
+
+def Nib_MulOp : Nib_Arithmetic<"mul"> {
+  let summary = "Elementwise product of two tensors";
+  let description = [{
+    ```mlir
+    %y = nib.mul %a, %b clamp [-100, 100]
+         : (tensor<4x!quant.uniform<i8:f32, 0.5>>, tensor<4x!quant.uniform<i8:f32, 0.5>>)
+         -> tensor<4x!quant.uniform<i8:f32, 0.25>>
+    ```
+  }];
+}
+
+def Nib_DivOp : Nib_Binary<"div", "(`activation` $activation^)?"> {
+  let summary = "Elementwise quotient of two tensors";
+  let description = [{
+    ```mlir
+    %y = nib.div %a, %b : (tensor<2x3xf32>, tensor<1xf32>) -> tensor<2x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$lhs, Nib_Tensor:$rhs, Nib_String:$activation);
+}
+
+def Nib_ReluOp : Nib_Unary<"relu", "(`rounding` $rounding^)?"> {
+  let summary = "max(x, 0)";
+  let description = [{
+    Quantized: rescaled to the result's scale where it is another one.
+
+    ```mlir
+    %y = nib.relu %x : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_String:$rounding);
+  let hasFolder = 1;
+}
+
+def Nib_ClampOp : Nib_Unary<"clamp", "oilist(`min` $min | `max` $max | `rounding` $rounding)"> {
+  let summary = "min(max(x, min), max)";
+  let description = [{
+    The bounds are in real units; a bound that is absent does not limit.
+
+    ```mlir
+    %y = nib.clamp %x min 0.0 max 6.0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Float:$min, Nib_Float:$max, Nib_String:$rounding);
+  let hasCanonicalizeMethod = 1;
+}
+
+def Nib_LeakyReluOp : Nib_Unary<"leaky_relu", "oilist(`alpha` $alpha | `rounding` $rounding)"> {
+  let summary = "x where positive, alpha * x elsewhere";
+  let description = [{
+    ```mlir
+    %y = nib.leaky_relu %x alpha 0.1 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Float:$alpha, Nib_String:$rounding);
+}
+
+def Nib_SigmoidOp : Nib_Unary<"sigmoid", "(`rounding` $rounding^)?"> {
+  let summary = "1 / (1 + exp(-x))";
+  let description = [{
+    ```mlir
+    %y = nib.sigmoid %x : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_String:$rounding);
+}
+
+def Nib_TanhOp : Nib_Unary<"tanh", "(`rounding` $rounding^)?"> {
+  let summary = "Hyperbolic tangent";
+  let description = [{
+    ```mlir
+    %y = nib.tanh %x : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_String:$rounding);
+}
+
+def Nib_SoftmaxOp : Nib_Unary<"softmax",
+    "oilist(`axis` $axis | `beta` $beta | `rounding` $rounding)"> {
+  let summary = "exp(beta * x), normalized along a dimension";
+  let description = [{
+    `axis` defaults to the last dimension, `beta` to 1.
+
+    ```mlir
+    %y = nib.softmax %x axis 1 beta 1.0 : (tensor<1x10xf32>) -> tensor<1x10xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Int:$axis, Nib_Float:$beta, Nib_String:$rounding);
+}
+
+def Nib_LookupOp : Nib_Operator<"lookup"> {
+  let summary = "A table of 256 results";
+  let description = [{
+    `y[i] = table[x[i] - min]`, `min` being the lowest code of the input's 8-bit format. The table
+    has the storage type of the result.
+
+    ```mlir
+    %y = nib.lookup %x, %t : (tensor<4xi8>, tensor<256xi8>) -> tensor<4xi8>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$table);
+  let assemblyFormat = "$input `,` $table attr-dict `:` functional-type(operands, results)";
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+def Nib_PadOp : Nib_Unary<"pad", "oilist(`low` $low | `high` $high | `pad_value` $pad_value)"> {
+  let summary = "A border of constants";
+  let description = [{
+    `low` and `high` count the elements added before and after each dimension. `pad_value` is in codes
+    of the input, or real for a float input; without it the border is real zero.
+
+    ```mlir
+    %y = nib.pad %x low [0, 1] high [0, 2] : (tensor<2x3xf32>) -> tensor<2x6xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$low, Nib_Ints:$high, Nib_Float:$pad_value);
+  let hasFolder = 1;
+}
+
+def Nib_ReshapeOp : Nib_Unary<"reshape", ""> {
+  let summary = "The same elements in another shape";
+  let description = [{
+    ```mlir
+    %y = nib.reshape %x : (tensor<2x3xf32>) -> tensor<6xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
+  let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
+}
+
+def Nib_TransposeOp : Nib_Unary<"transpose", "(`perm` $perm^)?"> {
+  let summary = "Dimensions in another order";
+  let description = [{
+    Dimension `i` of the result is dimension `perm[i]` of the input.
+
+    ```mlir
+    %y = nib.transpose %x perm [0, 3, 1, 2] : (tensor<1x4x5x3xf32>) -> tensor<1x3x4x5xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$perm);
+  let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
+}
+
+def Nib_ConcatOp : Nib_Operator<"concat"> {
+  let summary = "Tensors one after the other along a dimension";
+  let description = [{
+    ```mlir
+    %y = nib.concat %a, %b axis 1 : (tensor<2x3xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Nib_Tensor>:$inputs, Nib_Int:$axis);
+  let assemblyFormat = "$inputs (`axis` $axis^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Nib_SliceOp : Nib_Unary<"slice", "oilist(`begin` $begin | `sizes` $sizes)"> {
+  let summary = "A box out of a tensor";
+  let description = [{
+    ```mlir
+    %y = nib.slice %x begin [0, 1] sizes [2, 2] : (tensor<2x4xf32>) -> tensor<2x2xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$begin, Nib_Ints:$sizes);
+  let hasFolder = 1;
+}
+
+def Nib_StridedSliceOp : Nib_Unary<"strided_slice", "oilist(`begin` $begin | `steps` $steps)"> {
+  let summary = "Every n-th element of each dimension";
+  let description = [{
+    Element `i` of a dimension is `begin + i * step` of the input; a step may be negative. The
+    result's shape says how many there are.
+
+    ```mlir
+    %y = nib.strided_slice %x begin [3] steps [-1] : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$begin, Nib_Ints:$steps);
+  let hasFolder = 1;
+}
+
+def Nib_SqueezeOp : Nib_Unary<"squeeze", ""> {
+  let summary = "Dimensions of size 1 dropped";
+  let description = [{
+    ```mlir
+    %y = nib.squeeze %x : (tensor<1x3x1xf32>) -> tensor<3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
+  let hasFolder = 1;
+}
+
+def Nib_ExpandDimsOp : Nib_Unary<"expand_dims", ""> {
+  let summary = "Dimensions of size 1 added";
+  let description = [{
+    ```mlir
+    %y = nib.expand_dims %x : (tensor<3xf32>) -> tensor<1x3x1xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
+  let hasFolder = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Formats
+//===----------------------------------------------------------------------===//
+
+def Nib_QuantizeOp : Nib_Unary<"quantize", "(`rounding` $rounding^)?"> {
+  let summary = "Real numbers to codes";
+  let description = [{
+    `saturate(round(x / scale) + zero_point)`, rounded as `rounding` says.
+
+    ```mlir
+    %y = nib.quantize %x rounding "nearest-even"
+         : (tensor<4xf32>) -> tensor<4x!quant.uniform<i8:f32, 0.5:3>>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_String:$rounding);
+  let hasFolder = 1;
+}
+
+def Nib_DequantizeOp : Nib_Operator<"dequantize", [AttrSizedOperandSegments]> {
+  let summary = "Codes to real numbers";
+  let description = [{
+    `(code - zero_point) * scale`. The scale is the input type's; a plain input takes it from
+    `scales` (and `zero_points`), with one entry, or one for each index of dimension `axis`.
+
+    ```mlir
+    %y = nib.dequantize %x : (tensor<4x!quant.uniform<i8:f32, 0.5:3>>) -> tensor<4xf32>
+    %w = nib.dequantize %c scales %s axis 0 : (tensor<2x3xi8>, tensor<2xf32>) -> tensor<2x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Optional<Nib_Tensor>:$scales,
+      Optional<Nib_Tensor>:$zero_points, Nib_Int:$axis);
+  let assemblyFormat = [{
+    $input (`scales` $scales^)? (`zero_points` $zero_points^)? (`axis` $axis^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Nib_RequantizeOp : Nib_Operator<"requantize"> {
+  let summary = "Codes at one scale to codes at another";
+  let description = [{
+    A quantized input keeps its real value as far as the result's scale can tell it. A plain i32 input
+    is an accumulator whose scale, for each index of dimension `axis`, is in `scales`.
+
+    ```mlir
+    %y = nib.requantize %x rounding "tflite-double"
+         : (tensor<4x!quant.uniform<i8:f32, 0.5:3>>) -> tensor<4x!quant.uniform<i8:f32, 0.25>>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Optional<Nib_Tensor>:$scales, Nib_String:$rounding,
+      Nib_Int:$axis);
+  let assemblyFormat = [{
+    $input (`scales` $scales^)? oilist(`rounding` $rounding | `axis` $axis) attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasFolder = 1;
+}
+
+def Nib_PackOp : Nib_Unary<"pack", ""> {
+  let summary = "A tensor as the bytes of its packed layout";
+  let description = [{
+    ```mlir
+    %y = nib.pack %x : (tensor<4xi16>) -> tensor<8xi8>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
+}
+
+def Nib_UnpackOp : Nib_Unary<"unpack", ""> {
+  let summary = "A tensor from the bytes of its packed layout";
+  let description = [{
+    ```mlir
+    %y = nib.unpack %x : (tensor<8xi8>) -> tensor<4xi16>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+def Nib_KernelOp : Op<Nib_Dialect, "kernel",
+    [RecursiveMemoryEffects, SingleBlock,
+     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
+  let summary = "Operators that run as one loop nest";
+  let description = [{
+    The region holds the operators of one generated function, in order; it refers to values outside
+    freely, and only the result of its last operator leaves it. `nib-fuse` makes kernels; `nib-plan`
+    puts them in the order they run in, with their places in the arena; `nib-select` gives each a
+    schedule, a vocabulary (an instruction set) and a tile.
+
+    ```mlir
+    %y = nib.kernel "conv1" schedule "conv" vocab "c99" tile [4, 4, 0, 0] {
+      %0 = nib.reshape %x : (tensor<2x3xf32>) -> tensor<6xf32>
+      %1 = nib.relu %0 : (tensor<6xf32>) -> tensor<6xf32>
+      nib.yield %1 : tensor<6xf32>
+    } : tensor<6xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, Nib_String:$schedule, Nib_String:$vocab, Nib_Ints:$tile,
+      Nib_Float:$predicted_ns, Nib_Int:$scratch_bytes, Nib_Int:$scratch_offset,
+      Nib_Int:$arena_offset);
+  let results = (outs Nib_Tensor:$result);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $name oilist(`schedule` $schedule | `vocab` $vocab | `tile` $tile | `predicted_ns` $predicted_ns |
+                 `scratch_bytes` $scratch_bytes | `scratch_offset` $scratch_offset |
+                 `arena_offset` $arena_offset) attr-dict-with-keyword $body `:` type($result)
+  }];
+  let hasRegionVerifier = 1;
+}
+
+def Nib_YieldOp : Op<Nib_Dialect, "yield", [Pure, Terminator, HasParent<"KernelOp">]> {
+  let summary = "The result of a kernel";
+  let description = [{
+    ```mlir
+    nib.yield %y : tensor<6xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
+}
+
+#endif

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialect/TensorTypes.h"
+
+#include "mlir/Dialect/Quant/IR/QuantTypes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+// The table of formats spells names as MLIR does, so that a name is a type and the reverse.
+static Type plainType(MLIRContext *context, nib_format format) {
+  const nib_format_info *info = nib_format_get(format);
+  unsigned bits = format == NIB_I1 ? 1 : info->bits;
+  switch (info->kind) {
+  case NIB_KIND_FLOAT:
+    return bits == 32 ? Type(Float32Type::get(context)) : Type(Float64Type::get(context));
+  case NIB_KIND_UNSIGNED:
+    return format == NIB_I1 ? IntegerType::get(context, bits)
+                            : IntegerType::get(context, bits, IntegerType::Unsigned);
+  case NIB_KIND_SIGNED:
+    return IntegerType::get(context, bits);
+  }
+  return Type();
+}
+
+static std::string spell(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+static std::string listFormats() {
+  std::string text;
+  for (int i = 0; i < NIB_FORMAT_COUNT; ++i)
+    text += (i ? ", " : "") + std::string(nib_format_get((nib_format)i)->name);
+  return text;
+}
+
+static llvm::LogicalResult readQuantType(quant::QuantizedType type, nib::TensorFacts &facts,
+                                         nib::EmitError emitError) {
+  auto uniform = dyn_cast<quant::UniformQuantizedType>(type);
+  if (!uniform)
+    return emitError() << "quantization must be per tensor, got " << type
+                       << " (scales per channel are an operand)";
+  unsigned bits = uniform.getStorageTypeIntegralWidth();
+  std::string name = (uniform.isSigned() ? "i" : "ui") + std::to_string(bits);
+  facts.format = nib_format_find(name.c_str());
+  if (facts.format == NIB_FORMAT_COUNT || bits < 8 || bits > 32)
+    return emitError() << "the storage type of " << type << " is none of i8, u8, i16, u16, i32";
+  if (!uniform.getExpressedType().isF32())
+    return emitError() << "the expressed type of " << type << " must be f32";
+  const nib_format_info *info = nib_format_get(facts.format);
+  if (uniform.getStorageTypeMin() != info->min || uniform.getStorageTypeMax() != info->max)
+    return emitError() << "a narrowed storage range is not supported: " << type;
+  if (uniform.getZeroPoint() < info->min || uniform.getZeroPoint() > info->max)
+    return emitError() << "the zero point " << uniform.getZeroPoint() << " is not a code of "
+                       << (uniform.isSigned() ? "i" : "u") << bits << " (" << info->min << " to "
+                       << info->max << ")";
+  if (!(uniform.getScale() > 0) || uniform.getScale() != (double)(float)uniform.getScale())
+    return emitError() << "the scale of " << type << " is not a positive f32 number";
+  facts.quantized = true;
+  facts.scale = uniform.getScale();
+  facts.zeroPoint = uniform.getZeroPoint();
+  return success();
+}
+
+llvm::LogicalResult nib::readTensorType(Type type, TensorFacts &facts, EmitError emitError) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return emitError() << "expected a ranked tensor, got " << type;
+  if (!tensor.hasStaticShape())
+    return emitError() << "every dimension must be known, got " << type;
+  if (tensor.getRank() > NIB_MAX_RANK)
+    return emitError() << "at most " << NIB_MAX_RANK << " dimensions are supported, got " << type;
+  if (tensor.getEncoding())
+    return emitError() << "a tensor's encoding has no meaning here: " << type;
+  facts.dims.assign(tensor.getShape().begin(), tensor.getShape().end());
+  if (auto quantized = dyn_cast<quant::QuantizedType>(tensor.getElementType()))
+    return readQuantType(quantized, facts, emitError);
+  facts.format = nib_format_find(spell(tensor.getElementType()).c_str());
+  if (facts.format == NIB_FORMAT_COUNT)
+    return emitError() << "elements of type " << tensor.getElementType()
+                       << " are not supported; a tensor holds " << listFormats()
+                       << " or !quant.uniform";
+  return success();
+}
+
+RankedTensorType nib::makeTensorType(MLIRContext *context, const nib_tensor &tensor,
+                                     EmitError emitError) {
+  if (tensor.rank < 0 || tensor.rank > NIB_MAX_RANK || tensor.format >= NIB_FORMAT_COUNT) {
+    emitError() << "tensor '" << tensor.name << "' has no valid shape or format";
+    return {};
+  }
+  ArrayRef<int64_t> dims(tensor.dims, tensor.rank);
+  if (llvm::any_of(dims, [](int64_t dim) { return dim < 0; })) {
+    emitError() << "tensor '" << tensor.name << "' has a negative dimension";
+    return {};
+  }
+  if (!tensor.quantized)
+    return RankedTensorType::get(dims, plainType(context, tensor.format));
+  const nib_format_info *info = nib_format_get(tensor.format);
+  if (info->kind == NIB_KIND_FLOAT || info->bits > 32 || tensor.format == NIB_I1) {
+    emitError() << "tensor '" << tensor.name << "' of " << info->name << " cannot be quantized";
+    return {};
+  }
+  auto element = quant::UniformQuantizedType::getChecked(
+      emitError, info->kind == NIB_KIND_SIGNED ? (unsigned)quant::QuantizationFlags::Signed : 0u,
+      IntegerType::get(context, info->bits), Float32Type::get(context), tensor.scale,
+      tensor.zero_point, info->min, info->max);
+  return element ? RankedTensorType::get(dims, element) : RankedTensorType();
+}
+
+RankedTensorType nib::makeStorageType(MLIRContext *context, nib_format format,
+                                      ArrayRef<int64_t> dims) {
+  return RankedTensorType::get(dims, plainType(context, format == NIB_I1 ? NIB_I8 : format));
+}

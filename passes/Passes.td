@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The passes. Each is the skin of a C function of pipeline/stages.h and has its options' names.
+#ifndef NIB_PASSES_TD
+#define NIB_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class Nib_StringOption<string variable, string flag, string value, string help>
+    : Option<variable, flag, "std::string", value, help>;
+
+def Nib_Target : Nib_StringOption<"target", "target", "\"c99\"",
+    "What to compile for: NAME{(+|,)[+|-]feature}, as `nibc targets` lists">;
+def Nib_Rounding : Nib_StringOption<"rounding", "rounding", "\"\"",
+    "The rounding of operators that name none, instead of the network's own">;
+def Nib_CostModel : Nib_StringOption<"costModel", "cost-model", "\"analytic\"",
+    "`analytic`, or a file of measured samples">;
+def Nib_Size : Option<"size", "size", "bool", "false", "Prefer small code">;
+def Nib_NoFallback : Option<"noFallback", "no-fallback", "bool", "false",
+    "Fail where something asked for cannot be done exactly as asked">;
+
+def NibSimplify : Pass<"nib-simplify", "::mlir::ModuleOp"> {
+  let summary = "Turn quantize-dequantize islands into integer operators";
+  let description = [{
+    Islands of float operators between `nib.dequantize` and `nib.quantize` become operators on codes;
+    transposes cancel; padding, bias, relu and clamp move into the operator that can do them; constants
+    are folded. An integer network keeps every bit of its results.
+  }];
+  let options = [Nib_Target, Nib_Rounding, Nib_NoFallback];
+  let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
+}
+
+def NibFuse : Pass<"nib-fuse", "::mlir::ModuleOp"> {
+  let summary = "Group operators into kernels";
+  let description = [{
+    Every operator but views goes into a `nib.kernel`. Which ones share a kernel is what the cost model
+    predicts to be fastest on the target.
+  }];
+  let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_Size];
+  let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
+}
+
+def NibPlan : Pass<"nib-plan", "::mlir::ModuleOp"> {
+  let summary = "Order the kernels and place tensors in the arena";
+  let description = [{
+    Orders kernels for a low peak, reuses storage in place where that is legal and gives every tensor
+    its byte offset. The function gets `nib.arena_bytes` and the lower bounds of the fused and of the
+    unfused network.
+  }];
+  let options = [Nib_Target, Nib_Rounding,
+    Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">];
+  let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
+}
+
+def NibSelect : Pass<"nib-select", "::mlir::ModuleOp"> {
+  let summary = "Choose schedule, vocabulary and tile of each kernel";
+  let description = [{
+    Weighs every schedule that accepts a kernel, with every vocabulary (instruction set) that the target
+    has and the tiles that the schedule proposes, by the cost model.
+  }];
+  let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_NoFallback, Nib_Size,
+    Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">];
+  let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
+}
+
+def NibEmitC : Pass<"nib-emit-c", "::mlir::ModuleOp"> {
+  let summary = "Write the network as C files";
+  let description = [{
+    Writes `NAME.h`, `NAME.c`, `NAME_weights.c`, `nibrt_abi.h` and `NAME_main.c` into the folder `out`,
+    all of them or none. The IR stays as it is.
+  }];
+  let options = [Nib_Target, Nib_Rounding, Nib_Size,
+    Nib_StringOption<"name", "name", "\"\"", "Prefix of all symbols; default: the function's name">,
+    Nib_StringOption<"out", "out", "\"\"", "Folder to write; made if absent">,
+    Nib_StringOption<"weights", "weights", "\"words\"",
+        "Weights as 64-bit `words` or as `bytes`">,
+    Option<"checkC", "check-c", "bool", "true", "Parse the C before it is written">];
+}
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Passes.h"
+#include "passes/bridge/GraphIO.h"
+#include "passes/pipeline/StageOptions.h"
+
+namespace nib {
+#define GEN_PASS_DEF_NIBFUSE
+#include "NibPasses.h.inc"
+} // namespace nib
+
+namespace {
+
+class NibFuse : public nib::impl::NibFuseBase<NibFuse> {
+public:
+  using NibFuseBase::NibFuseBase;
+
+  void runOnOperation() override {
+    nib_options options = nib::makeOptions(target, rounding);
+    options.cost_model = nib::textOrNull(costModel);
+    options.size = size;
+    auto stage = [&](nib_graph *graph, const nib_diag *diag) {
+      return nib_fuse_graph(graph, &options, diag);
+    };
+    if (failed(nib::runStage(getOperation(), /*rewrite=*/true, stage)))
+      signalPassFailure();
+  }
+};
+
+} // namespace

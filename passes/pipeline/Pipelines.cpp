@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Registration of the passes, and the pipeline that is all of them.
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
+
+#include <mutex>
+
+using namespace mlir;
+
+namespace {
+
+struct ToCOptions : PassPipelineOptions<ToCOptions> {
+  Option<std::string> target{*this, "target", llvm::cl::init("c99"),
+                             llvm::cl::desc("What to compile for")};
+  Option<std::string> out{*this, "out", llvm::cl::desc("Folder to write")};
+  Option<std::string> name{*this, "name", llvm::cl::desc("Prefix of all symbols")};
+  Option<std::string> rounding{*this, "rounding",
+                               llvm::cl::desc("Rounding of operators that name none")};
+  Option<std::string> costModel{*this, "cost-model", llvm::cl::init("analytic"),
+                                llvm::cl::desc("`analytic`, or a file of measured samples")};
+  Option<std::string> weights{*this, "weights", llvm::cl::init("words"),
+                              llvm::cl::desc("Weights as `words` or `bytes`")};
+  Option<int64_t> maxArena{*this, "max-arena", llvm::cl::init(-1),
+                           llvm::cl::desc("Bytes that the arena may have; -1: any")};
+  Option<bool> noFallback{*this, "no-fallback", llvm::cl::init(false),
+                          llvm::cl::desc("Fail where something cannot be done as asked")};
+  Option<bool> size{*this, "size", llvm::cl::init(false), llvm::cl::desc("Prefer small code")};
+  Option<bool> checkC{*this, "check-c", llvm::cl::init(true),
+                      llvm::cl::desc("Parse the C before it is written")};
+};
+
+} // namespace
+
+static void buildToC(OpPassManager &manager, const ToCOptions &o) {
+  manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
+  manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size}));
+  manager.addPass(nib::createNibPlan({o.target, o.rounding, o.maxArena}));
+  manager.addPass(nib::createNibSelect(
+      {o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena}));
+  manager.addPass(nib::createNibEmitC(
+      {o.target, o.rounding, o.size, o.name, o.out, o.weights, o.checkC}));
+}
+
+void nib::registerPassesAndPipelines() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    registerNibPassesPasses();
+    PassPipelineRegistration<ToCOptions>(
+        "nib-to-c-pipeline", "Compile a network to C: simplify, fuse, plan, select, emit", buildToC);
+  });
+}
