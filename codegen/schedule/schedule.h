@@ -57,6 +57,8 @@ const nib_schedule *nib_schedule_find(const char *name);
 /** Number of external activation inputs of `kernel` and their tensor ids (order: see nib_schedule). */
 int32_t nib_kernel_inputs(const nib_graph *g, const nib_kernel *kernel, int32_t *out_tensors,
                           int32_t capacity);
+/** The tensor whose storage `tensor` is, looking through views that lie outside `kernel`. */
+int32_t nib_kernel_source(const nib_graph *g, const nib_kernel *kernel, int32_t tensor);
 /** The kernel's result tensor. */
 int32_t nib_kernel_output(const nib_graph *g, const nib_kernel *kernel);
 

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// NAME.c and NAME_weights.c: kernels first, then what they turned out to need.
+#include "emit/model.h"
+
+#include "emit/snippets.h"
+#include "emit/storage.h"
+#include "schedule/schedule.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const char nib_embedded_abi[];
+
+enum { max_inputs = 64, max_vocabs = 16 };
+
+/* State of writing one model. */
+typedef struct writer {
+  const nib_graph *g;
+  const nib_model_options *o;
+  const nib_diag *diag;
+  nib_constants *constants;
+  nib_text kernels;     /* all kernel functions */
+  nib_text run;         /* NAME_run and the wrapper */
+  uint64_t snippets[4];
+  const nib_vocab *vocabs[max_vocabs];
+  int32_t n_vocabs;
+  int32_t *kernel_offsets; /* of each function in `kernels`, in lines */
+} writer;
+
+static int32_t count_lines(const nib_text *t) {
+  int32_t n = 0;
+  for (size_t i = 0; i < t->size; ++i)
+    n += t->data[i] == '\n';
+  return n;
+}
+
+static const char *c_type(const nib_graph *g, int32_t tensor) {
+  return nib_format_get(g->tensors[tensor].format)->c_type;
+}
+
+/* ---- kernels ---- */
+
+static const nib_vocab *vocab_of(const nib_kernel *k) {
+  return nib_vocab_find(k->vocab ? k->vocab : "c99");
+}
+
+static nib_status note_vocab(writer *w, const nib_vocab *v) {
+  for (int32_t i = 0; i < w->n_vocabs; ++i)
+    if (w->vocabs[i] == v)
+      return NIB_OK;
+  if (w->n_vocabs == max_vocabs)
+    return nib_diag_error(w->diag, NIB_ERROR_INTERNAL, "more than %d vocabularies in a model",
+                          max_vocabs);
+  w->vocabs[w->n_vocabs++] = v;
+  return NIB_OK;
+}
+
+/* "NAME_k03_conv": the model's prefix, the order of execution, the source's name. */
+static void kernel_symbol(const writer *w, int32_t i, char *out, size_t size) {
+  const nib_kernel *k = &w->g->kernels[i];
+  snprintf(out, size, "%s_k%02d_%.80s", w->o->name, i, k->name ? k->name : "kernel");
+}
+
+static void write_node_comment(writer *w, const nib_node *n) {
+  char name[96], shape[128];
+  nib_model_comment_safe(n->name, name, sizeof name);
+  nib_text_printf(&w->kernels, " *   %s", nib_op_get(n->op)->mnemonic);
+  if (name[0])
+    nib_text_printf(&w->kernels, " '%s'", name);
+  if (n->source_index >= 0)
+    nib_text_printf(&w->kernels, " (operator %d)", n->source_index);
+  nib_text_printf(&w->kernels, ":");
+  for (int32_t i = 0; i < n->n_in; ++i) {
+    if (n->in[i] == NIB_NONE)
+      continue;
+    nib_model_shape(&w->g->tensors[n->in[i]], shape, sizeof shape);
+    nib_text_printf(&w->kernels, " %s[%s]", nib_format_get(w->g->tensors[n->in[i]].format)->name,
+                    shape);
+  }
+  nib_model_shape(&w->g->tensors[n->out], shape, sizeof shape);
+  nib_text_printf(&w->kernels, " -> %s[%s]\n", nib_format_get(w->g->tensors[n->out].format)->name,
+                  shape);
+}
+
+static void write_kernel_comment(writer *w, int32_t index) {
+  const nib_kernel *k = &w->g->kernels[index];
+  nib_text_printf(&w->kernels, "\n/* Kernel %d, schedule %s, vocabulary %s", index, k->schedule,
+                  vocab_of(k)->name);
+  int used = 0;
+  for (int i = 0; i < NIB_MAX_TILE; ++i)
+    if (k->tile[i])
+      used = i + 1;
+  for (int i = 0; i < used; ++i)
+    nib_text_printf(&w->kernels, "%s%d", i ? "x" : ", tile ", k->tile[i]);
+  nib_text_printf(&w->kernels, ":\n");
+  for (int32_t i = 0; i < k->n_nodes; ++i)
+    write_node_comment(w, &w->g->nodes[k->nodes[i]]);
+  w->kernels.size -= 1; /* the comment ends on the last line */
+  nib_text_printf(&w->kernels, " */\n");
+}
+
+/* Kernels that work in place have an input and a result in the same bytes: no restrict. */
+static bool works_in_place(const nib_graph *g, const int32_t *inputs, int32_t n, int32_t output) {
+  for (int32_t i = 0; i < n; ++i)
+    if (nib_storage_overlaps(g, inputs[i], output))
+      return true;
+  return false;
+}
+
+static void write_signature(writer *w, int32_t index, const int32_t *inputs, int32_t n) {
+  const nib_kernel *k = &w->g->kernels[index];
+  const nib_vocab *v = vocab_of(k);
+  const int32_t output = nib_kernel_output(w->g, k);
+  const char *restricted = works_in_place(w->g, inputs, n, output) ? "" : "restrict ";
+  char symbol[256];
+  kernel_symbol(w, index, symbol, sizeof symbol);
+  if (v->function_attr[0])
+    nib_text_printf(&w->kernels, "%s\n", v->function_attr);
+  nib_text_printf(&w->kernels, "static void %s(", symbol);
+  for (int32_t i = 0; i < n; ++i)
+    nib_text_printf(&w->kernels, "const %s *%sin%d, ", c_type(w->g, inputs[i]), restricted, i);
+  nib_text_printf(&w->kernels, "%s *%sout%s) {\n", c_type(w->g, output), restricted,
+                  k->scratch_bytes > 0 ? ", uint8_t *scratch" : "");
+}
+
+static nib_status write_kernel(writer *w, int32_t index) {
+  const nib_kernel *k = &w->g->kernels[index];
+  const nib_schedule *schedule = k->schedule ? nib_schedule_find(k->schedule) : NULL;
+  const nib_vocab *vocab = vocab_of(k);
+  int32_t inputs[max_inputs];
+  const int32_t n = nib_kernel_inputs(w->g, k, inputs, max_inputs);
+  if (!schedule || !vocab || n > max_inputs || k->n_nodes < 1)
+    return nib_diag_error(w->diag, NIB_ERROR_INVALID_INPUT,
+                          "kernel %d '%s' has no known schedule and vocabulary: select them before "
+                          "emitting (pass nib-select)",
+                          index, k->name ? k->name : "");
+  if (!schedule->accepts(w->g, k, vocab))
+    return nib_diag_error(w->diag, NIB_ERROR_UNSUPPORTED,
+                          "kernel %d '%s': schedule %s cannot run it", index, k->name, k->schedule);
+  NIB_RETURN_IF_ERROR(note_vocab(w, vocab));
+  w->kernel_offsets[index] = count_lines(&w->kernels) + 1;
+  write_kernel_comment(w, index);
+  write_signature(w, index, inputs, n);
+  nib_emitter e = {.graph = w->g,
+                   .vocab = vocab,
+                   .body = &w->kernels,
+                   .constants = w->constants,
+                   .diag = (nib_diag *)w->diag,
+                   .size = w->o->size};
+  w->kernels.indent = 1;
+  NIB_RETURN_IF_ERROR(schedule->emit(&e, k));
+  w->kernels.indent = 0;
+  nib_text_printf(&w->kernels, "}\n");
+  for (int i = 0; i < 4; ++i)
+    w->snippets[i] |= e.snippets[i];
+  return NIB_OK;
+}
+
+/* ---- NAME_run ---- */
+
+/* The C expression of a tensor's address. False if it has none. */
+static bool address(writer *w, int32_t tensor, bool writable, nib_text *t) {
+  const nib_storage s = nib_storage_of(w->g, tensor);
+  const char *type = c_type(w->g, tensor), *c = writable ? "" : "const ";
+  switch (s.kind) {
+  case NIB_STORAGE_INPUT:
+    nib_text_printf(t, "(%s%s *)in[%d]", c, type, s.index);
+    return !writable;
+  case NIB_STORAGE_OUTPUT:
+    nib_text_printf(t, "(%s *)out[%d]", type, s.index);
+    return true;
+  case NIB_STORAGE_ARENA:
+    nib_text_printf(t, "(%s *)(void *)(arena + %" PRId64 ")", type, s.offset);
+    return true;
+  case NIB_STORAGE_CONSTANT: {
+    const nib_tensor *x = &w->g->tensors[s.index];
+    const char *p = nib_constants_add(w->constants, x->name[0] ? x->name : "constant", type,
+                                      x->data, x->data_bytes);
+    nib_text_printf(t, "%s", p ? p : "0");
+    return !writable && p;
+  }
+  default:
+    return false;
+  }
+}
+
+static nib_status no_place(writer *w, int32_t tensor) {
+  return nib_diag_error(w->diag, NIB_ERROR_INVALID_INPUT,
+                        "tensor %d '%s' has no place in memory: plan the graph before emitting "
+                        "(pass nib-plan)",
+                        tensor, w->g->tensors[tensor].name);
+}
+
+static nib_status write_call(writer *w, int32_t index) {
+  const nib_kernel *k = &w->g->kernels[index];
+  int32_t inputs[max_inputs];
+  const int32_t n = nib_kernel_inputs(w->g, k, inputs, max_inputs);
+  const int32_t output = nib_kernel_output(w->g, k);
+  char symbol[256];
+  kernel_symbol(w, index, symbol, sizeof symbol);
+  nib_text_printf(&w->run, "  %s(", symbol);
+  for (int32_t i = 0; i < n; ++i) {
+    if (!address(w, inputs[i], false, &w->run))
+      return no_place(w, inputs[i]);
+    nib_text_printf(&w->run, ", ");
+  }
+  if (!address(w, output, true, &w->run))
+    return no_place(w, output);
+  if (k->scratch_bytes > 0)
+    nib_text_printf(&w->run, ", arena + %" PRId64, k->scratch_offset);
+  nib_text_printf(&w->run, ");\n");
+  return NIB_OK;
+}
+
+/* Outputs whose value lies elsewhere: an input passed through, a constant, an arena tensor. */
+static nib_status write_output_copies(writer *w) {
+  for (int32_t i = 0; i < w->g->n_outputs; ++i) {
+    const int32_t tensor = w->g->outputs[i];
+    const nib_storage s = nib_storage_of(w->g, tensor);
+    if (s.kind == NIB_STORAGE_OUTPUT && s.index == i)
+      continue;
+    nib_text_printf(&w->run, "  memcpy(out[%d], ", i);
+    if (!address(w, tensor, false, &w->run))
+      return no_place(w, tensor);
+    nib_text_printf(&w->run, ", %zu);\n", nib_tensor_bytes(&w->g->tensors[tensor]));
+  }
+  return NIB_OK;
+}
+
+static void write_check(writer *w, const char *condition, const char *status, const char *text) {
+  nib_text_printf(&w->run, "  if (%s)\n    return %s_fail(exec, %s, \"%s: %s\");\n", condition,
+                  w->o->name, status, w->o->name, text);
+}
+
+static void write_argument_checks(writer *w) {
+  char text[128];
+  write_check(w,
+              "exec && (exec->size < sizeof(nibrt_exec) || exec->version < 1 || "
+              "exec->version > NIBRT_ABI_VERSION)",
+              "NIBRT_ERROR_ABI", "exec has another version of nibrt_abi.h");
+  if (w->g->n_inputs)
+    write_check(w, "!in", "NIBRT_ERROR_NULL_ARGUMENT", "in is NULL");
+  if (w->g->n_outputs)
+    write_check(w, "!out", "NIBRT_ERROR_NULL_ARGUMENT", "out is NULL");
+  for (int pass = 0; pass < 2; ++pass)
+    for (int32_t i = 0; i < (pass ? w->g->n_outputs : w->g->n_inputs); ++i) {
+      char condition[32];
+      const char *array = pass ? "out" : "in";
+      snprintf(condition, sizeof condition, "!%s[%d]", array, i);
+      snprintf(text, sizeof text, "%s[%d] is NULL", array, i);
+      write_check(w, condition, "NIBRT_ERROR_NULL_ARGUMENT", text);
+    }
+  if (w->g->arena_bytes > 0) {
+    write_check(w, "!arenas || !arenas[NIBRT_SPACE_HOST]", "NIBRT_ERROR_NULL_ARGUMENT",
+                "the arena is NULL");
+    write_check(w, "(uintptr_t)arenas[NIBRT_SPACE_HOST] % NIBRT_ARENA_ALIGNMENT != 0",
+                "NIBRT_ERROR_ALIGNMENT", "the arena is not aligned to 64 bytes");
+    nib_text_printf(&w->run, "  uint8_t *const arena = arenas[NIBRT_SPACE_HOST];\n");
+  } else {
+    nib_text_printf(&w->run, "  (void)arenas;\n");
+  }
+  if (!w->g->n_inputs)
+    nib_text_printf(&w->run, "  (void)in;\n");
+  if (!w->g->n_outputs)
+    nib_text_printf(&w->run, "  (void)out;\n");
+}
+
+static void write_wrapper(writer *w) {
+  const nib_graph *g = w->g;
+  char wrapper[160];
+  nib_model_wrapper_name(w->o->name, wrapper, sizeof wrapper);
+  nib_text_printf(&w->run, "\nnibrt_status %s(", wrapper);
+  for (int32_t i = 0; i < g->n_inputs; ++i)
+    nib_text_printf(&w->run, "const %s in%d[%" PRId64 "], ", c_type(g, g->inputs[i]), i,
+                    nib_tensor_elems(&g->tensors[g->inputs[i]]));
+  for (int32_t i = 0; i < g->n_outputs; ++i)
+    nib_text_printf(&w->run, "%s out%d[%" PRId64 "], ", c_type(g, g->outputs[i]), i,
+                    nib_tensor_elems(&g->tensors[g->outputs[i]]));
+  nib_text_printf(&w->run, "void *arena) {\n  const void *const in[] = {");
+  for (int32_t i = 0; i < g->n_inputs; ++i)
+    nib_text_printf(&w->run, "%sin%d", i ? ", " : "", i);
+  nib_text_printf(&w->run, "%s};\n  void *const out[] = {", g->n_inputs ? "" : "NULL");
+  for (int32_t i = 0; i < g->n_outputs; ++i)
+    nib_text_printf(&w->run, "%sout%d", i ? ", " : "", i);
+  nib_text_printf(&w->run,
+                  "%s};\n  void *const arenas[] = {arena};\n"
+                  "  return %s_run(NULL, in, out, arenas);\n}\n",
+                  g->n_outputs ? "" : "NULL", w->o->name);
+}
+
+static nib_status write_run(writer *w) {
+  nib_text_printf(&w->run,
+                  "\nstatic nibrt_status %s_fail(const nibrt_exec *exec, nibrt_status status, const "
+                  "char *text) {\n  if (status != NIBRT_ERROR_ABI && exec && exec->message)\n"
+                  "    exec->message(exec->user, text);\n  return status;\n}\n",
+                  w->o->name);
+  nib_text_printf(&w->run,
+                  "\nnibrt_status %s_run(const nibrt_exec *exec, const void *const *in, void *const "
+                  "*out,\n    void *const *arenas) {\n",
+                  w->o->name);
+  write_argument_checks(w);
+  for (int32_t i = 0; i < w->g->n_kernels; ++i)
+    NIB_RETURN_IF_ERROR(write_call(w, i));
+  NIB_RETURN_IF_ERROR(write_output_copies(w));
+  nib_text_printf(&w->run, "  return NIBRT_OK;\n}\n");
+  write_wrapper(w);
+  return NIB_OK;
+}
+
+/* ---- the files ---- */
+
+/* Bytes of the vocabulary's text from `at` to the next "//@ " line. */
+static size_t paragraph_size(const char *at) {
+  const char *next = strstr(at + 1, "\n//@ ");
+  return next ? (size_t)(next + 1 - at) : strlen(at);
+}
+
+/* Whether `name` occurs in text[0..size). */
+static bool mentions(const char *text, size_t size, const char *name, size_t name_size) {
+  for (size_t i = 0; i + name_size <= size; ++i)
+    if (text[i] == name[0] && memcmp(text + i, name, name_size) == 0)
+      return true;
+  return false;
+}
+
+enum { max_paragraphs = 128 };
+
+/* Emits the paragraphs that the kernels, or emitted paragraphs after them, name. */
+static void write_support(writer *w, const nib_vocab *v, nib_text *t) {
+  const char *at[max_paragraphs];
+  bool used[max_paragraphs];
+  int n = 0;
+  for (const char *p = v->support; *p && n < max_paragraphs; p += paragraph_size(p))
+    at[n++] = p;
+  for (int i = n - 1; i >= 0; --i) {
+    const char *name = at[i] + 4;
+    const size_t name_size = strcspn(name, " \n");
+    used[i] = strncmp(at[i], "//@ ", 4) != 0 ||
+              (w->kernels.size && mentions(w->kernels.data, w->kernels.size, name, name_size));
+    for (int j = i + 1; j < n && !used[i]; ++j)
+      used[i] = used[j] && mentions(at[j], paragraph_size(at[j]), name, name_size);
+  }
+  for (int i = 0; i < n; ++i) {
+    if (!used[i])
+      continue;
+    const size_t head = strncmp(at[i], "//@ ", 4) == 0 ? strcspn(at[i], "\n") + 1 : 0;
+    size_t size = paragraph_size(at[i]) - head;
+    while (size && at[i][head + size - 1] == '\n')
+      size--;
+    nib_text_printf(t, "%.*s\n\n", (int)size, at[i] + head);
+  }
+}
+
+static bool same_includes_before(const writer *w, int32_t i) {
+  for (int32_t j = 0; j < i; ++j)
+    if (strcmp(w->vocabs[j]->includes, w->vocabs[i]->includes) == 0)
+      return true;
+  return false;
+}
+
+static void write_source(writer *w, nib_text *t) {
+  const char *name = w->o->name;
+  nib_text_printf(t,
+                  "/* %s: generated by Nibble " NIB_VERSION " for %s.\n"
+                  " * Compile with a C11 compiler, no target options needed: cc -O2 -c %s.c "
+                  "%s_weights.c\n",
+                  name, w->o->target->spec, name, name);
+  nib_text_printf(t, " * Results are defined without contraction of a*b+c, which is turned off below."
+                     " */\n");
+  nib_text_printf(t, "#include \"%s.h\"\n\n#include <math.h>\n#include <string.h>\n", name);
+  for (int32_t i = 0; i < w->n_vocabs; ++i)
+    if (w->vocabs[i]->includes[0] && !same_includes_before(w, i))
+      nib_text_printf(t, "%s\n", w->vocabs[i]->includes);
+  nib_text_printf(t, "\n#if defined(__clang__)\n#pragma STDC FP_CONTRACT OFF\n"
+                     "#elif defined(__GNUC__)\n#pragma GCC optimize(\"fp-contract=off\")\n#endif\n\n");
+  nib_constants_declare(w->constants, t);
+  nib_text_printf(t, "\n");
+  nib_snippets_append(w->snippets, t);
+  for (int32_t i = 0; i < w->n_vocabs; ++i)
+    write_support(w, w->vocabs[i], t);
+}
+
+static void write_weights(writer *w, nib_text *t) {
+  const bool words = w->o->weights == NIB_WEIGHTS_WORDS;
+  nib_text_printf(t, "/* %s: constants of the model, generated by Nibble " NIB_VERSION ".\n",
+                  w->o->name);
+  if (words)
+    nib_text_printf(t, " * Little-endian bytes in 64-bit words, which compile fast: for a big-endian "
+                       "target use\n * nibc's --weights=bytes. */\n#include <stdint.h>\n");
+  else
+    nib_text_printf(t, " * One initialiser per element. */\n#include <math.h>\n#include <stdint.h>\n");
+  nib_constants_define(w->constants, t);
+  if (nib_constants_count(w->constants) == 0)
+    nib_text_printf(t, "\n/* The model has none. */\ntypedef uint8_t %s_no_weights;\n", w->o->name);
+}
+
+static nib_status write_all(writer *w, nib_model_text *m) {
+  for (int32_t i = 0; i < w->g->n_kernels; ++i)
+    NIB_RETURN_IF_ERROR(write_kernel(w, i));
+  NIB_RETURN_IF_ERROR(write_run(w));
+  for (int32_t i = 0; i < w->n_vocabs; ++i)
+    nib_snippets_scan(w->vocabs[i]->support, w->snippets);
+  write_source(w, &m->source);
+  const int32_t before = count_lines(&m->source);
+  for (int32_t i = 0; i < w->g->n_kernels; ++i)
+    m->kernel_lines[i] = before + w->kernel_offsets[i];
+  nib_text_printf(&m->source, "%.*s%.*s", (int)w->kernels.size,
+                  w->kernels.size ? w->kernels.data : "", (int)w->run.size, w->run.data);
+  write_weights(w, &m->weights);
+  m->weights_bytes = nib_constants_bytes(w->constants);
+  nib_model_write_header(w->g, w->o, m->weights_bytes, &m->header);
+  nib_model_write_example(w->g, w->o, &m->example);
+  if (m->source.failed || m->weights.failed || m->header.failed || m->example.failed ||
+      w->kernels.failed || w->run.failed || nib_constants_failed(w->constants))
+    return nib_diag_error(w->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory for the generated code");
+  return NIB_OK;
+}
+
+nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
+                           nib_model_text *out_model, const nib_diag *diag) {
+  memset(out_model, 0, sizeof *out_model);
+  out_model->abi = nib_embedded_abi;
+  out_model->n_kernels = g->n_kernels;
+  const size_t n = (size_t)g->n_kernels + 1;
+  out_model->kernel_lines = calloc(n, sizeof *out_model->kernel_lines);
+  writer w = {.g = g, .o = o, .diag = diag};
+  w.constants = nib_constants_create(o->name, o->weights);
+  w.kernel_offsets = calloc(n, sizeof *w.kernel_offsets);
+  nib_status status;
+  if (!out_model->kernel_lines || !w.constants || !w.kernel_offsets)
+    status = nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  else
+    status = write_all(&w, out_model);
+  nib_constants_destroy(w.constants);
+  free(w.kernel_offsets);
+  nib_text_free(&w.kernels);
+  nib_text_free(&w.run);
+  if (status != NIB_OK)
+    nib_model_free(out_model);
+  return status;
+}
+
+void nib_model_free(nib_model_text *m) {
+  nib_text_free(&m->header);
+  nib_text_free(&m->source);
+  nib_text_free(&m->weights);
+  nib_text_free(&m->example);
+  free(m->kernel_lines);
+  memset(m, 0, sizeof *m);
+}

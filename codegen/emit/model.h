@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The text of a compiled model, from a planned and selected graph. */
+#ifndef NIB_EMIT_MODEL_H
+#define NIB_EMIT_MODEL_H
+
+#include "emit/constants.h"
+#include "emit/text.h"
+#include "graph/graph.h"
+#include "target/target.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nib_model_options {
+  const char *name;            /**< prefix of all symbols and files */
+  const nib_target *target;
+  nib_weights_style weights;
+  bool size;
+} nib_model_options;
+
+/** The generated files' contents; all owned. */
+typedef struct nib_model_text {
+  nib_text header, source, weights, example;
+  const char *abi;             /**< nibrt_abi.h, static */
+  size_t weights_bytes;
+  int32_t n_kernels;
+  int32_t *kernel_lines;       /**< first line of each kernel's function in `source`, from 1 */
+} nib_model_text;
+
+/** Writes the text of every file. Deterministic: depends on the graph and the options alone. */
+nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
+                           nib_model_text *out_model, const nib_diag *diag);
+void nib_model_free(nib_model_text *m);
+
+/** The name of the typed wrapper: `name`, or NAME_infer when C or its library has that word. */
+void nib_model_wrapper_name(const char *name, char *out, size_t size);
+
+/* ---- parts, for model.c ---- */
+
+/** Text that cannot end a comment or be taken for anything else. */
+void nib_model_comment_safe(const char *text, char *out, size_t size);
+/** "1x49x10x1" */
+void nib_model_shape(const nib_tensor *t, char *out, size_t size);
+void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size_t weights_bytes,
+                            nib_text *t);
+void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib_text *t);
+/** Lines of " * " documentation of inputs and outputs. */
+void nib_model_write_ports(const nib_graph *g, nib_text *t);
+/** Multiply-accumulates of the whole graph. */
+int64_t nib_model_macs(const nib_graph *g);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The direct schedule: segments, where values live, and the table of operators.
+#include "schedule/direct.h"
+
+#include "emit/snippets.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const nib_direct_op ops[NIB_OP_COUNT] = {
+    [NIB_OP_CONV2D] = {.root = nib_direct_conv2d, .accepts = nib_direct_conv_accepts},
+    [NIB_OP_DEPTHWISE_CONV2D] = {.root = nib_direct_depthwise_conv2d,
+                                 .accepts = nib_direct_conv_accepts},
+    [NIB_OP_TRANSPOSE_CONV2D] = {.root = nib_direct_transpose_conv2d,
+                                 .accepts = nib_direct_conv_accepts},
+    [NIB_OP_FULLY_CONNECTED] = {.root = nib_direct_fully_connected,
+                                .accepts = nib_direct_conv_accepts},
+    [NIB_OP_MATMUL] = {.root = nib_direct_matmul},
+    [NIB_OP_AVG_POOL2D] = {.root = nib_direct_avg_pool2d},
+    [NIB_OP_MAX_POOL2D] = {.root = nib_direct_max_pool2d},
+    [NIB_OP_MEAN] = {.root = nib_direct_mean},
+    [NIB_OP_SOFTMAX] = {.root = nib_direct_softmax},
+    [NIB_OP_PAD] = {.root = nib_direct_pad, .no_followers = true},
+    [NIB_OP_TRANSPOSE] = {.root = nib_direct_transpose, .no_followers = true},
+    [NIB_OP_CONCAT] = {.root = nib_direct_concat, .no_followers = true},
+    [NIB_OP_SLICE] = {.root = nib_direct_slice, .no_followers = true},
+    [NIB_OP_STRIDED_SLICE] = {.root = nib_direct_strided_slice, .no_followers = true},
+    [NIB_OP_RESHAPE] = {.root = nib_direct_copy, .step = nib_direct_step_identity,
+                        .no_followers = true},
+    [NIB_OP_SQUEEZE] = {.root = nib_direct_copy, .step = nib_direct_step_identity,
+                        .no_followers = true},
+    [NIB_OP_EXPAND_DIMS] = {.root = nib_direct_copy, .step = nib_direct_step_identity,
+                            .no_followers = true},
+    [NIB_OP_ADD] = {.step = nib_direct_step_add},
+    [NIB_OP_SUB] = {.step = nib_direct_step_add},
+    [NIB_OP_MUL] = {.step = nib_direct_step_mul},
+    [NIB_OP_DIV] = {.step = nib_direct_step_div},
+    [NIB_OP_RELU] = {.step = nib_direct_step_relu},
+    [NIB_OP_CLAMP] = {.step = nib_direct_step_clamp},
+    [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu},
+    [NIB_OP_SIGMOID] = {.step = nib_direct_step_sigmoid},
+    [NIB_OP_TANH] = {.step = nib_direct_step_tanh},
+    [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup},
+    [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize},
+    [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize},
+    [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize},
+};
+
+const nib_direct_op *nib_direct_op_get(nib_op op) { return &ops[op]; }
+
+/* ---- expressions ---- */
+
+nib_expr nib_expr_printf(const char *format, ...) {
+  nib_expr x;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(x.s, sizeof x.s, format, args);
+  va_end(args);
+  return x;
+}
+
+nib_expr nib_direct_f32(float v) {
+  if (isnan(v))
+    return nib_expr_printf("NAN");
+  if (isinf(v))
+    return nib_expr_printf(v > 0 ? "INFINITY" : "-INFINITY");
+  nib_expr x = nib_expr_printf("%.9g", (double)v);
+  if (!strpbrk(x.s, ".e"))
+    strcat(x.s, ".0");
+  strcat(x.s, "f");
+  return x;
+}
+
+nib_expr nib_direct_i64(int64_t v) {
+  if (v == INT64_MIN)
+    return nib_expr_printf("INT64_MIN");
+  if (v > INT32_MAX || v < -INT32_MAX)
+    return nib_expr_printf(v == INT32_MIN ? "INT32_MIN" : "INT64_C(%lld)", (long long)v);
+  return nib_expr_printf("%lld", (long long)v);
+}
+
+nib_expr nib_direct_plus(const char *x, int64_t v) {
+  if (v == 0)
+    return nib_expr_printf("%s", x);
+  if (v > 0)
+    return nib_expr_printf("(%s + %s)", x, nib_direct_i64(v).s);
+  return nib_expr_printf("(%s - %s)", x, nib_direct_i64(-v).s);
+}
+
+nib_expr nib_direct_minus(const char *x, int64_t v) { return nib_direct_plus(x, -v); }
+
+const char *nib_direct_value_type(nib_format format) {
+  switch (format) {
+  case NIB_F32:
+    return "float";
+  case NIB_F64:
+    return "double";
+  case NIB_I64:
+    return "int64_t";
+  default:
+    return "int32_t";
+  }
+}
+
+void nib_direct_for(nib_direct *d, const char *var, int64_t n) {
+  nib_text_open(d->t, "for (%s %s = 0; %s < %lld; ++%s) {", d->index, var, var, (long long)n, var);
+}
+
+/* ---- failures and snippets ---- */
+
+void nib_direct_fail(nib_direct *d, const nib_node *n, nib_status status, const char *what) {
+  if (d->status == NIB_OK)
+    d->status = nib_diag_error(d->e->diag, status, "%s '%s': %s", nib_op_get(n->op)->mnemonic,
+                               n->name, what);
+}
+
+bool nib_direct_use(nib_direct *d, const nib_node *n, const char *snippet) {
+  if (nib_emitter_use(d->e, snippet))
+    return true;
+  char what[128];
+  snprintf(what, sizeof what, "no scalar helper called %s", snippet);
+  nib_direct_fail(d, n, NIB_ERROR_INTERNAL, what);
+  return false;
+}
+
+/* ---- segments ---- */
+
+static bool is_elementwise(nib_op op) { return ops[op].step != NULL; }
+
+/* Position in the kernel of the node that makes what is behind `tensor`, or -1. */
+static int32_t position_of(const nib_graph *g, const nib_kernel *k, int32_t tensor) {
+  int32_t source = nib_kernel_source(g, k, tensor);
+  for (int32_t i = 0; i < k->n_nodes; ++i)
+    if (g->nodes[k->nodes[i]].out == source)
+      return i;
+  return -1;
+}
+
+/* Whether the tensor behind `tensor` is the result of one of nodes [first, last) of the kernel. */
+static bool made_in(const nib_graph *g, const nib_kernel *k, int32_t tensor, int32_t first,
+                    int32_t last) {
+  if (tensor == NIB_NONE)
+    return false;
+  int32_t at = position_of(g, k, tensor);
+  return at >= first && at < last;
+}
+
+static bool joins(const nib_graph *g, const nib_kernel *k, const nib_segment *s, int32_t i) {
+  const nib_node *n = &g->nodes[k->nodes[i]], *root = &g->nodes[k->nodes[s->first]];
+  if (!is_elementwise(n->op) || ops[root->op].no_followers)
+    return false;
+  if (nib_tensor_elems(&g->tensors[n->out]) != nib_tensor_elems(&g->tensors[root->out]))
+    return false;
+  for (int32_t j = 0; j < n->n_in; ++j)
+    if (made_in(g, k, n->in[j], s->first, i))
+      return true;
+  return false;
+}
+
+/* The segment that starts at `first`. */
+static nib_segment segment_at(const nib_graph *g, const nib_kernel *k, int32_t first) {
+  nib_segment s = {first, 1};
+  while (first + s.count < k->n_nodes && joins(g, k, &s, first + s.count))
+    s.count++;
+  return s;
+}
+
+/* Whether nodes after the segment read the result of node `i` in it. */
+static bool needed_later(const nib_graph *g, const nib_kernel *k, const nib_segment *s, int32_t i) {
+  for (int32_t j = s->first + s->count; j < k->n_nodes; ++j) {
+    const nib_node *n = &g->nodes[k->nodes[j]];
+    for (int32_t m = 0; m < n->n_in; ++m)
+      if (made_in(g, k, n->in[m], i, i + 1))
+        return true;
+  }
+  return false;
+}
+
+/* Calls `visit` for every result kept in scratch: its node and offset. Returns the bytes of all. */
+static int64_t each_stored(const nib_graph *g, const nib_kernel *k,
+                           void (*visit)(void *user, const nib_node *n, int64_t offset),
+                           void *user) {
+  int64_t offset = 0;
+  for (int32_t first = 0; first < k->n_nodes;) {
+    nib_segment s = segment_at(g, k, first);
+    for (int32_t i = first; i < first + s.count; ++i) {
+      if (i == k->n_nodes - 1 || !needed_later(g, k, &s, i))
+        continue;
+      const nib_node *n = &g->nodes[k->nodes[i]];
+      if (visit)
+        visit(user, n, offset);
+      offset += ((int64_t)nib_tensor_bytes(&g->tensors[n->out]) + 63) / 64 * 64;
+    }
+    first += s.count;
+  }
+  return offset;
+}
+
+/* ---- where values live ---- */
+
+static void declare_stored(void *user, const nib_node *n, int64_t offset) {
+  nib_direct *d = user;
+  const char *type = nib_format_get(d->g->tensors[n->out].format)->c_type;
+  nib_text_line(d->t, "%s *const t%d = (%s *)(void *)(scratch + %lld);", type,
+                position_of(d->g, d->kernel, n->out), type, (long long)offset);
+}
+
+nib_expr nib_direct_constant(nib_direct *d, const char *hint, const char *c_type, const void *data,
+                             size_t bytes) {
+  char name[128];
+  snprintf(name, sizeof name, "%s_%s", d->kernel->name ? d->kernel->name : "kernel", hint);
+  const char *expression = nib_constants_add(d->e->constants, name, c_type, data, bytes);
+  if (!expression && d->status == NIB_OK)
+    d->status = nib_diag_error(d->e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory for constants");
+  return nib_expr_printf("%s", expression ? expression : "0");
+}
+
+nib_expr nib_direct_pointer(nib_direct *d, int32_t tensor, const char *hint) {
+  const nib_tensor *t = &d->g->tensors[tensor];
+  if (t->data)
+    return nib_direct_constant(d, hint, nib_format_get(t->format)->c_type, t->data, t->data_bytes);
+  if (made_in(d->g, d->kernel, tensor, d->kernel->n_nodes - 1, d->kernel->n_nodes))
+    return nib_expr_printf("out");
+  if (made_in(d->g, d->kernel, tensor, 0, d->kernel->n_nodes))
+    return nib_expr_printf("t%d", position_of(d->g, d->kernel, tensor));
+  for (int32_t i = 0; i < d->n_inputs; ++i)
+    if (d->inputs[i] == tensor)
+      return nib_expr_printf("in%d", i);
+  return nib_expr_printf("in0");
+}
+
+nib_expr nib_direct_result_pointer(nib_direct *d, const nib_node *n) {
+  return nib_direct_pointer(d, n->out, "out");
+}
+
+/* The variable of a result inside the segment. */
+static nib_expr value_name(const nib_direct *d, int32_t tensor) {
+  return nib_expr_printf("v%d", position_of(d->g, d->kernel, tensor));
+}
+
+/* Index of the element of `in` that meets flat element `index` of `out` under broadcasting. */
+static nib_expr broadcast_index(const nib_tensor *in, const nib_tensor *out, const char *index) {
+  nib_expr sum = {""};
+  int64_t in_stride = 1, out_stride = 1;
+  for (int32_t r = out->rank - 1; r >= 0;) {
+    /* A run of dimensions that `in` has whole, or lacks whole. */
+    int64_t run = 1;
+    bool has = false;
+    int32_t start = r;
+    for (; r >= 0; --r) {
+      int32_t q = r - (out->rank - in->rank);
+      bool here = q >= 0 && in->dims[q] == out->dims[r] && out->dims[r] != 1;
+      if (out->dims[r] != 1 && run != 1 && here != has)
+        break;
+      if (out->dims[r] != 1)
+        has = here;
+      run *= out->dims[r];
+    }
+    if (start == r)
+      break;
+    if (has) {
+      nib_expr part = nib_expr_printf("%s", index);
+      if (out_stride > 1)
+        part = nib_expr_printf("%.200s / %lld", part.s, (long long)out_stride);
+      if (r >= 0)
+        part = nib_expr_printf("%.300s %% %lld", part.s, (long long)run);
+      if (in_stride > 1)
+        part = nib_expr_printf("%.300s * %lld", part.s, (long long)in_stride);
+      sum = nib_expr_printf("%.240s%s%.240s", sum.s, sum.s[0] ? " + " : "", part.s);
+      in_stride *= run;
+    }
+    out_stride *= run;
+  }
+  return sum.s[0] ? sum : nib_expr_printf("0");
+}
+
+static bool same_elems(const nib_tensor *a, const nib_tensor *b) {
+  return nib_tensor_elems(a) == nib_tensor_elems(b);
+}
+
+/* The literal of a one-element constant, or false. */
+static bool scalar_literal(const nib_tensor *t, nib_expr *out) {
+  if (!t->data || nib_tensor_elems(t) != 1)
+    return false;
+  switch (t->format) {
+  case NIB_I8:
+    *out = nib_direct_i64(*(const int8_t *)t->data);
+    return true;
+  case NIB_U8:
+    *out = nib_direct_i64(*(const uint8_t *)t->data);
+    return true;
+  case NIB_I16: {
+    int16_t v;
+    memcpy(&v, t->data, sizeof v);
+    *out = nib_direct_i64(v);
+    return true;
+  }
+  case NIB_I32: {
+    int32_t v;
+    memcpy(&v, t->data, sizeof v);
+    *out = nib_direct_i64(v);
+    return true;
+  }
+  case NIB_F32: {
+    float v;
+    memcpy(&v, t->data, sizeof v);
+    *out = nib_direct_f32(v);
+    return true;
+  }
+  default:
+    return false;
+  }
+}
+
+static nib_expr operand_value(nib_direct *d, const nib_node *n, int32_t slot, const char *index) {
+  const int32_t id = n->in[slot];
+  const nib_tensor *t = &d->g->tensors[id], *out = &d->g->tensors[n->out];
+  nib_expr literal;
+  if (made_in(d->g, d->kernel, id, d->segment.first, d->segment.first + d->segment.count))
+    return value_name(d, id);
+  if (scalar_literal(t, &literal))
+    return literal;
+  char hint[32];
+  snprintf(hint, sizeof hint, "operand%d", slot);
+  nib_expr p = nib_direct_pointer(d, id, hint);
+  if (same_elems(t, out))
+    return nib_expr_printf("%.200s[%.200s]", p.s, index);
+  return nib_expr_printf("%.200s[%.240s]", p.s, broadcast_index(t, out, index).s);
+}
+
+/* ---- running value ---- */
+
+static void store_value(nib_direct *d, const nib_node *n, const char *index, const char *value) {
+  const nib_tensor *t = &d->g->tensors[n->out];
+  const char *type = nib_format_get(t->format)->c_type;
+  nib_expr p = nib_direct_pointer(d, n->out, "out");
+  if (strcmp(type, nib_direct_value_type(t->format)) == 0)
+    nib_text_line(d->t, "%s[%s] = %s;", p.s, index, value);
+  else
+    nib_text_line(d->t, "%s[%s] = (%s)%s;", p.s, index, type, value);
+}
+
+/* Loaded operands of the steps are values of their own, so that expressions stay short. */
+static void run_step(nib_direct *d, int32_t position, const char *index) {
+  const nib_node *n = &d->g->nodes[d->kernel->nodes[position]];
+  nib_expr operands[4];
+  d->position = position;
+  for (int32_t i = 0; i < n->n_in && i < 4; ++i)
+    operands[i] = n->in[i] == NIB_NONE ? nib_expr_printf("0") : operand_value(d, n, i, index);
+  nib_expr value = ops[n->op].step(d, n, operands, index);
+  nib_text_line(d->t, "const %s v%d = %s; /* %s */",
+                nib_direct_value_type(d->g->tensors[n->out].format), position, value.s,
+                nib_op_get(n->op)->mnemonic);
+}
+
+void nib_direct_put(nib_direct *d, const char *index, const char *value) {
+  const nib_segment *s = &d->segment;
+  const nib_node *root = &d->g->nodes[d->kernel->nodes[s->first]];
+  const bool elementwise = value == NULL;
+  if (!elementwise)
+    nib_text_line(d->t, "const %s v%d = %s;",
+                  nib_direct_value_type(d->g->tensors[root->out].format), s->first, value);
+  nib_expr at = nib_expr_printf("%s", index);
+  if (strpbrk(index, " +*(") && (s->count > 1)) {
+    nib_text_line(d->t, "const %s at = %s;", d->index, index);
+    at = nib_expr_printf("at");
+  }
+  for (int32_t i = s->first; i < s->first + s->count; ++i) {
+    const nib_node *n = &d->g->nodes[d->kernel->nodes[i]];
+    if (i > s->first || elementwise)
+      run_step(d, i, at.s);
+    if (i == d->kernel->n_nodes - 1 || needed_later(d->g, d->kernel, s, i))
+      store_value(d, n, at.s, value_name(d, n->out).s);
+  }
+}
+
+void nib_direct_elementwise(nib_direct *d, const nib_node *n) {
+  nib_direct_for(d, "i", nib_tensor_elems(&d->g->tensors[n->out]));
+  nib_direct_put(d, "i", NULL);
+  nib_text_close(d->t, "");
+}
+
+/* ---- the schedule ---- */
+
+static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
+  (void)vocab;
+  if (k->n_nodes < 1 || k->n_nodes > NIB_DIRECT_MAX_NODES ||
+      nib_kernel_inputs(g, k, NULL, 0) > NIB_DIRECT_MAX_INPUTS)
+    return false;
+  for (int32_t i = 0; i < k->n_nodes; ++i) {
+    const nib_node *n = &g->nodes[k->nodes[i]];
+    const nib_direct_op *op = &ops[n->op];
+    if (!op->root && !op->step)
+      return false;
+    if (op->accepts && !op->accepts(g, n))
+      return false;
+  }
+  return true;
+}
+
+static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  (void)g, (void)k, (void)vocab;
+  if (capacity > 0)
+    memset(out_tiles[0], 0, sizeof out_tiles[0]);
+  return 1;
+}
+
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
+  (void)vocab;
+  return each_stored(g, k, NULL, NULL);
+}
+
+static const char *index_type(const nib_graph *g, const nib_kernel *k) {
+  for (int32_t i = 0; i < k->n_nodes; ++i) {
+    const nib_node *n = &g->nodes[k->nodes[i]];
+    if (nib_tensor_elems(&g->tensors[n->out]) > INT32_MAX / 2)
+      return "int64_t";
+    for (int32_t j = 0; j < n->n_in; ++j)
+      if (n->in[j] != NIB_NONE && nib_tensor_elems(&g->tensors[n->in[j]]) > INT32_MAX / 2)
+        return "int64_t";
+  }
+  return "int32_t";
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *k) {
+  nib_direct d = {.e = e, .g = e->graph, .kernel = k, .t = e->body};
+  d.index = index_type(d.g, k);
+  d.n_inputs = nib_kernel_inputs(d.g, k, d.inputs, NIB_DIRECT_MAX_INPUTS);
+  each_stored(d.g, k, declare_stored, &d);
+  for (int32_t first = 0; first < k->n_nodes; first += d.segment.count) {
+    d.segment = segment_at(d.g, k, first);
+    const nib_node *root = &d.g->nodes[k->nodes[first]];
+    if (k->n_nodes > 1)
+      nib_text_line(d.t, "/* %s */", nib_op_get(root->op)->mnemonic);
+    if (ops[root->op].root)
+      ops[root->op].root(&d, root);
+    else
+      nib_direct_elementwise(&d, root);
+    NIB_RETURN_IF_ERROR(d.status);
+  }
+  return NIB_OK;
+}
+
+const nib_schedule nib_schedule_direct = {
+    .name = "direct",
+    .accepts = accepts,
+    .tiles = tiles,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit,
+};

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * The `direct` schedule: plain loops in portable C for every operator, and any group of them. A
+ * kernel is cut into segments: a root followed by the elementwise nodes that work on its running
+ * value. A segment's results that later segments need live in the kernel's scratch.
+ *
+ * Each family file (direct_conv.c, direct_pool.c …) has emitters for some roots; direct.c holds the
+ * table of them. Arithmetic is that of runtime/num/snippets.h with parameters of codegen/params. */
+#ifndef NIB_SCHEDULE_DIRECT_H
+#define NIB_SCHEDULE_DIRECT_H
+
+#include "num/requant.h"
+#include "num/rounding.h"
+#include "schedule/schedule.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NIB_DIRECT_MAX_INPUTS 64
+#define NIB_DIRECT_MAX_NODES 64
+
+/** A C expression, by value. */
+typedef struct nib_expr {
+  char s[512];
+} nib_expr;
+
+nib_expr nib_expr_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Nodes [first, first + count) of a kernel's list: a root and its followers. */
+typedef struct nib_segment {
+  int32_t first, count;
+} nib_segment;
+
+typedef struct nib_direct {
+  nib_emitter *e;
+  const nib_graph *g;
+  const nib_kernel *kernel;
+  nib_text *t;
+  nib_segment segment;
+  int32_t inputs[NIB_DIRECT_MAX_INPUTS];
+  int32_t n_inputs;
+  int32_t position;   /**< of the node whose step is being emitted, for names of temporaries */
+  const char *index;  /**< C type of element indices */
+  nib_status status;  /**< first failure; emission goes on harmlessly after one */
+} nib_direct;
+
+/* ---- what family files use ---- */
+
+/** Records a failure with a message naming `n`. */
+void nib_direct_fail(nib_direct *d, const nib_node *n, nib_status status, const char *what);
+
+/** A pointer to `tensor` for reading; constants are added under "<kernel>_<hint>". */
+nib_expr nib_direct_pointer(nib_direct *d, int32_t tensor, const char *hint);
+/** A pointer for writing the result of `n`, which must have no followers in its segment. */
+nib_expr nib_direct_result_pointer(nib_direct *d, const nib_node *n);
+/** A `const TYPE *` to data that the compiler made. */
+nib_expr nib_direct_constant(nib_direct *d, const char *hint, const char *c_type, const void *data,
+                             size_t bytes);
+
+/** Writes the value of the segment's root at flat element `index`: runs the followers and stores
+ *  what is needed. Both are C expressions; `value` has the root's value type. */
+void nib_direct_put(nib_direct *d, const char *index, const char *value);
+
+/** C type that a value of `format` has in a variable: int32_t, int64_t, float or double. */
+const char *nib_direct_value_type(nib_format format);
+
+/** Opens `for (INDEX var = 0; var < n; ++var) {`. */
+void nib_direct_for(nib_direct *d, const char *var, int64_t n);
+
+/** Literals. */
+nib_expr nib_direct_f32(float v);
+nib_expr nib_direct_i64(int64_t v);
+/** "(x - 5)", "(x + 5)" or "x". */
+nib_expr nib_direct_minus(const char *x, int64_t v);
+nib_expr nib_direct_plus(const char *x, int64_t v);
+
+/** Marks a snippet as used; false after recording a failure if there is none of this name. */
+bool nib_direct_use(nib_direct *d, const nib_node *n, const char *snippet);
+
+/** Multipliers of a requantization: literals for one, arrays for one per channel. */
+typedef struct nib_direct_multiplier {
+  nib_rounding rounding;
+  bool acc64;
+  const nib_requant *requant;
+  int32_t n;
+  const char *hint;
+} nib_direct_multiplier;
+
+/** An expression of int32_t: `acc` times the multiplier of `channel`, rounded. */
+nib_expr nib_direct_requant(nib_direct *d, const nib_node *n, const nib_direct_multiplier *m,
+                            const char *acc, const char *channel);
+/** Whether the rounding has a snippet. */
+bool nib_direct_can_round(nib_rounding rounding, bool acc64);
+/** An expression: `value` + zero_point clamped to [lo, hi]. */
+nib_expr nib_direct_saturate(nib_direct *d, const nib_node *n, const char *value,
+                             int64_t zero_point, int64_t lo, int64_t hi);
+/** An expression: the float `value` clamped to [lo, hi] where these are finite. */
+nib_expr nib_direct_clamp_f32(nib_direct *d, const char *value, float lo, float hi);
+
+/* ---- the table ---- */
+
+typedef struct nib_direct_op {
+  /** Emits the segment whose root is `n`. NULL: elementwise, emitted by direct_elementwise.c */
+  void (*root)(nib_direct *d, const nib_node *n);
+  /** An expression of the result's value type from expressions of the operands (by slot), for one
+   *  element whose flat index is `index`. NULL: not elementwise. */
+  nib_expr (*step)(nib_direct *d, const nib_node *n, const nib_expr *operands, const char *index);
+  bool no_followers; /**< the root writes blocks of memory, not single values */
+  bool (*accepts)(const nib_graph *g, const nib_node *n); /**< NULL: always */
+} nib_direct_op;
+
+const nib_direct_op *nib_direct_op_get(nib_op op);
+
+/* Roots, by family. */
+void nib_direct_conv2d(nib_direct *d, const nib_node *n);
+void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n);
+void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n);
+void nib_direct_fully_connected(nib_direct *d, const nib_node *n);
+void nib_direct_matmul(nib_direct *d, const nib_node *n);
+void nib_direct_avg_pool2d(nib_direct *d, const nib_node *n);
+void nib_direct_max_pool2d(nib_direct *d, const nib_node *n);
+void nib_direct_mean(nib_direct *d, const nib_node *n);
+void nib_direct_softmax(nib_direct *d, const nib_node *n);
+void nib_direct_pad(nib_direct *d, const nib_node *n);
+void nib_direct_copy(nib_direct *d, const nib_node *n);
+void nib_direct_transpose(nib_direct *d, const nib_node *n);
+void nib_direct_concat(nib_direct *d, const nib_node *n);
+void nib_direct_slice(nib_direct *d, const nib_node *n);
+void nib_direct_strided_slice(nib_direct *d, const nib_node *n);
+bool nib_direct_conv_accepts(const nib_graph *g, const nib_node *n);
+
+/* Elementwise steps. */
+typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                                 const char *index);
+nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_div,
+    nib_direct_step_relu, nib_direct_step_clamp, nib_direct_step_leaky_relu,
+    nib_direct_step_sigmoid, nib_direct_step_tanh, nib_direct_step_lookup,
+    nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
+    nib_direct_step_identity;
+/** Emits a segment whose root is elementwise. */
+void nib_direct_elementwise(nib_direct *d, const nib_node *n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Convolutions, fully connected and matrix products as plain loops over the source's layouts.
+#include "schedule/direct.h"
+
+#include "params/params.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the convolutions share. */
+typedef struct conv {
+  nib_direct *d;
+  const nib_node *n;
+  nib_conv_shape s;
+  nib_conv_params p; /* integers only */
+  bool is_float;
+  nib_expr input, filter, bias; /* bias.s is "" when absent */
+} conv;
+
+static bool is_float_node(const nib_graph *g, const nib_node *n) {
+  return nib_node_input(g, n, 0)->format == NIB_F32;
+}
+
+bool nib_direct_conv_accepts(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  if (!x || !w)
+    return false;
+  if (x->format == NIB_F32)
+    return w->format == NIB_F32;
+  nib_conv_params p;
+  if (w->format == NIB_F32 || nib_params_conv(g, n, &p) != NIB_OK)
+    return false;
+  free(p.requant);
+  return p.raw_accumulator || nib_direct_can_round(p.rounding, p.acc64);
+}
+
+static bool conv_open(conv *c, nib_direct *d, const nib_node *n) {
+  memset(c, 0, sizeof *c);
+  c->d = d;
+  c->n = n;
+  c->is_float = is_float_node(d->g, n);
+  nib_params_conv_shape(d->g, n, &c->s);
+  if (!c->is_float && nib_params_conv(d->g, n, &c->p) != NIB_OK) {
+    nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
+    return false;
+  }
+  c->input = nib_direct_pointer(d, n->in[0], "input");
+  c->filter = nib_direct_pointer(d, n->in[1], "filter");
+  if (nib_node_input(d->g, n, 2))
+    c->bias = nib_direct_pointer(d, n->in[2], "bias");
+  return true;
+}
+
+static void conv_close(conv *c) { free(c->p.requant); }
+
+/* Whether the zero-padded taps need a test. */
+static bool has_border(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation,
+                       int64_t pad) {
+  return pad > 0 || (out - 1) * stride + (kernel - 1) * dilation - pad >= in;
+}
+
+static void declare_accumulator(conv *c, const char *channel) {
+  const char *type = c->is_float ? "float" : c->p.acc64 ? "int64_t" : "int32_t";
+  if (c->bias.s[0])
+    nib_text_line(c->d->t, "%s acc = %s[%s];", type, c->bias.s, channel);
+  else
+    nib_text_line(c->d->t, "%s acc = 0;", type);
+}
+
+static void accumulate(conv *c, const char *input_index, const char *filter_index) {
+  nib_expr x = nib_expr_printf("%.150s[%.300s]", c->input.s, input_index);
+  nib_expr w = nib_expr_printf("%.150s[%.300s]", c->filter.s, filter_index);
+  if (!c->is_float) {
+    x = nib_direct_minus(x.s, c->p.in_zp);
+    w = nib_direct_minus(w.s, c->p.w_zp);
+  }
+  const char *widen = c->p.acc64 ? "(int64_t)" : "";
+  nib_text_line(c->d->t, "acc += %s%s * %s;", widen, x.s, w.s);
+}
+
+static void finish(conv *c, const char *index, const char *channel) {
+  nib_direct *d = c->d;
+  if (c->is_float) {
+    float lo, hi;
+    nib_params_real_range(d->g, c->n, &lo, &hi);
+    nib_expr value = nib_direct_clamp_f32(d, "acc", lo, hi);
+    nib_direct_put(d, index, value.s);
+    return;
+  }
+  if (c->p.raw_accumulator) {
+    nib_direct_put(d, index, "acc");
+    return;
+  }
+  nib_direct_multiplier m = {.rounding = c->p.rounding,
+                             .acc64 = c->p.acc64,
+                             .requant = c->p.requant,
+                             .n = c->p.n_requant};
+  nib_expr scaled = nib_direct_requant(d, c->n, &m, "acc", channel);
+  nib_text_line(d->t, "const int32_t scaled = %s;", scaled.s);
+  nib_expr value =
+      nib_direct_saturate(d, c->n, "scaled", c->p.out_zp, c->p.lo, c->p.hi);
+  nib_direct_put(d, index, value.s);
+}
+
+/* Opens the loops over batch, rows and columns of the result. */
+static void open_pixels(conv *c) {
+  nib_direct_for(c->d, "n", c->s.batch);
+  nib_direct_for(c->d, "oy", c->s.out_h);
+  nib_direct_for(c->d, "ox", c->s.out_w);
+}
+
+static void close_loops(conv *c, int n) {
+  for (int i = 0; i < n; ++i)
+    nib_text_close(c->d->t, "");
+}
+
+/* Opens one tap loop: `iy` from `oy`, padding left out. */
+static void open_tap(conv *c, char axis, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+                     int64_t dilation, int64_t pad) {
+  nib_direct *d = c->d;
+  char k[] = {'k', axis, 0}, o[] = {'o', axis, 0}, i[] = {'i', axis, 0};
+  nib_direct_for(d, k, kernel);
+  nib_expr from = stride == 1 ? nib_expr_printf("%s", o)
+                              : nib_expr_printf("%s * %lld", o, (long long)stride);
+  nib_expr tap = dilation == 1 ? nib_expr_printf("%s", k)
+                               : nib_expr_printf("%s * %lld", k, (long long)dilation);
+  if (pad)
+    nib_text_line(d->t, "const %s %s = %s + %s - %lld;", d->index, i, from.s, tap.s,
+                  (long long)pad);
+  else
+    nib_text_line(d->t, "const %s %s = %s + %s;", d->index, i, from.s, tap.s);
+  if (has_border(in, out, kernel, stride, dilation, pad)) {
+    nib_text_line(d->t, "if (%s < 0 || %s >= %lld)", i, i, (long long)in);
+    nib_text_line(d->t, "  continue;");
+  }
+}
+
+static void open_taps(conv *c) {
+  const nib_conv_shape *s = &c->s;
+  open_tap(c, 'y', s->in_h, s->out_h, s->kernel_h, s->stride_h, s->dilation_h, s->pad_top);
+  open_tap(c, 'x', s->in_w, s->out_w, s->kernel_w, s->stride_w, s->dilation_w, s->pad_left);
+}
+
+static nib_expr pixel_index(const conv *c, int64_t h, int64_t w, const char *y, const char *x,
+                            int64_t channels, const char *channel) {
+  nib_expr row = c->s.batch > 1 ? nib_expr_printf("(n * %lld + %s)", (long long)h, y)
+                                : nib_expr_printf("%s", y);
+  return nib_expr_printf("(%.100s * %lld + %s) * %lld + %s", row.s, (long long)w, x,
+                         (long long)channels, channel);
+}
+
+void nib_direct_conv2d(nib_direct *d, const nib_node *n) {
+  conv c;
+  if (!conv_open(&c, d, n))
+    return;
+  const nib_conv_shape *s = &c.s;
+  const int64_t group_in = s->in_c / s->groups, group_out = s->out_c / s->groups;
+  open_pixels(&c);
+  nib_direct_for(d, "oc", s->out_c);
+  declare_accumulator(&c, "oc");
+  open_taps(&c);
+  nib_direct_for(d, "ic", group_in);
+  nib_expr channel = s->groups == 1 ? nib_expr_printf("ic")
+                                    : nib_expr_printf("oc / %lld * %lld + ic",
+                                                      (long long)group_out, (long long)group_in);
+  nib_expr input = pixel_index(&c, s->in_h, s->in_w, "iy", "ix", s->in_c, channel.s);
+  nib_expr filter = nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + ic",
+                                    (long long)s->kernel_h, (long long)s->kernel_w,
+                                    (long long)group_in);
+  accumulate(&c, input.s, filter.s);
+  close_loops(&c, 3);
+  finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");
+  close_loops(&c, 4);
+  conv_close(&c);
+}
+
+void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n) {
+  conv c;
+  if (!conv_open(&c, d, n))
+    return;
+  const nib_conv_shape *s = &c.s;
+  open_pixels(&c);
+  nib_direct_for(d, "oc", s->out_c);
+  declare_accumulator(&c, "oc");
+  open_taps(&c);
+  nib_expr channel = s->multiplier == 1
+                         ? nib_expr_printf("oc")
+                         : nib_expr_printf("oc / %lld", (long long)s->multiplier);
+  nib_expr input = pixel_index(&c, s->in_h, s->in_w, "iy", "ix", s->in_c, channel.s);
+  nib_expr filter =
+      nib_expr_printf("(ky * %lld + kx) * %lld + oc", (long long)s->kernel_w, (long long)s->out_c);
+  accumulate(&c, input.s, filter.s);
+  close_loops(&c, 2);
+  finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");
+  close_loops(&c, 4);
+  conv_close(&c);
+}
+
+/* One tap of a transposed convolution: the input row, if any, that this tap spreads to `oy`. */
+static void open_spread(conv *c, char axis, int64_t in, int64_t kernel, int64_t stride,
+                        int64_t pad) {
+  nib_direct *d = c->d;
+  char k[] = {'k', axis, 0}, o[] = {'o', axis, 0}, i[] = {'i', axis, 0}, s[] = {'s', axis, 0};
+  nib_direct_for(d, k, kernel);
+  nib_text_line(d->t, "const %s %s = %s - %s;", d->index, s, nib_direct_plus(o, pad).s, k);
+  nib_text_line(d->t, "const %s %s = %s / %lld;", d->index, i, s, (long long)stride);
+  if (stride > 1)
+    nib_text_line(d->t, "if (%s < 0 || %s %% %lld != 0 || %s >= %lld)", s, s, (long long)stride, i,
+                  (long long)in);
+  else
+    nib_text_line(d->t, "if (%s < 0 || %s >= %lld)", s, i, (long long)in);
+  nib_text_line(d->t, "  continue;");
+}
+
+void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n) {
+  conv c;
+  if (!conv_open(&c, d, n))
+    return;
+  const nib_conv_shape *s = &c.s;
+  open_pixels(&c);
+  nib_direct_for(d, "oc", s->out_c);
+  declare_accumulator(&c, "oc");
+  open_spread(&c, 'y', s->in_h, s->kernel_h, s->stride_h, s->pad_top);
+  open_spread(&c, 'x', s->in_w, s->kernel_w, s->stride_w, s->pad_left);
+  nib_direct_for(d, "ic", s->in_c);
+  nib_expr input = pixel_index(&c, s->in_h, s->in_w, "iy", "ix", s->in_c, "ic");
+  nib_expr filter = nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + ic",
+                                    (long long)s->kernel_h, (long long)s->kernel_w,
+                                    (long long)s->in_c);
+  accumulate(&c, input.s, filter.s);
+  close_loops(&c, 3);
+  finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");
+  close_loops(&c, 4);
+  conv_close(&c);
+}
+
+void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
+  conv c;
+  if (!conv_open(&c, d, n))
+    return;
+  const nib_conv_shape *s = &c.s;
+  const int64_t rows = s->batch * s->out_h * s->out_w;
+  const char *in = "i", *out = "o";
+  nib_expr in_index, out_index;
+  if (rows > 1) {
+    nib_direct_for(d, "m", rows);
+    in_index = nib_expr_printf("m * %lld + i", (long long)s->in_c);
+    out_index = nib_expr_printf("m * %lld + o", (long long)s->out_c);
+    in = in_index.s;
+    out = out_index.s;
+  }
+  nib_direct_for(d, "o", s->out_c);
+  declare_accumulator(&c, "o");
+  nib_direct_for(d, "i", s->in_c);
+  accumulate(&c, in, nib_expr_printf("o * %lld + i", (long long)s->in_c).s);
+  close_loops(&c, 1);
+  finish(&c, out, "o");
+  close_loops(&c, rows > 1 ? 2 : 1);
+  conv_close(&c);
+}
+
+void nib_direct_matmul(nib_direct *d, const nib_node *n) {
+  nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, "matmul of these formats is not supported");
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Data movement: boxes of elements copied from a strided place to another, as runs of memcpy where
+// both sides are contiguous.
+#include "schedule/direct.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A copy of `dims` elements. Strides are in elements; they may be negative on the source side. */
+typedef struct box {
+  int32_t rank;
+  int64_t dims[NIB_MAX_RANK], from_stride[NIB_MAX_RANK], to_stride[NIB_MAX_RANK];
+  int64_t from_offset, to_offset;
+} box;
+
+static void row_major(const nib_tensor *t, int64_t strides[NIB_MAX_RANK]) {
+  int64_t stride = 1;
+  for (int32_t i = t->rank - 1; i >= 0; --i) {
+    strides[i] = stride;
+    stride *= t->dims[i];
+  }
+}
+
+/* Drops dimensions of one element and merges those that continue each other on both sides. */
+static void simplify_box(box *b) {
+  int32_t n = 0;
+  for (int32_t i = 0; i < b->rank; ++i) {
+    if (b->dims[i] == 1)
+      continue;
+    if (n && b->from_stride[n - 1] == b->from_stride[i] * b->dims[i] &&
+        b->to_stride[n - 1] == b->to_stride[i] * b->dims[i]) {
+      b->dims[n - 1] *= b->dims[i];
+      b->from_stride[n - 1] = b->from_stride[i];
+      b->to_stride[n - 1] = b->to_stride[i];
+      continue;
+    }
+    b->dims[n] = b->dims[i];
+    b->from_stride[n] = b->from_stride[i];
+    b->to_stride[n] = b->to_stride[i];
+    n++;
+  }
+  b->rank = n;
+}
+
+/* "3 + a * 12 + b": an index from loop variables a, b … */
+static nib_expr index_of(int64_t offset, const int64_t *strides, int32_t rank) {
+  nib_expr sum = {""};
+  if (offset || rank == 0)
+    sum = nib_expr_printf("%lld", (long long)offset);
+  for (int32_t i = 0; i < rank; ++i) {
+    const int64_t stride = strides[i];
+    const char *sign = stride < 0 ? " - " : " + ";
+    nib_expr part = stride == 1 || stride == -1
+                        ? nib_expr_printf("%c", 'a' + i)
+                        : nib_expr_printf("%c * %lld", 'a' + i,
+                                          (long long)(stride < 0 ? -stride : stride));
+    sum = nib_expr_printf("%.300s%s%.100s", sum.s, sum.s[0] ? sign : stride < 0 ? "-" : "", part.s);
+  }
+  return sum;
+}
+
+static nib_expr advance(const char *pointer, nib_expr index) {
+  return strcmp(index.s, "0") == 0 ? nib_expr_printf("%.300s", pointer)
+                                   : nib_expr_printf("%.200s + %.300s", pointer, index.s);
+}
+
+static void copy_box(nib_direct *d, box b, const char *from, const char *to, size_t element) {
+  for (int32_t i = 0; i < b.rank; ++i)
+    if (b.dims[i] == 0)
+      return;
+  simplify_box(&b);
+  const bool run = b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1);
+  const int32_t loops = run && b.rank > 0 ? b.rank - 1 : b.rank;
+  for (int32_t i = 0; i < loops; ++i) {
+    char var[] = {(char)('a' + i), 0};
+    nib_direct_for(d, var, b.dims[i]);
+  }
+  nib_expr from_index = index_of(b.from_offset, b.from_stride, loops);
+  nib_expr to_index = index_of(b.to_offset, b.to_stride, loops);
+  if (run && b.rank > 0)
+    nib_text_line(d->t, "memcpy(%s, %s, %lld);", advance(to, to_index).s,
+                  advance(from, from_index).s,
+                  (long long)(b.dims[b.rank - 1] * (int64_t)element));
+  else
+    nib_text_line(d->t, "%s[%s] = %s[%s];", to, to_index.s, from, from_index.s);
+  for (int32_t i = 0; i < loops; ++i)
+    nib_text_close(d->t, "");
+}
+
+static size_t element_bytes(const nib_direct *d, const nib_node *n) {
+  return nib_format_bytes(d->g->tensors[n->out].format);
+}
+
+void nib_direct_copy(nib_direct *d, const nib_node *n) {
+  nib_expr from = nib_direct_pointer(d, n->in[0], "input");
+  nib_expr to = nib_direct_result_pointer(d, n);
+  nib_text_line(d->t, "memcpy(%s, %s, %zu);", to.s, from.s,
+                nib_tensor_bytes(&d->g->tensors[n->out]));
+}
+
+void nib_direct_transpose(nib_direct *d, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
+  int64_t strides[NIB_MAX_RANK];
+  box b = {.rank = y->rank};
+  row_major(x, strides);
+  row_major(y, b.to_stride);
+  for (int32_t i = 0; i < y->rank; ++i) {
+    const int64_t from = nib_node_ints_at(n, NIB_A_PERM, i, i);
+    b.dims[i] = y->dims[i];
+    b.from_stride[i] = strides[from >= 0 && from < x->rank ? from : i];
+  }
+  copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
+           element_bytes(d, n));
+}
+
+void nib_direct_concat(nib_direct *d, const nib_node *n) {
+  const nib_tensor *y = &d->g->tensors[n->out];
+  int64_t axis = nib_node_int(n, NIB_A_AXIS, 0), at = 0;
+  if (axis < 0)
+    axis += y->rank;
+  nib_expr to = nib_direct_result_pointer(d, n);
+  for (int32_t i = 0; i < n->n_in; ++i) {
+    const nib_tensor *x = nib_node_input(d->g, n, i);
+    char hint[32];
+    snprintf(hint, sizeof hint, "input%d", i);
+    nib_expr from = nib_direct_pointer(d, n->in[i], hint);
+    box b = {.rank = y->rank};
+    row_major(x, b.from_stride);
+    row_major(y, b.to_stride);
+    memcpy(b.dims, x->dims, sizeof b.dims);
+    b.to_offset = at * b.to_stride[axis];
+    at += x->dims[axis];
+    copy_box(d, b, from.s, to.s, element_bytes(d, n));
+  }
+}
+
+static void copy_slice(nib_direct *d, const nib_node *n, bool stepped) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
+  box b = {.rank = x->rank};
+  row_major(x, b.from_stride);
+  /* The result may have fewer dimensions (shrunk axes) but has the same elements in order. */
+  int64_t stride = 1, count[NIB_MAX_RANK];
+  for (int32_t i = x->rank - 1; i >= 0; --i) {
+    count[i] = y->rank == x->rank ? y->dims[i] : nib_node_ints_at(n, NIB_A_SIZES, i, 1);
+    b.to_stride[i] = stride;
+    stride *= count[i];
+  }
+  memcpy(b.dims, count, sizeof(int64_t) * (size_t)x->rank);
+  for (int32_t i = 0; i < x->rank; ++i) {
+    b.from_offset += nib_node_ints_at(n, NIB_A_BEGIN, i, 0) * b.from_stride[i];
+    b.from_stride[i] *= stepped ? nib_node_ints_at(n, NIB_A_STEPS, i, 1) : 1;
+  }
+  copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
+           element_bytes(d, n));
+}
+
+void nib_direct_slice(nib_direct *d, const nib_node *n) { copy_slice(d, n, false); }
+void nib_direct_strided_slice(nib_direct *d, const nib_node *n) { copy_slice(d, n, true); }
+
+/* The code, or real value, that padding holds. */
+static nib_expr pad_literal(const nib_direct *d, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0);
+  const double value =
+      nib_node_float(n, NIB_A_PAD_VALUE, x->quantized ? (double)x->zero_point : 0.0);
+  if (nib_format_get(x->format)->kind == NIB_KIND_FLOAT)
+    return nib_direct_f32((float)value);
+  return nib_direct_i64((int64_t)value);
+}
+
+void nib_direct_pad(nib_direct *d, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
+  const size_t bytes = nib_tensor_bytes(y);
+  nib_expr to = nib_direct_result_pointer(d, n), value = pad_literal(d, n);
+  box b = {.rank = y->rank};
+  row_major(x, b.from_stride);
+  row_major(y, b.to_stride);
+  memcpy(b.dims, x->dims, sizeof b.dims);
+  for (int32_t i = 0; i < y->rank; ++i)
+    b.to_offset += nib_node_ints_at(n, NIB_A_LOW, i, 0) * b.to_stride[i];
+  if (element_bytes(d, n) == 1) {
+    nib_text_line(d->t, "memset(%s, %s, %zu);", to.s, value.s, bytes);
+  } else {
+    nib_direct_for(d, "i", nib_tensor_elems(y));
+    nib_text_line(d->t, "%s[i] = %s;", to.s, value.s);
+    nib_text_close(d->t, "");
+  }
+  copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, to.s, element_bytes(d, n));
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Requantization and saturation as expressions.
+#include "schedule/direct.h"
+
+#include "emit/snippets.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How each rounding mode is said: its snippet, and whether that takes a float scale. */
+static const struct rounding_row {
+  const char *snippet, *snippet64; /* for 32- and 64-bit accumulators */
+  bool by_scale;
+} rows[NIB_ROUNDING_COUNT] = {
+    [NIB_ROUNDING_NEAREST_EVEN] = {"nib_rq_nearest_even", "nib_rq64_nearest_even", true},
+    [NIB_ROUNDING_NEAREST_AWAY] = {"nib_rq_nearest_away", "nib_rq64_nearest_away", true},
+    [NIB_ROUNDING_TFLITE_SINGLE] = {"nib_rq_tflite_single", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_TFLITE_DOUBLE] = {"nib_rq_tflite_double", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_TFLITE_INT64] = {"nib_rq_tflite_int64", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_DYADIC] = {"nib_rq_dyadic", "nib_rq_dyadic64", false},
+    [NIB_ROUNDING_TOSA_SINGLE] = {"nib_rq_tosa_single", "nib_rq_tosa_single64", false},
+    [NIB_ROUNDING_TOSA_DOUBLE] = {"nib_rq_tosa_double", "nib_rq_tosa_double64", false},
+    [NIB_ROUNDING_TOSA_INEXACT] = {"nib_rq_tosa_inexact", "nib_rq_tosa_inexact64", false},
+};
+
+static const char *snippet_of(nib_rounding rounding, bool acc64) {
+  return acc64 ? rows[rounding].snippet64 : rows[rounding].snippet;
+}
+
+bool nib_direct_can_round(nib_rounding rounding, bool acc64) {
+  return nib_snippet_exists(snippet_of(rounding, acc64));
+}
+
+/* An array over channels of one member of the multipliers, or its literal when there is one. */
+static nib_expr channel_i32(nib_direct *d, const nib_direct_multiplier *m, bool shift,
+                            const char *channel) {
+  if (m->n == 1)
+    return nib_direct_i64(shift ? m->requant[0].shift : m->requant[0].multiplier);
+  int32_t *all = malloc((size_t)m->n * sizeof *all);
+  if (!all) {
+    d->status = NIB_ERROR_OUT_OF_MEMORY;
+    return nib_expr_printf("0");
+  }
+  for (int32_t i = 0; i < m->n; ++i)
+    all[i] = shift ? m->requant[i].shift : m->requant[i].multiplier;
+  nib_expr p = nib_direct_constant(d, shift ? "shift" : "multiplier", "int32_t", all,
+                                   (size_t)m->n * sizeof *all);
+  free(all);
+  return nib_expr_printf("%.300s[%.100s]", p.s, channel);
+}
+
+static nib_expr channel_scale(nib_direct *d, const nib_direct_multiplier *m, const char *channel) {
+  if (m->n == 1)
+    return nib_direct_f32(m->requant[0].scale);
+  float *all = malloc((size_t)m->n * sizeof *all);
+  if (!all) {
+    d->status = NIB_ERROR_OUT_OF_MEMORY;
+    return nib_expr_printf("0");
+  }
+  for (int32_t i = 0; i < m->n; ++i)
+    all[i] = m->requant[i].scale;
+  nib_expr p = nib_direct_constant(d, "scale", "float", all, (size_t)m->n * sizeof *all);
+  free(all);
+  return nib_expr_printf("%.300s[%.100s]", p.s, channel);
+}
+
+nib_expr nib_direct_requant(nib_direct *d, const nib_node *n, const nib_direct_multiplier *m,
+                            const char *acc, const char *channel) {
+  const char *snippet = snippet_of(m->rounding, m->acc64);
+  if (!nib_direct_use(d, n, snippet))
+    return nib_expr_printf("0");
+  if (rows[m->rounding].by_scale)
+    return nib_expr_printf("%s(%.120s, %.300s)", snippet, acc, channel_scale(d, m, channel).s);
+  nib_expr multiplier = channel_i32(d, m, false, channel), shift = channel_i32(d, m, true, channel);
+  return nib_expr_printf("%s(%.120s, %.160s, %.160s)", snippet, acc, multiplier.s, shift.s);
+}
+
+/* Clamping before the zero point is added keeps a saturated value from overflowing. */
+nib_expr nib_direct_saturate(nib_direct *d, const nib_node *n, const char *value,
+                             int64_t zero_point, int64_t lo, int64_t hi) {
+  if (!nib_direct_use(d, n, "nib_clamp_i32"))
+    return nib_expr_printf("0");
+  nib_expr clamped =
+      nib_expr_printf("nib_clamp_i32(%.400s, %s, %s)", value, nib_direct_i64(lo - zero_point).s,
+                      nib_direct_i64(hi - zero_point).s);
+  return nib_direct_plus(clamped.s, zero_point);
+}
+
+nib_expr nib_direct_clamp_f32(nib_direct *d, const char *value, float lo, float hi) {
+  (void)d;
+  nib_expr x = nib_expr_printf("%.400s", value);
+  if (!isinf(lo))
+    x = nib_expr_printf("fmaxf(%.400s, %s)", x.s, nib_direct_f32(lo).s);
+  if (!isinf(hi))
+    x = nib_expr_printf("fminf(%.400s, %s)", x.s, nib_direct_f32(hi).s);
+  return x;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The table of schedules, in order of preference, and what all of them ask about a kernel.
+#include "schedule/schedule.h"
+
+#include <string.h>
+
+/* One row per schedule; the last one accepts everything that the operator table allows. */
+#define NIB_SCHEDULES(X)                                                                           \
+  X(nib_schedule_direct)
+
+#define X(row) extern const nib_schedule row;
+NIB_SCHEDULES(X)
+#undef X
+
+static const nib_schedule *const schedules[] = {
+#define X(row) &row,
+    NIB_SCHEDULES(X)
+#undef X
+};
+
+const nib_schedule *nib_schedule_at(size_t i) {
+  return i < sizeof schedules / sizeof *schedules ? schedules[i] : NULL;
+}
+
+const nib_schedule *nib_schedule_find(const char *name) {
+  const nib_schedule *s;
+  for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i)
+    if (strcmp(s->name, name) == 0)
+      return s;
+  return NULL;
+}
+
+static bool in_kernel(const nib_kernel *kernel, int32_t node) {
+  for (int32_t i = 0; i < kernel->n_nodes; ++i)
+    if (kernel->nodes[i] == node)
+      return true;
+  return false;
+}
+
+static bool is_view(nib_op op) {
+  return op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE || op == NIB_OP_EXPAND_DIMS;
+}
+
+int32_t nib_kernel_source(const nib_graph *g, const nib_kernel *kernel, int32_t tensor) {
+  for (;;) {
+    int32_t producer = g->tensors[tensor].producer;
+    if (producer == NIB_NONE || in_kernel(kernel, producer) || !is_view(g->nodes[producer].op))
+      return tensor;
+    tensor = g->nodes[producer].in[0];
+  }
+}
+
+static bool is_external(const nib_graph *g, const nib_kernel *kernel, int32_t tensor) {
+  if (tensor == NIB_NONE || g->tensors[tensor].data)
+    return false;
+  int32_t producer = g->tensors[nib_kernel_source(g, kernel, tensor)].producer;
+  return producer == NIB_NONE || !in_kernel(kernel, producer);
+}
+
+int32_t nib_kernel_inputs(const nib_graph *g, const nib_kernel *kernel, int32_t *out_tensors,
+                          int32_t capacity) {
+  int32_t n = 0;
+  for (int32_t i = 0; i < kernel->n_nodes; ++i) {
+    const nib_node *node = &g->nodes[kernel->nodes[i]];
+    for (int32_t k = 0; k < node->n_in; ++k) {
+      if (!is_external(g, kernel, node->in[k]))
+        continue;
+      bool seen = false;
+      for (int32_t j = 0; j < n && j < capacity; ++j)
+        seen |= out_tensors[j] == node->in[k];
+      if (seen)
+        continue;
+      if (n < capacity)
+        out_tensors[n] = node->in[k];
+      ++n;
+    }
+  }
+  return n;
+}
+
+int32_t nib_kernel_output(const nib_graph *g, const nib_kernel *kernel) {
+  return g->nodes[kernel->nodes[kernel->n_nodes - 1]].out;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "schedule/stage_rows.h"
+
+#include <string.h>
+
+typedef long long ll;
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape *shape,
+                    const nib_vocab *v, int64_t fill, int64_t read_past, bool must_stage) {
+  memset(s, 0, sizeof *s);
+  s->shape = *shape;
+  s->format = input->format;
+  const bool is_float = input->format == NIB_F32, bytes = v->stage == NIB_STAGE_U8;
+  s->c_type = is_float ? "float" : bytes ? "uint8_t" : "int16_t";
+  s->elem_bytes = is_float ? 4 : bytes ? 1 : 2;
+  s->fill = fill;
+  s->zero_point = input->quantized ? input->zero_point : 0;
+  s->ring = (shape->kernel_h - 1) * shape->dilation_h + 1;
+  s->pixels = (shape->out_w - 1) * shape->stride_w + (shape->kernel_w - 1) * shape->dilation_w + 1;
+  s->left = shape->pad_left < s->pixels ? shape->pad_left : s->pixels;
+  s->copied = s->pixels - s->left < shape->in_w ? s->pixels - s->left : shape->in_w;
+  s->right = s->pixels - s->left - s->copied;
+  s->repeat = shape->multiplier > 1;
+  s->channels = shape->in_c * shape->multiplier;
+  s->row_elems = round_up((s->pixels * s->channels + read_past) * s->elem_bytes, 64) / s->elem_bytes;
+  const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->ring;
+  const bool padded = s->left || s->right || shape->pad_top || rows_needed > shape->in_h;
+  s->direct = !must_stage && !padded && !s->repeat && read_past == 0 &&
+              (is_float || (bytes && input->format == NIB_U8));
+}
+
+int64_t nib_stage_ring_bytes(const nib_stage *s) {
+  return s->direct ? 0 : s->ring * s->row_elems * s->elem_bytes;
+}
+
+static nib_prim stage_prim(const nib_stage *s) {
+  return s->format == NIB_U8 ? NIB_PRIM_STAGE_U8 : NIB_PRIM_STAGE_I8;
+}
+
+bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v) {
+  const nib_prim prims[] = {stage_prim(s), NIB_PRIM_STAGE_FILL};
+  return s->direct || s->format == NIB_F32 || nib_vocab_has(v, prims, 2);
+}
+
+void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e) {
+  if (s->direct)
+    return;
+  nib_text_line(e->body, "%s *const ring = (%s *)(void *)scratch; /* %lld rows of %lld */",
+                s->c_type, s->c_type, (ll)s->ring, (ll)s->row_elems);
+}
+
+static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, int64_t pixels) {
+  if (pixels <= 0)
+    return;
+  const nib_word d = nib_word_of("staged + %lld", (ll)(first_pixel * s->channels));
+  if (s->format == NIB_F32)
+    nib_text_line(e->body, "memset(%s, 0, %lld * sizeof(float));", d.s, (ll)(pixels * s->channels));
+  else
+    nib_say(e, NIB_PRIM_STAGE_FILL, d.s, nib_word_of("%lld", (ll)s->fill).s, NULL, NULL,
+            nib_word_of("%lld", (ll)(pixels * s->channels)).s);
+}
+
+static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
+  const nib_word d = nib_word_of("staged + %lld", (ll)(s->left * s->channels));
+  const nib_word n = nib_word_of("%lld", (ll)(s->copied * s->channels));
+  if (s->repeat) { /* each channel `multiplier` times: plain C, as this is rare and short */
+    const int64_t shift = s->zero_point + s->fill;
+    nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i++) {",
+                  (ll)(s->copied * s->shape.in_c));
+    nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)s->shape.multiplier);
+    if (s->format == NIB_F32)
+      nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)[i];", d.s, (ll)s->shape.multiplier, from);
+    else
+      nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)((%s)[i] - (%lld));", d.s,
+                    (ll)s->shape.multiplier, s->c_type, from, (ll)(2 * s->zero_point - shift));
+    nib_text_close(e->body, "");
+    nib_text_close(e->body, "");
+  } else if (s->format == NIB_F32) {
+    nib_text_line(e->body, "memcpy(%s, %s, %s * sizeof(float));", d.s, from, n.s);
+  } else {
+    nib_say(e, stage_prim(s), d.s, from, nib_word_of("%lld", (ll)s->zero_point).s, NULL, n.s);
+  }
+}
+
+static bool has_outside_rows(const nib_stage *s) {
+  return s->shape.pad_top || (s->shape.out_h - 1) * s->shape.stride_h + s->ring > s->shape.in_h;
+}
+
+static nib_word input_row(const nib_stage *s, const char *row) {
+  const ll elems = s->shape.in_w * s->shape.in_c;
+  if (s->shape.batch > 1)
+    return nib_word_of("in0 + (b * %lld + %s) * %lld", (ll)s->shape.in_h, row, elems);
+  return nib_word_of("in0 + (%s) * %lld", row, elems);
+}
+
+static nib_word slot(const nib_stage *s, const char *padded_row) {
+  if (s->ring == 1)
+    return nib_word_of("ring");
+  return nib_word_of("ring + (%s) %% %lld * %lld", padded_row, (ll)s->ring, (ll)s->row_elems);
+}
+
+static void emit_staging(const nib_stage *s, nib_emitter *e, void (*after)(void *user),
+                         void *user) {
+  const nib_conv_shape *c = &s->shape;
+  if (c->stride_h > s->ring)
+    nib_text_line(e->body, "next = next < y * %lld ? y * %lld : next;", (ll)c->stride_h,
+                  (ll)c->stride_h);
+  nib_text_open(e->body, "for (; next < y * %lld + %lld; next++) {", (ll)c->stride_h, (ll)s->ring);
+  nib_text_line(e->body, "%s *const staged = %s;", s->c_type, slot(s, "next").s);
+  if (has_outside_rows(s)) {
+    nib_text_open(e->body, "if (next < %lld || next >= %lld) {", (ll)c->pad_top,
+                  (ll)(c->pad_top + c->in_h));
+    emit_fill(s, e, 0, s->pixels);
+    nib_text_close(e->body, " else {");
+    e->body->indent++;
+  }
+  emit_fill(s, e, 0, s->left);
+  if (s->copied > 0)
+    emit_copy(s, e, input_row(s, nib_word_of("next - %lld", (ll)c->pad_top).s).s);
+  emit_fill(s, e, s->left + s->copied, s->right);
+  if (has_outside_rows(s))
+    nib_text_close(e->body, "");
+  if (after)
+    after(user);
+  nib_text_close(e->body, "");
+}
+
+void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void *user),
+                         void *user) {
+  const nib_conv_shape *c = &s->shape;
+  if (!s->direct)
+    emit_staging(s, e, after, user);
+  if (c->kernel_h == 1) {
+    const nib_word at = nib_word_of("y * %lld", (ll)c->stride_h);
+    const nib_word row = s->direct ? input_row(s, at.s) : slot(s, at.s);
+    nib_text_line(e->body, "const %s *const row = %s;", s->c_type, row.s);
+    return;
+  }
+  nib_text_line(e->body, "const %s *rows[%lld];", s->c_type, (ll)c->kernel_h);
+  nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)c->kernel_h);
+  const nib_word at = nib_word_of("y * %lld + ky * %lld", (ll)c->stride_h, (ll)c->dilation_h);
+  nib_text_line(e->body, "rows[ky] = %s;", s->direct ? input_row(s, at.s).s : slot(s, at.s).s);
+  nib_text_close(e->body, "");
+}
+
+const char *nib_stage_row(const nib_stage *s) {
+  return s->shape.kernel_h == 1 ? "row" : "rows[ky]";
+}
