@@ -175,6 +175,8 @@ static int check_node(const nib_graph *g, int32_t index, const nib_diag *diag, b
   if (tensors)
     check_tensor_of_node(&c, c.n->out);
   c.out = &g->tensors[c.n->out];
+  if (!c.errors)
+    nib_check_common_attributes(&c);
   nib_check_rule *rule = nib_check_rule_of(c.n->op);
   if (!c.errors && rule)
     rule(&c);

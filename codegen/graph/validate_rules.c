@@ -1,8 +1,282 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * The table from operator to rule. */
+ * The table from operator to rule; rules of elementwise operators, reductions and changes of format;
+ * the attributes that many operators share. */
 #include "graph/validate_rules.h"
 
+#include "num/rounding.h"
+
+#include <math.h>
+#include <string.h>
+
+const nib_tensor *nib_check_in(const nib_check *c, int32_t slot) {
+  return nib_node_input(c->g, c->n, slot);
+}
+
+bool nib_is_float(const nib_tensor *t) {
+  return nib_format_get(t->format)->kind == NIB_KIND_FLOAT;
+}
+
+bool nib_is_codes(const nib_tensor *t) {
+  return t->quantized && nib_format_get(t->format)->bits <= 16;
+}
+
+bool nib_is_accumulator(const nib_tensor *t) {
+  return !t->quantized && (t->format == NIB_I32 || t->format == NIB_I64);
+}
+
+bool nib_same_type(const nib_tensor *a, const nib_tensor *b) {
+  return a->format == b->format && a->quantized == b->quantized &&
+         (!a->quantized || (a->scale == b->scale && a->zero_point == b->zero_point));
+}
+
+bool nib_same_shape(const nib_tensor *a, const nib_tensor *b) {
+  return a->rank == b->rank &&
+         (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+}
+
+bool nib_check_ints(nib_check *c, nib_attr_id id, int32_t n, int64_t low, int64_t otherwise,
+                    int64_t *out) {
+  const nib_attr *a = nib_node_attr(c->n, id);
+  const char *name = nib_attr_get(id)->name;
+  if (a && a->u.ints.n != n) {
+    nib_check_fail(c, "its %s has %d values, not %d", name, a->u.ints.n, n);
+    return false;
+  }
+  for (int32_t i = 0; i < n; ++i) {
+    out[i] = a ? a->u.ints.v[i] : otherwise;
+    if (a && (out[i] < low || out[i] > INT32_MAX)) {
+      nib_check_fail(c, "value %d of its %s is %lld", i, name, (long long)out[i]);
+      return false;
+    }
+  }
+  return true;
+}
+
+void nib_check_scales(nib_check *c, int32_t slot, int64_t channels) {
+  const nib_tensor *t = nib_check_in(c, slot);
+  if (t->format != NIB_F32 || t->rank != 1 || (t->dims[0] != 1 && t->dims[0] != channels)) {
+    nib_check_fail(c, "its scales must be f32 of shape [1] or [%lld]", (long long)channels);
+    return;
+  }
+  for (int64_t i = 0; t->data && i < t->dims[0]; ++i) {
+    float scale;
+    memcpy(&scale, (const char *)t->data + (size_t)i * sizeof scale, sizeof scale);
+    if (!isfinite(scale) || scale <= 0) {
+      nib_check_fail(c, "scale %lld is %g; it must be positive and finite", (long long)i,
+                     (double)scale);
+      return;
+    }
+  }
+}
+
+/* --- shared attributes --- */
+
+static void check_activation(nib_check *c) {
+  static const char *const known[] = {"none", "relu", "relu6", "relu_n1_to_1", "tanh"};
+  const char *activation = nib_node_string(c->n, NIB_A_ACTIVATION, "none");
+  for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
+    if (strcmp(activation, known[i]) == 0)
+      return;
+  nib_check_fail(c, "unknown activation '%.40s'", activation);
+}
+
+static void check_clamp(nib_check *c) {
+  const nib_attr *a = nib_node_attr(c->n, NIB_A_CLAMP);
+  if (!a)
+    return;
+  const nib_format_info *info = nib_format_get(c->out->format);
+  if (a->u.ints.n != 2 || a->u.ints.v[0] > a->u.ints.v[1])
+    nib_check_fail(c, "its clamp is not [low, high]");
+  else if (info->kind == NIB_KIND_FLOAT || a->u.ints.v[0] < info->min || a->u.ints.v[1] > info->max)
+    nib_check_fail(c, "its clamp [%lld, %lld] is outside %s", (long long)a->u.ints.v[0],
+                   (long long)a->u.ints.v[1], info->name);
+}
+
+void nib_check_common_attributes(nib_check *c) {
+  check_activation(c);
+  check_clamp(c);
+  const char *rounding = nib_node_string(c->n, NIB_A_ROUNDING, NULL);
+  if (rounding && nib_rounding_find(rounding) == NIB_ROUNDING_COUNT)
+    nib_check_fail(c, "unknown rounding '%.40s'", rounding);
+}
+
+/* --- elementwise --- */
+
+static bool is_arithmetic(const nib_tensor *t) {
+  return nib_is_float(t) || nib_is_codes(t);
+}
+
+static void check_arithmetic_types(nib_check *c) {
+  for (int32_t i = 0; i < c->n->n_in; ++i) {
+    const nib_tensor *in = nib_check_in(c, i);
+    if (!is_arithmetic(in))
+      nib_check_fail(c, "operand %d is neither quantized nor float", i);
+    if (in->format != c->out->format || in->quantized != c->out->quantized)
+      nib_check_fail(c, "operand %d and the result differ in type", i);
+  }
+}
+
+static void check_binary(nib_check *c) {
+  const nib_tensor *a = nib_check_in(c, 0), *b = nib_check_in(c, 1);
+  int32_t rank = a->rank > b->rank ? a->rank : b->rank;
+  check_arithmetic_types(c);
+  bool ok = c->out->rank == rank;
+  for (int32_t i = 1; ok && i <= rank; ++i) {
+    int64_t x = i <= a->rank ? a->dims[a->rank - i] : 1;
+    int64_t y = i <= b->rank ? b->dims[b->rank - i] : 1;
+    ok = (x == y || x == 1 || y == 1) && c->out->dims[rank - i] == (x == 1 ? y : x);
+  }
+  if (!ok)
+    nib_check_fail(c, "the shapes of its operands do not broadcast to that of its result");
+}
+
+static void check_same_shapes(nib_check *c) {
+  if (!nib_same_shape(nib_check_in(c, 0), c->out))
+    nib_check_fail(c, "its input and result differ in shape");
+}
+
+static void check_unary(nib_check *c) {
+  check_arithmetic_types(c);
+  check_same_shapes(c);
+}
+
+static void check_clamp_op(nib_check *c) {
+  check_unary(c);
+  if (nib_node_float(c->n, NIB_A_MIN, -INFINITY) > nib_node_float(c->n, NIB_A_MAX, INFINITY))
+    nib_check_fail(c, "its min is above its max");
+}
+
+static void check_leaky_relu(nib_check *c) {
+  check_unary(c);
+  if (!isfinite(nib_node_float(c->n, NIB_A_ALPHA, 0)))
+    nib_check_fail(c, "its alpha is not finite");
+}
+
+static void check_softmax(nib_check *c) {
+  check_unary(c);
+  int64_t axis = nib_node_int(c->n, NIB_A_AXIS, c->out->rank - 1);
+  double beta = nib_node_float(c->n, NIB_A_BETA, 1);
+  if (axis < 0 || axis >= c->out->rank)
+    nib_check_fail(c, "its axis is %lld of %d dimensions", (long long)axis, c->out->rank);
+  if (!isfinite(beta) || beta <= 0)
+    nib_check_fail(c, "its beta is %g", beta);
+}
+
+static void check_lookup(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0), *table = nib_check_in(c, 1);
+  check_same_shapes(c);
+  if (nib_format_get(in->format)->bits != 8 || nib_is_float(in) || in->format == NIB_I1)
+    nib_check_fail(c, "its input is not 8 bits wide");
+  if (table->rank != 1 || table->dims[0] != 256 || table->format != c->out->format)
+    nib_check_fail(c, "its table must have 256 entries of the result's format");
+}
+
+static void check_mean(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  const nib_attr *axes = nib_node_attr(c->n, NIB_A_AXES);
+  bool keep = nib_node_int(c->n, NIB_A_KEEP_DIMS, 0) != 0, reduced[NIB_MAX_RANK] = {false};
+  check_arithmetic_types(c);
+  for (int32_t i = 0; axes && i < axes->u.ints.n; ++i) {
+    int64_t axis = axes->u.ints.v[i];
+    if (axis < 0 || axis >= in->rank || reduced[axis]) {
+      nib_check_fail(c, "its axes are not distinct dimensions of %d", in->rank);
+      return;
+    }
+    reduced[axis] = true;
+  }
+  int32_t rank = 0;
+  bool ok = true;
+  for (int32_t i = 0; i < in->rank; ++i) {
+    if (reduced[i] && !keep)
+      continue;
+    ok = ok && rank < c->out->rank && c->out->dims[rank] == (reduced[i] ? 1 : in->dims[i]);
+    ++rank;
+  }
+  if (!ok || rank != c->out->rank)
+    nib_check_fail(c, "its result has another shape than its axes give");
+}
+
+/* --- changes of format --- */
+
+/* Length that per-axis operands may have: the dimension `axis` of the input. */
+static int64_t axis_length(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  int64_t axis = nib_node_int(c->n, NIB_A_AXIS, 0);
+  if (axis >= 0 && axis < in->rank)
+    return in->dims[axis];
+  if (nib_node_attr(c->n, NIB_A_AXIS))
+    nib_check_fail(c, "its axis is %lld of %d dimensions", (long long)axis, in->rank);
+  return 1;
+}
+
+static void check_quantize(nib_check *c) {
+  check_same_shapes(c);
+  if (!nib_is_float(nib_check_in(c, 0)))
+    nib_check_fail(c, "its input is not float");
+  if (!c->out->quantized)
+    nib_check_fail(c, "its result is not quantized");
+}
+
+static void check_dequantize(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0), *zero = nib_check_in(c, 2);
+  int64_t length = axis_length(c);
+  check_same_shapes(c);
+  if (nib_is_float(in) || !nib_is_float(c->out))
+    nib_check_fail(c, "it must go from an integer format to float");
+  if (nib_check_in(c, 1))
+    nib_check_scales(c, 1, length);
+  else if (!in->quantized)
+    nib_check_fail(c, "its input has no scale");
+  if (zero && (nib_is_float(zero) || zero->rank != 1 ||
+               (zero->dims[0] != 1 && zero->dims[0] != length)))
+    nib_check_fail(c, "its zero points must be integers of shape [1] or [%lld]", (long long)length);
+}
+
+static void check_requantize(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  int64_t length = axis_length(c);
+  check_same_shapes(c);
+  if (nib_is_float(in) || !c->out->quantized)
+    nib_check_fail(c, "it must go from an integer format to a quantized one");
+  if (nib_check_in(c, 1))
+    nib_check_scales(c, 1, length);
+  else if (!in->quantized)
+    nib_check_fail(c, "its input has no scale");
+}
+
 nib_check_rule *nib_check_rule_of(nib_op op) {
-  (void)op;
-  return NULL;
+  static nib_check_rule *const rules[NIB_OP_COUNT] = {
+      [NIB_OP_CONSTANT] = nib_check_constant,
+      [NIB_OP_CONV2D] = nib_check_conv2d,
+      [NIB_OP_DEPTHWISE_CONV2D] = nib_check_depthwise,
+      [NIB_OP_TRANSPOSE_CONV2D] = nib_check_transpose_conv,
+      [NIB_OP_FULLY_CONNECTED] = nib_check_fully_connected,
+      [NIB_OP_MATMUL] = nib_check_matmul,
+      [NIB_OP_AVG_POOL2D] = nib_check_avg_pool,
+      [NIB_OP_MAX_POOL2D] = nib_check_max_pool,
+      [NIB_OP_MEAN] = check_mean,
+      [NIB_OP_ADD] = check_binary,
+      [NIB_OP_SUB] = check_binary,
+      [NIB_OP_MUL] = check_binary,
+      [NIB_OP_DIV] = check_binary,
+      [NIB_OP_RELU] = check_unary,
+      [NIB_OP_CLAMP] = check_clamp_op,
+      [NIB_OP_LEAKY_RELU] = check_leaky_relu,
+      [NIB_OP_SIGMOID] = check_unary,
+      [NIB_OP_TANH] = check_unary,
+      [NIB_OP_SOFTMAX] = check_softmax,
+      [NIB_OP_LOOKUP] = check_lookup,
+      [NIB_OP_PAD] = nib_check_pad,
+      [NIB_OP_RESHAPE] = nib_check_view,
+      [NIB_OP_TRANSPOSE] = nib_check_transpose,
+      [NIB_OP_CONCAT] = nib_check_concat,
+      [NIB_OP_SLICE] = nib_check_slice,
+      [NIB_OP_STRIDED_SLICE] = nib_check_strided_slice,
+      [NIB_OP_SQUEEZE] = nib_check_view,
+      [NIB_OP_EXPAND_DIMS] = nib_check_view,
+      [NIB_OP_QUANTIZE] = check_quantize,
+      [NIB_OP_DEQUANTIZE] = check_dequantize,
+      [NIB_OP_REQUANTIZE] = check_requantize,
+  };
+  return rules[op];
 }

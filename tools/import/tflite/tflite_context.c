@@ -398,6 +398,17 @@ nib_status nib_tfl_temporary(nib_tfl_context *c, const nib_tfl_tensor *t, const 
   return attach_quantization(c, t, *out_id);
 }
 
+nib_status nib_tfl_check_same_type(nib_tfl_context *c, int32_t input_id, int32_t result_id) {
+  const nib_tensor *in = &c->graph->tensors[input_id], *out = &c->graph->tensors[result_id];
+  if (in->format != out->format)
+    return nib_tfl_invalid(c, "'%s' is %s, its result is %s", in->name,
+                           nib_format_get(in->format)->name, nib_format_get(out->format)->name);
+  if (in->quantized != out->quantized ||
+      (in->quantized && (in->scale != out->scale || in->zero_point != out->zero_point)))
+    return nib_tfl_unsupported(c, "'%s' and the result differ in scale or zero point", in->name);
+  return NIB_OK;
+}
+
 nib_status nib_tfl_node(nib_tfl_context *c, nib_op op, const int32_t *in, int32_t n_in, int32_t out,
                         int32_t *out_node) {
   *out_node = nib_graph_add_node(c->graph, op, c->name, c->index, in, n_in, out);

@@ -121,6 +121,9 @@ nib_status nib_tfl_int_list(nib_tfl_context *c, uint32_t slot, int64_t out[NIB_M
 /** An intermediate value with t's type and quantization, but another shape. */
 nib_status nib_tfl_temporary(nib_tfl_context *c, const nib_tfl_tensor *t, const char *suffix,
                              int32_t rank, const int64_t *dims, int32_t *out_id);
+/** Kernels that copy codes ignore scales: a result of another scale than the input's (or of another
+ *  format) is unsupported. */
+nib_status nib_tfl_check_same_type(nib_tfl_context *c, int32_t input_id, int32_t result_id);
 /** Adds a node named after the current operator. */
 nib_status nib_tfl_node(nib_tfl_context *c, nib_op op, const int32_t *in, int32_t n_in, int32_t out,
                         int32_t *out_node);

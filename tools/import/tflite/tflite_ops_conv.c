@@ -275,6 +275,7 @@ static nib_status convert_pool(nib_tfl_context *c, nib_op op) {
   NIB_RETURN_IF_ERROR(nib_tfl_check_activation(c, TFL_POOL_ACTIVATION, &activation));
   NIB_RETURN_IF_ERROR(nib_tfl_value(c, &in, &id));
   NIB_RETURN_IF_ERROR(nib_tfl_result(c, &out, &result));
+  NIB_RETURN_IF_ERROR(nib_tfl_check_same_type(c, id, result));
   NIB_RETURN_IF_ERROR(nib_tfl_node(c, op, &id, 1, result, &node));
   NIB_RETURN_IF_ERROR(nib_graph_set_ints(c->graph, node, NIB_A_KERNEL, w.kernel, 2));
   NIB_RETURN_IF_ERROR(set_window(c, node, &w, false));

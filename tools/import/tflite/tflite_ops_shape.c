@@ -20,7 +20,8 @@ static nib_status begin(nib_tfl_context *c, moved *m) {
   NIB_RETURN_IF_ERROR(nib_tfl_input(c, 0, &m->in));
   NIB_RETURN_IF_ERROR(nib_tfl_output(c, &m->out));
   NIB_RETURN_IF_ERROR(nib_tfl_value(c, &m->in, &m->in_id));
-  return nib_tfl_result(c, &m->out, &m->out_id);
+  NIB_RETURN_IF_ERROR(nib_tfl_result(c, &m->out, &m->out_id));
+  return nib_tfl_check_same_type(c, m->in_id, m->out_id);
 }
 
 static nib_status int_list(nib_tfl_context *c, uint32_t slot, int32_t wanted, const char *what,
@@ -216,12 +217,6 @@ static nib_status convert_strided_slice(nib_tfl_context *c) {
   return NIB_OK;
 }
 
-static bool same_quantization(const nib_graph *g, int32_t a, int32_t b) {
-  const nib_tensor *s = &g->tensors[a], *t = &g->tensors[b];
-  return s->quantized == t->quantized &&
-         (!s->quantized || (s->scale == t->scale && s->zero_point == t->zero_point));
-}
-
 static nib_status convert_concatenation(nib_tfl_context *c) {
   nib_tfl_tensor in, out;
   int32_t ids[NIB_TFL_MAX_INPUTS], result, node;
@@ -237,9 +232,7 @@ static nib_status convert_concatenation(nib_tfl_context *c) {
   for (uint32_t i = 0; i < c->inputs.count; ++i) {
     NIB_RETURN_IF_ERROR(nib_tfl_input(c, i, &in));
     NIB_RETURN_IF_ERROR(nib_tfl_value(c, &in, &ids[i]));
-    if (!same_quantization(c->graph, ids[i], result))
-      return nib_tfl_unsupported(c, "input '%s' and the result differ in scale or zero point",
-                                 in.name);
+    NIB_RETURN_IF_ERROR(nib_tfl_check_same_type(c, ids[i], result));
   }
   int32_t n = (int32_t)c->inputs.count;
   NIB_RETURN_IF_ERROR(nib_tfl_node(c, NIB_OP_CONCAT, ids, n, result, &node));
