@@ -14,7 +14,7 @@ include(AddMLIR)
 add_library(NibMLIRHeaders INTERFACE)
 target_include_directories(NibMLIRHeaders SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
 target_compile_definitions(NibMLIRHeaders INTERFACE ${LLVM_DEFINITIONS_LIST})
-target_link_libraries(NibMLIRHeaders INTERFACE MLIR)
+target_link_libraries(NibMLIRHeaders INTERFACE MLIR LLVM)
 
 # The C interface of MLIR: its archives by file. Linking the targets would pull in static MLIR
 # components beside the shared library. The linker must be the C++ one (LINKER_LANGUAGE CXX).
@@ -23,7 +23,7 @@ target_include_directories(NibMLIRCAPI SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${L
 foreach(part RegisterEverything Transforms Func Quant IR)
   target_link_libraries(NibMLIRCAPI INTERFACE $<TARGET_FILE:MLIRCAPI${part}>)
 endforeach()
-target_link_libraries(NibMLIRCAPI INTERFACE MLIR)
+target_link_libraries(NibMLIRCAPI INTERFACE MLIR LLVM)
 
 # nib_add_mlir_library(name FILE...): a static C++ library against the shared MLIR.
 function(nib_add_mlir_library name)

@@ -2,6 +2,7 @@
 #include "dialect/NibDialect.h"
 
 #include "dialect/OperatorGraph.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
@@ -16,20 +17,25 @@ void nib::NibDialect::initialize() {
 
 // Long names of the source are paths (`block_1/conv/Relu;block_1/…`): the last part of the first says
 // most.
-static StringRef shortName(StringRef name) {
+static std::string shortName(StringRef name) {
   name = name.split(';').first.rtrim('/');
-  return name.size() > 32 && name.contains('/') ? name.rsplit('/').second : name;
+  if (name.size() > 32 && name.contains('/'))
+    name = name.rsplit('/').second;
+  std::string text = name.take_front(48).str();
+  for (char &c : text)
+    c = llvm::isAlnum(c) ? c : '_';
+  return text;
 }
 
 void nib::suggestResultName(Operation *op, OpAsmSetValueNameFn setName) {
   std::string name = readLocation(op->getLoc()).name;
   if (!name.empty())
-    setName(op->getResult(0), shortName(name).take_front(48));
+    setName(op->getResult(0), shortName(name));
 }
 
 void nib::KernelOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   if (!getName().empty())
-    setName(getResult(), getName().take_front(48));
+    setName(getResult(), shortName(getName()));
 }
 
 // The result's type of a constant, where the type of its value does not say it.
@@ -43,6 +49,17 @@ static ParseResult parseConstantType(OpAsmParser &parser, ElementsAttr value, Ty
 static void printConstantType(OpAsmPrinter &printer, Operation *, ElementsAttr value, Type result) {
   if (result != value.getShapedType())
     printer << "as " << result;
+}
+
+// `[1, 2]`
+static ParseResult parseInts(OpAsmParser &parser, DenseI64ArrayAttr &ints) {
+  ints = dyn_cast_or_null<DenseI64ArrayAttr>(DenseI64ArrayAttr::parse(parser, Type()));
+  return success(ints != nullptr);
+}
+
+static void printInts(OpAsmPrinter &printer, Operation *, DenseI64ArrayAttr ints) {
+  if (ints)
+    ints.print(printer);
 }
 
 #define GET_OP_CLASSES

@@ -32,8 +32,8 @@ def Nib_ConstantOp : Nib_Operator<"constant"> {
 //===----------------------------------------------------------------------===//
 
 def Nib_Conv2DOp : Nib_Filter<"conv2d", [{
-    oilist(`strides` $strides | `dilations` $dilations | `pads` $pads | `groups` $groups |
-           `activation` $activation | `clamp` $clamp | `rounding` $rounding)}]> {
+    oilist(`strides` custom<Ints>($strides) | `dilations` custom<Ints>($dilations) | `pads` custom<Ints>($pads) | `groups` $groups |
+           `activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
   let summary = "Two-dimensional convolution";
   let description = [{
     `y = act(requant(conv(x - zx, w - zw) + bias))`. The input is NHWC, the filter
@@ -57,8 +57,8 @@ def Nib_Conv2DOp : Nib_Filter<"conv2d", [{
 }
 
 def Nib_DepthwiseConv2DOp : Nib_Filter<"depthwise_conv2d", [{
-    oilist(`strides` $strides | `dilations` $dilations | `pads` $pads |
-           `activation` $activation | `clamp` $clamp | `rounding` $rounding)}]> {
+    oilist(`strides` custom<Ints>($strides) | `dilations` custom<Ints>($dilations) | `pads` custom<Ints>($pads) |
+           `activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
   let summary = "Convolution of each channel with its own filters";
   let description = [{
     As `nib.conv2d`, but channel `c` of the input gives the output channels `c * m … c * m + m - 1`
@@ -75,7 +75,7 @@ def Nib_DepthwiseConv2DOp : Nib_Filter<"depthwise_conv2d", [{
 }
 
 def Nib_TransposeConv2DOp : Nib_Filter<"transpose_conv2d", [{
-    oilist(`strides` $strides | `pads` $pads | `activation` $activation | `clamp` $clamp |
+    oilist(`strides` custom<Ints>($strides) | `pads` custom<Ints>($pads) | `activation` $activation | `clamp` custom<Ints>($clamp) |
            `rounding` $rounding)}]> {
   let summary = "Transposed convolution";
   let description = [{
@@ -93,7 +93,7 @@ def Nib_TransposeConv2DOp : Nib_Filter<"transpose_conv2d", [{
 }
 
 def Nib_FullyConnectedOp : Nib_Filter<"fully_connected", [{
-    oilist(`activation` $activation | `clamp` $clamp | `rounding` $rounding)}]> {
+    oilist(`activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
   let summary = "A dense layer";
   let description = [{
     Each row of `I` inputs times the filter `[O, I]`; bias and scales as in `nib.conv2d`.
@@ -125,8 +125,8 @@ def Nib_MatMulOp : Nib_Binary<"matmul", "(`rounding` $rounding^)?"> {
 //===----------------------------------------------------------------------===//
 
 def Nib_AvgPool2DOp : Nib_Unary<"avg_pool2d", [{
-    oilist(`kernel` $kernel | `strides` $strides | `pads` $pads |
-           `count_include_pad` $count_include_pad | `activation` $activation | `clamp` $clamp |
+    oilist(`kernel` custom<Ints>($kernel) | `strides` custom<Ints>($strides) | `pads` custom<Ints>($pads) |
+           `count_include_pad` $count_include_pad | `activation` $activation | `clamp` custom<Ints>($clamp) |
            `rounding` $rounding)}]> {
   let summary = "Average over windows";
   let description = [{
@@ -142,8 +142,8 @@ def Nib_AvgPool2DOp : Nib_Unary<"avg_pool2d", [{
 }
 
 def Nib_MaxPool2DOp : Nib_Unary<"max_pool2d", [{
-    oilist(`kernel` $kernel | `strides` $strides | `pads` $pads | `activation` $activation |
-           `clamp` $clamp)}]> {
+    oilist(`kernel` custom<Ints>($kernel) | `strides` custom<Ints>($strides) | `pads` custom<Ints>($pads) | `activation` $activation |
+           `clamp` custom<Ints>($clamp))}]> {
   let summary = "Maximum over windows";
   let description = [{
     Input and result have one element type: a maximum needs no arithmetic.
@@ -158,7 +158,7 @@ def Nib_MaxPool2DOp : Nib_Unary<"max_pool2d", [{
 }
 
 def Nib_MeanOp : Nib_Unary<"mean",
-    "oilist(`axes` $axes | `keep_dims` $keep_dims | `rounding` $rounding)"> {
+    "oilist(`axes` custom<Ints>($axes) | `keep_dims` $keep_dims | `rounding` $rounding)"> {
   let summary = "Mean over dimensions";
   let description = [{
     The reduced dimensions `axes` remain as 1 if `keep_dims` is 1.
@@ -176,7 +176,7 @@ def Nib_MeanOp : Nib_Unary<"mean",
 //===----------------------------------------------------------------------===//
 
 class Nib_Arithmetic<string mnemonic> : Nib_Binary<mnemonic,
-    "oilist(`activation` $activation | `clamp` $clamp | `rounding` $rounding)"> {
+    "oilist(`activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)"> {
   let arguments = (ins Nib_Tensor:$lhs, Nib_Tensor:$rhs, Nib_String:$activation, Nib_Ints:$clamp,
       Nib_String:$rounding);
 }
@@ -309,7 +309,7 @@ def Nib_LookupOp : Nib_Operator<"lookup"> {
 // Shapes
 //===----------------------------------------------------------------------===//
 
-def Nib_PadOp : Nib_Unary<"pad", "oilist(`low` $low | `high` $high | `pad_value` $pad_value)"> {
+def Nib_PadOp : Nib_Unary<"pad", "oilist(`low` custom<Ints>($low) | `high` custom<Ints>($high) | `pad_value` $pad_value)"> {
   let summary = "A border of constants";
   let description = [{
     `low` and `high` count the elements added before and after each dimension. `pad_value` is in codes
@@ -335,7 +335,7 @@ def Nib_ReshapeOp : Nib_Unary<"reshape", ""> {
   let hasCanonicalizeMethod = 1;
 }
 
-def Nib_TransposeOp : Nib_Unary<"transpose", "(`perm` $perm^)?"> {
+def Nib_TransposeOp : Nib_Unary<"transpose", "(`perm` custom<Ints>($perm)^)?"> {
   let summary = "Dimensions in another order";
   let description = [{
     Dimension `i` of the result is dimension `perm[i]` of the input.
@@ -360,7 +360,7 @@ def Nib_ConcatOp : Nib_Operator<"concat"> {
   let assemblyFormat = "$inputs (`axis` $axis^)? attr-dict `:` functional-type(operands, results)";
 }
 
-def Nib_SliceOp : Nib_Unary<"slice", "oilist(`begin` $begin | `sizes` $sizes)"> {
+def Nib_SliceOp : Nib_Unary<"slice", "oilist(`begin` custom<Ints>($begin) | `sizes` custom<Ints>($sizes))"> {
   let summary = "A box out of a tensor";
   let description = [{
     ```mlir
@@ -371,7 +371,7 @@ def Nib_SliceOp : Nib_Unary<"slice", "oilist(`begin` $begin | `sizes` $sizes)"> 
   let hasFolder = 1;
 }
 
-def Nib_StridedSliceOp : Nib_Unary<"strided_slice", "oilist(`begin` $begin | `steps` $steps)"> {
+def Nib_StridedSliceOp : Nib_Unary<"strided_slice", "oilist(`begin` custom<Ints>($begin) | `steps` custom<Ints>($steps))"> {
   let summary = "Every n-th element of each dimension";
   let description = [{
     Element `i` of a dimension is `begin + i * step` of the input; a step may be negative. The
@@ -512,7 +512,7 @@ def Nib_KernelOp : Op<Nib_Dialect, "kernel",
   let results = (outs Nib_Tensor:$result);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $name oilist(`schedule` $schedule | `vocab` $vocab | `tile` $tile | `predicted_ns` $predicted_ns |
+    $name oilist(`schedule` $schedule | `vocab` $vocab | `tile` custom<Ints>($tile) | `predicted_ns` $predicted_ns |
                  `scratch_bytes` $scratch_bytes | `scratch_offset` $scratch_offset |
                  `arena_offset` $arena_offset) attr-dict-with-keyword $body `:` type($result)
   }];

@@ -35,6 +35,11 @@ private:
     if (number >= 0)
       attrs.push_back(builder.getNamedAttr(name, builder.getI64IntegerAttr(number)));
   }
+  void addName(int32_t id, SmallVectorImpl<NamedAttribute> &attrs) {
+    if (*graph->tensors[id].name)
+      attrs.push_back(
+          builder.getNamedAttr("nib.name", builder.getStringAttr(graph->tensors[id].name)));
+  }
   bool isTensor(int32_t id) const { return id >= 0 && id < graph->n_tensors; }
 
   OpBuilder &builder;
@@ -316,16 +321,19 @@ func::FuncOp GraphWriter::writeSignature() {
   Block *block = function.addEntryBlock();
   for (int32_t i = 0; i < graph->n_inputs; ++i) {
     int32_t id = graph->inputs[i];
-    function.setArgAttr(i, "nib.name", builder.getStringAttr(graph->tensors[id].name));
     SmallVector<NamedAttribute> plan;
+    addName(id, plan);
     addPlan(id, true, plan);
     for (NamedAttribute attr : plan)
       function.setArgAttr(i, attr.getName(), attr.getValue());
     values[id] = block->getArgument(i);
   }
-  for (int32_t i = 0; i < graph->n_outputs; ++i)
-    function.setResultAttr(i, "nib.name",
-                           builder.getStringAttr(graph->tensors[graph->outputs[i]].name));
+  for (int32_t i = 0; i < graph->n_outputs; ++i) {
+    SmallVector<NamedAttribute> attrs;
+    addName(graph->outputs[i], attrs);
+    for (NamedAttribute attr : attrs)
+      function.setResultAttr(i, attr.getName(), attr.getValue());
+  }
   return function;
 }
 
