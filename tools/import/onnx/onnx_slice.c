@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Slice and Pad. */
+#include "onnx_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Where a slice begins, how it steps, how many it takes: per dimension of its input. */
+typedef struct slice {
+  int64_t begin[NIB_MAX_RANK], step[NIB_MAX_RANK], count[NIB_MAX_RANK];
+} slice;
+
+static int64_t clamp(int64_t x, int64_t low, int64_t high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+static nib_status read_slice(nib_onnx_node *n, const nib_onnx_value *x, slice *s) {
+  int64_t starts[NIB_MAX_RANK], ends[NIB_MAX_RANK], axes[NIB_MAX_RANK], steps[NIB_MAX_RANK];
+  int32_t n_starts, n_ends, n_axes, n_steps = -1;
+  NIB_RETURN_IF_ERROR(nib_onnx_ints(n, 10, 1, "starts", NIB_MAX_RANK, starts, &n_starts));
+  NIB_RETURN_IF_ERROR(nib_onnx_ints(n, 10, 2, "ends", NIB_MAX_RANK, ends, &n_ends));
+  NIB_RETURN_IF_ERROR(nib_onnx_ints(n, 10, 3, "axes", NIB_MAX_RANK, axes, &n_axes));
+  if (n->ctx->opset >= 10)
+    NIB_RETURN_IF_ERROR(nib_onnx_constant_ints(n, 4, NIB_MAX_RANK, steps, &n_steps));
+  if (n_starts < 0 || n_ends != n_starts || (n_axes >= 0 && n_axes != n_starts) ||
+      (n_steps >= 0 && n_steps != n_starts))
+    return nib_onnx_invalid(n, "its starts, ends, axes and steps differ in number");
+  for (int32_t i = 0; n_axes < 0 && i < n_starts; ++i)
+    axes[i] = i;
+  NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, axes, n_starts, x->rank));
+  for (int32_t i = 0; i < x->rank; ++i) {
+    s->begin[i] = 0;
+    s->step[i] = 1;
+    s->count[i] = x->dims[i];
+  }
+  for (int32_t i = 0; i < n_starts; ++i) {
+    int64_t size = x->dims[axes[i]], step = n_steps >= 0 ? steps[i] : 1;
+    if (step == 0 || step == INT64_MIN)
+      return nib_onnx_invalid(n, "a step is %" PRId64, step);
+    int64_t first = starts[i] < 0 ? starts[i] + size : starts[i];
+    int64_t last = ends[i] < 0 ? ends[i] + size : ends[i];
+    bool forward = step > 0;
+    first = forward ? clamp(first, 0, size) : clamp(first, 0, size - 1);
+    last = forward ? clamp(last, 0, size) : clamp(last, -1, size);
+    int64_t span = forward ? last - first : first - last, stride = forward ? step : -step;
+    s->begin[axes[i]] = first;
+    s->step[axes[i]] = step;
+    s->count[axes[i]] = span > 0 ? (span - 1) / stride + 1 : 0;
+    if (s->count[axes[i]] <= 1)
+      s->step[axes[i]] = 1;
+  }
+  return NIB_OK;
+}
+
+static nib_status slice_constant(nib_onnx_node *n, const nib_onnx_value *x, const slice *s) {
+  size_t element = nib_format_bytes(x->format);
+  int64_t total = nib_onnx_count_elems(s->count, x->rank), at[NIB_MAX_RANK] = {0};
+  uint8_t *data = nib_onnx_fold_alloc(n, (size_t)total * element);
+  if (!data)
+    return n->ctx->failure;
+  for (int64_t k = 0; k < total; ++k) {
+    int64_t offset = 0;
+    for (int32_t i = 0; i < x->rank; ++i)
+      offset = offset * x->dims[i] + s->begin[i] + at[i] * s->step[i];
+    memcpy(data + (size_t)k * element, x->data + (size_t)offset * element, element);
+    for (int32_t i = x->rank - 1; i >= 0 && ++at[i] == s->count[i]; --i)
+      at[i] = 0;
+  }
+  return nib_onnx_set_constant(n, x->format, x->rank, s->count, data);
+}
+
+nib_status nib_onnx_import_slice(nib_onnx_node *n) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  slice s;
+  NIB_RETURN_IF_ERROR(read_slice(n, x, &s));
+  if (x->data)
+    return slice_constant(n, x, &s);
+  bool dense = true;
+  for (int32_t i = 0; i < x->rank; ++i)
+    dense &= s.step[i] == 1;
+  nib_graph *g = n->ctx->graph;
+  int32_t in = nib_onnx_materialize(n, x);
+  int32_t node = in == NIB_NONE
+                     ? NIB_NONE
+                     : nib_onnx_emit(n, dense ? NIB_OP_SLICE : NIB_OP_STRIDED_SLICE, &in, 1, in,
+                                     x->rank, s.count, "");
+  if (node == NIB_NONE)
+    return n->ctx->failure;
+  nib_status status = nib_graph_set_ints(g, node, NIB_A_BEGIN, s.begin, x->rank);
+  if (status == NIB_OK)
+    status = dense ? nib_graph_set_ints(g, node, NIB_A_SIZES, s.count, x->rank)
+                   : nib_graph_set_ints(g, node, NIB_A_STEPS, s.step, x->rank);
+  return status == NIB_OK ? nib_onnx_set_result(n, g->nodes[node].out)
+                          : nib_onnx_out_of_memory(n->ctx);
+}
+
+/* Padding in front of and behind each dimension. */
+static nib_status read_pads(nib_onnx_node *n, const nib_onnx_value *x, int64_t *low,
+                            int64_t *high) {
+  int64_t pads[2 * NIB_MAX_RANK], axes[NIB_MAX_RANK];
+  int32_t n_pads, n_axes = -1;
+  NIB_RETURN_IF_ERROR(nib_onnx_ints(n, 11, 1, "pads", 2 * NIB_MAX_RANK, pads, &n_pads));
+  if (n->ctx->opset >= 18)
+    NIB_RETURN_IF_ERROR(nib_onnx_constant_ints(n, 3, NIB_MAX_RANK, axes, &n_axes));
+  for (int32_t i = 0; n_axes < 0 && i < x->rank; ++i)
+    axes[i] = i;
+  n_axes = n_axes < 0 ? x->rank : n_axes;
+  NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, axes, n_axes, x->rank));
+  if (n_pads != 2 * n_axes)
+    return nib_onnx_invalid(n, "%d pads for %d dimensions", n_pads, n_axes);
+  memset(low, 0, NIB_MAX_RANK * sizeof *low);
+  memset(high, 0, NIB_MAX_RANK * sizeof *high);
+  for (int32_t i = 0; i < n_axes; ++i) {
+    if (pads[i] < 0 || pads[n_axes + i] < 0)
+      return nib_onnx_unsupported(n, "negative pads");
+    if (pads[i] > INT32_MAX || pads[n_axes + i] > INT32_MAX)
+      return nib_onnx_invalid(n, "its pads are out of range");
+    low[axes[i]] = pads[i];
+    high[axes[i]] = pads[n_axes + i];
+  }
+  return NIB_OK;
+}
+
+nib_status nib_onnx_import_pad(nib_onnx_node *n) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  const char *mode = nib_onnx_attr_string(n, "mode", "constant");
+  if (strcmp(mode, "constant"))
+    return nib_onnx_unsupported(n, "mode '%.40s'", mode);
+  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
+  int64_t low[NIB_MAX_RANK], high[NIB_MAX_RANK], dims[NIB_MAX_RANK];
+  NIB_RETURN_IF_ERROR(read_pads(n, x, low, high));
+  float value;
+  if (n->ctx->opset < 11)
+    value = nib_onnx_attr_float(n, "value", 0.0f);
+  else
+    NIB_RETURN_IF_ERROR(nib_onnx_constant_float(n, 2, 0.0f, &value));
+  for (int32_t i = 0; i < x->rank; ++i)
+    dims[i] = low[i] + x->dims[i] + high[i];
+  nib_graph *g = n->ctx->graph;
+  int32_t in = nib_onnx_materialize(n, x);
+  int32_t node =
+      in == NIB_NONE ? NIB_NONE : nib_onnx_emit(n, NIB_OP_PAD, &in, 1, in, x->rank, dims, "");
+  if (node == NIB_NONE)
+    return n->ctx->failure;
+  if (nib_graph_set_ints(g, node, NIB_A_LOW, low, x->rank) != NIB_OK ||
+      nib_graph_set_ints(g, node, NIB_A_HIGH, high, x->rank) != NIB_OK ||
+      nib_graph_set_float(g, node, NIB_A_PAD_VALUE, value) != NIB_OK)
+    return nib_onnx_out_of_memory(n->ctx);
+  return nib_onnx_set_result(n, g->nodes[node].out);
+}
