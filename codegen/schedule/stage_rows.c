@@ -66,7 +66,6 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
   const nib_word d = nib_word_of("staged + %lld", (ll)(s->left * s->channels));
   const nib_word n = nib_word_of("%lld", (ll)(s->copied * s->channels));
   if (s->repeat) { /* each channel `multiplier` times: plain C, as this is rare and short */
-    const int64_t shift = s->zero_point + s->fill;
     nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i++) {",
                   (ll)(s->copied * s->shape.in_c));
     nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)s->shape.multiplier);
@@ -74,7 +73,7 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
       nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)[i];", d.s, (ll)s->shape.multiplier, from);
     else
       nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)((%s)[i] - (%lld));", d.s,
-                    (ll)s->shape.multiplier, s->c_type, from, (ll)(2 * s->zero_point - shift));
+                    (ll)s->shape.multiplier, s->c_type, from, (ll)(s->zero_point - s->fill));
     nib_text_close(e->body, "");
     nib_text_close(e->body, "");
   } else if (s->format == NIB_F32) {

@@ -34,7 +34,7 @@ extern "C" {
   X(I8_LOAD, "i8_load") X(I8_LOAD_TAIL, "i8_load_tail")                                            \
   X(U8_LOAD, "u8_load") X(U8_LOAD_TAIL, "u8_load_tail")                                            \
   X(I16_LOAD, "i16_load") X(I16_LOAD_TAIL, "i16_load_tail")                                        \
-  /* narrowing stores of i32 lanes already clamped to the range of the format */                   \
+  /* narrowing stores of i32 lanes, saturating to the range of the format */                       \
   X(I8_STORE, "i8_store") X(I8_STORE_TAIL, "i8_store_tail")                                        \
   X(U8_STORE, "u8_store") X(U8_STORE_TAIL, "u8_store_tail")                                        \
   X(I16_STORE, "i16_store") X(I16_STORE_TAIL, "i16_store_tail")                                    \
@@ -42,7 +42,8 @@ extern "C" {
   X(WEIGHT_LOAD, "weight_load")     /* d = packed weight group at a (lanes * dot_k elements) */    \
   X(ACT_BCAST, "act_bcast")         /* d = dot_k staged activations at a, in every column */       \
   X(DOT, "dot")                     /* d(i32) += activations a . weights b */                      \
-  X(MAC16, "mac16")                 /* d(i32) += a * b lane by lane, |a|,|b| < 2^15 */             \
+  X(MAC16, "mac16")                 /* d(i32) += a * b lane by lane; a: i32 lanes in i16's range,  \
+                                       b: i32 lanes whose low half is an i16, high half 0 */       \
   X(F32_FMA, "f32_fma")             /* d += a * b */                                               \
   /* i32 arithmetic */                                                                             \
   X(I32_ADD, "i32_add") X(I32_SUB, "i32_sub") X(I32_MUL, "i32_mul")                                \
@@ -59,7 +60,15 @@ extern "C" {
   X(F32_MIN, "f32_min") X(F32_MAX, "f32_max")                                                      \
   X(F32_FROM_I32, "f32_from_i32")                                                                  \
   X(I32_FROM_F32_EVEN, "i32_from_f32_even") /* rint, saturated to ±2^30 or more, NaN to 0 */       \
-  X(LOOKUP8, "lookup8")             /* d = a[b lane by lane], a: int8 table of 256 as (const int8_t *), b in 0..255 */
+  X(LOOKUP8, "lookup8")             /* d = a[b lane by lane], a: const int8_t * to 256 entries and \
+                                       3 more readable bytes, b in 0..255 */                       \
+  /* d = (int32) rint(fma((float)a, b, c)) without saturation: |fma| < 2^31, so that multiplier,   \
+   * rounding and zero point are one step. The epilogue uses it where it proves it exact */        \
+  X(RQ_LINEAR, "rq_linear")                                                                        \
+  /* staging of $n codes at $a into staged elements at $d (see nib_stage_kind); $b: zero point */  \
+  X(STAGE_I8, "stage_i8") X(STAGE_U8, "stage_u8")                                                  \
+  X(STAGE_FILL, "stage_fill")       /* $n staged elements at $d become $a */                       \
+  X(STAGE_SUM, "stage_sum")         /* d (a scalar int32_t) = sum of $n staged elements at $a */
 
 typedef enum nib_prim {
 #define X(ID, name) NIB_PRIM_##ID,

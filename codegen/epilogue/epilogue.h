@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * The epilogue of a vector kernel: what happens to an accumulator register between the last dot
+ * product and the store. Requantize the root's accumulator (or clamp its float), run the follower
+ * nodes of the kernel on it, narrow and store. Written against a vocabulary. */
+#ifndef NIB_EPILOGUE_EPILOGUE_H
+#define NIB_EPILOGUE_EPILOGUE_H
+
+#include "params/params.h"
+#include "schedule/schedule.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How accumulators become codes. */
+typedef enum nib_requant_form {
+  NIB_FORM_RAW,    /**< no requantization: i32 or f32 result */
+  NIB_FORM_LINEAR, /**< rint(fma(acc, scale, offset)), proven equal for every reachable accumulator */
+  NIB_FORM_EXACT,  /**< the rounding's own primitive */
+} nib_requant_form;
+
+/** Smallest and largest accumulator that output channel can reach, bias included. */
+typedef struct nib_acc_range {
+  int64_t low, high;
+} nib_acc_range;
+
+typedef struct nib_epilogue {
+  nib_emitter *e;
+  const nib_kernel *kernel;
+  const nib_node *root;
+  bool is_float;            /**< of the root */
+  nib_conv_params params;   /**< of the root, integers only */
+  int64_t channels;
+  float low, high;          /**< of a float root */
+  nib_requant_form form;
+  bool may_wrap;            /**< a requantized accumulator may be near the ends of int32 */
+  const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
+  const char *tables[16];   /**< constant array of each follower that has one, or NULL */
+} nib_epilogue;
+
+/** Whether the vector epilogue can run this kernel: its root and every follower, in `vocab`. */
+bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
+
+/** Reads parameters and adds constant arrays, which reach `padding` elements past the channels.
+ *  `ranges`: one per output channel, integers only. `ranges` is not kept. On failure *p holds
+ *  nothing. */
+nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
+                                const nib_acc_range *ranges, int64_t channels, int64_t padding);
+void nib_epilogue_release(nib_epilogue *p);
+
+/** Declares and loads what columns [0, n) of `lanes` channels from expression `channel` need. */
+void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns);
+/** Finishes register `acc` of column `column` and stores it at element expression `at`;
+ *  `tail`: valid lanes, or 0 for all. */
+void nib_epilogue_apply(nib_epilogue *p, const char *acc, int column, const char *at, int tail);
+
+/** Searches a float scale and offset so that rint(fma((float)acc, scale, offset)) clamped to
+ *  [lo, hi] equals the rounding's own result plus zero point for every acc in `range`. Returns
+ *  whether one was found; a found one is proven, at every threshold of the monotone result. */
+bool nib_linear_prove(nib_rounding rounding, const nib_requant *rq, int64_t zero_point, int64_t lo,
+                      int64_t hi, nib_acc_range range, float *out_scale, float *out_offset);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

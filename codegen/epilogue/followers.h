@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Followers: the elementwise nodes of a kernel after its root, applied in registers. Used by
+ * epilogue.c alone. */
+#ifndef NIB_EPILOGUE_FOLLOWERS_H
+#define NIB_EPILOGUE_FOLLOWERS_H
+
+#include "epilogue/epilogue.h"
+
+#define NIB_EPILOGUE_MAX_NODES 16
+
+bool nib_follower_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
+                           const nib_vocab *vocab);
+nib_status nib_followers_prepare(nib_epilogue *p);
+void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const char *at,
+                        int tail);
+
+/* What both halves use. */
+nib_prim nib_epilogue_requant_prim(nib_rounding rounding); /**< NIB_PRIM_COUNT if there is none */
+bool nib_epilogue_is_float_rounding(nib_rounding r);
+void nib_epilogue_with_constant(nib_emitter *e, nib_prim prim, const char *value, int64_t constant);
+
+/** Where requantized values go: + zero_point, clamped to [lo, hi]. */
+typedef struct nib_codes {
+  int64_t zero_point, lo, hi;
+  bool may_wrap;     /**< the value may be near the ends of int32 */
+  bool last;         /**< stored next: the store saturates to `format` */
+  nib_format format;
+} nib_codes;
+void nib_epilogue_offset_clamp(nib_epilogue *p, const char *value, const nib_codes *codes);
+
+#endif

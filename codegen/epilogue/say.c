@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "epilogue/say.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+nib_word nib_word_of(const char *format, ...) {
+  nib_word w;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(w.s, sizeof w.s, format, args);
+  va_end(args);
+  return w;
+}
+
+nib_word nib_word_f32(float value) {
+  if (isinf(value))
+    return nib_word_of(value > 0 ? "INFINITY" : "-INFINITY");
+  nib_word w = nib_word_of("%.9g", (double)value);
+  if (!strpbrk(w.s, ".e"))
+    strcat(w.s, ".0");
+  strcat(w.s, "f");
+  return w;
+}
+
+void nib_say(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
+             const char *c, const char *n) {
+  const nib_prim_args args = {.d = d, .a = a, .b = b, .c = c, .n = n};
+  if (!nib_vocab_say(e->vocab, prim, &args, e->body))
+    nib_text_line(e->body, "#error \"vocabulary %s lacks primitive %d\"", e->vocab->name, (int)prim);
+}
+
+void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
+                   int n) {
+  /* In the table each *_TAIL form follows its full form. */
+  if (n > 0)
+    nib_say(e, (nib_prim)(prim + 1), d, a, b, NULL, nib_word_of("%d", n).s);
+  else
+    nib_say(e, prim, d, a, b, NULL, NULL);
+}
+
+bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (!v->prims[prims[i]])
+      return false;
+  return true;
+}

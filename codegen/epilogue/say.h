@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Short forms for writing primitives: formatted operands by value, and one call per statement. */
+#ifndef NIB_EPILOGUE_SAY_H
+#define NIB_EPILOGUE_SAY_H
+
+#include "schedule/schedule.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A formatted C expression, by value: `nib_word_of("acc%d", i).s` lives to the end of the full
+ *  expression. Longer text is cut, so keep operands short. */
+typedef struct nib_word {
+  char s[320];
+} nib_word;
+
+nib_word nib_word_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/** An f32 literal that reads back exactly. */
+nib_word nib_word_f32(float value);
+
+/** Says `prim` in the emitter's vocabulary into its body. A primitive that the vocabulary lacks becomes
+ *  an #error line, which the check of the generated file reports: schedules ask nib_vocab_has first. */
+void nib_say(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
+             const char *c, const char *n);
+/** The form of `prim` for `n` lanes of the vocabulary: `tail` (the next primitive) when n > 0. */
+void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
+                   int n);
+bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

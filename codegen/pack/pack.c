@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "pack/pack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- how a convolution is walked ---- */
+
+/* Rows that a flattened input of `pixels` is cut into: about 64 pixels each, of equal length. */
+static int64_t flat_rows(int64_t pixels, int64_t in_c) {
+  const int64_t most = in_c >= 256 ? 64 : in_c >= 64 ? 128 : 512;
+  if (pixels <= most)
+    return 1;
+  for (int64_t rows = (pixels + most - 1) / most; rows <= pixels / 16; rows++)
+    if (pixels % rows == 0)
+      return rows;
+  return 1;
+}
+
+static bool is_pointwise(const nib_conv_shape *s) {
+  return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 && s->stride_w == 1 &&
+         s->pad_top == 0 && s->pad_left == 0 && s->pad_bottom == 0 && s->pad_right == 0;
+}
+
+static void flatten(nib_conv_shape *s) {
+  const int64_t pixels = s->batch * s->out_h * s->out_w;
+  const int64_t rows = flat_rows(pixels, s->in_c);
+  s->batch = 1;
+  s->in_h = s->out_h = rows;
+  s->in_w = s->out_w = pixels / rows;
+}
+
+int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns) {
+  return w->segments * w->steps * columns * w->lanes * w->dot_k;
+}
+
+void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
+                   nib_conv_walk *out_walk) {
+  nib_conv_walk *w = out_walk;
+  memset(w, 0, sizeof *w);
+  nib_conv_shape *s = &w->shape;
+  nib_params_conv_shape(g, n, s);
+  w->is_float = nib_node_input(g, n, 0)->format == NIB_F32;
+  w->transposed = n->op == NIB_OP_DEPTHWISE_CONV2D;
+  if (w->transposed)
+    s->groups = s->multiplier = 1;
+  if (is_pointwise(s))
+    flatten(s);
+  w->group_in = s->in_c / s->groups;
+  w->group_out = s->out_c / s->groups;
+  const bool contiguous = s->groups == 1 && (s->dilation_w == 1 || s->kernel_w == 1);
+  w->segments = contiguous ? 1 : s->kernel_w;
+  w->run = contiguous ? s->kernel_w * s->in_c : w->group_in;
+  w->pitch = s->dilation_w * s->in_c;
+  w->dot_k = w->is_float ? 1 : v->dot_k;
+  w->steps = (w->run + w->dot_k - 1) / w->dot_k;
+  w->lanes = v->lanes;
+  w->columns = columns;
+  const int64_t panel = columns * w->lanes;
+  w->full_panels = w->group_out / panel;
+  const int64_t rest = w->group_out % panel;
+  w->last_columns = (rest + w->lanes - 1) / w->lanes;
+  w->last_tail = rest % w->lanes;
+  w->panel_elems = s->kernel_h * nib_pack_row_elems(w, columns);
+  w->last_panel_elems = s->kernel_h * nib_pack_row_elems(w, w->last_columns);
+  w->group_elems = w->full_panels * w->panel_elems + w->last_panel_elems;
+}
+
+/* ---- reading weights ---- */
+
+typedef struct weights {
+  const nib_tensor *t;
+  int64_t kernel_h, kernel_w, in_c, out_c; /* in_c: of a group */
+  bool transposed;
+} weights;
+
+static weights weights_of(const nib_graph *g, const nib_node *n, const nib_conv_walk *w) {
+  return (weights){nib_node_input(g, n, 1), w->shape.kernel_h, w->shape.kernel_w, w->group_in,
+                   w->shape.out_c, w->transposed};
+}
+
+static int64_t weight_index(const weights *w, int64_t o, int64_t y, int64_t x, int64_t c) {
+  if (w->transposed)
+    return (y * w->kernel_w + x) * w->out_c + o;
+  return ((o * w->kernel_h + y) * w->kernel_w + x) * w->in_c + c;
+}
+
+static int64_t code_at(const nib_tensor *t, int64_t i) {
+  return t->format == NIB_U8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
+}
+
+static int64_t zero_of(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
+
+/* Whether every weight minus its zero point is an int8. */
+static bool fits_i8(const nib_tensor *t) {
+  const int64_t zero = zero_of(t), elems = nib_tensor_elems(t);
+  for (int64_t i = 0; i < elems; i++) {
+    const int64_t value = code_at(t, i) - zero;
+    if (value < INT8_MIN || value > INT8_MAX)
+      return false;
+  }
+  return true;
+}
+
+/* What packing subtracts from weight codes. */
+static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v) {
+  if (v->weights_i16 || fits_i8(t))
+    return zero_of(t);
+  return t->format == NIB_U8 ? 128 : 0;
+}
+
+int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  const nib_tensor *t = nib_node_input(g, n, 1);
+  return t->format == NIB_F32 ? 0 : zero_of(t) - subtracted_zero(t, v);
+}
+
+int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  if (x->format == NIB_F32 || v->stage == NIB_STAGE_I16)
+    return 0;
+  return zero_of(x) - nib_format_get(x->format)->min;
+}
+
+/* ---- packed weights ---- */
+
+typedef struct packer {
+  const nib_conv_walk *w;
+  weights source;
+  int64_t zero;
+  int elem_bytes;
+  uint8_t *at;
+} packer;
+
+static void put(packer *p, bool valid, int64_t index) {
+  if (p->w->is_float) {
+    const float value = valid ? ((const float *)p->source.t->data)[index] : 0.0f;
+    memcpy(p->at, &value, sizeof value);
+  } else {
+    const int64_t value = valid ? code_at(p->source.t, index) - p->zero : 0;
+    p->at[0] = (uint8_t)value;
+    if (p->elem_bytes == 2)
+      p->at[1] = (uint8_t)((uint64_t)value >> 8);
+  }
+  p->at += p->elem_bytes;
+}
+
+/* One register: `lanes` output channels from `first`, dot_k elements of a run from `k`. */
+static void put_register(packer *p, int64_t first, int64_t group_end, int64_t ky, int64_t segment,
+                         int64_t k) {
+  const nib_conv_walk *w = p->w;
+  for (int64_t lane = 0; lane < w->lanes; lane++) {
+    for (int64_t i = k; i < k + w->dot_k; i++) {
+      const bool valid = first + lane < group_end && i < w->run;
+      const int64_t tap = w->segments > 1 ? segment : i / w->group_in;
+      const int64_t c = w->segments > 1 ? i : i % w->group_in;
+      put(p, valid, valid ? weight_index(&p->source, first + lane, ky, tap, c) : 0);
+    }
+  }
+}
+
+static void put_panel(packer *p, int64_t first, int64_t columns, int64_t group_end) {
+  const nib_conv_walk *w = p->w;
+  for (int64_t ky = 0; ky < w->shape.kernel_h; ky++)
+    for (int64_t segment = 0; segment < w->segments; segment++)
+      for (int64_t step = 0; step < w->steps; step++)
+        for (int64_t column = 0; column < columns; column++)
+          put_register(p, first + column * w->lanes, group_end, ky, segment, step * w->dot_k);
+}
+
+nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                            const nib_conv_walk *w, void **out_data, size_t *out_bytes) {
+  const int elem_bytes = w->is_float ? 4 : v->weights_i16 ? 2 : 1;
+  const size_t bytes = (size_t)(w->shape.groups * w->group_elems) * (size_t)elem_bytes;
+  uint8_t *data = malloc(bytes ? bytes : 1);
+  if (!data)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  packer p = {.w = w, .source = weights_of(g, n, w), .elem_bytes = elem_bytes, .at = data};
+  p.zero = w->is_float ? 0 : subtracted_zero(p.source.t, v);
+  for (int64_t group = 0; group < w->shape.groups; group++) {
+    const int64_t begin = group * w->group_out, end = begin + w->group_out;
+    for (int64_t panel = 0; panel < w->full_panels; panel++)
+      put_panel(&p, begin + panel * w->columns * w->lanes, w->columns, end);
+    put_panel(&p, begin + w->full_panels * w->columns * w->lanes, w->last_columns, end);
+  }
+  *out_data = data;
+  *out_bytes = bytes;
+  return NIB_OK;
+}
+
+/* ---- biases and ranges ---- */
+
+static int64_t bias_at(const nib_tensor *bias, int64_t o) {
+  if (!bias)
+    return 0;
+  return bias->format == NIB_I64 ? ((const int64_t *)bias->data)[o]
+                                 : ((const int32_t *)bias->data)[o];
+}
+
+nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                         const nib_conv_walk *w, int64_t elems, void **out_data) {
+  const nib_tensor *bias = nib_node_input(g, n, 2);
+  int32_t *data = calloc((size_t)elems, sizeof *data);
+  if (!data)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  *out_data = data;
+  if (w->is_float) {
+    if (bias)
+      memcpy(data, bias->data, (size_t)w->shape.out_c * sizeof(float));
+    return NIB_OK;
+  }
+  const weights source = weights_of(g, n, w);
+  const bool depthwise = w->transposed && w->shape.in_c > 1;
+  const int64_t zero = nib_pack_staged_zero(g, n, v);
+  const int64_t subtracted = depthwise ? zero_of(source.t) : subtracted_zero(source.t, v);
+  const int64_t left = zero_of(source.t) - subtracted;
+  for (int64_t o = 0; o < w->shape.out_c; o++) {
+    int64_t sum = 0, taps = 0;
+    for (int64_t y = 0; y < source.kernel_h; y++)
+      for (int64_t x = 0; x < source.kernel_w; x++)
+        for (int64_t c = 0; c < source.in_c; c++, taps++)
+          sum += code_at(source.t, weight_index(&source, o, y, x, c)) - subtracted;
+    data[o] = (int32_t)(uint32_t)(uint64_t)(bias_at(bias, o) - zero * sum + taps * zero * left);
+  }
+  return NIB_OK;
+}
+
+nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
+                           nib_acc_range **out_ranges) {
+  const nib_tensor *input = nib_node_input(g, n, 0), *bias = nib_node_input(g, n, 2);
+  const nib_format_info *format = nib_format_get(input->format);
+  const int64_t low = format->min - zero_of(input), high = format->max - zero_of(input);
+  const weights source = weights_of(g, n, w);
+  nib_acc_range *ranges = calloc((size_t)w->shape.out_c, sizeof *ranges);
+  if (!ranges)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t o = 0; o < w->shape.out_c; o++) {
+    nib_acc_range r = {bias_at(bias, o), bias_at(bias, o)};
+    for (int64_t y = 0; y < source.kernel_h; y++) {
+      for (int64_t x = 0; x < source.kernel_w; x++) {
+        for (int64_t c = 0; c < source.in_c; c++) {
+          const int64_t value =
+              code_at(source.t, weight_index(&source, o, y, x, c)) - zero_of(source.t);
+          r.low += value > 0 ? value * low : value * high;
+          r.high += value > 0 ? value * high : value * low;
+        }
+      }
+    }
+    /* A tap on padding adds 0, which lies between low and high as the zero point is a code. */
+    ranges[o] = r;
+  }
+  *out_ranges = ranges;
+  return NIB_OK;
+}
+
+/* ---- depthwise ---- */
+
+nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems,
+                              void **out_data, size_t *out_bytes) {
+  const nib_tensor *t = nib_node_input(g, n, 1);
+  const int64_t channels = t->dims[3], taps = t->dims[1] * t->dims[2];
+  uint32_t *data = calloc((size_t)(taps * elems), sizeof *data);
+  if (!data)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t tap = 0; tap < taps; tap++) {
+    for (int64_t c = 0; c < channels; c++) {
+      const int64_t i = tap * channels + c;
+      uint32_t *to = &data[tap * elems + c];
+      if (t->format == NIB_F32)
+        memcpy(to, (const float *)t->data + i, sizeof *to);
+      else
+        *to = (uint16_t)(code_at(t, i) - zero_of(t));
+    }
+  }
+  *out_data = data;
+  *out_bytes = (size_t)(taps * elems) * sizeof *data;
+  return NIB_OK;
+}

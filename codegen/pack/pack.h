@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * Packing: weights and biases rearranged at compile time into the order in which a micro-kernel
+ * reads them, in the number formats of a vocabulary. */
+#ifndef NIB_PACK_PACK_H
+#define NIB_PACK_PACK_H
+
+#include "epilogue/epilogue.h"
+#include "params/params.h"
+#include "vocab/vocab.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How a convolution walks its operands. A kernel row is `segments` runs of contiguous staged
+ *  elements, `pitch` elements apart: one run of kernel_w * in_c where the taps touch (dilation 1,
+ *  one group), else one per tap. Runs are padded with zero weights to `steps` * dot_k. Output
+ *  channels of a group are cut into panels of `columns` registers; the last may have fewer. */
+typedef struct nib_conv_walk {
+  nib_conv_shape shape;  /**< 1x1 convolutions and fully connected are flattened to rows of pixels */
+  bool is_float;
+  bool transposed;       /**< filter [1,KH,KW,O]: a depthwise filter of one input channel */
+  int64_t group_in, group_out; /**< channels of one group */
+  int64_t segments, run, pitch;
+  int64_t dot_k, steps;
+  int64_t lanes, columns;
+  int64_t full_panels, last_columns, last_tail; /**< last_tail: valid lanes of its last register, or 0 */
+  int64_t panel_elems, last_panel_elems, group_elems; /**< packed weights */
+} nib_conv_walk;
+
+/** Fills *out_walk for conv2d, fully_connected, or depthwise_conv2d of one input channel. */
+void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
+                   nib_conv_walk *out_walk);
+/** Elements from one kernel row to the next within a panel of `columns`. */
+int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns);
+
+/** Zero point of the weights as the vocabulary multiplies them: what is left to subtract with the
+ *  sum of the activations. 0 where packing subtracts it. */
+int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+
+/** Packed weights [group][panel][kernel row][segment][step][column][lane][dot_k]: i8 or i16 as the
+ *  vocabulary says, or f32. The caller frees *out_data. */
+nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                            const nib_conv_walk *w, void **out_data, size_t *out_bytes);
+/** Initial accumulators: bias with the staged zero point's contribution taken out, i32 or f32,
+ *  `elems` ≥ out_c of them, zero past out_c. The caller frees *out_data. */
+nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                         const nib_conv_walk *w, int64_t elems, void **out_data);
+/** What accumulators (in TFLite's sense) each of out_c channels can reach. The caller frees. */
+nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
+                           nib_acc_range **out_ranges);
+
+/** Depthwise: weights minus zero point as i32 lanes with a zero upper half (see MAC16), or f32,
+ *  [kernel row][kernel column][channel], channels padded to `elems`. The caller frees. */
+nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems,
+                              void **out_data, size_t *out_bytes);
+
+/** Zero point that padding of the staged input holds: codes - min(format), or 0 for i16 staging. */
+int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

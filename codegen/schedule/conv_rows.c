@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * conv_rows: convolution and fully connected without an im2col buffer. Input rows are staged once
+ * into a ring (stage_rows.c); a micro-kernel of tile[0] pixels by tile[1] registers of output
+ * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers. */
+#include "pack/pack.h"
+#include "schedule/conv_formats.h"
+#include "schedule/stage_rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef long long ll;
+
+typedef struct conv_rows {
+  nib_emitter *e;
+  const nib_kernel *kernel;
+  nib_conv_walk walk;
+  nib_stage stage;
+  nib_epilogue epilogue;
+  int64_t pixels;       /* of a tile */
+  int64_t weight_zero;  /* left to subtract with sums of activations; 0: none */
+  const char *weights, *bias;
+  const char *weight_type;
+} conv_rows;
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+/* ---- what it accepts ---- */
+
+static bool is_byte(const nib_tensor *t) { return t->format == NIB_I8 || t->format == NIB_U8; }
+
+bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
+  if (!x || x->data || !w || !w->data || (bias && !bias->data))
+    return false;
+  if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
+    return false;
+  if (x->format == NIB_F32)
+    return w->format == NIB_F32 && (!bias || bias->format == NIB_F32) && y->format == NIB_F32;
+  return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
+}
+
+static bool is_supported_root(const nib_graph *g, const nib_node *n) {
+  if (n->op == NIB_OP_DEPTHWISE_CONV2D)
+    return nib_node_input(g, n, 0) && nib_node_input(g, n, 0)->dims[3] == 1;
+  return n->op == NIB_OP_CONV2D || n->op == NIB_OP_FULLY_CONNECTED;
+}
+
+static void init_stage(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                       const nib_conv_walk *w, nib_stage *out_stage) {
+  const bool sums = nib_pack_weight_zero(g, n, v) != 0;
+  const int64_t read_past = w->steps * w->dot_k - w->run;
+  nib_stage_init(out_stage, nib_node_input(g, n, 0), &w->shape, v, nib_pack_staged_zero(g, n, v),
+                 read_past, sums);
+}
+
+static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  static const nib_prim ints[] = {NIB_PRIM_I32_LOAD, NIB_PRIM_I32_SET,  NIB_PRIM_I32_SUB,
+                                  NIB_PRIM_DOT,      NIB_PRIM_ACT_BCAST, NIB_PRIM_WEIGHT_LOAD};
+  static const nib_prim floats[] = {NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET, NIB_PRIM_F32_FMA,
+                                    NIB_PRIM_F32_STORE, NIB_PRIM_F32_STORE_TAIL};
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n) ||
+      !nib_epilogue_can_emit(g, kernel, v))
+    return false;
+  const bool is_float = nib_node_input(g, n, 0)->format == NIB_F32;
+  if (is_float ? !nib_vocab_has(v, floats, 5) : !nib_vocab_has(v, ints, 6))
+    return false;
+  nib_conv_walk w;
+  nib_pack_walk(g, n, v, 1, &w);
+  if (w.shape.out_w < 1 || w.shape.out_h < 1 || w.group_in < 1 || w.group_out < 1)
+    return false;
+  if (!is_float && nib_pack_weight_zero(g, n, v) != 0 &&
+      (w.shape.groups > 1 || !v->prims[NIB_PRIM_STAGE_SUM]))
+    return false;
+  nib_stage stage;
+  init_stage(g, n, v, &w, &stage);
+  return nib_stage_can_emit(&stage, v);
+}
+
+/* ---- tiles ---- */
+
+/* Cycles of one step of a tile: dot products, loads at two a cycle, and the latency of the chain. */
+static double step_cycles(const nib_vocab *v, bool is_float, int64_t pixels, int64_t columns) {
+  const double dots = (double)(pixels * columns) * (is_float ? v->fma_cycles : v->dot_cycles);
+  const double loads = (double)(pixels + columns) * 0.5;
+  const double latency = v->lanes > 1 ? 5.0 : 1.0;
+  const double busy = dots > loads ? dots : loads;
+  return (busy > latency ? busy : latency) + 1.0;
+}
+
+static double row_cycles(const nib_vocab *v, const nib_conv_walk *w, int64_t pixels,
+                         int64_t columns) {
+  const int64_t panels = (w->group_out + columns * w->lanes - 1) / (columns * w->lanes);
+  const int64_t rest = w->shape.out_w % pixels;
+  const double full = (double)(w->shape.out_w / pixels) * step_cycles(v, w->is_float, pixels, columns);
+  const double tail = rest ? step_cycles(v, w->is_float, rest, columns) : 0.0;
+  return (double)panels * (full + tail);
+}
+
+typedef struct choice {
+  double cost;
+  int32_t pixels, columns;
+} choice;
+
+static int compare_choices(const void *a, const void *b) {
+  const choice *x = a, *y = b;
+  if (x->cost != y->cost)
+    return x->cost < y->cost ? -1 : 1;
+  return y->pixels * y->columns - x->pixels * x->columns;
+}
+
+static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  static const int32_t columns[] = {1, 2, 3, 4, 6, 8};
+  enum { most_pixels = 16, n_columns = sizeof columns / sizeof *columns };
+  nib_conv_walk w;
+  nib_pack_walk(g, &g->nodes[kernel->nodes[0]], v, 1, &w);
+  const int64_t all_columns = (w.group_out + w.lanes - 1) / w.lanes;
+  choice choices[most_pixels * n_columns];
+  int n = 0;
+  for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
+    for (int32_t pixels = 1; pixels <= w.shape.out_w && pixels <= most_pixels; pixels++)
+      if (pixels * columns[i] + columns[i] + 1 <= v->registers)
+        choices[n++] = (choice){row_cycles(v, &w, pixels, columns[i]), pixels, columns[i]};
+  qsort(choices, (size_t)n, sizeof *choices, compare_choices);
+  n = n < capacity ? n : capacity;
+  for (int i = 0; i < n; i++) {
+    memset(out_tiles[i], 0, sizeof out_tiles[i]);
+    out_tiles[i][0] = choices[i].pixels;
+    out_tiles[i][1] = choices[i].columns;
+  }
+  return n;
+}
+
+/* ---- scratch ---- */
+
+static int64_t sums_bytes(const nib_stage *s, const nib_conv_walk *w) {
+  return round_up((s->ring * s->pixels + w->shape.out_w) * (int64_t)sizeof(int32_t), 64);
+}
+
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  nib_conv_walk w;
+  nib_stage stage;
+  nib_pack_walk(g, n, v, 1, &w);
+  init_stage(g, n, v, &w, &stage);
+  const bool sums = nib_pack_weight_zero(g, n, v) != 0;
+  return nib_stage_ring_bytes(&stage) + (sums ? sums_bytes(&stage, &w) : 0);
+}
+
+/* ---- emission ---- */
+
+/* A tile: `pixels` by `columns` registers of output channels from channel c (of group g). */
+typedef struct tile {
+  int64_t pixels, columns;
+  int64_t tail; /* valid lanes of the last register, 0: all */
+} tile;
+
+static void declare_registers(nib_emitter *e, const char *type, const char *stem, int64_t pixels,
+                              int64_t columns) {
+  for (int64_t m = 0; m < pixels; m++) {
+    nib_text_printf(e->body, "%*s%s ", 2 * e->body->indent, "", type);
+    for (int64_t n = 0; n < columns; n++)
+      nib_text_printf(e->body, "%s%s%lld_%lld", n ? ", " : "", stem, (ll)m, (ll)n);
+    nib_text_printf(e->body, ";\n");
+  }
+}
+
+static void emit_initial(conv_rows *r, const tile *t) {
+  nib_emitter *e = r->e;
+  const bool f = r->walk.is_float;
+  declare_registers(e, f ? e->vocab->type_f32 : e->vocab->type_i32, "acc", t->pixels, t->columns);
+  for (int64_t n = 0; n < t->columns; n++) {
+    const nib_word from = nib_word_of("%s + channel + %lld", r->bias, (ll)(n * r->walk.lanes));
+    nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, nib_word_of("acc0_%lld", (ll)n).s,
+            from.s, NULL, NULL, NULL);
+    for (int64_t m = 1; m < t->pixels; m++)
+      nib_text_line(e->body, "acc%lld_%lld = acc0_%lld;", (ll)m, (ll)n, (ll)n);
+  }
+  for (int64_t m = 0; r->weight_zero && m < t->pixels; m++) {
+    nib_text_open(e->body, "{");
+    nib_text_line(e->body, "%s sum;", e->vocab->type_i32);
+    nib_say(e, NIB_PRIM_I32_SET, "sum", nib_word_of("sums[x + %lld]", (ll)m).s, NULL, NULL, NULL);
+    for (int64_t n = 0; n < t->columns; n++) {
+      const nib_word acc = nib_word_of("acc%lld_%lld", (ll)m, (ll)n);
+      nib_say(e, NIB_PRIM_I32_SUB, acc.s, acc.s, "sum", NULL, NULL);
+    }
+    nib_text_close(e->body, "");
+  }
+}
+
+static void emit_step(conv_rows *r, const tile *t) {
+  nib_emitter *e = r->e;
+  const nib_vocab *v = e->vocab;
+  const nib_conv_walk *w = &r->walk;
+  const bool f = w->is_float;
+  const int64_t register_elems = w->lanes * w->dot_k;
+  for (int64_t n = 0; n < t->columns; n++) {
+    nib_text_line(e->body, "%s w%lld;", f ? v->type_f32 : v->type_weight, (ll)n);
+    nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_WEIGHT_LOAD, nib_word_of("w%lld", (ll)n).s,
+            nib_word_of("w + %lld", (ll)(n * register_elems)).s, NULL, NULL, NULL);
+  }
+  nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
+  nib_text_line(e->body, "%s a0;", f ? v->type_f32 : v->type_act);
+  for (int64_t m = 0; m < t->pixels; m++) {
+    const ll at = m * w->shape.stride_w * w->shape.in_c;
+    if (f)
+      nib_say(e, NIB_PRIM_F32_SET, "a0", nib_word_of("a[k + %lld]", at).s, NULL, NULL, NULL);
+    else
+      nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", at).s, NULL, NULL, NULL);
+    for (int64_t n = 0; n < t->columns; n++)
+      nib_say(e, f ? NIB_PRIM_F32_FMA : NIB_PRIM_DOT, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s,
+              "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
+  }
+}
+
+static void emit_taps(conv_rows *r, const tile *t) {
+  nib_emitter *e = r->e;
+  const nib_conv_walk *w = &r->walk;
+  const nib_conv_shape *s = &w->shape;
+  nib_text_line(e->body, "const %s *w = panel;", r->weight_type);
+  if (s->kernel_h > 1)
+    nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
+  const nib_word group = s->groups > 1 ? nib_word_of(" + g * %lld", (ll)w->group_in)
+                                       : nib_word_of("%s", "");
+  nib_text_line(e->body, "const %s *a = %s + x * %lld%s;", r->stage.c_type,
+                nib_stage_row(&r->stage), (ll)(s->stride_w * s->in_c), group.s);
+  if (w->segments > 1)
+    nib_text_open(e->body, "for (int32_t kx = 0; kx < %lld; kx++, a += %lld) {", (ll)w->segments,
+                  (ll)w->pitch);
+  nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(w->steps * w->dot_k),
+                (ll)w->dot_k);
+  emit_step(r, t);
+  nib_text_close(e->body, "");
+  if (w->segments > 1)
+    nib_text_close(e->body, "");
+  if (s->kernel_h > 1)
+    nib_text_close(e->body, "");
+}
+
+static void emit_tile(conv_rows *r, const tile *t) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const nib_word row = s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h)
+                                    : nib_word_of("y");
+  emit_initial(r, t);
+  emit_taps(r, t);
+  nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + channel;", row.s,
+                (ll)s->out_w, (ll)s->out_c);
+  nib_epilogue_load_channels(&r->epilogue, "channel", (int)t->columns);
+  for (int64_t m = 0; m < t->pixels; m++) {
+    for (int64_t n = 0; n < t->columns; n++) {
+      const ll offset = m * s->out_c + n * r->walk.lanes;
+      const int tail = n + 1 == t->columns ? (int)t->tail : 0;
+      nib_epilogue_apply(&r->epilogue, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, (int)n,
+                         nib_word_of("at + %lld", offset).s, tail);
+    }
+  }
+}
+
+/* The tiles of one output row for the panel at channel c: full ones, then the rest. */
+static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
+  nib_emitter *e = r->e;
+  const nib_conv_walk *w = &r->walk;
+  const int64_t per_channel = w->shape.kernel_h * w->segments * w->steps * w->dot_k;
+  if (w->shape.groups > 1) {
+    nib_text_line(e->body, "const %s *const panel = %s + g * %lld + c * %lld;", r->weight_type,
+                  r->weights, (ll)w->group_elems, (ll)per_channel);
+    nib_text_line(e->body, "const int32_t channel = g * %lld + c;", (ll)w->group_out);
+  } else {
+    nib_text_line(e->body, "const %s *const panel = %s + c * %lld;", r->weight_type, r->weights,
+                  (ll)per_channel);
+    nib_text_line(e->body, "const int32_t channel = c;");
+  }
+  const int64_t full = w->shape.out_w / r->pixels, rest = w->shape.out_w % r->pixels;
+  if (full > 0) {
+    nib_text_open(e->body, "for (int32_t x = 0; x < %lld; x += %lld) {", (ll)(full * r->pixels),
+                  (ll)r->pixels);
+    emit_tile(r, &(tile){r->pixels, columns, tail});
+    nib_text_close(e->body, "");
+  }
+  if (rest > 0) {
+    nib_text_open(e->body, "{ /* the last pixels of the row */");
+    nib_text_line(e->body, "const int32_t x = %lld;", (ll)(full * r->pixels));
+    emit_tile(r, &(tile){rest, columns, tail});
+    nib_text_close(e->body, "");
+  }
+}
+
+static void emit_panels(conv_rows *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_walk *w = &r->walk;
+  const ll panel = w->columns * w->lanes;
+  if (w->shape.groups > 1)
+    nib_text_open(e->body, "for (int32_t g = 0; g < %lld; g++) {", (ll)w->shape.groups);
+  if (w->full_panels > 0) {
+    nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {",
+                  (ll)(w->full_panels * panel), panel);
+    emit_panel(r, w->columns, 0);
+    nib_text_close(e->body, "");
+  }
+  if (w->last_columns > 0) {
+    nib_text_open(e->body, "{ /* the last channels */");
+    nib_text_line(e->body, "const int32_t c = %lld;", (ll)(w->full_panels * panel));
+    emit_panel(r, w->last_columns, w->last_tail);
+    nib_text_close(e->body, "");
+  }
+  if (w->shape.groups > 1)
+    nib_text_close(e->body, "");
+}
+
+/* After a row is staged: the sum of each pixel's activations. */
+static void emit_pixel_sums(void *user) {
+  const conv_rows *r = user;
+  nib_emitter *e = r->e;
+  const nib_word first = r->stage.ring == 1
+                             ? nib_word_of("p")
+                             : nib_word_of("next %% %lld * %lld + p", (ll)r->stage.ring,
+                                           (ll)r->stage.pixels);
+  const nib_word channels = nib_word_of("%lld", (ll)r->stage.channels);
+  nib_text_open(e->body, "for (int32_t p = 0; p < %lld; p++) {", (ll)r->stage.pixels);
+  nib_say(e, NIB_PRIM_STAGE_SUM, nib_word_of("pixel_sums[%s]", first.s).s,
+          nib_word_of("staged + p * %s", channels.s).s, NULL, NULL, channels.s);
+  nib_text_close(e->body, "");
+}
+
+/* sums[x]: weight zero point times the sum of all activations under output pixel x. */
+static void emit_sums(const conv_rows *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  nib_text_open(e->body, "for (int32_t x = 0; x < %lld; x++) {", (ll)s->out_w);
+  nib_text_line(e->body, "int32_t sum = 0;");
+  nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
+  nib_text_line(e->body, "for (int32_t kx = 0; kx < %lld; kx++)", (ll)s->kernel_w);
+  nib_text_line(e->body, "  sum += pixel_sums[(y * %lld + ky * %lld) %% %lld * %lld + x * %lld + kx * %lld];",
+                (ll)s->stride_h, (ll)s->dilation_h, (ll)r->stage.ring, (ll)r->stage.pixels,
+                (ll)s->stride_w, (ll)s->dilation_w);
+  nib_text_close(e->body, "");
+  nib_text_line(e->body, "sums[x] = sum * %lld;", (ll)r->weight_zero);
+  nib_text_close(e->body, "");
+}
+
+static void emit_body(conv_rows *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const nib_node *n = r->epilogue.root;
+  nib_text_line(e->body, "/* %s: %s %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of %lld"
+                         " pixels by %lld channels */",
+                r->kernel->name, nib_op_get(n->op)->mnemonic, (ll)s->kernel_h, (ll)s->kernel_w,
+                (ll)s->in_h, (ll)s->in_w, (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c,
+                (ll)r->pixels, (ll)(r->walk.columns * r->walk.lanes));
+  nib_stage_emit_begin(&r->stage, e);
+  if (r->weight_zero) {
+    nib_text_line(e->body, "int32_t *const pixel_sums = (int32_t *)(void *)(scratch + %lld);",
+                  (ll)nib_stage_ring_bytes(&r->stage));
+    nib_text_line(e->body, "int32_t *const sums = pixel_sums + %lld;",
+                  (ll)(r->stage.ring * r->stage.pixels));
+  }
+  if (s->batch > 1)
+    nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
+  if (!r->stage.direct)
+    nib_text_line(e->body, "int32_t next = 0; /* input row to stage, counted from the padding */");
+  nib_text_open(e->body, "for (int32_t y = 0; y < %lld; y++) {", (ll)s->out_h);
+  nib_stage_emit_rows(&r->stage, e, r->weight_zero ? emit_pixel_sums : NULL, r);
+  if (r->weight_zero)
+    emit_sums(r);
+  emit_panels(r);
+  nib_text_close(e->body, "");
+  if (s->batch > 1)
+    nib_text_close(e->body, "");
+}
+
+/* Packs weights and biases and adds them to the constants. */
+static nib_status add_constants(conv_rows *r) {
+  nib_emitter *e = r->e;
+  const nib_node *n = &e->graph->nodes[r->kernel->nodes[0]];
+  const int64_t elems = r->walk.shape.out_c + r->walk.lanes;
+  void *weights = NULL, *bias = NULL;
+  size_t bytes = 0;
+  nib_status status = nib_pack_weights(e->graph, n, e->vocab, &r->walk, &weights, &bytes);
+  if (status == NIB_OK)
+    status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, elems, &bias);
+  if (status == NIB_OK) {
+    r->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", r->kernel->name).s,
+                                   r->weight_type, weights, bytes);
+    r->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", r->kernel->name).s,
+                                r->walk.is_float ? "float" : "int32_t", bias, (size_t)elems * 4);
+    if (!r->weights || !r->bias)
+      status = NIB_ERROR_OUT_OF_MEMORY;
+  }
+  free(weights);
+  free(bias);
+  return status;
+}
+
+static nib_status prepare(conv_rows *r) {
+  nib_emitter *e = r->e;
+  const nib_node *n = &e->graph->nodes[r->kernel->nodes[0]];
+  const int32_t *tile_ = r->kernel->tile;
+  nib_pack_walk(e->graph, n, e->vocab, tile_[1] > 0 ? tile_[1] : 1, &r->walk);
+  r->pixels = tile_[0] > 0 ? tile_[0] : 1;
+  init_stage(e->graph, n, e->vocab, &r->walk, &r->stage);
+  r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab);
+  r->weight_type = r->walk.is_float ? "float" : e->vocab->weights_i16 ? "int16_t" : "int8_t";
+  nib_acc_range *ranges = NULL;
+  nib_status status = add_constants(r);
+  if (status == NIB_OK && !r->walk.is_float)
+    status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
+  if (status == NIB_OK)
+    status = nib_epilogue_prepare(&r->epilogue, e, r->kernel, ranges, r->walk.shape.out_c,
+                                  r->walk.lanes);
+  else
+    nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
+  free(ranges);
+  return status;
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  conv_rows r = {.e = e, .kernel = kernel};
+  NIB_RETURN_IF_ERROR(prepare(&r));
+  emit_body(&r);
+  nib_epilogue_release(&r.epilogue);
+  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory") : NIB_OK;
+}
+
+const nib_schedule nib_schedule_conv_rows = {
+    .name = "conv_rows",
+    .accepts = accepts,
+    .tiles = tiles,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit,
+};

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * AVX2 with FMA: 8 lanes. Dot products go through int16 (vpmaddwd), which cannot saturate. */
+#include "vocab/vocab.h"
+
+#define TARGET "__attribute__((target(\"avx2,fma\")))"
+/* Keeps a product from being fused into a following addition: results must not depend on that. */
+#define KEEP(x) "__asm__(\"\" : \"+x\"(" x "));"
+#define INLINE TARGET "\nstatic inline "
+
+static const char support[] =
+    "//@ nib_avx2_mask\n"
+    "/* The first n of eight lanes. */\n" INLINE
+    "__m256i nib_avx2_mask(int32_t n) {\n"
+    "  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_load_bytes\n" INLINE
+    "__m128i nib_avx2_load_bytes(const void *a, int32_t bytes) {\n"
+    "  uint64_t word[2] = {0, 0};\n"
+    "  memcpy(word, a, (size_t)bytes);\n"
+    "  return _mm_set_epi64x((long long)word[1], (long long)word[0]);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_store_bytes\n" INLINE
+    "void nib_avx2_store_bytes(void *a, __m128i x, int32_t bytes) {\n"
+    "  uint64_t word[2];\n"
+    "  _mm_storeu_si128((__m128i *)word, x);\n"
+    "  memcpy(a, word, (size_t)bytes);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_bcast2\n"
+    "/* Two int16 activations in every 32-bit lane, broadcast straight from memory. */\n" INLINE
+    "__m256i nib_avx2_bcast2(const int16_t *a) {\n"
+    "  return _mm256_broadcastd_epi32(_mm_loadu_si32(a));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_narrow16\n" INLINE
+    "__m128i nib_avx2_narrow16(__m256i x) {\n"
+    "  return _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_narrow_i8\n" INLINE
+    "__m128i nib_avx2_narrow_i8(__m256i x) {\n"
+    "  const __m128i y = nib_avx2_narrow16(x);\n"
+    "  return _mm_packs_epi16(y, y);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_narrow_u8\n" INLINE
+    "__m128i nib_avx2_narrow_u8(__m256i x) {\n"
+    "  const __m128i y = nib_avx2_narrow16(x);\n"
+    "  return _mm_packus_epi16(y, y);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_rq_tflite_double\n"
+    "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), then a shift\n"
+    " * right that rounds ties away from zero. */\n" INLINE
+    "__m256i nib_avx2_rq_tflite_double(__m256i x, __m256i multiplier, __m256i shift) {\n"
+    "  const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);\n"
+    "  const __m256i half = _mm256_set1_epi64x(INT64_C(1) << 30);\n"
+    "  const __m256i right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);\n"
+    "  x = _mm256_sllv_epi32(x, _mm256_max_epi32(shift, zero));\n"
+    "  const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(x, multiplier), half);\n"
+    "  const __m256i odd = _mm256_add_epi64(\n"
+    "      _mm256_mul_epi32(_mm256_srli_epi64(x, 32), _mm256_srli_epi64(multiplier, 32)), half);\n"
+    "  const __m256i high = _mm256_blend_epi32(_mm256_srli_epi64(even, 31),\n"
+    "                                          _mm256_slli_epi64(odd, 1), 0xAA);\n"
+    "  const __m256i biased = _mm256_add_epi32(high, _mm256_srai_epi32(high, 31));\n"
+    "  const __m256i halves = _mm256_srav_epi32(biased, _mm256_sub_epi32(right, one));\n"
+    "  const __m256i shifted = _mm256_srai_epi32(_mm256_add_epi32(halves, one), 1);\n"
+    "  return _mm256_blendv_epi8(shifted, high, _mm256_cmpeq_epi32(right, zero));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_rq_single64\n"
+    "/* One rounding shift of 64-bit products, saturated to int32; AVX2 has no 64-bit arithmetic\n"
+    " * shift, so the product is shifted as an offset value. */\n" INLINE
+    "__m256i nib_avx2_rq_single64(__m256i x, __m256i multiplier, __m256i total) {\n"
+    "  const __m256i one = _mm256_set1_epi64x(1), offset = _mm256_set1_epi64x(INT64_MIN);\n"
+    "  const __m256i low = _mm256_set1_epi64x(INT32_MIN), high = _mm256_set1_epi64x(INT32_MAX);\n"
+    "  const __m256i half = _mm256_sllv_epi64(one, _mm256_sub_epi64(total, one));\n"
+    "  __m256i y = _mm256_add_epi64(_mm256_mul_epi32(x, multiplier), half);\n"
+    "  y = _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(y, offset), total),\n"
+    "                       _mm256_srlv_epi64(offset, total));\n"
+    "  y = _mm256_blendv_epi8(y, high, _mm256_cmpgt_epi64(y, high));\n"
+    "  return _mm256_blendv_epi8(y, low, _mm256_cmpgt_epi64(low, y));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_rq_tflite_single\n" INLINE
+    "__m256i nib_avx2_rq_tflite_single(__m256i x, __m256i multiplier, __m256i shift) {\n"
+    "  const __m256i total = _mm256_sub_epi32(_mm256_set1_epi32(31), shift);\n"
+    "  const __m256i even = nib_avx2_rq_single64(\n"
+    "      x, multiplier, _mm256_and_si256(total, _mm256_set1_epi64x(UINT32_MAX)));\n"
+    "  const __m256i odd = nib_avx2_rq_single64(_mm256_srli_epi64(x, 32),\n"
+    "                                           _mm256_srli_epi64(multiplier, 32),\n"
+    "                                           _mm256_srli_epi64(total, 32));\n"
+    "  return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_saturate\n"
+    "/* Integral floats to int32, saturated at both ends. */\n" INLINE
+    "__m256i nib_avx2_saturate(__m256 y) {\n"
+    "  const __m256 above = _mm256_cmp_ps(y, _mm256_set1_ps(2147483520.0f), _CMP_GE_OQ);\n"
+    "  return _mm256_blendv_epi8(_mm256_cvtps_epi32(y), _mm256_set1_epi32(INT32_MAX),\n"
+    "                            _mm256_castps_si256(above));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_f32_even\n" INLINE
+    "__m256i nib_avx2_f32_even(__m256 x) {\n"
+    "  const __m256 number = _mm256_cmp_ps(x, x, _CMP_ORD_Q);\n"
+    "  return _mm256_and_si256(_mm256_castps_si256(number), nib_avx2_saturate(x));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_round_away\n"
+    "/* Nearest, ties away from zero: add the float below one half with x's sign, truncate. */\n" INLINE
+    "__m256 nib_avx2_round_away(__m256 x) {\n"
+    "  " KEEP("x") "\n"
+    "  const __m256 sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0f));\n"
+    "  const __m256 half = _mm256_or_ps(sign, _mm256_set1_ps(0.49999997f));\n"
+    "  return _mm256_round_ps(_mm256_add_ps(x, half), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_lookup8\n"
+    "/* Gathers four bytes at each index and keeps the first, sign-extended. */\n" INLINE
+    "__m256i nib_avx2_lookup8(const int8_t *table, __m256i index) {\n"
+    "  const __m256i word = _mm256_i32gather_epi32((const int *)(const void *)table, index, 1);\n"
+    "  return _mm256_srai_epi32(_mm256_slli_epi32(word, 24), 24);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_stage_i8\n" INLINE
+    "void nib_avx2_stage_i8(int16_t *d, const int8_t *a, int32_t zero, int32_t n) {\n"
+    "  const __m256i z = _mm256_set1_epi16((short)zero);\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 16 <= n; i += 16) {\n"
+    "    const __m256i x = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(a + i)));\n"
+    "    _mm256_storeu_si256((__m256i *)(d + i), _mm256_sub_epi16(x, z));\n"
+    "  }\n"
+    "  for (; i < n; i++)\n"
+    "    d[i] = (int16_t)(a[i] - zero);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_stage_u8\n" INLINE
+    "void nib_avx2_stage_u8(int16_t *d, const uint8_t *a, int32_t zero, int32_t n) {\n"
+    "  const __m256i z = _mm256_set1_epi16((short)zero);\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 16 <= n; i += 16) {\n"
+    "    const __m256i x = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(a + i)));\n"
+    "    _mm256_storeu_si256((__m256i *)(d + i), _mm256_sub_epi16(x, z));\n"
+    "  }\n"
+    "  for (; i < n; i++)\n"
+    "    d[i] = (int16_t)(a[i] - zero);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_stage_fill\n" INLINE
+    "void nib_avx2_stage_fill(int16_t *d, int32_t value, int32_t n) {\n"
+    "  for (int32_t i = 0; i < n; i++)\n"
+    "    d[i] = (int16_t)value;\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_stage_sum\n" INLINE
+    "int32_t nib_avx2_stage_sum(const int16_t *a, int32_t n) {\n"
+    "  int32_t sum = 0;\n"
+    "  for (int32_t i = 0; i < n; i++)\n"
+    "    sum += a[i];\n"
+    "  return sum;\n"
+    "}\n";
+
+const nib_vocab nib_vocab_avx2 = {
+    .name = "avx2",
+    .description = "AVX2 and FMA, 8 lanes",
+    .requires_ = NIB_FEATURE_BIT(AVX2) | NIB_FEATURE_BIT(FMA),
+    .function_attr = TARGET,
+    .includes = "#include <immintrin.h>\n",
+    .support = support,
+    .lanes = 8,
+    .registers = 16,
+    .stage = NIB_STAGE_I16,
+    .dot_k = 2,
+    .weights_i16 = true,
+    .type_i32 = "__m256i",
+    .type_f32 = "__m256",
+    .type_act = "__m256i",
+    .type_weight = "__m256i",
+    .prims =
+        {
+            [NIB_PRIM_I32_SET] = "$d = _mm256_set1_epi32($a);",
+            [NIB_PRIM_I32_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
+            [NIB_PRIM_I32_LOAD_TAIL] = "$d = _mm256_maskload_epi32((const int *)($a), "
+                                       "nib_avx2_mask($n));",
+            [NIB_PRIM_F32_SET] = "$d = _mm256_set1_ps($a);",
+            [NIB_PRIM_F32_LOAD] = "$d = _mm256_loadu_ps($a);",
+            [NIB_PRIM_F32_LOAD_TAIL] = "$d = _mm256_maskload_ps($a, nib_avx2_mask($n));",
+            [NIB_PRIM_F32_STORE] = "_mm256_storeu_ps($a, $b);",
+            [NIB_PRIM_F32_STORE_TAIL] = "_mm256_maskstore_ps($a, nib_avx2_mask($n), $b);",
+            [NIB_PRIM_I32_STORE] = "_mm256_storeu_si256((__m256i *)(void *)($a), $b);",
+            [NIB_PRIM_I32_STORE_TAIL] = "_mm256_maskstore_epi32((int *)($a), nib_avx2_mask($n), $b);",
+            [NIB_PRIM_I8_LOAD] = "$d = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)($a)));",
+            [NIB_PRIM_I8_LOAD_TAIL] = "$d = _mm256_cvtepi8_epi32(nib_avx2_load_bytes($a, $n));",
+            [NIB_PRIM_U8_LOAD] = "$d = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)($a)));",
+            [NIB_PRIM_U8_LOAD_TAIL] = "$d = _mm256_cvtepu8_epi32(nib_avx2_load_bytes($a, $n));",
+            [NIB_PRIM_I16_LOAD] =
+                "$d = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)($a)));",
+            [NIB_PRIM_I16_LOAD_TAIL] =
+                "$d = _mm256_cvtepi16_epi32(nib_avx2_load_bytes($a, 2 * ($n)));",
+            [NIB_PRIM_I8_STORE] = "_mm_storel_epi64((__m128i *)($a), nib_avx2_narrow_i8($b));",
+            [NIB_PRIM_I8_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_narrow_i8($b), $n);",
+            [NIB_PRIM_U8_STORE] = "_mm_storel_epi64((__m128i *)($a), nib_avx2_narrow_u8($b));",
+            [NIB_PRIM_U8_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_narrow_u8($b), $n);",
+            [NIB_PRIM_I16_STORE] = "_mm_storeu_si128((__m128i *)($a), nib_avx2_narrow16($b));",
+            [NIB_PRIM_I16_STORE_TAIL] =
+                "nib_avx2_store_bytes($a, nib_avx2_narrow16($b), 2 * ($n));",
+            [NIB_PRIM_WEIGHT_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
+            [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2_bcast2($a);",
+            [NIB_PRIM_DOT] = "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, $b));",
+            [NIB_PRIM_MAC16] = "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, $b));",
+            [NIB_PRIM_F32_FMA] = "$d = _mm256_fmadd_ps($a, $b, $d);",
+            [NIB_PRIM_I32_ADD] = "$d = _mm256_add_epi32($a, $b);",
+            [NIB_PRIM_I32_SUB] = "$d = _mm256_sub_epi32($a, $b);",
+            [NIB_PRIM_I32_MUL] = "$d = _mm256_mullo_epi32($a, $b);",
+            [NIB_PRIM_I32_MIN] = "$d = _mm256_min_epi32($a, $b);",
+            [NIB_PRIM_I32_MAX] = "$d = _mm256_max_epi32($a, $b);",
+            [NIB_PRIM_I32_SHL] = "$d = _mm256_slli_epi32($a, $b);",
+            [NIB_PRIM_RQ_TFLITE_DOUBLE] = "$d = nib_avx2_rq_tflite_double($a, $b, $c);",
+            [NIB_PRIM_RQ_TFLITE_SINGLE] = "$d = nib_avx2_rq_tflite_single($a, $b, $c);",
+            [NIB_PRIM_RQ_NEAREST_EVEN] =
+                "$d = nib_avx2_saturate(_mm256_mul_ps(_mm256_cvtepi32_ps($a), $b));",
+            [NIB_PRIM_RQ_NEAREST_AWAY] = "$d = nib_avx2_saturate(nib_avx2_round_away(\n"
+                                         "    _mm256_mul_ps(_mm256_cvtepi32_ps($a), $b)));",
+            [NIB_PRIM_F32_ADD] = "$d = _mm256_add_ps($a, $b);",
+            [NIB_PRIM_F32_SUB] = "$d = _mm256_sub_ps($a, $b);",
+            [NIB_PRIM_F32_MUL] = "$d = _mm256_mul_ps($a, $b);\n" KEEP("$d"),
+            [NIB_PRIM_F32_DIV] = "$d = _mm256_div_ps($a, $b);",
+            [NIB_PRIM_F32_MIN] = "$d = _mm256_min_ps($a, $b);",
+            [NIB_PRIM_F32_MAX] = "$d = _mm256_max_ps($a, $b);",
+            [NIB_PRIM_F32_FROM_I32] = "$d = _mm256_cvtepi32_ps($a);",
+            [NIB_PRIM_I32_FROM_F32_EVEN] = "$d = nib_avx2_f32_even($a);",
+            [NIB_PRIM_LOOKUP8] = "$d = nib_avx2_lookup8($a, $b);",
+            [NIB_PRIM_RQ_LINEAR] =
+                "$d = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps($a), $b, $c));",
+            [NIB_PRIM_STAGE_I8] = "nib_avx2_stage_i8($d, $a, $b, $n);",
+            [NIB_PRIM_STAGE_U8] = "nib_avx2_stage_u8($d, $a, $b, $n);",
+            [NIB_PRIM_STAGE_FILL] = "nib_avx2_stage_fill($d, $a, $n);",
+            [NIB_PRIM_STAGE_SUM] = "$d = nib_avx2_stage_sum($a, $n);",
+        },
+    .dot_cycles = 1.0,
+    .fma_cycles = 0.5,
+    .mac16_cycles = 1.0,
+    .requant_cycles = 3.0,
+    .elementwise_cycles = 2.0,
+};

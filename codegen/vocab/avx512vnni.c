@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * AVX-512 with VNNI: 16 lanes, vpdpbusd for 8-bit dot products (activations unsigned, weights
+ * signed), vpdpwssd for depthwise products. */
+#include "vocab/vocab.h"
+
+#define TARGET "__attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma\")))"
+/* Keeps a product from being fused into a following addition: results must not depend on that. */
+#define KEEP(x) "__asm__(\"\" : \"+v\"(" x "));"
+#define INLINE TARGET "\nstatic inline "
+#define MASK "(__mmask16)((1u << ($n)) - 1u)"
+
+static const char support[] =
+    "//@ nib_avx512_bcast4\n"
+    "/* Four activations in every 32-bit lane, broadcast straight from memory. */\n" INLINE
+    "__m512i nib_avx512_bcast4(const uint8_t *a) {\n"
+    "  return _mm512_broadcastd_epi32(_mm_loadu_si32(a));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_rq_tflite_double\n"
+    "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), then a shift\n"
+    " * right that rounds ties away from zero. */\n" INLINE
+    "__m512i nib_avx512_rq_tflite_double(__m512i x, __m512i multiplier, __m512i shift) {\n"
+    "  const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);\n"
+    "  const __m512i half = _mm512_set1_epi64(INT64_C(1) << 30);\n"
+    "  const __m512i right = _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);\n"
+    "  x = _mm512_sllv_epi32(x, _mm512_max_epi32(shift, zero));\n"
+    "  const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(x, multiplier), half);\n"
+    "  const __m512i odd = _mm512_add_epi64(\n"
+    "      _mm512_mul_epi32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(multiplier, 32)), half);\n"
+    "  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 31),\n"
+    "                                               _mm512_slli_epi64(odd, 1));\n"
+    "  const __m512i biased = _mm512_add_epi32(high, _mm512_srai_epi32(high, 31));\n"
+    "  const __m512i halves = _mm512_srav_epi32(biased, _mm512_sub_epi32(right, one));\n"
+    "  return _mm512_mask_srai_epi32(high, _mm512_test_epi32_mask(right, right),\n"
+    "                                _mm512_add_epi32(halves, one), 1);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_rq_single64\n" INLINE
+    "__m512i nib_avx512_rq_single64(__m512i x, __m512i multiplier, __m512i total) {\n"
+    "  const __m512i one = _mm512_set1_epi64(1);\n"
+    "  const __m512i half = _mm512_sllv_epi64(one, _mm512_sub_epi64(total, one));\n"
+    "  const __m512i y = _mm512_srav_epi64(\n"
+    "      _mm512_add_epi64(_mm512_mul_epi32(x, multiplier), half), total);\n"
+    "  return _mm512_min_epi64(_mm512_max_epi64(y, _mm512_set1_epi64(INT32_MIN)),\n"
+    "                          _mm512_set1_epi64(INT32_MAX));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_rq_tflite_single\n"
+    "/* One rounding shift of the 64-bit product by 31 - shift, saturated. */\n" INLINE
+    "__m512i nib_avx512_rq_tflite_single(__m512i x, __m512i multiplier, __m512i shift) {\n"
+    "  const __m512i total = _mm512_sub_epi32(_mm512_set1_epi32(31), shift);\n"
+    "  const __m512i even = nib_avx512_rq_single64(\n"
+    "      x, multiplier, _mm512_and_si512(total, _mm512_set1_epi64(UINT32_MAX)));\n"
+    "  const __m512i odd = nib_avx512_rq_single64(_mm512_srli_epi64(x, 32),\n"
+    "                                             _mm512_srli_epi64(multiplier, 32),\n"
+    "                                             _mm512_srli_epi64(total, 32));\n"
+    "  return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_saturate\n"
+    "/* Integral floats to int32, saturated at both ends. */\n" INLINE
+    "__m512i nib_avx512_saturate(__m512 y) {\n"
+    "  const __mmask16 above = _mm512_cmp_ps_mask(y, _mm512_set1_ps(2147483520.0f), _CMP_GE_OQ);\n"
+    "  return _mm512_mask_mov_epi32(_mm512_cvtps_epi32(y), above, _mm512_set1_epi32(INT32_MAX));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_f32_even\n" INLINE
+    "__m512i nib_avx512_f32_even(__m512 x) {\n"
+    "  const __mmask16 number = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);\n"
+    "  return _mm512_maskz_mov_epi32(number, nib_avx512_saturate(x));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_round_away\n"
+    "/* Nearest, ties away from zero: add the float below one half with x's sign, truncate. */\n" INLINE
+    "__m512 nib_avx512_round_away(__m512 x) {\n"
+    "  " KEEP("x") "\n"
+    "  const __m512 sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));\n"
+    "  const __m512 half = _mm512_or_ps(sign, _mm512_set1_ps(0.49999997f));\n"
+    "  return _mm512_roundscale_ps(_mm512_add_ps(x, half), _MM_FROUND_TO_ZERO | "
+    "_MM_FROUND_NO_EXC);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_lookup8\n"
+    "/* Gathers four bytes at each index and keeps the first, sign-extended. */\n" INLINE
+    "__m512i nib_avx512_lookup8(const int8_t *table, __m512i index) {\n"
+    "  const __m512i word = _mm512_i32gather_epi32(index, (const void *)table, 1);\n"
+    "  return _mm512_srai_epi32(_mm512_slli_epi32(word, 24), 24);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_stage_i8\n"
+    "/* Flips the sign bit: int8 codes become code + 128. */\n" INLINE
+    "void nib_avx512_stage_i8(uint8_t *d, const int8_t *a, int32_t n) {\n"
+    "  const __m512i flip = _mm512_set1_epi8((char)-128);\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 64 <= n; i += 64)\n"
+    "    _mm512_storeu_si512((void *)(d + i),\n"
+    "                        _mm512_xor_si512(_mm512_loadu_si512((const void *)(a + i)), flip));\n"
+    "  if (i < n) {\n"
+    "    const __mmask64 rest = ~UINT64_C(0) >> (64 - (n - i));\n"
+    "    _mm512_mask_storeu_epi8((void *)(d + i), rest,\n"
+    "                            _mm512_xor_si512(_mm512_maskz_loadu_epi8(rest, a + i), flip));\n"
+    "  }\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_stage_sum\n" INLINE
+    "int32_t nib_avx512_stage_sum(const uint8_t *a, int32_t n) {\n"
+    "  const __m512i ones = _mm512_set1_epi8(1);\n"
+    "  __m512i sum = _mm512_setzero_si512();\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 64 <= n; i += 64)\n"
+    "    sum = _mm512_dpbusd_epi32(sum, _mm512_loadu_si512((const void *)(a + i)), ones);\n"
+    "  if (i < n) {\n"
+    "    const __mmask64 rest = ~UINT64_C(0) >> (64 - (n - i));\n"
+    "    sum = _mm512_dpbusd_epi32(sum, _mm512_maskz_loadu_epi8(rest, a + i), ones);\n"
+    "  }\n"
+    "  return _mm512_reduce_add_epi32(sum);\n"
+    "}\n";
+
+const nib_vocab nib_vocab_avx512vnni = {
+    .name = "avx512vnni",
+    .description = "AVX-512 with VNNI dot products, 16 lanes",
+    .requires_ = NIB_FEATURE_BIT(AVX512F) | NIB_FEATURE_BIT(AVX512BW) | NIB_FEATURE_BIT(AVX512DQ) |
+                 NIB_FEATURE_BIT(AVX512VL) | NIB_FEATURE_BIT(AVX512VNNI) | NIB_FEATURE_BIT(FMA),
+    .function_attr = TARGET,
+    .includes = "#include <immintrin.h>\n",
+    .support = support,
+    .lanes = 16,
+    .registers = 32,
+    .stage = NIB_STAGE_U8,
+    .dot_k = 4,
+    .weights_i16 = false,
+    .type_i32 = "__m512i",
+    .type_f32 = "__m512",
+    .type_act = "__m512i",
+    .type_weight = "__m512i",
+    .prims =
+        {
+            [NIB_PRIM_I32_SET] = "$d = _mm512_set1_epi32($a);",
+            [NIB_PRIM_I32_LOAD] = "$d = _mm512_loadu_si512((const void *)($a));",
+            [NIB_PRIM_I32_LOAD_TAIL] =
+                "$d = _mm512_maskz_loadu_epi32(" MASK ", (const void *)($a));",
+            [NIB_PRIM_F32_SET] = "$d = _mm512_set1_ps($a);",
+            [NIB_PRIM_F32_LOAD] = "$d = _mm512_loadu_ps($a);",
+            [NIB_PRIM_F32_LOAD_TAIL] = "$d = _mm512_maskz_loadu_ps(" MASK ", $a);",
+            [NIB_PRIM_F32_STORE] = "_mm512_storeu_ps($a, $b);",
+            [NIB_PRIM_F32_STORE_TAIL] = "_mm512_mask_storeu_ps($a, " MASK ", $b);",
+            [NIB_PRIM_I32_STORE] = "_mm512_storeu_si512((void *)($a), $b);",
+            [NIB_PRIM_I32_STORE_TAIL] = "_mm512_mask_storeu_epi32((void *)($a), " MASK ", $b);",
+            [NIB_PRIM_I8_LOAD] =
+                "$d = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)($a)));",
+            [NIB_PRIM_I8_LOAD_TAIL] = "$d = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(" MASK ", $a));",
+            [NIB_PRIM_U8_LOAD] =
+                "$d = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)($a)));",
+            [NIB_PRIM_U8_LOAD_TAIL] = "$d = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(" MASK ", $a));",
+            [NIB_PRIM_I16_LOAD] =
+                "$d = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)($a)));",
+            [NIB_PRIM_I16_LOAD_TAIL] =
+                "$d = _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(" MASK ", $a));",
+            [NIB_PRIM_I8_STORE] = "_mm_storeu_si128((__m128i *)($a), _mm512_cvtsepi32_epi8($b));",
+            [NIB_PRIM_I8_STORE_TAIL] =
+                "_mm_mask_storeu_epi8((void *)($a), " MASK ", _mm512_cvtsepi32_epi8($b));",
+            [NIB_PRIM_U8_STORE] =
+                "_mm_storeu_si128((__m128i *)($a), _mm512_cvtusepi32_epi8(\n"
+                "    _mm512_max_epi32($b, _mm512_setzero_si512())));",
+            [NIB_PRIM_U8_STORE_TAIL] =
+                "_mm_mask_storeu_epi8((void *)($a), " MASK ", _mm512_cvtusepi32_epi8(\n"
+                "    _mm512_max_epi32($b, _mm512_setzero_si512())));",
+            [NIB_PRIM_I16_STORE] =
+                "_mm256_storeu_si256((__m256i *)($a), _mm512_cvtsepi32_epi16($b));",
+            [NIB_PRIM_I16_STORE_TAIL] =
+                "_mm256_mask_storeu_epi16((void *)($a), " MASK ", _mm512_cvtsepi32_epi16($b));",
+            [NIB_PRIM_WEIGHT_LOAD] = "$d = _mm512_loadu_si512((const void *)($a));",
+            [NIB_PRIM_ACT_BCAST] = "$d = nib_avx512_bcast4($a);",
+            [NIB_PRIM_DOT] = "$d = _mm512_dpbusd_epi32($d, $a, $b);",
+            [NIB_PRIM_MAC16] = "$d = _mm512_dpwssd_epi32($d, $a, $b);",
+            [NIB_PRIM_F32_FMA] = "$d = _mm512_fmadd_ps($a, $b, $d);",
+            [NIB_PRIM_I32_ADD] = "$d = _mm512_add_epi32($a, $b);",
+            [NIB_PRIM_I32_SUB] = "$d = _mm512_sub_epi32($a, $b);",
+            [NIB_PRIM_I32_MUL] = "$d = _mm512_mullo_epi32($a, $b);",
+            [NIB_PRIM_I32_MIN] = "$d = _mm512_min_epi32($a, $b);",
+            [NIB_PRIM_I32_MAX] = "$d = _mm512_max_epi32($a, $b);",
+            [NIB_PRIM_I32_SHL] = "$d = _mm512_slli_epi32($a, $b);",
+            [NIB_PRIM_RQ_TFLITE_DOUBLE] = "$d = nib_avx512_rq_tflite_double($a, $b, $c);",
+            [NIB_PRIM_RQ_TFLITE_SINGLE] = "$d = nib_avx512_rq_tflite_single($a, $b, $c);",
+            [NIB_PRIM_RQ_NEAREST_EVEN] =
+                "$d = nib_avx512_saturate(_mm512_mul_ps(_mm512_cvtepi32_ps($a), $b));",
+            [NIB_PRIM_RQ_NEAREST_AWAY] = "$d = nib_avx512_saturate(nib_avx512_round_away(\n"
+                                         "    _mm512_mul_ps(_mm512_cvtepi32_ps($a), $b)));",
+            [NIB_PRIM_F32_ADD] = "$d = _mm512_add_ps($a, $b);",
+            [NIB_PRIM_F32_SUB] = "$d = _mm512_sub_ps($a, $b);",
+            [NIB_PRIM_F32_MUL] = "$d = _mm512_mul_ps($a, $b);\n" KEEP("$d"),
+            [NIB_PRIM_F32_DIV] = "$d = _mm512_div_ps($a, $b);",
+            [NIB_PRIM_F32_MIN] = "$d = _mm512_min_ps($a, $b);",
+            [NIB_PRIM_F32_MAX] = "$d = _mm512_max_ps($a, $b);",
+            [NIB_PRIM_F32_FROM_I32] = "$d = _mm512_cvtepi32_ps($a);",
+            [NIB_PRIM_I32_FROM_F32_EVEN] = "$d = nib_avx512_f32_even($a);",
+            [NIB_PRIM_LOOKUP8] = "$d = nib_avx512_lookup8($a, $b);",
+            [NIB_PRIM_RQ_LINEAR] =
+                "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps($a), $b, $c));",
+            [NIB_PRIM_STAGE_I8] = "nib_avx512_stage_i8($d, $a, $n);",
+            [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_SUM] = "$d = nib_avx512_stage_sum($a, $n);",
+        },
+    .dot_cycles = 0.5,
+    .fma_cycles = 0.5,
+    .mac16_cycles = 1.0,
+    .requant_cycles = 3.0,
+    .elementwise_cycles = 2.0,
+};

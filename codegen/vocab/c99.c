@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The portable vocabulary: one lane, plain C. It needs no feature and defines every primitive. */
+#include "vocab/vocab.h"
+
+/* Narrowing stores: `low` and `high` are the format's range. */
+#define NARROW(type, low, high)                                                                    \
+  "*($a) = (" #type ")($b < " #low " ? " #low " : $b > " #high " ? " #high " : $b);"
+
+const nib_vocab nib_vocab_c99 = {
+    .name = "c99",
+    .description = "portable C, one lane",
+    .requires_ = 0,
+    .function_attr = "",
+    .includes = "",
+    .support = "//@ nib_c99_stage_i8\n"
+               "static inline void nib_c99_stage_i8(int16_t *d, const int8_t *a, int32_t zero,\n"
+               "                                    int32_t n) {\n"
+               "  for (int32_t i = 0; i < n; i++)\n"
+               "    d[i] = (int16_t)(a[i] - zero);\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_stage_u8\n"
+               "static inline void nib_c99_stage_u8(int16_t *d, const uint8_t *a, int32_t zero,\n"
+               "                                    int32_t n) {\n"
+               "  for (int32_t i = 0; i < n; i++)\n"
+               "    d[i] = (int16_t)(a[i] - zero);\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_stage_fill\n"
+               "static inline void nib_c99_stage_fill(int16_t *d, int32_t value, int32_t n) {\n"
+               "  for (int32_t i = 0; i < n; i++)\n"
+               "    d[i] = (int16_t)value;\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_stage_sum\n"
+               "static inline int32_t nib_c99_stage_sum(const int16_t *a, int32_t n) {\n"
+               "  int32_t sum = 0;\n"
+               "  for (int32_t i = 0; i < n; i++)\n"
+               "    sum += a[i];\n"
+               "  return sum;\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_f32_even\n"
+               "/* rint to int32, saturated; 0 for a NaN. */\n"
+               "static inline int32_t nib_c99_f32_even(float x) {\n"
+               "  const float y = rintf(x);\n"
+               "  if (y != y)\n"
+               "    return 0;\n"
+               "  return y >= 2147483520.0f ? INT32_MAX : y <= -2147483648.0f ? INT32_MIN : "
+               "(int32_t)y;\n"
+               "}\n",
+    .lanes = 1,
+    .registers = 16,
+    .stage = NIB_STAGE_I16,
+    .dot_k = 1,
+    .weights_i16 = true,
+    .type_i32 = "int32_t",
+    .type_f32 = "float",
+    .type_act = "int32_t",
+    .type_weight = "int32_t",
+    .prims =
+        {
+            [NIB_PRIM_I32_SET] = "$d = $a;",
+            [NIB_PRIM_I32_LOAD] = "$d = *($a);",
+            [NIB_PRIM_I32_LOAD_TAIL] = "$d = *($a);",
+            [NIB_PRIM_F32_SET] = "$d = $a;",
+            [NIB_PRIM_F32_LOAD] = "$d = *($a);",
+            [NIB_PRIM_F32_LOAD_TAIL] = "$d = *($a);",
+            [NIB_PRIM_F32_STORE] = "*($a) = $b;",
+            [NIB_PRIM_F32_STORE_TAIL] = "*($a) = $b;",
+            [NIB_PRIM_I32_STORE] = "*($a) = $b;",
+            [NIB_PRIM_I32_STORE_TAIL] = "*($a) = $b;",
+            [NIB_PRIM_I8_LOAD] = "$d = *($a);",
+            [NIB_PRIM_I8_LOAD_TAIL] = "$d = *($a);",
+            [NIB_PRIM_U8_LOAD] = "$d = *($a);",
+            [NIB_PRIM_U8_LOAD_TAIL] = "$d = *($a);",
+            [NIB_PRIM_I16_LOAD] = "$d = *($a);",
+            [NIB_PRIM_I16_LOAD_TAIL] = "$d = *($a);",
+            [NIB_PRIM_I8_STORE] = NARROW(int8_t, -128, 127),
+            [NIB_PRIM_I8_STORE_TAIL] = NARROW(int8_t, -128, 127),
+            [NIB_PRIM_U8_STORE] = NARROW(uint8_t, 0, 255),
+            [NIB_PRIM_U8_STORE_TAIL] = NARROW(uint8_t, 0, 255),
+            [NIB_PRIM_I16_STORE] = NARROW(int16_t, -32768, 32767),
+            [NIB_PRIM_I16_STORE_TAIL] = NARROW(int16_t, -32768, 32767),
+            [NIB_PRIM_WEIGHT_LOAD] = "$d = *($a);",
+            [NIB_PRIM_ACT_BCAST] = "$d = *($a);",
+            [NIB_PRIM_DOT] = "$d += $a * $b;",
+            [NIB_PRIM_MAC16] = "$d += $a * (int16_t)$b;",
+            [NIB_PRIM_F32_FMA] = "$d += $a * $b;",
+            [NIB_PRIM_I32_ADD] = "$d = (int32_t)((uint32_t)$a + (uint32_t)$b);",
+            [NIB_PRIM_I32_SUB] = "$d = (int32_t)((uint32_t)$a - (uint32_t)$b);",
+            [NIB_PRIM_I32_MUL] = "$d = (int32_t)((uint32_t)$a * (uint32_t)$b);",
+            [NIB_PRIM_I32_MIN] = "$d = $a < $b ? $a : $b;",
+            [NIB_PRIM_I32_MAX] = "$d = $a > $b ? $a : $b;",
+            [NIB_PRIM_I32_SHL] = "$d = (int32_t)((uint32_t)$a << ($b));",
+            [NIB_PRIM_RQ_TFLITE_DOUBLE] = "$d = nib_rq_tflite_double($a, $b, $c);",
+            [NIB_PRIM_RQ_TFLITE_SINGLE] = "$d = nib_rq_tflite_single($a, $b, $c);",
+            [NIB_PRIM_RQ_NEAREST_EVEN] = "$d = nib_rq_nearest_even($a, $b);",
+            [NIB_PRIM_RQ_NEAREST_AWAY] = "$d = nib_rq_nearest_away($a, $b);",
+            [NIB_PRIM_F32_ADD] = "$d = $a + $b;",
+            [NIB_PRIM_F32_SUB] = "$d = $a - $b;",
+            [NIB_PRIM_F32_MUL] = "$d = $a * $b;",
+            [NIB_PRIM_F32_DIV] = "$d = $a / $b;",
+            [NIB_PRIM_F32_MIN] = "$d = $a < $b ? $a : $b;",
+            [NIB_PRIM_F32_MAX] = "$d = $a > $b ? $a : $b;",
+            [NIB_PRIM_F32_FROM_I32] = "$d = (float)$a;",
+            [NIB_PRIM_I32_FROM_F32_EVEN] = "$d = nib_c99_f32_even($a);",
+            [NIB_PRIM_LOOKUP8] = "$d = ($a)[$b];",
+            /* RQ_LINEAR needs a fused multiply-add in hardware: not said here. */
+            [NIB_PRIM_STAGE_I8] = "nib_c99_stage_i8($d, $a, $b, $n);",
+            [NIB_PRIM_STAGE_U8] = "nib_c99_stage_u8($d, $a, $b, $n);",
+            [NIB_PRIM_STAGE_FILL] = "nib_c99_stage_fill($d, $a, $n);",
+            [NIB_PRIM_STAGE_SUM] = "$d = nib_c99_stage_sum($a, $n);",
+        },
+    .dot_cycles = 1.0,
+    .fma_cycles = 1.0,
+    .mac16_cycles = 1.0,
+    .requant_cycles = 8.0,
+    .elementwise_cycles = 2.0,
+};

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The vocabulary table. The build lists the files of this folder; no vocabulary is named here. */
+#include "vocab/vocab.h"
+
+#include <string.h>
+
+#define NIB_VOCAB(stem) extern const nib_vocab nib_vocab_##stem;
+#include "vocab_list.inc"
+#undef NIB_VOCAB
+
+static const nib_vocab *const vocabularies[] = {
+#define NIB_VOCAB(stem) &nib_vocab_##stem,
+#include "vocab_list.inc"
+#undef NIB_VOCAB
+};
+
+#define N_VOCABULARIES (sizeof vocabularies / sizeof vocabularies[0])
+
+/* Cycles per multiply-accumulate: what "best first" sorts by. */
+static double mac_cycles(const nib_vocab *v) { return v->dot_cycles / (v->lanes * v->dot_k); }
+
+/* Position of vocabulary `i` among all, ties in table order. */
+static size_t rank_of(size_t i) {
+  const double mine = mac_cycles(vocabularies[i]);
+  size_t rank = 0;
+  for (size_t j = 0; j < N_VOCABULARIES; j++) {
+    const double other = mac_cycles(vocabularies[j]);
+    rank += other < mine || (other == mine && j < i);
+  }
+  return rank;
+}
+
+const nib_vocab *nib_vocab_at(size_t i) {
+  for (size_t j = 0; j < N_VOCABULARIES; j++)
+    if (rank_of(j) == i)
+      return vocabularies[j];
+  return NULL;
+}
+
+const nib_vocab *nib_vocab_find(const char *name) {
+  for (size_t i = 0; name && i < N_VOCABULARIES; i++)
+    if (strcmp(vocabularies[i]->name, name) == 0)
+      return vocabularies[i];
+  return NULL;
+}
+
+bool nib_vocab_fits(const nib_vocab *v, const nib_target *target) {
+  return (v->requires_ & ~target->features) == 0;
+}
+
+static const char *argument(const nib_prim_args *args, char letter) {
+  const char *text = NULL;
+  switch (letter) {
+  case 'd': text = args->d; break;
+  case 'a': text = args->a; break;
+  case 'b': text = args->b; break;
+  case 'c': text = args->c; break;
+  case 'e': text = args->e; break;
+  case 'n': text = args->n; break;
+  }
+  return text ? text : "";
+}
+
+static void say_line(const char *line, size_t length, const nib_prim_args *args, nib_text *t) {
+  nib_text_printf(t, "%*s", 2 * t->indent, "");
+  size_t start = 0;
+  for (size_t i = 0; i < length; i++) {
+    if (line[i] != '$' || i + 1 >= length)
+      continue;
+    nib_text_printf(t, "%.*s%s", (int)(i - start), line + start, argument(args, line[i + 1]));
+    start = i + 2;
+    i++;
+  }
+  nib_text_printf(t, "%.*s\n", (int)(length - start), line + start);
+}
+
+bool nib_vocab_say(const nib_vocab *v, nib_prim prim, const nib_prim_args *args, nib_text *t) {
+  const char *line = (unsigned)prim < NIB_PRIM_COUNT ? v->prims[prim] : NULL;
+  if (!line)
+    return false;
+  while (*line) {
+    const size_t length = strcspn(line, "\n");
+    say_line(line, length, args, t);
+    line += length + (line[length] == '\n');
+  }
+  return true;
+}
