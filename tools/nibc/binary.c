@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Compiling to a shared object, the cache of such objects, and loading them.
+ *
+ * The cache's key is the hash of everything the object depends on: the text of the generated files,
+ * the compiler (path, size, date), its flags and nibc's version. */
+#include "binary.h"
+#include "file_io.h"
+#include "message.h"
+#include "nibrt_abi.h"
+#include "toolchain.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+/* $XDG_CACHE_HOME/nibble or ~/.cache/nibble, created; NULL without a message if there is none. */
+static char *cache_dir(void) {
+  const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  char *dir = xdg && xdg[0] == '/'     ? nibc_path_join(xdg, "nibble")
+              : home && home[0] == '/' ? nibc_path_join(home, ".cache/nibble")
+                                       : NULL;
+  if (!dir)
+    return NULL;
+  for (char *at = dir + 1;; ++at) {
+    const char end = *at;
+    if (end && end != '/')
+      continue;
+    *at = 0;
+    const bool made = mkdir(dir, 0777) == 0 || errno == EEXIST;
+    *at = end;
+    if (!made && access(dir, W_OK)) {
+      free(dir);
+      return NULL;
+    }
+    if (!end)
+      break;
+  }
+  if (access(dir, W_OK | X_OK) == 0)
+    return dir;
+  free(dir);
+  return NULL;
+}
+
+static int is_source(const struct dirent *entry) {
+  const char *dot = strrchr(entry->d_name, '.');
+  return dot && (strcmp(dot, ".c") == 0 || strcmp(dot, ".h") == 0);
+}
+
+static nib_status hash_sources(const char *dir, XXH3_state_t *hash) {
+  struct dirent **entries = NULL;
+  const int n = scandir(dir, &entries, is_source, alphasort);
+  nib_status status = n < 0 ? nibc_fail(NIB_ERROR_IO, "%s: %s", dir, strerror(errno)) : NIB_OK;
+  for (int i = 0; i < n; ++i) {
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    char *path = nibc_path_join(dir, entries[i]->d_name);
+    if (status == NIB_OK)
+      status = path ? nibc_file_read(path, &bytes, &size)
+                    : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+    if (status == NIB_OK) {
+      XXH3_128bits_update(hash, entries[i]->d_name, strlen(entries[i]->d_name) + 1);
+      XXH3_128bits_update(hash, &size, sizeof size);
+      XXH3_128bits_update(hash, bytes, size);
+    }
+    free(bytes);
+    free(path);
+    free(entries[i]);
+  }
+  free(entries);
+  return status;
+}
+
+/* "<32 hexadecimal digits>.so" */
+static nib_status object_name(const char *dir, const nibc_compiler *compiler, const char *flags,
+                              char **out_name) {
+  XXH3_state_t *hash = XXH3_createState();
+  if (!hash)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  struct stat info;
+  memset(&info, 0, sizeof info);
+  stat(compiler->path, &info);
+  const int64_t identity[3] = {info.st_size, info.st_mtim.tv_sec, NIBRT_ABI_VERSION};
+  XXH3_128bits_reset(hash);
+  XXH3_128bits_update(hash, NIBC_VERSION, sizeof NIBC_VERSION);
+  XXH3_128bits_update(hash, compiler->path, strlen(compiler->path) + 1);
+  XXH3_128bits_update(hash, identity, sizeof identity);
+  XXH3_128bits_update(hash, flags, strlen(flags) + 1);
+  const nib_status status = hash_sources(dir, hash);
+  const XXH128_hash_t digest = XXH3_128bits_digest(hash);
+  XXH3_freeState(hash);
+  if (status == NIB_OK)
+    *out_name = nibc_format("%016llx%016llx.so", (unsigned long long)digest.high64,
+                            (unsigned long long)digest.low64);
+  return status == NIB_OK && !*out_name ? NIB_ERROR_OUT_OF_MEMORY : status;
+}
+
+/* Compiles NAME.c and NAME_weights.c of `dir` into `dir`/model.so. */
+static nib_status compile_shared(const nibc_session *s, const nibc_compiler *compiler,
+                                 const char *flags, const char *dir, const char *output) {
+  char *code = nibc_format("%s.c", s->name), *weights = nibc_format("%s_weights.c", s->name);
+  const char *sources[] = {code, weights};
+  const double begin = nibc_step_begin("compile the C");
+  const nib_status status =
+      code && weights ? nibc_compiler_run(compiler, NIBC_SHARED, flags, dir, sources, 2, output)
+                      : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  nibc_step_end(begin, status);
+  free(code);
+  free(weights);
+  return status;
+}
+
+/* The object in the cache, compiled if it is not there. *out_path is NULL when the cache cannot be
+ * used. */
+static nib_status cached_object(const nibc_session *s, const nibc_compiler *compiler,
+                                const char *flags, const char *dir, char **out_path) {
+  *out_path = NULL;
+  char *cache = s->options->no_cache ? NULL : cache_dir();
+  if (!cache)
+    return NIB_OK;
+  char *name = NULL;
+  nib_status status = object_name(dir, compiler, flags, &name);
+  char *path = status == NIB_OK ? nibc_path_join(cache, name) : NULL;
+  char *temporary = path ? nibc_format("%s.%ld", path, (long)getpid()) : NULL;
+  if (temporary && access(path, R_OK) == 0) {
+    if (nibc_is_verbose())
+      nibc_say(NIB_NOTE, "compiled object found in the cache");
+  } else if (temporary) {
+    status = compile_shared(s, compiler, flags, dir, temporary);
+    if (status == NIB_OK && rename(temporary, path)) {
+      unlink(temporary); // a cache that cannot be written is no failure
+      free(path);
+      path = NULL;
+    }
+    if (status != NIB_OK)
+      unlink(temporary);
+  }
+  free(temporary);
+  free(name);
+  free(cache);
+  *out_path = path;
+  return status;
+}
+
+static nib_status load(const nibc_session *s, const char *path, nibc_binary *b) {
+  b->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!b->handle)
+    return nibc_fail(NIB_ERROR_IO, "cannot load the compiled model: %s", dlerror());
+  char *symbol = nibc_format("%s_run", s->name);
+  void *address = symbol ? dlsym(b->handle, symbol) : NULL;
+  free(symbol);
+  if (!address)
+    return nibc_fail(NIB_ERROR_INTERNAL, "the compiled model has no function %s_run", s->name);
+  memcpy(&b->run, &address, sizeof address);
+  const size_t bytes = s->planned->arena_bytes > 0 ? (size_t)s->planned->arena_bytes : 1;
+  const size_t unit = NIBRT_ARENA_ALIGNMENT;
+  b->arena = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
+  return b->arena ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory for the arena");
+}
+
+nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
+  memset(b, 0, sizeof *b);
+  if (!nib_target_runs_here(&s->target))
+    return nibc_fail(NIB_ERROR_INVALID_INPUT,
+                     "this processor cannot run code for '%s' (see `nibc targets`)",
+                     s->target.spec);
+  nibc_compiler compiler;
+  NIB_RETURN_IF_ERROR(nibc_compiler_find(&compiler));
+  char *flags = nibc_compiler_flags(&s->target, s->options->size), *path = NULL;
+  nib_status status = flags ? nibc_dir_temporary(NULL, &b->kept) : NIB_ERROR_OUT_OF_MEMORY;
+  if (status == NIB_OK)
+    status = nibc_session_emit(s, b->kept);
+  if (status == NIB_OK)
+    status = cached_object(s, &compiler, flags, b->kept, &path);
+  if (status == NIB_OK && !path) {
+    status = compile_shared(s, &compiler, flags, b->kept, "model.so");
+    path = nibc_path_join(b->kept, "model.so");
+  }
+  if (status == NIB_OK)
+    status = path ? load(s, path, b) : NIB_ERROR_OUT_OF_MEMORY;
+  free(path);
+  free(flags);
+  nibc_compiler_free(&compiler);
+  if (status != NIB_OK)
+    nibc_binary_unload(b);
+  return status;
+}
+
+nib_status nibc_binary_run(const nibc_binary *b, const void *const *in, void *const *out) {
+  void *arenas[NIBRT_SPACE_COUNT] = {b->arena};
+  const int result = b->run(NULL, in, out, arenas);
+  return result == NIBRT_OK
+             ? NIB_OK
+             : nibc_fail(NIB_ERROR_INTERNAL, "the compiled model returned error %d", result);
+}
+
+void nibc_binary_unload(nibc_binary *b) {
+  if (b->handle)
+    dlclose(b->handle);
+  free(b->arena);
+  nibc_dir_remove(b->kept);
+  free(b->kept);
+  memset(b, 0, sizeof *b);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * nibc compile. */
+#include "commands.h"
+#include "file_io.h"
+#include "message.h"
+#include "report.h"
+#include "support.h"
+#include "toolchain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is(const char *value, const char *word) { return value && strcmp(value, word) == 0; }
+
+nib_status nibc_compile_model(const nibc_options *o, bool keep_simplified, nibc_session *s) {
+  NIB_RETURN_IF_ERROR(nibc_session_open(o, s));
+  nib_status status = nibc_session_run(s, NIBC_STAGE_IMPORT, NIBC_STAGE_SELECT, keep_simplified);
+  if (status == NIB_OK)
+    status = nibc_report_check_limits(s);
+  if (status != NIB_OK)
+    nibc_session_close(s);
+  return status;
+}
+
+/* ---- files ---- */
+
+/* How --emit turns the C files of a folder into what was asked. */
+static const struct {
+  const char *word;
+  bool compiles;
+  nibc_artifact artifact;
+} emits[] = {
+    {"c", false, NIBC_OBJECT},  {"llvm", true, NIBC_LLVM},  {"asm", true, NIBC_ASM},
+    {"obj", true, NIBC_OBJECT}, {"lib", true, NIBC_OBJECT},
+};
+
+static void remove_in(const char *dir, const char *file) {
+  char *path = file ? nibc_path_join(dir, file) : NULL;
+  if (path)
+    unlink(path);
+  free(path);
+}
+
+static void measure(const char *dir, const char *code, const char *weights, nibc_code_size *size) {
+  char *names[] = {nibc_artifact_name(code, NIBC_OBJECT), nibc_artifact_name(weights, NIBC_OBJECT)};
+  int64_t text[2] = {0, 0}, data[2] = {0, 0};
+  bool ok = true;
+  for (int i = 0; i < 2; ++i) {
+    char *path = names[i] ? nibc_path_join(dir, names[i]) : NULL;
+    ok = ok && path && nibc_object_size(path, &text[i], &data[i]);
+    free(path);
+    free(names[i]);
+  }
+  if (ok) {
+    size->code_bytes = text[0] + data[0] + text[1];
+    size->weights_bytes = data[1];
+  }
+}
+
+/* Compiles the C files in `dir` as --emit asks; removes what was not asked for. */
+static nib_status compile_files(const nibc_session *s, const char *dir, const char *emit,
+                                bool measure_only, nibc_code_size *size) {
+  nibc_artifact artifact = NIBC_OBJECT;
+  for (size_t i = 0; i < sizeof emits / sizeof *emits; ++i)
+    if (is(emit, emits[i].word))
+      artifact = emits[i].artifact;
+  nibc_compiler compiler;
+  NIB_RETURN_IF_ERROR(nibc_compiler_find(&compiler));
+  char *flags = nibc_compiler_flags(&s->target, s->options->size);
+  char *code = nibc_format("%s.c", s->name), *weights = nibc_format("%s_weights.c", s->name);
+  char *example = nibc_format("%s_main.c", s->name), *archive = nibc_format("lib%s.a", s->name);
+  const char *sources[] = {code, weights};
+  nib_status status = flags && code && weights && example && archive
+                          ? NIB_OK
+                          : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  const double begin = nibc_step_begin("compile the C");
+  if (status == NIB_OK)
+    status = nibc_compiler_run(&compiler, artifact, flags, dir, sources, 2, NULL);
+  nibc_step_end(begin, status);
+  if (status == NIB_OK && artifact == NIBC_OBJECT)
+    measure(dir, code, weights, size);
+  if (status == NIB_OK && !measure_only && is(emit, "lib"))
+    status = nibc_archive(&compiler, dir, archive, sources, 2);
+  for (int i = 0; status == NIB_OK && i < 2; ++i) {
+    char *object = measure_only ? nibc_artifact_name(sources[i], NIBC_OBJECT) : NULL;
+    remove_in(dir, measure_only ? object : sources[i]);
+    free(object);
+  }
+  if (status == NIB_OK && !measure_only)
+    remove_in(dir, example);
+  free(flags);
+  free(code);
+  free(weights);
+  free(example);
+  free(archive);
+  nibc_compiler_free(&compiler);
+  return status;
+}
+
+/* Everything that goes into the output folder, made in the folder `dir`. */
+static nib_status make_files(nibc_session *s, const char *dir, nibc_code_size *size) {
+  const nibc_options *o = s->options;
+  const char *emit = o->emit ? o->emit : "c";
+  NIB_RETURN_IF_ERROR(nibc_session_emit(s, dir));
+  if (strcmp(emit, "c") != 0)
+    return compile_files(s, dir, emit, false, size);
+  return o->verbose || o->report ? compile_files(s, dir, "obj", true, size) : NIB_OK;
+}
+
+nib_status nibc_write_files(nibc_session *s, FILE *table) {
+  const nibc_options *o = s->options;
+  nibc_code_size size = {-1, -1};
+  const bool to_dir = o->out_dir && !o->dry_run;
+  char *created = NULL, *temporary = NULL;
+  nib_status status = to_dir ? nibc_dir_create(o->out_dir, &created) : NIB_OK;
+  if (status == NIB_OK)
+    status = nibc_dir_temporary(to_dir ? o->out_dir : NULL, &temporary);
+  if (status == NIB_OK)
+    status = make_files(s, temporary, &size);
+  if (status == NIB_OK && o->report && !o->dry_run)
+    status = nibc_report_write(o->report, s, &size);
+  if (status == NIB_OK && to_dir)
+    status = nibc_dir_move_files(temporary, o->out_dir);
+  nibc_dir_remove(temporary);
+  if (status != NIB_OK && created)
+    nibc_dir_abandon(o->out_dir, created);
+  free(temporary);
+  free(created);
+  if (status == NIB_OK && table)
+    nibc_report_print(table, s, &size);
+  return status;
+}
+
+/* ---- IR ---- */
+
+static nib_status write_ir(nibc_session *s) {
+  const nibc_options *o = s->options;
+  if (o->dry_run)
+    return NIB_OK;
+  char *text = NULL, *file = NULL, *path = NULL, *created = NULL;
+  size_t size = 0;
+  nib_status status = nibc_session_print(s, &text, &size);
+  if (status == NIB_OK && !o->out_dir) {
+    if (fwrite(text, 1, size, stdout) != size || fflush(stdout))
+      status = nibc_fail(NIB_ERROR_IO, "standard output: %s", strerror(errno));
+  } else if (status == NIB_OK) {
+    status = nibc_dir_create(o->out_dir, &created);
+    file = nibc_format("%s.mlir", s->name);
+    path = file ? nibc_path_join(o->out_dir, file) : NULL;
+    if (status == NIB_OK)
+      status = path ? nibc_file_write(path, text, size) : NIB_ERROR_OUT_OF_MEMORY;
+    if (status != NIB_OK && created)
+      nibc_dir_abandon(o->out_dir, created);
+  }
+  free(created);
+  free(path);
+  free(file);
+  free(text);
+  return status;
+}
+
+static nib_status compile_to_ir(const nibc_options *o) {
+  nibc_session session;
+  NIB_RETURN_IF_ERROR(nibc_session_open(o, &session));
+  nib_status status = NIB_OK;
+  if (o->pass_pipeline) {
+    status = nibc_session_run_text(&session, o->pass_pipeline);
+  } else {
+    const nibc_stage last = o->stop_after ? nibc_stage_find(o->stop_after) : NIBC_STAGE_SELECT;
+    status = nibc_session_run(&session, NIBC_STAGE_IMPORT, last, false);
+    if (status == NIB_OK && session.planned)
+      status = nibc_report_check_limits(&session);
+    if (status == NIB_OK && o->report && session.planned && last == NIBC_STAGE_SELECT &&
+        !o->dry_run)
+      status = nibc_report_write(o->report, &session, &(nibc_code_size){-1, -1});
+  }
+  if (status == NIB_OK)
+    status = write_ir(&session);
+  nibc_session_close(&session);
+  return status;
+}
+
+nib_status nibc_command_compile(const nibc_options *o) {
+  NIB_RETURN_IF_ERROR(nibc_check_options(o));
+  if (is(o->emit, "mlir") || o->stop_after || o->pass_pipeline)
+    return compile_to_ir(o);
+  if (!o->out_dir && !o->dry_run) {
+    nibc_error("where to? Name a folder with -o DIR");
+    nibc_hint("nibc compile %s -o out", o->model);
+    return NIB_ERROR_INVALID_USAGE;
+  }
+  nibc_session session;
+  NIB_RETURN_IF_ERROR(nibc_compile_model(o, false, &session));
+  const nib_status status = nibc_write_files(&session, stdout);
+  nibc_session_close(&session);
+  return status;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * nibc run. */
+#include "binary.h"
+#include "commands.h"
+#include "feed.h"
+#include "message.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A bar on a terminal once the work has taken a moment. */
+static void show_progress(int64_t done, int64_t total, double begin) {
+  static double last;
+  if (!isatty(STDERR_FILENO))
+    return;
+  const double now = nibc_seconds();
+  if (done < total && (now - begin < 0.3 || now - last < 0.05))
+    return;
+  const bool shown = last > begin;
+  last = now;
+  if (done == total) {
+    if (shown)
+      fprintf(stderr, "\r\033[K");
+    return;
+  }
+  char bar[41];
+  const int filled = (int)(40 * done / total);
+  memset(bar, '#', (size_t)filled);
+  memset(bar + filled, '.', (size_t)(40 - filled));
+  bar[40] = 0;
+  fprintf(stderr, "\r[%s] %lld of %lld", bar, (long long)done, (long long)total);
+}
+
+typedef struct timing {
+  double *us;
+  int64_t n;
+} timing;
+
+static int by_value(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* All runs of the feed, `repeat` times each; times of the network alone. */
+static nib_status run_all(const nibc_session *s, const nibc_binary *binary, const nibc_feed *in,
+                          const nibc_feed *out, timing *t) {
+  const nib_graph *g = s->planned;
+  nibc_buffers x = {0}, y = {0};
+  nib_status status = nibc_buffers_create(g, g->inputs, g->n_inputs, &x);
+  if (status == NIB_OK)
+    status = nibc_buffers_create(g, g->outputs, g->n_outputs, &y);
+  const double begin = nibc_seconds();
+  for (int64_t run = 0; status == NIB_OK && run < in->runs; ++run) {
+    for (int i = 0; i < in->n; ++i)
+      memcpy(x.at[i], nibc_feed_at(in, i, run), nib_tensor_bytes(&g->tensors[g->inputs[i]]));
+    if (run == 0) // not timed: first touch of code, weights and arena
+      status = nibc_binary_run(binary, (const void *const *)x.at, y.at);
+    for (int64_t r = 0; status == NIB_OK && r < s->options->repeat; ++r) {
+      const double start = nibc_seconds();
+      status = nibc_binary_run(binary, (const void *const *)x.at, y.at);
+      t->us[t->n++] = (nibc_seconds() - start) * 1e6;
+    }
+    for (int i = 0; status == NIB_OK && i < out->n; ++i)
+      memcpy(nibc_feed_at(out, i, run), y.at[i], nib_tensor_bytes(&g->tensors[g->outputs[i]]));
+    show_progress(run + 1, in->runs, begin);
+  }
+  nibc_buffers_free(&x);
+  nibc_buffers_free(&y);
+  return status;
+}
+
+static void print_times(const nibc_options *o, timing *t) {
+  qsort(t->us, (size_t)t->n, sizeof *t->us, by_value);
+  const double median = t->n % 2 ? t->us[t->n / 2] : (t->us[t->n / 2 - 1] + t->us[t->n / 2]) * 0.5;
+  const double least = t->us[0], most = t->us[t->n - 1];
+  if (!o->json) {
+    printf("time: median %.2f us, min %.2f us, max %.2f us (%lld runs)\n", median, least, most,
+           (long long)t->n);
+    return;
+  }
+  printf("{\"median_us\":%.3f,\"min_us\":%.3f,\"max_us\":%.3f,\"runs\":%lld}\n", median, least,
+         most, (long long)t->n);
+}
+
+static nib_status run_session(nibc_session *s, const nibc_feed *in) {
+  const nibc_options *o = s->options;
+  const nib_graph *g = s->planned;
+  nibc_binary binary = {0};
+  nibc_feed out = {0};
+  timing times = {NULL, 0};
+  nib_status status = nibc_binary_load(s, &binary);
+  if (status == NIB_OK && !o->dry_run) {
+    int64_t total = 0;
+    if (!__builtin_mul_overflow(in->runs, o->repeat, &total) && total < INT64_C(1) << 32)
+      times.us = malloc((size_t)total * sizeof *times.us);
+    status = times.us
+                 ? nibc_feed_for_tensors(g, g->outputs, g->n_outputs, in->runs, in->batch, &out)
+                 : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "too many runs");
+    if (status == NIB_OK)
+      status = run_all(s, &binary, in, &out, &times);
+    for (int i = 0; status == NIB_OK && i < o->outputs.n; ++i)
+      status = nibc_npy_write(o->outputs.items[i], &out.arrays[i]);
+    if (status == NIB_OK)
+      print_times(o, &times);
+  }
+  free(times.us);
+  nibc_feed_free(&out);
+  nibc_binary_unload(&binary);
+  return status;
+}
+
+nib_status nibc_command_run(const nibc_options *o) {
+  NIB_RETURN_IF_ERROR(nibc_check_options(o));
+  nibc_session session;
+  NIB_RETURN_IF_ERROR(nibc_compile_model(o, false, &session));
+  const nib_graph *g = session.planned;
+  nibc_feed in = {0};
+  nib_status status = NIB_OK;
+  if (o->outputs.n > g->n_outputs)
+    status = nibc_fail(NIB_ERROR_INVALID_INPUT, "the model has %d output%s, %d given", g->n_outputs,
+                       g->n_outputs == 1 ? "" : "s", o->outputs.n);
+  if (status == NIB_OK)
+    status = nibc_feed_read(g, g->inputs, g->n_inputs, &o->inputs, "input", &in);
+  if (status == NIB_OK && (o->out_dir || o->report || o->verbose))
+    status = nibc_write_files(&session, o->verbose ? stdout : NULL);
+  if (status == NIB_OK)
+    status = run_session(&session, &in);
+  nibc_feed_free(&in);
+  nibc_session_close(&session);
+  return status;
+}

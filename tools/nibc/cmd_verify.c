@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * nibc verify: the compiled model against the reference evaluator, and against given results.
+ *
+ * The oracle is the imported graph, operator by operator as its source defines them; for an ONNX
+ * QDQ network it is the simplified graph (the integer arithmetic that such a network means, see
+ * docs/numerics.md), and the imported one, in float as written, is run beside it: it may be off by
+ * one step. */
+#include "binary.h"
+#include "commands.h"
+#include "compare.h"
+#include "feed.h"
+#include "message.h"
+#include "reference/reference.h"
+#include "support.h"
+#include "verify_layers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct verification {
+  nibc_session *session;
+  nibc_binary binary;
+  nib_reference *oracle; /* of oracle_graph */
+  const nib_graph *oracle_graph;
+  nib_reference *as_written; /* QDQ: of the imported graph; else NULL */
+  nibc_feed in, want;        /* want.n == 0: nothing expected */
+  nibc_buffers x, y;
+  nibc_tally *against_oracle, *against_want;
+  nibc_step_tally steps; /* QDQ: as written against the integer form */
+} verification;
+
+/* Inputs made up when none are given: extremes first, then random codes. Floats are in [-1, 1]. */
+enum { MADE_RUNS = 8 };
+
+static uint64_t next_random(uint64_t *state) {
+  *state ^= *state << 13;
+  *state ^= *state >> 7;
+  *state ^= *state << 17;
+  return *state;
+}
+
+static void fill(nib_format format, void *data, int64_t n, int64_t run, uint64_t *state) {
+  const nib_format_info *info = nib_format_get(format);
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t r = next_random(state) >> 11;
+    if (info->kind == NIB_KIND_FLOAT) {
+      const double unit = run == 0 ? -1 : run == 1 ? 1 : (double)r * 0x1p-52 - 1;
+      if (format == NIB_F32)
+        ((float *)data)[i] = (float)unit;
+      else
+        ((double *)data)[i] = unit;
+      continue;
+    }
+    const int64_t low = format == NIB_I64 || format == NIB_I32 ? -128 : info->min;
+    const int64_t high = format == NIB_I64 || format == NIB_I32 ? 127 : info->max;
+    const int64_t code = run == 0   ? low
+                         : run == 1 ? high
+                                    : low + (int64_t)(r % (uint64_t)(high - low + 1));
+    memcpy((char *)data + (size_t)i * nib_format_bytes(format), &code, nib_format_bytes(format));
+  }
+}
+
+static nib_status make_inputs(const nib_graph *g, nibc_feed *in) {
+  NIB_RETURN_IF_ERROR(
+      nibc_feed_for_tensors(g, g->inputs, g->n_inputs, MADE_RUNS, NIBC_BATCH_EXTRA, in));
+  uint64_t state = UINT64_C(0x9E3779B97F4A7C15);
+  for (int64_t run = 0; run < MADE_RUNS; ++run)
+    for (int i = 0; i < in->n; ++i)
+      fill(in->arrays[i].format, nibc_feed_at(in, i, run),
+           nib_tensor_elems(&g->tensors[g->inputs[i]]), run, &state);
+  printf("no --input: %d runs on extreme and random values\n", MADE_RUNS);
+  return NIB_OK;
+}
+
+static nib_status read_data(verification *v) {
+  const nibc_options *o = v->session->options;
+  const nib_graph *g = v->session->imported;
+  nib_status status = NIB_OK;
+  if (o->test_data && (o->inputs.n || o->expects.n))
+    return nibc_fail(NIB_ERROR_INVALID_USAGE, "--test-data brings inputs and outputs: it excludes "
+                                              "--input and --expect");
+  if (o->test_data) {
+    status = nibc_feed_read_test_data(g, g->inputs, g->n_inputs, o->test_data, "input", &v->in);
+    if (status == NIB_OK)
+      status =
+          nibc_feed_read_test_data(g, g->outputs, g->n_outputs, o->test_data, "output", &v->want);
+  } else if (o->inputs.n) {
+    status = nibc_feed_read(g, g->inputs, g->n_inputs, &o->inputs, "input", &v->in);
+    if (status == NIB_OK && o->expects.n)
+      status =
+          nibc_feed_read(g, g->outputs, g->n_outputs, &o->expects, "expected output", &v->want);
+  } else if (o->expects.n) {
+    return nibc_fail(NIB_ERROR_INVALID_USAGE, "--expect needs the --input it belongs to");
+  } else {
+    status = make_inputs(g, &v->in);
+  }
+  if (status == NIB_OK && v->want.n && v->want.runs != v->in.runs)
+    status = nibc_fail(NIB_ERROR_INVALID_INPUT, "%lld runs of input, %lld of expected output",
+                       (long long)v->in.runs, (long long)v->want.runs);
+  return status;
+}
+
+static nib_status prepare(verification *v) {
+  nibc_session *s = v->session;
+  const nib_graph *g = s->imported;
+  const bool qdq = nibc_graph_is_qdq(g);
+  v->oracle_graph = qdq ? s->simplified : g;
+  NIB_RETURN_IF_ERROR(nib_reference_create(v->oracle_graph, &v->oracle, nibc_diag()));
+  nib_reference_use_double(v->oracle, nibc_graph_is_float(g));
+  if (qdq)
+    NIB_RETURN_IF_ERROR(nib_reference_create(g, &v->as_written, nibc_diag()));
+  NIB_RETURN_IF_ERROR(nibc_buffers_create(g, g->inputs, g->n_inputs, &v->x));
+  NIB_RETURN_IF_ERROR(nibc_buffers_create(g, g->outputs, g->n_outputs, &v->y));
+  v->against_oracle = calloc((size_t)g->n_outputs + 1, sizeof *v->against_oracle);
+  v->against_want = calloc((size_t)g->n_outputs + 1, sizeof *v->against_want);
+  if (!v->against_oracle || !v->against_want)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  return NIB_OK;
+}
+
+static nib_status run_once(verification *v, int64_t run) {
+  const nib_graph *g = v->session->imported;
+  for (int i = 0; i < v->in.n; ++i)
+    memcpy(v->x.at[i], nibc_feed_at(&v->in, i, run), nib_tensor_bytes(&g->tensors[g->inputs[i]]));
+  const void *const *x = (const void *const *)v->x.at;
+  NIB_RETURN_IF_ERROR(nib_reference_run(v->oracle, x, nibc_diag()));
+  NIB_RETURN_IF_ERROR(nibc_binary_run(&v->binary, x, v->y.at));
+  for (int i = 0; i < g->n_outputs; ++i) {
+    const nib_tensor *t = &g->tensors[g->outputs[i]];
+    const int64_t n = nib_tensor_elems(t);
+    nibc_tally_add(&v->against_oracle[i], t->format, v->y.at[i],
+                   nib_reference_tensor(v->oracle, v->oracle_graph->outputs[i]), n, run);
+    if (v->want.n)
+      nibc_tally_add(&v->against_want[i], t->format, v->y.at[i], nibc_feed_at(&v->want, i, run), n,
+                     run);
+  }
+  if (v->as_written) {
+    NIB_RETURN_IF_ERROR(nib_reference_run(v->as_written, x, nibc_diag()));
+    nibc_step_tally_add(&v->steps, g, v->as_written, v->oracle_graph, v->oracle, run);
+  }
+  return NIB_OK;
+}
+
+/* One line per output; an error if anything differs. */
+static nib_status report_tally(const verification *v, const nibc_tally *tallies, const char *with) {
+  const nib_graph *g = v->session->imported;
+  nib_status status = NIB_OK;
+  for (int i = 0; i < g->n_outputs; ++i) {
+    const nibc_tally *t = &tallies[i];
+    const nib_tensor *tensor = &g->tensors[g->outputs[i]];
+    if (t->differing) {
+      char text[256];
+      nibc_tally_describe(t, text, sizeof text);
+      status =
+          nibc_fail(NIB_ERROR_MISMATCH, "output %d ('%s') and %s: %s", i, tensor->name, with, text);
+    } else if (nib_format_get(tensor->format)->kind == NIB_KIND_FLOAT) {
+      printf("output %d ('%s') agrees with %s: %lld runs, %lld elements, largest relative "
+             "difference %.2g\n",
+             i, tensor->name, with, (long long)v->in.runs, (long long)t->elems, t->relative);
+    } else {
+      printf("output %d ('%s') equals %s: %lld runs, %lld elements\n", i, tensor->name, with,
+             (long long)v->in.runs, (long long)t->elems);
+    }
+  }
+  return status;
+}
+
+static nib_status report_steps(const verification *v) {
+  const nibc_step_tally *t = &v->steps;
+  printf(
+      "in float as written: %lld of %lld elements of %d tensors differ, by at most %.4g step%s\n",
+      (long long)t->differing, (long long)t->elems, t->tensors, t->largest,
+      t->largest == 1 ? "" : "s");
+  if (t->largest <= 1)
+    return NIB_OK;
+  return nibc_fail(NIB_ERROR_MISMATCH,
+                   "the network in float as written differs by %.4g steps, first in '%s' at run "
+                   "%lld, element %lld",
+                   t->largest, t->worst_name, (long long)t->worst_run, (long long)t->worst_index);
+}
+
+static nib_status verify_session(verification *v) {
+  nibc_session *s = v->session;
+  NIB_RETURN_IF_ERROR(read_data(v));
+  NIB_RETURN_IF_ERROR(prepare(v));
+  NIB_RETURN_IF_ERROR(nibc_binary_load(s, &v->binary));
+  if (s->options->dry_run)
+    return NIB_OK;
+  for (int64_t run = 0; run < v->in.runs; ++run)
+    NIB_RETURN_IF_ERROR(run_once(v, run));
+  fflush(stdout);
+  nib_status status = report_tally(v, v->against_oracle, "the reference");
+  if (v->want.n) {
+    const nib_status other = report_tally(v, v->against_want, "what is expected");
+    status = status != NIB_OK ? status : other;
+  }
+  if (v->as_written) {
+    const nib_status other = report_steps(v);
+    status = status != NIB_OK ? status : other;
+  }
+  if (s->options->per_layer) {
+    const nib_status other = nibc_verify_layers(s, &v->in, v->oracle_graph);
+    status = status != NIB_OK ? status : other;
+  }
+  return status;
+}
+
+nib_status nibc_command_verify(const nibc_options *o) {
+  NIB_RETURN_IF_ERROR(nibc_check_options(o));
+  nibc_session session;
+  NIB_RETURN_IF_ERROR(nibc_compile_model(o, true, &session));
+  verification v = {.session = &session};
+  nib_status status = NIB_OK;
+  if (o->out_dir || o->report || o->verbose)
+    status = nibc_write_files(&session, o->verbose ? stdout : NULL);
+  if (status == NIB_OK)
+    status = verify_session(&v);
+  nib_reference_destroy(v.oracle);
+  nib_reference_destroy(v.as_written);
+  nibc_binary_unload(&v.binary);
+  nibc_buffers_free(&v.x);
+  nibc_buffers_free(&v.y);
+  nibc_feed_free(&v.in);
+  nibc_feed_free(&v.want);
+  free(v.against_oracle);
+  free(v.against_want);
+  nibc_session_close(&session);
+  return status;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Arrays matched with the model's tensors. */
+#include "feed.h"
+#include "file_io.h"
+#include "import/import.h"
+#include "message.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool same_dims(const int64_t *a, const int64_t *b, int32_t n) {
+  for (int32_t i = 0; i < n; ++i)
+    if (a[i] != b[i])
+      return false;
+  return true;
+}
+
+int64_t nibc_feed_match(const nibc_array *a, const nib_tensor *t, nibc_batch *out_batch) {
+  *out_batch = NIBC_BATCH_NONE;
+  if (a->rank == t->rank && same_dims(a->dims, t->dims, t->rank))
+    return 1;
+  if (a->rank == 1 && a->dims[0] == nib_tensor_elems(t))
+    return 1;
+  if (a->rank == t->rank + 1 && same_dims(a->dims + 1, t->dims, t->rank)) {
+    *out_batch = NIBC_BATCH_EXTRA;
+    return a->dims[0];
+  }
+  if (a->rank == t->rank && t->rank > 0 && t->dims[0] == 1 &&
+      same_dims(a->dims + 1, t->dims + 1, t->rank - 1)) {
+    *out_batch = NIBC_BATCH_FIRST;
+    return a->dims[0];
+  }
+  return 0;
+}
+
+static const char *format_name(nib_format format) { return nib_format_get(format)->name; }
+
+/* Checks array `i` of the feed against its tensor and the runs of those before it. */
+static nib_status accept(nibc_feed *feed, int i, const nib_tensor *t, const char *path,
+                         const char *what) {
+  const nibc_array *a = &feed->arrays[i];
+  if (a->format != t->format)
+    return nibc_fail(NIB_ERROR_INVALID_INPUT,
+                     "%s: has elements %s, %s %d ('%s') of the model is %s", path,
+                     format_name(a->format), what, i, t->name, format_name(t->format));
+  nibc_batch batch;
+  const int64_t runs = nibc_feed_match(a, t, &batch);
+  if (runs == 0)
+    return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: has shape %s, %s %d ('%s') of the model is %s",
+                     path, nibc_shape(a->rank, a->dims).text, what, i, t->name,
+                     nibc_shape(t->rank, t->dims).text);
+  if (i > 0 && runs != feed->runs)
+    return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: holds %lld runs, the first %s %lld", path,
+                     (long long)runs, what, (long long)feed->runs);
+  feed->runs = runs;
+  if (i == 0)
+    feed->batch = batch;
+  return NIB_OK;
+}
+
+static nib_status begin(nibc_feed *feed, int n) {
+  memset(feed, 0, sizeof *feed);
+  feed->arrays = calloc(n ? (size_t)n : 1, sizeof *feed->arrays);
+  feed->n = n;
+  return feed->arrays ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+}
+
+nib_status nibc_feed_read(const nib_graph *g, const int32_t *tensors, int n, const nibc_list *files,
+                          const char *what, nibc_feed *feed) {
+  memset(feed, 0, sizeof *feed);
+  if (files->n != n)
+    return nibc_fail(NIB_ERROR_INVALID_INPUT, "the model has %d %s%s, %d given", n, what,
+                     n == 1 ? "" : "s", files->n);
+  NIB_RETURN_IF_ERROR(begin(feed, n));
+  for (int i = 0; i < n; ++i) {
+    nib_status status = nibc_npy_read(files->items[i], &feed->arrays[i]);
+    if (status == NIB_OK)
+      status = accept(feed, i, &g->tensors[tensors[i]], files->items[i], what);
+    if (status != NIB_OK) {
+      nibc_feed_free(feed);
+      return status;
+    }
+  }
+  return NIB_OK;
+}
+
+static nib_status read_pb(const char *path, nibc_array *a) {
+  uint8_t *bytes = NULL;
+  size_t size = 0;
+  NIB_RETURN_IF_ERROR(nibc_file_read(path, &bytes, &size));
+  memset(a, 0, sizeof *a);
+  const int before = nibc_error_count();
+  const nib_status status = nib_import_onnx_tensor(bytes, size, &a->format, &a->rank, a->dims,
+                                                   &a->data, &a->bytes, nibc_diag());
+  free(bytes);
+  if (status != NIB_OK && nibc_error_count() == before)
+    nibc_error("%s: not an ONNX tensor", path);
+  return status;
+}
+
+nib_status nibc_feed_read_test_data(const nib_graph *g, const int32_t *tensors, int n,
+                                    const char *dir, const char *stem, nibc_feed *feed) {
+  NIB_RETURN_IF_ERROR(begin(feed, n));
+  nib_status status = NIB_OK;
+  for (int i = 0; status == NIB_OK && i < n; ++i) {
+    char *file = nibc_format("%s_%d.pb", stem, i);
+    char *path = file ? nibc_path_join(dir, file) : NULL;
+    status = path ? read_pb(path, &feed->arrays[i])
+                  : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+    if (status == NIB_OK)
+      status = accept(feed, i, &g->tensors[tensors[i]], path, stem);
+    free(path);
+    free(file);
+  }
+  if (status != NIB_OK)
+    nibc_feed_free(feed);
+  return status;
+}
+
+nib_status nibc_feed_for_tensors(const nib_graph *g, const int32_t *tensors, int n, int64_t runs,
+                                 nibc_batch batch, nibc_feed *feed) {
+  NIB_RETURN_IF_ERROR(begin(feed, n));
+  feed->runs = runs;
+  feed->batch = batch;
+  for (int i = 0; i < n; ++i) {
+    const nib_tensor *t = &g->tensors[tensors[i]];
+    nibc_array *a = &feed->arrays[i];
+    const bool first = batch == NIBC_BATCH_FIRST && t->rank > 0 && t->dims[0] == 1;
+    const bool extra = batch != NIBC_BATCH_NONE && !first;
+    a->format = t->format;
+    a->rank = t->rank + extra;
+    memcpy(a->dims + extra, t->dims, (size_t)t->rank * sizeof *t->dims);
+    if (batch != NIBC_BATCH_NONE)
+      a->dims[0] = runs;
+    if (!__builtin_mul_overflow(nib_tensor_bytes(t), (size_t)runs, &a->bytes))
+      a->data = calloc(a->bytes ? a->bytes : 1, 1);
+    if (!a->data) {
+      nibc_feed_free(feed);
+      return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory for %lld results", (long long)runs);
+    }
+  }
+  return NIB_OK;
+}
+
+void nibc_feed_free(nibc_feed *feed) {
+  for (int i = 0; feed->arrays && i < feed->n; ++i)
+    nibc_array_free(&feed->arrays[i]);
+  free(feed->arrays);
+  memset(feed, 0, sizeof *feed);
+}
+
+void *nibc_feed_at(const nibc_feed *feed, int i, int64_t run) {
+  const size_t bytes = feed->arrays[i].bytes / (size_t)feed->runs;
+  return (char *)feed->arrays[i].data + bytes * (size_t)run;
+}
+
+nib_status nibc_buffers_create(const nib_graph *g, const int32_t *tensors, int n, nibc_buffers *b) {
+  b->n = n;
+  b->at = calloc(n ? (size_t)n : 1, sizeof *b->at);
+  bool ok = b->at != NULL;
+  for (int i = 0; ok && i < n; ++i) {
+    b->at[i] = aligned_alloc(64, (nib_tensor_bytes(&g->tensors[tensors[i]]) / 64 + 1) * 64);
+    ok = b->at[i] != NULL;
+  }
+  if (ok)
+    return NIB_OK;
+  nibc_buffers_free(b);
+  return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+}
+
+void nibc_buffers_free(nibc_buffers *b) {
+  for (int i = 0; b->at && i < b->n; ++i)
+    free(b->at[i]);
+  free(b->at);
+  memset(b, 0, sizeof *b);
+}

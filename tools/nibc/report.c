@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The table after a compilation and --report's JSON. */
+#include "report.h"
+#include "desc/kernel_desc.h"
+#include "emit/text.h"
+#include "file_io.h"
+#include "message.h"
+#include "support.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+nibc_number_text nibc_number(int64_t value) {
+  nibc_number_text out = {""};
+  char digits[24];
+  const int n = snprintf(digits, sizeof digits, "%lld", (long long)value);
+  size_t used = 0;
+  for (int i = 0; i < n; ++i) {
+    if (i && (n - i) % 3 == 0 && digits[i - 1] != '-')
+      out.text[used++] = ',';
+    out.text[used++] = digits[i];
+  }
+  return out;
+}
+
+void nibc_count_work(const nib_graph *g, const int32_t *nodes, int32_t n, int64_t *out_macs,
+                     int64_t *out_bytes) {
+  nib_kernel_desc desc;
+  *out_macs = *out_bytes = 0;
+  if (nib_kernel_desc_from_nodes(g, nodes, n, &desc) != NIB_OK)
+    return;
+  *out_macs = desc.macs;
+  *out_bytes = desc.input_bytes + desc.weight_bytes + desc.output_bytes;
+  nib_kernel_desc_free(&desc);
+}
+
+int64_t nibc_count_weights(const nib_graph *g) {
+  int64_t bytes = 0;
+  for (int32_t t = 0; t < g->n_tensors; ++t)
+    if (g->tensors[t].data && nib_graph_count_uses(g, t, NULL) > 0)
+      bytes += (int64_t)g->tensors[t].data_bytes;
+  return bytes;
+}
+
+/* "conv2d+add+relu". */
+static char *kernel_operators(const nib_graph *g, const nib_kernel *k) {
+  nib_text t;
+  nib_text_init(&t);
+  for (int32_t i = 0; i < k->n_nodes; ++i)
+    nib_text_printf(&t, i ? "+%s" : "%s", nib_op_get(g->nodes[k->nodes[i]].op)->mnemonic);
+  return t.data;
+}
+
+static const char *or_dash(const char *text) { return text ? text : "-"; }
+
+static void print_kernels(FILE *to, const nib_graph *g) {
+  fprintf(to, "%s%-28s %-30s %-26s %13s %12s %9s%s\n", nibc_bold(), "kernel", "operators",
+          "schedule/vocabulary", "MACs", "bytes", "pred. us", nibc_plain());
+  int64_t all_macs = 0, all_bytes = 0;
+  double all_us = 0;
+  for (int32_t i = 0; i < g->n_kernels; ++i) {
+    const nib_kernel *k = &g->kernels[i];
+    int64_t macs, bytes;
+    nibc_count_work(g, k->nodes, k->n_nodes, &macs, &bytes);
+    char *operators = kernel_operators(g, k);
+    char how[64];
+    snprintf(how, sizeof how, "%s/%s", or_dash(k->schedule), or_dash(k->vocab));
+    fprintf(to, "%-28.28s %-30.30s %-26.26s %13s %12s %9.2f\n", k->name, operators ? operators : "",
+            how, nibc_number(macs).text, nibc_number(bytes).text, k->predicted_ns * 1e-3);
+    free(operators);
+    all_macs += macs;
+    all_bytes += bytes;
+    all_us += k->predicted_ns * 1e-3;
+  }
+  char count[32];
+  snprintf(count, sizeof count, "%d kernels", g->n_kernels);
+  fprintf(to, "%-28s %-30s %-26s %13s %12s %9.2f\n", count, "", "", nibc_number(all_macs).text,
+          nibc_number(all_bytes).text, all_us);
+}
+
+void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *size) {
+  const nib_graph *g = s->planned;
+  print_kernels(to, g);
+  fprintf(to, "arena:   %s bytes (lower bound %s, unfused %s)\n", nibc_number(g->arena_bytes).text,
+          nibc_number(g->lower_bound_bytes).text, nibc_number(g->unfused_lower_bound_bytes).text);
+  fprintf(to, "weights: %s bytes\n",
+          nibc_number(size->weights_bytes >= 0 ? size->weights_bytes : nibc_count_weights(g)).text);
+  if (size->code_bytes >= 0)
+    fprintf(to, "code:    %s bytes\n", nibc_number(size->code_bytes).text);
+  fprintf(to, "target:  %s\n", s->target.spec);
+}
+
+/* ---- per source operator ---- */
+
+typedef struct operator_fate {
+  const char *requested, *realised; /* precisions */
+  const nib_kernel *kernel;         /* NULL: absorbed or a view */
+  int32_t node;                     /* in the planned graph, or NIB_NONE */
+} operator_fate;
+
+/* The planned node that a source operator became. */
+static int32_t find_node(const nib_graph *planned, const nib_node *source) {
+  int32_t by_name = NIB_NONE;
+  for (int32_t i = 0; i < planned->n_nodes; ++i) {
+    const nib_node *n = &planned->nodes[i];
+    if (source->source_index >= 0 && n->source_index == source->source_index &&
+        (n->op == source->op || strcmp(n->name, source->name) == 0))
+      return i;
+    if (by_name == NIB_NONE && source->name[0] && n->op == source->op &&
+        strcmp(n->name, source->name) == 0)
+      by_name = i;
+  }
+  return by_name;
+}
+
+static bool made_by(const nib_graph *g, int32_t tensor, nib_op op) {
+  const int32_t from = tensor == NIB_NONE ? NIB_NONE : g->tensors[tensor].producer;
+  return from != NIB_NONE && g->nodes[from].op == op;
+}
+
+/* The precision that the source asks of an operator: its result's format; between dequantize and
+ * quantize (ONNX QDQ), the format of the quantized tensors around it. */
+static nib_format requested_format(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *out = &g->tensors[n->out];
+  if (out->format != NIB_F32 || n->op == NIB_OP_DEQUANTIZE || n->n_in == 0 ||
+      !made_by(g, n->in[0], NIB_OP_DEQUANTIZE))
+    return out->format;
+  int32_t user = NIB_NONE;
+  if (nib_graph_count_uses(g, n->out, &user) != 1 || g->nodes[user].op != NIB_OP_QUANTIZE)
+    return out->format;
+  return g->tensors[g->nodes[user].out].format;
+}
+
+static operator_fate fate_of(const nibc_session *s, const nib_node *source) {
+  const nib_graph *g = s->planned;
+  operator_fate fate = {NULL, NULL, NULL, find_node(g, source)};
+  fate.requested = nib_format_get(requested_format(s->imported, source))->name;
+  if (fate.node == NIB_NONE) {
+    fate.realised = fate.requested; // absorbed into a neighbour without a change of precision
+    return fate;
+  }
+  const nib_node *n = &g->nodes[fate.node];
+  fate.realised = nib_format_get(g->tensors[n->out].format)->name;
+  if (n->kernel >= 0 && n->kernel < g->n_kernels)
+    fate.kernel = &g->kernels[n->kernel];
+  return fate;
+}
+
+nib_status nibc_report_check_limits(const nibc_session *s) {
+  const nibc_options *o = s->options;
+  nib_status status = NIB_OK;
+  if (o->max_arena_bytes >= 0 && s->planned->arena_bytes > o->max_arena_bytes)
+    status = nibc_fail(NIB_ERROR_LIMIT, "the arena needs %lld bytes, --max-arena allows %lld",
+                       (long long)s->planned->arena_bytes, (long long)o->max_arena_bytes);
+  for (int32_t i = 0; o->no_fallback && i < s->imported->n_nodes; ++i) {
+    const nib_node *n = &s->imported->nodes[i];
+    const operator_fate fate = fate_of(s, n);
+    if (strcmp(fate.requested, fate.realised) != 0)
+      status = nibc_fail(NIB_ERROR_LIMIT, "operator %d (%s '%s') runs in %s, %s was asked",
+                         n->source_index, nib_op_get(n->op)->mnemonic, n->name, fate.realised,
+                         fate.requested);
+  }
+  return status;
+}
+
+static cJSON *operator_json(const nibc_session *s, int32_t index) {
+  const nib_node *n = &s->imported->nodes[index];
+  const operator_fate fate = fate_of(s, n);
+  int64_t macs, bytes;
+  nibc_count_work(s->imported, &index, 1, &macs, &bytes);
+  cJSON *j = cJSON_CreateObject();
+  cJSON_AddNumberToObject(j, "index", n->source_index);
+  cJSON_AddStringToObject(j, "operator", nib_op_get(n->op)->mnemonic);
+  cJSON_AddStringToObject(j, "name", n->name);
+  cJSON_AddStringToObject(j, "requested_precision", fate.requested);
+  cJSON_AddStringToObject(j, "realised_precision", fate.realised);
+  if (fate.kernel) {
+    cJSON_AddStringToObject(j, "kernel", fate.kernel->name);
+    cJSON_AddStringToObject(j, "schedule", or_dash(fate.kernel->schedule));
+    cJSON_AddStringToObject(j, "vocabulary", or_dash(fate.kernel->vocab));
+  } else {
+    cJSON_AddNullToObject(j, "kernel");
+    cJSON_AddStringToObject(j, "why_no_kernel", fate.node == NIB_NONE ? "absorbed" : "view");
+  }
+  cJSON_AddNumberToObject(j, "macs", (double)macs);
+  cJSON_AddNumberToObject(j, "bytes", (double)bytes);
+  return j;
+}
+
+static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
+  int64_t macs, bytes;
+  nibc_count_work(g, k->nodes, k->n_nodes, &macs, &bytes);
+  cJSON *j = cJSON_CreateObject();
+  cJSON_AddStringToObject(j, "name", k->name);
+  cJSON *operators = cJSON_AddArrayToObject(j, "operators");
+  for (int32_t i = 0; i < k->n_nodes; ++i)
+    cJSON_AddItemToArray(operators,
+                         cJSON_CreateString(nib_op_get(g->nodes[k->nodes[i]].op)->mnemonic));
+  cJSON_AddStringToObject(j, "schedule", or_dash(k->schedule));
+  cJSON_AddStringToObject(j, "vocabulary", or_dash(k->vocab));
+  cJSON *tile = cJSON_AddArrayToObject(j, "tile");
+  for (int i = 0; i < NIB_MAX_TILE; ++i)
+    cJSON_AddItemToArray(tile, cJSON_CreateNumber(k->tile[i]));
+  cJSON_AddNumberToObject(j, "macs", (double)macs);
+  cJSON_AddNumberToObject(j, "bytes", (double)bytes);
+  cJSON_AddNumberToObject(j, "scratch_bytes", (double)k->scratch_bytes);
+  cJSON_AddNumberToObject(j, "predicted_us", k->predicted_ns * 1e-3);
+  return j;
+}
+
+static void add_totals(cJSON *root, const nibc_session *s, const nibc_code_size *size) {
+  const nib_graph *g = s->planned;
+  double macs = 0, bytes = 0, us = 0;
+  for (int32_t i = 0; i < g->n_kernels; ++i) {
+    int64_t kernel_macs, kernel_bytes;
+    nibc_count_work(g, g->kernels[i].nodes, g->kernels[i].n_nodes, &kernel_macs, &kernel_bytes);
+    macs += (double)kernel_macs;
+    bytes += (double)kernel_bytes;
+    us += g->kernels[i].predicted_ns * 1e-3;
+  }
+  cJSON *t = cJSON_AddObjectToObject(root, "totals");
+  cJSON_AddNumberToObject(t, "kernels", g->n_kernels);
+  cJSON_AddNumberToObject(t, "macs", macs);
+  cJSON_AddNumberToObject(t, "bytes", bytes);
+  cJSON_AddNumberToObject(t, "predicted_us", us);
+  cJSON_AddNumberToObject(t, "arena_bytes", (double)g->arena_bytes);
+  cJSON_AddNumberToObject(t, "arena_lower_bound_bytes", (double)g->lower_bound_bytes);
+  cJSON_AddNumberToObject(t, "arena_unfused_lower_bound_bytes",
+                          (double)g->unfused_lower_bound_bytes);
+  cJSON_AddNumberToObject(t, "constant_bytes", (double)nibc_count_weights(g));
+  if (size->weights_bytes >= 0)
+    cJSON_AddNumberToObject(t, "weights_bytes", (double)size->weights_bytes);
+  if (size->code_bytes >= 0)
+    cJSON_AddNumberToObject(t, "code_bytes", (double)size->code_bytes);
+}
+
+nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc_code_size *size) {
+  const nibc_options *o = s->options;
+  cJSON *root = cJSON_CreateObject();
+  cJSON_AddStringToObject(root, "nibc", NIBC_VERSION);
+  cJSON_AddStringToObject(root, "model", s->name);
+  cJSON_AddStringToObject(root, "target", s->target.spec);
+  cJSON_AddStringToObject(root, "rounding",
+                          s->imported->rounding ? s->imported->rounding : "nearest-even");
+  cJSON_AddStringToObject(root, "precision", o->precision ? o->precision : "source");
+  cJSON *operators = cJSON_AddArrayToObject(root, "operators");
+  for (int32_t i = 0; i < s->imported->n_nodes; ++i)
+    cJSON_AddItemToArray(operators, operator_json(s, i));
+  cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
+  for (int32_t i = 0; i < s->planned->n_kernels; ++i)
+    cJSON_AddItemToArray(kernels, kernel_json(s->planned, &s->planned->kernels[i]));
+  add_totals(root, s, size);
+  char *text = cJSON_Print(root);
+  cJSON_Delete(root);
+  if (!text)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
+  const size_t length = strlen(text);
+  text[length] = '\n'; // over the NUL: written by length
+  const nib_status status = nibc_file_write(path, text, length + 1);
+  free(text);
+  return status;
+}

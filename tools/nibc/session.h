@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * One model on its way through the compiler: the imported graph, the module, the pass pipeline. */
+#ifndef NIBC_SESSION_H
+#define NIBC_SESSION_H
+
+#include "graph/graph.h"
+#include "mlir-c/IR.h"
+#include "options.h"
+#include "target/target.h"
+
+typedef enum nibc_stage {
+  NIBC_STAGE_IMPORT,
+  NIBC_STAGE_SIMPLIFY,
+  NIBC_STAGE_FUSE,
+  NIBC_STAGE_PLAN,
+  NIBC_STAGE_SELECT,
+  NIBC_STAGE_EMIT,
+  NIBC_STAGE_COUNT
+} nibc_stage;
+
+typedef struct nibc_session {
+  const nibc_options *options;
+  nib_target target;
+  char *name; /**< C identifier: prefix of files and symbols */
+  MlirContext context;
+  MlirModule module;
+  nib_graph *imported;   /**< as the file says; valid until close */
+  nib_graph *simplified; /**< after simplify, if asked for */
+  nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there) */
+  nib_graph *owned[8];
+  int n_owned;
+} nibc_session;
+
+/** Reads and imports the model, checks that options and operators are supported (status 4 with all
+ *  of them listed) and makes the module. On failure everything is released. */
+nib_status nibc_session_open(const nibc_options *options, nibc_session *out_session);
+void nibc_session_close(nibc_session *session);
+
+/** A context and a name, nothing read yet. Close it after success and failure alike. */
+nib_status nibc_session_begin(const nibc_options *options, nibc_session *out_session);
+/** Imports only: the graph, or as much of it as possible with the unsupported operators listed
+ *  through `diag` as notes (nibc inspect). *out_graph is released by nibc_session_close. */
+nib_status nibc_session_import(nibc_session *session, bool list_only, const nib_diag *diag);
+
+/** Runs the stages after `from` up to `to` on the session's module. keep_simplified also fills
+ *  session->simplified. */
+nib_status nibc_session_run(nibc_session *session, nibc_stage from, nibc_stage to,
+                            bool keep_simplified);
+/** Writes the C files of the session's module (selected) into the folder `dir`. */
+nib_status nibc_session_emit(nibc_session *session, const char *dir);
+/** Runs a pipeline in mlir-opt's words. */
+nib_status nibc_session_run_text(nibc_session *session, const char *pipeline);
+
+/** Replaces the module by one made from `graph` (nibc verify --per-layer). */
+nib_status nibc_session_set_graph(nibc_session *session, const nib_graph *graph);
+/** The module's graph; released by nibc_session_close. NULL after a message. */
+nib_graph *nibc_session_graph(nibc_session *session);
+
+/** The IR as text (free()). */
+nib_status nibc_session_print(nibc_session *session, char **out_text, size_t *out_size);
+
+/** The stage of a --stop-after word; "quantize" is a stage that has nothing to do yet. */
+nibc_stage nibc_stage_find(const char *word);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * What is supported, decided from options and graph alone. */
+#include "support.h"
+#include "message.h"
+#include "num/rounding.h"
+#include "reference/reference.h"
+
+#include <string.h>
+
+static bool is(const char *value, const char *word) { return value && strcmp(value, word) == 0; }
+
+/* Values that the command line knows and no capability fills yet. */
+static nib_status check_later(const nibc_options *o) {
+  nib_status status = NIB_OK;
+  if (is(o->precision, "f16") || is(o->precision, "bf16"))
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--precision=%s is not supported yet", o->precision);
+  if (is(o->emit, "ptx") || is(o->emit, "cuda"))
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--emit=%s is not supported yet", o->emit);
+  if (o->threads > 1)
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--threads=%lld is not supported yet: one thread",
+                       (long long)o->threads);
+  if (o->cost_model && strcmp(o->cost_model, "analytic") != 0)
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED,
+                       "--cost-model=%s: learned cost models are not supported yet", o->cost_model);
+  if (o->rounding) {
+    const nib_rounding rounding = nib_rounding_find(o->rounding);
+    if (rounding > NIB_ROUNDING_TFLITE_DOUBLE && rounding < NIB_ROUNDING_COUNT)
+      status = nibc_fail(NIB_ERROR_UNSUPPORTED,
+                         "--rounding=%s is not supported yet as a model's rounding", o->rounding);
+  }
+  return status;
+}
+
+static nib_status unknown_rounding(const char *word) {
+  char list[256] = "";
+  for (int i = 0; i < NIB_ROUNDING_COUNT; ++i) {
+    strncat(list, i ? ", " : "", sizeof list - strlen(list) - 1);
+    strncat(list, nib_rounding_name((nib_rounding)i), sizeof list - strlen(list) - 1);
+  }
+  return nibc_fail(NIB_ERROR_INVALID_USAGE, "--rounding: '%s' is none of %s", word, list);
+}
+
+nib_status nibc_check_options(const nibc_options *o) {
+  if (o->rounding && nib_rounding_find(o->rounding) == NIB_ROUNDING_COUNT)
+    return unknown_rounding(o->rounding);
+  if (o->stop_after && o->emit && !is(o->emit, "mlir"))
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     "--stop-after prints the IR: it goes with --emit=mlir, not --emit=%s",
+                     o->emit);
+  if (o->stop_after && o->command != NIBC_COMPILE)
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     "--stop-after leaves nothing to run; use 'nibc compile'");
+  if (o->stop_after && o->pass_pipeline)
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     "--stop-after and --pass-pipeline exclude each other");
+  return check_later(o);
+}
+
+bool nibc_graph_is_float(const nib_graph *g) {
+  for (int32_t t = 0; t < g->n_tensors; ++t)
+    if (g->tensors[t].quantized)
+      return false;
+  return true;
+}
+
+bool nibc_graph_is_qdq(const nib_graph *g) {
+  if (g->rounding && strncmp(g->rounding, "tflite", 6) == 0)
+    return false;
+  for (int32_t i = 0; i < g->n_nodes; ++i) {
+    const nib_node *n = &g->nodes[i];
+    if (n->op == NIB_OP_QUANTIZE || n->op == NIB_OP_DEQUANTIZE ||
+        g->tensors[n->out].format != NIB_F32)
+      continue;
+    for (int32_t s = 0; s < n->n_in; ++s) {
+      const int32_t from = n->in[s] == NIB_NONE ? NIB_NONE : g->tensors[n->in[s]].producer;
+      if (from != NIB_NONE && g->nodes[from].op == NIB_OP_DEQUANTIZE)
+        return true;
+    }
+  }
+  return false;
+}
+
+nib_status nibc_check_graph(const nibc_options *o, const nib_graph *g) {
+  nib_status status = NIB_OK;
+  const bool is_float = nibc_graph_is_float(g);
+  if (is(o->precision, "int8") && is_float)
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED,
+                       "--precision=int8: quantizing a float model is not supported yet");
+  if (is(o->precision, "f32") && !is_float)
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED,
+                       "--precision=f32: running a quantized model in float is not supported yet");
+  for (int32_t i = 0; i < g->n_nodes; ++i) {
+    const nib_node *n = &g->nodes[i];
+    if (nib_reference_supports(g, i))
+      continue;
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "operator %d (%s '%s'): no kernel for %s",
+                       n->source_index, nib_op_get(n->op)->mnemonic, n->name,
+                       nib_format_get(g->tensors[n->out].format)->name);
+  }
+  return status;
+}

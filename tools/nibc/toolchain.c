@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Running the C compiler and the archiver. */
+#include "toolchain.h"
+#include "emit/text.h"
+#include "file_io.h"
+#include "message.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* The first executable file of that name in $PATH, or NULL. */
+static char *find_program(const char *name) {
+  if (strchr(name, '/'))
+    return access(name, X_OK) == 0 ? nibc_format("%s", name) : NULL;
+  const char *path = getenv("PATH");
+  for (const char *at = path ? path : "/usr/bin:/bin"; *at;) {
+    const int size = (int)strcspn(at, ":");
+    char *candidate = nibc_format("%.*s/%s", size, at, name);
+    if (candidate && size && access(candidate, X_OK) == 0)
+      return candidate;
+    free(candidate);
+    at += size + (at[size] == ':');
+  }
+  return NULL;
+}
+
+nib_status nibc_compiler_find(nibc_compiler *out) {
+  static const char *const names[] = {"clang-22", "clang", "cc", "gcc"};
+  memset(out, 0, sizeof *out);
+  const char *chosen = getenv("NIBC_CC");
+  if (chosen && *chosen)
+    out->path = find_program(chosen);
+  for (size_t i = 0; !(chosen && *chosen) && !out->path && i < sizeof names / sizeof *names; ++i)
+    out->path = find_program(names[i]);
+  if (!out->path)
+    return nibc_fail(NIB_ERROR_IO,
+                     "no C compiler found (%s); install clang-22, or name one in "
+                     "NIBC_CC",
+                     chosen && *chosen ? chosen : "clang-22, clang, cc");
+  const char *slash = strrchr(out->path, '/');
+  out->is_clang = strstr(slash ? slash : out->path, "clang") != NULL;
+  out->archiver = find_program("llvm-ar-22");
+  if (!out->archiver)
+    out->archiver = find_program("ar");
+  return NIB_OK;
+}
+
+void nibc_compiler_free(nibc_compiler *c) {
+  free(c->path);
+  free(c->archiver);
+  memset(c, 0, sizeof *c);
+}
+
+char *nibc_compiler_flags(const nib_target *target, bool size) {
+  nib_text flags;
+  nib_text_init(&flags);
+  nib_text_printf(&flags, "-std=c11 %s -ffp-contract=off -fno-math-errno", size ? "-Os" : "-O3");
+  if (target->cpu) {
+    const bool native = strcmp(target->cpu, "native") == 0;
+    nib_target row;
+    nib_feature_set have = 0;
+    if (!native) {
+      nib_text_printf(&flags, " -march=%s", target->cpu);
+      if (nib_target_parse(target->name, &row, NULL) == NIB_OK)
+        have = row.features;
+    }
+    for (int f = 0; f < NIB_FEATURE_COUNT; ++f) {
+      const bool was = have >> f & 1, is = target->features >> f & 1;
+      if (was != is && !nib_feature_is_ours((nib_feature)f))
+        nib_text_printf(&flags, is ? " -m%s" : " -mno-%s", nib_feature_name((nib_feature)f));
+    }
+  }
+  if (flags.failed) {
+    nib_text_free(&flags);
+    return NULL;
+  }
+  return flags.data;
+}
+
+/* Runs argv in `dir`; its standard error into *out_messages (at most 64 KB, free()). */
+static nib_status spawn(const char *dir, char *const *argv, char **out_messages) {
+  int ends[2];
+  *out_messages = NULL;
+  if (pipe(ends))
+    return nibc_fail(NIB_ERROR_IO, "%s: %s", argv[0], strerror(errno));
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addchdir_np(&actions, dir);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  posix_spawn_file_actions_addclose(&actions, ends[0]);
+  pid_t child = -1;
+  const int failure = posix_spawn(&child, argv[0], &actions, NULL, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  if (failure) {
+    close(ends[0]);
+    return nibc_fail(NIB_ERROR_IO, "%s: %s", argv[0], strerror(failure));
+  }
+  const size_t capacity = 1 << 16;
+  char *messages = calloc(1, capacity + 1), discard[4096];
+  for (size_t used = 0;;) {
+    const bool keep = messages && used < capacity;
+    const ssize_t n =
+        read(ends[0], keep ? messages + used : discard, keep ? capacity - used : sizeof discard);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      break;
+    used += keep ? (size_t)n : 0;
+  }
+  close(ends[0]);
+  int result = 0;
+  while (waitpid(child, &result, 0) < 0 && errno == EINTR)
+    ;
+  *out_messages = messages;
+  return WIFEXITED(result) && WEXITSTATUS(result) == 0 ? NIB_OK : NIB_ERROR_IO;
+}
+
+enum { MAX_ARGS = 96 };
+
+/* Splits `flags` at spaces into argv, in place. */
+static int split(char *flags, const char **argv, int n) {
+  for (char *word = strtok(flags, " "); word && n < MAX_ARGS - 8; word = strtok(NULL, " "))
+    argv[n++] = word;
+  return n;
+}
+
+static nib_status run_compiler(const char *dir, const char **argv) {
+  char *messages = NULL;
+  nib_status status = spawn(dir, (char *const *)argv, &messages);
+  if (status != NIB_OK) {
+    if (messages && *messages)
+      fprintf(stderr, "%s", messages);
+    status = nibc_fail(status, "%s failed on the generated sources", argv[0]);
+  }
+  free(messages);
+  return status;
+}
+
+static const struct {
+  const char *extension, *flags[2];
+} artifacts[] = {
+    [NIBC_LLVM] = {"ll", {"-S", "-emit-llvm"}},
+    [NIBC_ASM] = {"s", {"-S", NULL}},
+    [NIBC_OBJECT] = {"o", {"-c", NULL}},
+    [NIBC_SHARED] = {"so", {"-shared", "-fPIC"}},
+};
+
+char *nibc_artifact_name(const char *source, nibc_artifact artifact) {
+  const char *dot = strrchr(source, '.');
+  const int size = dot ? (int)(dot - source) : (int)strlen(source);
+  return nibc_format("%.*s.%s", size, source, artifacts[artifact].extension);
+}
+
+nib_status nibc_compiler_run(const nibc_compiler *compiler, nibc_artifact artifact,
+                             const char *flags, const char *dir, const char *const *sources,
+                             int n_sources, const char *output) {
+  if (artifact == NIBC_LLVM && !compiler->is_clang)
+    return nibc_fail(NIB_ERROR_IO, "--emit=llvm needs clang-22, which is not installed");
+  char *copy = nibc_format("%s", flags);
+  if (!copy)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  const char *argv[MAX_ARGS] = {compiler->path};
+  int n = split(copy, argv, 1);
+  for (int i = 0; i < 2 && artifacts[artifact].flags[i]; ++i)
+    argv[n++] = artifacts[artifact].flags[i];
+  nib_status status = NIB_OK;
+  if (artifact == NIBC_SHARED) {
+    for (int i = 0; i < n_sources; ++i)
+      argv[n++] = sources[i];
+    argv[n++] = "-o";
+    argv[n++] = output;
+    argv[n++] = "-lm";
+    status = run_compiler(dir, argv);
+  }
+  for (int i = 0; artifact != NIBC_SHARED && status == NIB_OK && i < n_sources; ++i) {
+    char *to = nibc_artifact_name(sources[i], artifact);
+    argv[n] = sources[i];
+    argv[n + 1] = "-o";
+    argv[n + 2] = to;
+    status = to ? run_compiler(dir, argv) : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+    free(to);
+  }
+  free(copy);
+  return status;
+}
+
+nib_status nibc_archive(const nibc_compiler *compiler, const char *dir, const char *archive,
+                        const char *const *sources, int n_sources) {
+  if (!compiler->archiver)
+    return nibc_fail(NIB_ERROR_IO, "--emit=lib needs ar, which is not installed");
+  const char *argv[16] = {compiler->archiver, "rcsD", archive};
+  char *objects[8] = {NULL};
+  int n = 3;
+  for (int i = 0; i < n_sources && i < 8; ++i)
+    argv[n++] = objects[i] = nibc_artifact_name(sources[i], NIBC_OBJECT);
+  const nib_status status = run_compiler(dir, argv);
+  for (int i = 0; i < 8; ++i)
+    if (objects[i]) {
+      char *path = nibc_path_join(dir, objects[i]);
+      if (path)
+        unlink(path);
+      free(path);
+      free(objects[i]);
+    }
+  return status;
+}
+
+bool nibc_object_size(const char *path, int64_t *out_code, int64_t *out_rodata) {
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return false;
+  Elf64_Ehdr header;
+  bool ok =
+      fread(&header, sizeof header, 1, file) == 1 && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
+      header.e_ident[EI_CLASS] == ELFCLASS64 && fseek(file, (long)header.e_shoff, SEEK_SET) == 0;
+  *out_code = *out_rodata = 0;
+  for (int i = 0; ok && i < header.e_shnum; ++i) {
+    Elf64_Shdr section;
+    ok = fread(&section, sizeof section, 1, file) == 1;
+    if (!ok || !(section.sh_flags & SHF_ALLOC) || section.sh_type == SHT_NOBITS)
+      continue;
+    *(section.sh_flags & SHF_EXECINSTR ? out_code : out_rodata) += (int64_t)section.sh_size;
+  }
+  fclose(file);
+  return ok;
+}
