@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * The portable reference: evaluates a graph operator by operator, as its source defines it. It is the
- * oracle of every kernel; clarity before speed. */
+ * The portable reference: evaluates a graph operator by operator, as its source defines it. It is
+ * the oracle of every kernel; clarity before speed. */
 #ifndef NIB_REFERENCE_REFERENCE_H
 #define NIB_REFERENCE_REFERENCE_H
 
@@ -22,6 +22,8 @@ void nib_reference_use_double(nib_reference *r, bool on);
 nib_status nib_reference_run(nib_reference *r, const void *const *inputs, const nib_diag *diag);
 /** Bytes of any tensor after a run (with use_double, f32 tensors are rounded on reading). */
 const void *nib_reference_tensor(nib_reference *r, int32_t tensor);
+/** Elements of an f32 tensor in double after a run with use_double; NULL otherwise. */
+const double *nib_reference_doubles(const nib_reference *r, int32_t tensor);
 /** Names of the operators that have a reference kernel: false means exit 4. */
 bool nib_reference_supports(const nib_graph *g, int32_t node);
 

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * add, sub, mul and div with broadcasting; operators of one operand; quantize and its relatives. */
+#include "reference/internal.h"
+
+#include "num/snippets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- two operands ---- */
+
+typedef struct pair {
+  nib_add_params add;
+  nib_mul_params mul;
+  const nib_node *n;
+  nib_reference *r;
+  const nib_tensor *y;
+} pair;
+
+static bool is_float_mode(nib_rounding r) {
+  return r == NIB_ROUNDING_NEAREST_EVEN || r == NIB_ROUNDING_NEAREST_AWAY;
+}
+
+static double real_arithmetic(const pair *p, double a, double b) {
+  switch (p->n->op) {
+  case NIB_OP_ADD:
+    return nib_ref_round(p->r, a + b);
+  case NIB_OP_SUB:
+    return nib_ref_round(p->r, a - b);
+  case NIB_OP_MUL:
+    return nib_ref_round(p->r, a * b);
+  default:
+    return nib_ref_round(p->r, a / b);
+  }
+}
+
+/* Plain integers: wrapping, division truncates, x / 0 is 0. */
+static int64_t plain_arithmetic(nib_op op, int64_t a, int64_t b) {
+  switch (op) {
+  case NIB_OP_ADD:
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+  case NIB_OP_SUB:
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+  case NIB_OP_MUL:
+    return (int64_t)((uint64_t)a * (uint64_t)b);
+  default:
+    return b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
+  }
+}
+
+static int64_t add_codes(const pair *p, int64_t a, int64_t b) {
+  const nib_add_params *q = &p->add;
+  const int32_t x = (int32_t)(a - q->lhs_zp), z = (int32_t)(b - q->rhs_zp);
+  if (is_float_mode(q->rounding)) {
+    const float fx = (float)x * q->lhs_scale, fz = (float)z * q->rhs_scale;
+    return nib_ref_quantize(q->rounding, p->n->op == NIB_OP_SUB ? fx - fz : fx + fz, p->y, q->lo,
+                            q->hi);
+  }
+  const int32_t sx = (int32_t)((uint32_t)x << q->left_shift);
+  const int32_t sz = (int32_t)((uint32_t)z << q->left_shift);
+  const int32_t rx = nib_params_rescale(q->rounding, sx, &q->lhs);
+  const int32_t rz = nib_params_rescale(q->rounding, sz, &q->rhs);
+  const int64_t sum = p->n->op == NIB_OP_SUB ? (int64_t)rx - rz : (int64_t)rx + rz;
+  const int64_t y = nib_params_rescale(q->rounding, (int32_t)sum, &q->out) + q->out_zp;
+  return nib_ref_clamp(y, q->lo, q->hi);
+}
+
+static int64_t mul_codes(const pair *p, int64_t a, int64_t b) {
+  const nib_mul_params *q = &p->mul;
+  const int32_t x = (int32_t)(a - q->lhs_zp), z = (int32_t)(b - q->rhs_zp);
+  if (is_float_mode(q->rounding)) {
+    const float fx = (float)x * q->lhs_scale, fz = (float)z * q->rhs_scale;
+    return nib_ref_quantize(q->rounding, fx * fz, p->y, q->lo, q->hi);
+  }
+  const int64_t y = nib_params_rescale(q->rounding, (int32_t)((int64_t)x * z), &q->out) + q->out_zp;
+  return nib_ref_clamp(y, q->lo, q->hi);
+}
+
+/* TFLite has no quantized division kernel to follow: f32 in every mode. */
+static int64_t div_codes(const pair *p, int64_t a, int64_t b) {
+  const nib_mul_params *q = &p->mul;
+  const float fx = (float)(a - q->lhs_zp) * q->lhs_scale;
+  const float fz = (float)(b - q->rhs_zp) * q->rhs_scale;
+  return nib_ref_quantize(q->rounding, fx / fz, p->y, q->lo, q->hi);
+}
+
+static int64_t code_arithmetic(const pair *p, int64_t a, int64_t b) {
+  if (!p->y->quantized)
+    return plain_arithmetic(p->n->op, a, b);
+  if (p->n->op == NIB_OP_MUL)
+    return mul_codes(p, a, b);
+  return p->n->op == NIB_OP_DIV ? div_codes(p, a, b) : add_codes(p, a, b);
+}
+
+typedef struct walk {
+  int64_t index[NIB_MAX_RANK], a[NIB_MAX_RANK], b[NIB_MAX_RANK];
+} walk;
+
+static nib_status arithmetic_reals(pair *p) {
+  walk w = {0};
+  nib_ref_strides(nib_ref_tensor(p->r, p->n->in[0]), p->y, w.a);
+  nib_ref_strides(nib_ref_tensor(p->r, p->n->in[1]), p->y, w.b);
+  const int64_t elems = nib_tensor_elems(p->y);
+  double *a = nib_ref_load_reals(p->r, p->n->in[0]), *b = nib_ref_load_reals(p->r, p->n->in[1]);
+  double *y = calloc((size_t)elems + 1, sizeof *y);
+  const nib_status status = a && b && y ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t i = 0; status == NIB_OK && i < elems; ++i) {
+    const double value = real_arithmetic(p, a[nib_ref_offset(w.index, w.a, p->y->rank)],
+                                         b[nib_ref_offset(w.index, w.b, p->y->rank)]);
+    y[i] = nib_ref_activate(p->r, p->n, value);
+    nib_ref_next(w.index, p->y->dims, p->y->rank);
+  }
+  if (status == NIB_OK)
+    nib_ref_store_reals(p->r, p->n->out, y);
+  free(a);
+  free(b);
+  free(y);
+  return status;
+}
+
+static nib_status arithmetic_codes(pair *p) {
+  walk w = {0};
+  nib_ref_strides(nib_ref_tensor(p->r, p->n->in[0]), p->y, w.a);
+  nib_ref_strides(nib_ref_tensor(p->r, p->n->in[1]), p->y, w.b);
+  const int64_t elems = nib_tensor_elems(p->y);
+  int64_t *a = nib_ref_load_codes(p->r, p->n->in[0], 0);
+  int64_t *b = nib_ref_load_codes(p->r, p->n->in[1], 0);
+  int64_t *y = calloc((size_t)elems + 1, sizeof *y);
+  const nib_status status = a && b && y ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t i = 0; status == NIB_OK && i < elems; ++i) {
+    y[i] = code_arithmetic(p, a[nib_ref_offset(w.index, w.a, p->y->rank)],
+                           b[nib_ref_offset(w.index, w.b, p->y->rank)]);
+    nib_ref_next(w.index, p->y->dims, p->y->rank);
+  }
+  if (status == NIB_OK)
+    nib_ref_store_codes(p->r, p->n->out, y);
+  free(a);
+  free(b);
+  free(y);
+  return status;
+}
+
+nib_status nib_ref_arithmetic(nib_reference *r, const nib_node *n) {
+  pair p = {.n = n, .r = r, .y = nib_ref_tensor(r, n->out)};
+  if (nib_ref_is_real(p.y))
+    return arithmetic_reals(&p);
+  if (p.y->quantized && (n->op == NIB_OP_ADD || n->op == NIB_OP_SUB))
+    NIB_RETURN_IF_ERROR(nib_params_add(r->g, n, &p.add));
+  else if (p.y->quantized)
+    NIB_RETURN_IF_ERROR(nib_params_mul(r->g, n, &p.mul));
+  return arithmetic_codes(&p);
+}
+
+/* ---- one operand ---- */
+
+static double real_unary(const nib_reference *r, const nib_node *n, double x) {
+  float lo, hi;
+  switch (n->op) {
+  case NIB_OP_LEAKY_RELU:
+    return x > 0 ? x : nib_ref_round(r, x * (float)nib_node_float(n, NIB_A_ALPHA, 0.01));
+  case NIB_OP_SIGMOID:
+    return nib_ref_round(r, 1.0 / nib_ref_round(r, 1.0 + nib_ref_exp(r, -x)));
+  case NIB_OP_TANH:
+    return nib_ref_tanh(r, x);
+  default: /* relu and clamp */
+    nib_params_real_range(r->g, n, &lo, &hi);
+    return x < lo ? lo : x > hi ? hi : x;
+  }
+}
+
+nib_status nib_ref_unary(nib_reference *r, const nib_node *n) {
+  const int64_t elems = nib_tensor_elems(nib_ref_tensor(r, n->out));
+  if (nib_ref_is_real(nib_ref_tensor(r, n->out))) {
+    double *x = nib_ref_load_reals(r, n->in[0]);
+    if (!x)
+      return NIB_ERROR_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < elems; ++i)
+      x[i] = real_unary(r, n, x[i]);
+    nib_ref_store_reals(r, n->out, x);
+    free(x);
+    return NIB_OK;
+  }
+  nib_unary_code u;
+  NIB_RETURN_IF_ERROR(nib_params_unary_begin(r->g, n, &u));
+  int64_t *x = nib_ref_load_codes(r, n->in[0], 0);
+  if (!x)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t i = 0; i < elems; ++i)
+    x[i] = nib_params_unary_code(&u, x[i]);
+  nib_ref_store_codes(r, n->out, x);
+  free(x);
+  return NIB_OK;
+}
+
+nib_status nib_ref_lookup(nib_reference *r, const nib_node *n) {
+  const int64_t first = nib_format_get(nib_ref_tensor(r, n->in[0])->format)->min;
+  const int64_t elems = nib_tensor_elems(nib_ref_tensor(r, n->out));
+  int64_t *x = nib_ref_load_codes(r, n->in[0], first);
+  int64_t *table = nib_ref_load_codes(r, n->in[1], 0);
+  const nib_status status = x && table ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t i = 0; status == NIB_OK && i < elems; ++i)
+    x[i] = table[x[i]];
+  if (status == NIB_OK)
+    nib_ref_store_codes(r, n->out, x);
+  free(x);
+  free(table);
+  return status;
+}
+
+/* ---- between reals and codes ---- */
+
+nib_status nib_ref_requantize(nib_reference *r, const nib_node *n);
+
+nib_status nib_ref_quantize_op(nib_reference *r, const nib_node *n) {
+  const nib_tensor *y = nib_ref_tensor(r, n->out);
+  if (!nib_ref_is_real(nib_ref_tensor(r, n->in[0])))
+    return nib_ref_requantize(r, n);
+  const nib_rounding rounding = nib_node_rounding(r->g, n);
+  const nib_format_info *format = nib_format_get(y->format);
+  const int64_t elems = nib_tensor_elems(y);
+  double *x = nib_ref_load_reals(r, n->in[0]);
+  int64_t *codes = calloc((size_t)elems + 1, sizeof *codes);
+  const nib_status status = x && codes ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t i = 0; status == NIB_OK && i < elems; ++i)
+    codes[i] = nib_ref_quantize(rounding, (float)x[i], y, format->min, format->max);
+  if (status == NIB_OK)
+    nib_ref_store_codes(r, n->out, codes);
+  free(x);
+  free(codes);
+  return status;
+}
+
+/* Channel of flat element i along `axis` of `t`. */
+static int64_t channel_of(const nib_tensor *t, int64_t axis, int64_t i) {
+  if (axis < 0)
+    axis += t->rank;
+  for (int32_t d = t->rank - 1; d > axis; --d)
+    i /= t->dims[d];
+  return axis >= 0 && axis < t->rank ? i % t->dims[axis] : 0;
+}
+
+nib_status nib_ref_dequantize(nib_reference *r, const nib_node *n) {
+  const nib_tensor *x = nib_ref_tensor(r, n->in[0]);
+  const int32_t scales_id = n->n_in > 1 ? n->in[1] : NIB_NONE;
+  const int32_t zps_id = n->n_in > 2 ? n->in[2] : NIB_NONE;
+  const int64_t elems = nib_tensor_elems(x), axis = nib_node_int(n, NIB_A_AXIS, 1);
+  int64_t *codes = nib_ref_load_codes(r, n->in[0], 0);
+  double *scales = scales_id == NIB_NONE ? NULL : nib_ref_load_reals(r, scales_id);
+  int64_t *zps = zps_id == NIB_NONE ? NULL : nib_ref_load_codes(r, zps_id, 0);
+  double *y = calloc((size_t)elems + 1, sizeof *y);
+  const bool one = !scales || nib_tensor_elems(nib_ref_tensor(r, scales_id)) == 1;
+  const bool ok = codes && y && (scales || scales_id == NIB_NONE) && (zps || zps_id == NIB_NONE);
+  for (int64_t i = 0; ok && i < elems; ++i) {
+    const int64_t c = one ? 0 : channel_of(x, axis, i);
+    const int64_t zp = zps ? zps[c] : scales ? 0 : x->zero_point;
+    y[i] = nib_ref_round(r, (double)(codes[i] - zp) * (scales ? scales[c] : x->scale));
+  }
+  if (ok)
+    nib_ref_store_reals(r, n->out, y);
+  free(codes);
+  free(scales);
+  free(zps);
+  free(y);
+  return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
+/* Accumulators with one scale per channel. */
+static int64_t requantize_channel(const nib_unary_params *p, double scale, int64_t acc) {
+  const nib_requant q = nib_requant_from_real(scale / (double)p->out_scale);
+  return nib_ref_clamp(nib_params_rescale(p->rounding, (int32_t)acc, &q) + p->out_zp, p->lo, p->hi);
+}
+
+nib_status nib_ref_requantize(nib_reference *r, const nib_node *n) {
+  const nib_tensor *x = nib_ref_tensor(r, n->in[0]);
+  const int32_t scales_id = n->op == NIB_OP_REQUANTIZE && n->n_in > 1 ? n->in[1] : NIB_NONE;
+  const int64_t elems = nib_tensor_elems(x), axis = nib_node_int(n, NIB_A_AXIS, x->rank - 1);
+  nib_unary_params p;
+  NIB_RETURN_IF_ERROR(nib_params_unary(r->g, n, &p));
+  int64_t *codes = nib_ref_load_codes(r, n->in[0], p.in_zp);
+  double *scales = scales_id == NIB_NONE ? NULL : nib_ref_load_reals(r, scales_id);
+  const bool ok = codes && (scales || scales_id == NIB_NONE);
+  const bool one = !scales || nib_tensor_elems(nib_ref_tensor(r, scales_id)) == 1;
+  for (int64_t i = 0; ok && i < elems; ++i) {
+    if (scales)
+      codes[i] = requantize_channel(&p, scales[one ? 0 : channel_of(x, axis, i)], codes[i]);
+    else
+      codes[i] = nib_ref_clamp(
+          nib_params_rescale(p.rounding, (int32_t)codes[i], &p.identity) + p.out_zp, p.lo, p.hi);
+  }
+  if (ok)
+    nib_ref_store_codes(r, n->out, codes);
+  free(codes);
+  free(scales);
+  return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
