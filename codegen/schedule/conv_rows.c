@@ -3,6 +3,7 @@
  * conv_rows: convolution and fully connected without an im2col buffer. Input rows are staged once
  * into a ring (stage_rows.c); a micro-kernel of tile[0] pixels by tile[1] registers of output
  * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers. */
+#include "emit/snippets.h"
 #include "pack/pack.h"
 #include "schedule/conv_formats.h"
 #include "schedule/stage_rows.h"
@@ -421,7 +422,10 @@ static nib_status prepare(conv_rows *r) {
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   conv_rows r = {.e = e, .kernel = kernel};
   NIB_RETURN_IF_ERROR(prepare(&r));
+  const size_t before = e->body->size;
   emit_body(&r);
+  if (!e->body->failed)
+    nib_snippets_scan(e->body->data + before, e->snippets);
   nib_epilogue_release(&r.epilogue);
   return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory") : NIB_OK;
 }

@@ -3,6 +3,7 @@
  * depthwise_rows: depthwise convolution, vectorised over channels. Input rows are staged into a
  * ring; a tile is tile[0] pixels of one register of channels. Along a kernel row each input column
  * is loaded once and multiplied into every output pixel that it touches. */
+#include "emit/snippets.h"
 #include "pack/pack.h"
 #include "schedule/conv_formats.h"
 #include "schedule/stage_rows.h"
@@ -263,7 +264,10 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   status = nib_epilogue_prepare(&r.epilogue, e, kernel, ranges, r.channels, e->vocab->lanes);
   free(ranges);
   NIB_RETURN_IF_ERROR(status);
+  const size_t before = e->body->size;
   emit_body(&r);
+  if (!e->body->failed)
+    nib_snippets_scan(e->body->data + before, e->snippets);
   nib_epilogue_release(&r.epilogue);
   return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory") : NIB_OK;
 }

@@ -48,6 +48,15 @@ bool nib_vocab_fits(const nib_vocab *v, const nib_target *target) {
   return (v->requires_ & ~target->features) == 0;
 }
 
+const char *nib_prim_name(nib_prim prim) {
+  static const char *const names[] = {
+#define X(ID, name) name,
+      NIB_PRIMITIVES(X)
+#undef X
+  };
+  return (unsigned)prim < NIB_PRIM_COUNT ? names[prim] : "";
+}
+
 static const char *argument(const nib_prim_args *args, char letter) {
   const char *text = NULL;
   switch (letter) {

@@ -110,6 +110,9 @@ const nib_vocab *nib_vocab_find(const char *name);
 /** Whether `target` has everything `v` needs. */
 bool nib_vocab_fits(const nib_vocab *v, const nib_target *target);
 
+/** "i32_add" …; "" for anything else than a primitive. */
+const char *nib_prim_name(nib_prim prim);
+
 /** Arguments of one primitive; unused are NULL. */
 typedef struct nib_prim_args {
   const char *d, *a, *b, *c, *e, *n;

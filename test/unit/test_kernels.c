@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+// RUN: %unit/test_kernels
+/* The vector convolution schedules in every vocabulary that runs here, against the reference: odd
+ * sizes, borders, strides, dilation, groups, channel tails, zero points at both ends, extreme
+ * inputs and weights, and every kind of follower. */
+#include "emit_harness.h"
+
+#include "target/target.h"
+#include "vocab/vocab.h"
+
+typedef struct conv_case {
+  const char *name;
+  nib_op op;
+  int batch, h, w, c, out_c, kh, kw, stride, dilation, pad, groups;
+  nib_format in, weight, out; /* weight U8: per tensor with a zero point */
+  int zp_in, zp_w, zp_out;
+  int weight_span; /* 0: the whole range */
+} conv_case;
+
+#define I8 NIB_I8
+#define U8 NIB_U8
+#define I32 NIB_I32
+#define F32 NIB_F32
+#define CONV NIB_OP_CONV2D
+#define DW NIB_OP_DEPTHWISE_CONV2D
+#define FC NIB_OP_FULLY_CONNECTED
+
+static const conv_case cases[] = {
+    {"first layer", CONV, 1, 9, 11, 3, 16, 3, 3, 1, 1, 1, 1, I8, I8, I8, -3, 0, 5, 0},
+    {"resnet", CONV, 1, 8, 8, 16, 32, 3, 3, 2, 1, 1, 1, I8, I8, I8, -128, 0, -128, 0},
+    {"channel tails", CONV, 1, 6, 5, 7, 37, 3, 3, 1, 1, 1, 1, I8, I8, I8, 127, 0, 127, 0},
+    {"many channels", CONV, 1, 5, 5, 33, 130, 3, 3, 1, 1, 1, 1, I8, I8, I8, 1, 0, -1, 0},
+    {"one channel", CONV, 1, 12, 10, 1, 8, 10, 8, 2, 1, 3, 1, I8, I8, I8, -128, 0, 9, 0},
+    {"batch", CONV, 3, 4, 6, 5, 9, 2, 3, 1, 1, 0, 1, I8, I8, I8, 17, 0, -20, 0},
+    {"dilated", CONV, 1, 11, 12, 6, 20, 3, 3, 1, 2, 2, 1, I8, I8, I8, 4, 0, 0, 0},
+    {"dilated stride", CONV, 1, 13, 13, 3, 5, 3, 2, 2, 3, 1, 1, I8, I8, I8, 4, 0, 0, 0},
+    {"groups", CONV, 1, 7, 7, 12, 18, 3, 3, 1, 1, 1, 3, I8, I8, I8, 11, 0, -7, 0},
+    {"stride 3 of 1x1", CONV, 1, 10, 10, 8, 16, 1, 1, 3, 1, 0, 1, I8, I8, I8, 100, 0, -100, 0},
+    {"pointwise", CONV, 1, 14, 14, 40, 24, 1, 1, 1, 1, 0, 1, I8, I8, I8, -5, 0, 3, 0},
+    {"pointwise wide", CONV, 1, 25, 27, 16, 144, 1, 1, 1, 1, 0, 1, I8, I8, I8, -5, 0, 3, 0},
+    {"pointwise odd", CONV, 2, 3, 5, 13, 3, 1, 1, 1, 1, 0, 1, I8, I8, I8, -5, 0, 3, 0},
+    {"fully connected", FC, 1, 1, 1, 64, 10, 1, 1, 1, 1, 0, 1, I8, I8, I8, 5, 0, 10, 0},
+    {"fully connected rows", FC, 7, 1, 1, 19, 131, 1, 1, 1, 1, 0, 1, I8, I8, I8, 5, 0, 10, 0},
+    {"accumulators", FC, 2, 1, 1, 30, 50, 1, 1, 1, 1, 0, 1, I8, I8, I32, 5, 0, 0, 0},
+    {"uint8", CONV, 1, 9, 9, 4, 24, 3, 3, 2, 1, 1, 1, U8, U8, U8, 128, 122, 0, 0},
+    {"uint8 ends", CONV, 1, 6, 9, 5, 17, 3, 3, 1, 1, 1, 1, U8, U8, U8, 0, 255, 255, 0},
+    {"uint8 pointwise", CONV, 1, 8, 8, 32, 32, 1, 1, 1, 1, 0, 1, U8, U8, U8, 255, 0, 0, 0},
+    {"uint8 direct", CONV, 1, 8, 8, 32, 32, 1, 1, 1, 1, 0, 1, U8, I8, U8, 7, 0, 0, 0},
+    {"uint8 fc", FC, 1, 1, 1, 100, 12, 1, 1, 1, 1, 0, 1, U8, U8, U8, 3, 151, 9, 0},
+    {"int8 per tensor", FC, 2, 1, 1, 33, 12, 1, 1, 1, 1, 0, 1, I8, U8, I8, 3, 151, 9, 0},
+    {"small weights", CONV, 1, 6, 6, 16, 16, 3, 3, 1, 1, 1, 1, U8, U8, U8, 30, 100, 0, 20},
+    {"float", CONV, 1, 9, 7, 5, 19, 3, 3, 2, 1, 1, 1, F32, F32, F32, 0, 0, 0, 0},
+    {"float groups", CONV, 1, 6, 6, 8, 24, 3, 3, 1, 2, 2, 2, F32, F32, F32, 0, 0, 0, 0},
+    {"float fc", FC, 3, 1, 1, 65, 33, 1, 1, 1, 1, 0, 1, F32, F32, F32, 0, 0, 0, 0},
+    {"depthwise", DW, 1, 9, 10, 24, 24, 3, 3, 1, 1, 1, 1, I8, I8, I8, -128, 0, 4, 0},
+    {"depthwise 64", DW, 1, 7, 7, 64, 64, 3, 3, 2, 1, 1, 1, I8, I8, I8, 127, 0, -4, 0},
+    {"depthwise tail", DW, 2, 6, 5, 11, 11, 5, 3, 1, 1, 2, 1, I8, I8, I8, 9, 0, -4, 0},
+    {"depthwise dilated", DW, 1, 12, 12, 16, 16, 3, 3, 1, 2, 2, 1, I8, I8, I8, 9, 0, -4, 0},
+    {"depthwise multiplied", DW, 1, 6, 6, 5, 15, 3, 3, 1, 1, 1, 1, I8, I8, I8, 9, 0, -4, 0},
+    {"depthwise of one", DW, 1, 12, 9, 1, 8, 10, 8, 2, 1, 4, 1, I8, I8, I8, -128, 0, -4, 0},
+    {"depthwise wide filter", DW, 1, 4, 20, 16, 16, 1, 11, 1, 1, 5, 1, I8, I8, I8, 0, 0, -4, 0},
+    {"depthwise uint8", DW, 1, 9, 10, 18, 18, 3, 3, 2, 1, 1, 1, U8, U8, U8, 255, 120, 4, 0},
+    {"depthwise u8 x2", DW, 1, 5, 5, 9, 18, 3, 3, 1, 1, 1, 1, U8, U8, U8, 0, 255, 4, 0},
+    {"depthwise float", DW, 1, 9, 10, 20, 20, 3, 3, 1, 1, 1, 1, F32, F32, F32, 0, 0, 0, 0},
+    {"depthwise float x3", DW, 1, 5, 5, 4, 12, 3, 3, 1, 1, 1, 1, F32, F32, F32, 0, 0, 0, 0},
+};
+
+/* The accumulators' spread decides a result scale that uses the whole range of codes. */
+static double result_scale(const conv_case *k, double sx, double sw) {
+  const double taps = (double)(k->op == DW ? 1 : k->c / k->groups) * k->kh * k->kw;
+  return (double)(float)(sx * sw * sqrt(taps) * 40.0);
+}
+
+static int32_t filter_of(suite *s, const conv_case *k) {
+  const shape_of d = k->op == FC   ? shape(2, k->out_c, k->c)
+                     : k->op == DW ? shape(4, 1, k->kh, k->kw, k->out_c)
+                                   : shape(4, k->out_c, k->kh, k->kw, k->c / k->groups);
+  if (k->weight != U8)
+    return constant(s, k->weight, d, 0, 0, k->weight_span);
+  const int32_t t = constant(s, U8, d, 0.02, k->zp_w, k->weight_span);
+  uint8_t *w = (uint8_t *)(uintptr_t)s->g->tensors[t].data;
+  for (int64_t i = 0; k->weight_span && i < nib_tensor_elems(&s->g->tensors[t]); i++)
+    w[i] = (uint8_t)(w[i] + k->zp_w);
+  return t;
+}
+
+/* Weights at one end of the range for one in three cases. */
+static void push_to_ends(suite *s, const conv_case *k, int32_t filter) {
+  if (k->weight == F32 || k->weight_span || pick(s, 0, 2))
+    return;
+  uint8_t *w = (uint8_t *)(uintptr_t)s->g->tensors[filter].data;
+  const uint8_t end = k->weight == U8 ? (uint8_t)(255 * pick(s, 0, 1)) : (uint8_t)pick(s, 127, 129);
+  memset(w, end == 128 && k->weight == I8 ? 0x81 : end, (size_t)nib_tensor_elems(&s->g->tensors[filter]) / 2);
+}
+
+static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
+  const bool f = k->in == F32, per_channel = k->weight == I8;
+  const double sx = 0.05;
+  snprintf(s->label, sizeof s->label, "%s", k->name);
+  const int32_t x = k->op == FC ? input(s, k->in, shape(2, k->batch, k->c), f ? 0 : sx, k->zp_in)
+                                : input(s, k->in, shape(4, k->batch, k->h, k->w, k->c), f ? 0 : sx, k->zp_in);
+  const int32_t filter = filter_of(s, k);
+  push_to_ends(s, k, filter);
+  const int32_t bias = f ? constant(s, F32, shape(1, k->out_c), 0, 0, 0)
+                         : constant(s, I32, shape(1, k->out_c), 0, 0, 2000);
+  const int32_t scales = per_channel ? constant_scales(s, k->out_c, 0.02) : NIB_NONE;
+  const int oh = (k->h + 2 * k->pad - (k->kh - 1) * k->dilation - 1) / k->stride + 1;
+  const int ow = (k->w + 2 * k->pad - (k->kw - 1) * k->dilation - 1) / k->stride + 1;
+  const shape_of d = k->op == FC ? shape(2, k->batch, k->out_c) : shape(4, k->batch, oh, ow, k->out_c);
+  const double sy = f || k->out == I32 ? 0 : result_scale(k, sx, 0.02);
+  const int32_t y = value(s, k->out, d, sy, k->zp_out);
+  const int32_t n = node(s, k->op, y, 4, x, filter, bias, scales);
+  if (k->op != FC) {
+    set_ints(s, n, NIB_A_STRIDES, 2, k->stride, k->stride);
+    set_ints(s, n, NIB_A_DILATIONS, 2, k->dilation, k->dilation);
+    set_ints(s, n, NIB_A_PADS, 4, k->pad, k->pad, k->pad, k->pad);
+  }
+  if (k->op == CONV && k->groups > 1)
+    nib_graph_set_int(s->g, n, NIB_A_GROUPS, k->groups);
+  static const char *const activations[] = {"none", "relu", "relu6"};
+  if (k->out != I32)
+    nib_graph_set_string(s->g, n, NIB_A_ACTIVATION, activations[pick(s, 0, 2)]);
+  *out_node = n;
+  return y;
+}
+
+/* conv + follower kernels; every operator that may follow. */
+static void add_followed(suite *s, nib_op op, nib_format format, bool conv_first) {
+  const conv_case k = {"followed", CONV, 1, 7, 9, 8, 19, 3, 3, 1, 1, 1, 1, format, I8, format,
+                       3, 0, format == I8 ? -11 : 40, 0};
+  int32_t nodes[2];
+  const int32_t y = add_conv(s, &k, &nodes[0]);
+  const nib_tensor t = s->g->tensors[y];
+  snprintf(s->label, sizeof s->label, "%s after conv", nib_op_get(op)->mnemonic);
+  const shape_of d = shape(4, (int)t.dims[0], (int)t.dims[1], (int)t.dims[2], (int)t.dims[3]);
+  int32_t out, second = NIB_NONE;
+  if (op == NIB_OP_RELU) {
+    out = value(s, t.format, d, t.scale, t.zero_point);
+  } else {
+    out = value(s, t.format, d, t.scale * 1.7, t.zero_point + 9);
+    second = op == NIB_OP_LOOKUP      ? constant(s, t.format, shape(1, 256), 0, 0, 0)
+             : op == NIB_OP_REQUANTIZE ? NIB_NONE
+                                       : input(s, t.format, d, t.scale * 1.3, t.zero_point - 2);
+  }
+  if (second == NIB_NONE)
+    nodes[1] = node(s, op, out, 1, y);
+  else
+    nodes[1] = node(s, op, out, 2, conv_first ? y : second, conv_first ? second : y);
+  CHECK(nib_epilogue_accepts(s->g, nodes[0], nodes[1]));
+  add_kernel(s, nodes, 2);
+  output(s, out);
+}
+
+static void add_float_followed(suite *s, nib_op op) {
+  const conv_case k = {"float", CONV, 1, 5, 6, 8, 19, 3, 3, 1, 1, 1, 1, F32, F32, F32, 0, 0, 0, 0};
+  int32_t nodes[2];
+  const int32_t y = add_conv(s, &k, &nodes[0]);
+  const shape_of d = shape(4, 1, 5, 6, 19);
+  const int32_t out = value(s, F32, d, 0, 0);
+  if (op == NIB_OP_ADD || op == NIB_OP_SUB || op == NIB_OP_MUL)
+    nodes[1] = node(s, op, out, 2, y, input(s, F32, d, 0, 0));
+  else
+    nodes[1] = node(s, op, out, 1, y);
+  if (op == NIB_OP_CLAMP) {
+    nib_graph_set_float(s->g, nodes[1], NIB_A_MIN, -1.0);
+    nib_graph_set_float(s->g, nodes[1], NIB_A_MAX, 2.5);
+  }
+  CHECK(nib_epilogue_accepts(s->g, nodes[0], nodes[1]));
+  add_kernel(s, nodes, 2);
+  output(s, out);
+}
+
+/* Chooses schedule, vocabulary and the case's tile (rotating through the candidates). */
+static int select_vector(suite *s, const nib_vocab *v) {
+  nib_graph *g = s->g;
+  int vectors = 0;
+  int64_t at = g->arena_bytes;
+  for (int32_t i = 0; i < g->n_kernels; i++) {
+    nib_kernel *k = &g->kernels[i];
+    for (size_t j = 0;; j++) {
+      const nib_schedule *schedule = nib_schedule_at(j);
+      if (!schedule || strcmp(schedule->name, "direct") == 0)
+        break;
+      if (!schedule->accepts(g, k, v))
+        continue;
+      int32_t tiles[24][NIB_MAX_TILE];
+      const int n = schedule->tiles(g, k, v, tiles, 24);
+      CHECK(n >= 1 && n <= 24);
+      memcpy(k->tile, tiles[(i * 5) % n], sizeof k->tile);
+      k->schedule = schedule->name;
+      k->vocab = v->name;
+      k->scratch_bytes = schedule->scratch_bytes(g, k, v);
+      k->scratch_offset = at;
+      at += (k->scratch_bytes + 63) / 64 * 64;
+      vectors++;
+      break;
+    }
+    if (strcmp(k->schedule, "direct") == 0 && !(v->lanes == 1 && g->nodes[k->nodes[0]].op == DW)) {
+      printf("%s: no vector schedule in %s\n", g->nodes[k->nodes[0]].name, v->name);
+      harness_failures++;
+    }
+  }
+  g->arena_bytes = at;
+  return vectors;
+}
+
+static void run_suite(suite *s, const nib_vocab *v, const char *target, const char *compiler) {
+  finish(s);
+  CHECK(nib_graph_validate(s->g, &harness_diag) == NIB_OK);
+  const int vectors = select_vector(s, v);
+  char dir[64];
+  make_folder(dir);
+  nib_options o = emit_options(dir);
+  o.target = target;
+  const nib_status status = nib_emit_graph(s->g, &o, &harness_diag);
+  if (status != NIB_OK) {
+    printf("%s: %s\n", v->name, harness_message);
+    harness_failures++;
+  } else {
+    char flags[64];
+    snprintf(flags, sizeof flags, "-O1");
+    setenv("CC", compiler, 1);
+    void *library = load_models(dir, flags);
+    if (library) {
+      const int compared = compare_with_reference(s, find_run(library, s->g->name), 2);
+      printf("%s, %s, %s: %d kernels, %d results compared\n", s->g->name, v->name, s->g->rounding,
+             vectors, compared);
+      dlclose(library);
+    }
+  }
+  if (getenv("NIB_KEEP"))
+    printf("kept %s\n", dir);
+  else
+    remove_folder(dir);
+  nib_graph_destroy(s->g);
+}
+
+static void test_vocabulary(const nib_vocab *v, const char *target, const char *rounding,
+                            uint64_t seed) {
+  suite s = suite_open("kernels", rounding, seed);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int32_t n;
+    output(&s, add_conv(&s, &cases[i], &n));
+  }
+  const bool tflite = strncmp(rounding, "tflite", 6) == 0;
+  static const nib_op followers[] = {NIB_OP_ADD,    NIB_OP_SUB,  NIB_OP_MUL,
+                                     NIB_OP_LOOKUP, NIB_OP_RELU, NIB_OP_REQUANTIZE};
+  for (size_t i = 0; i < sizeof followers / sizeof *followers; i++) {
+    const nib_op op = followers[i];
+    if (!tflite && (op == NIB_OP_MUL || op == NIB_OP_REQUANTIZE))
+      continue;
+    if (strcmp(rounding, "nearest-away") == 0 && (op == NIB_OP_ADD || op == NIB_OP_SUB))
+      continue;
+    add_followed(&s, op, I8, true);
+    add_followed(&s, op, U8, false || op == NIB_OP_RELU || op == NIB_OP_LOOKUP);
+  }
+  static const nib_op floats[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_RELU, NIB_OP_CLAMP};
+  for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
+    add_float_followed(&s, floats[i]);
+  run_suite(&s, v, target, "cc");
+}
+
+int main(void) {
+  static const char *const targets[][2] = {{"c99", "c99"},
+                                           {"avx2", "x86-64-v3"},
+                                           {"avx512vnni", "x86-64-v4+avx512vnni"}};
+  static const char *const roundings[] = {"tflite-double", "tflite-single", "nearest-even",
+                                          "nearest-away"};
+  int ran = 0;
+  for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
+    const nib_vocab *v = nib_vocab_find(targets[t][0]);
+    nib_target target;
+    CHECK(v && nib_target_parse(targets[t][1], &target, &harness_diag) == NIB_OK);
+    if (!v || !nib_target_runs_here(&target)) {
+      printf("%s: skipped, this processor lacks its features\n", targets[t][0]);
+      continue;
+    }
+    for (size_t r = 0; r < sizeof roundings / sizeof *roundings; r++)
+      test_vocabulary(v, targets[t][1], roundings[r], 17 * t + r);
+    ran++;
+  }
+  printf("%d vocabularies, %d failures\n", ran, harness_failures);
+  return harness_failures != 0;
+}
