@@ -240,7 +240,7 @@ def accuracy_of_file(path, images, labels):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, default="/usr/share/datasets/fashion-mnist")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "fashion_mnist_int8.onnx")
     parser.add_argument("--checkpoint", type=pathlib.Path, help="load it, or write it after training")
     args = parser.parse_args()

@@ -69,8 +69,11 @@ nib_status nib_onnx_out_of_memory(nib_onnx_ctx *ctx) {
 static void report(nib_onnx_node *n, nib_severity severity, const char *format, va_list args) {
   char reason[512], message[1024];
   vsnprintf(reason, sizeof reason, format, args);
-  snprintf(message, sizeof message, "operator %d '%.200s' (%.100s): %s", n->index, n->name,
-           nib_onnx_text(n->proto->op_type), reason);
+  if (n->index < 0)
+    snprintf(message, sizeof message, "output '%.200s': %s", n->name, reason);
+  else
+    snprintf(message, sizeof message, "operator %d '%.200s' (%.100s): %s", n->index, n->name,
+             nib_onnx_text(n->proto->op_type), reason);
   if (n->ctx->diag && n->ctx->diag->emit)
     n->ctx->diag->emit(n->ctx->diag->user, severity, message);
 }

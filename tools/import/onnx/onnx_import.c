@@ -98,15 +98,23 @@ static nib_status bind_dim(nib_onnx_ctx *ctx, const char *input, size_t i,
 
 static nib_status read_shape(nib_onnx_ctx *ctx, const char *name,
                              const Onnx__TensorShapeProto *shape, nib_onnx_value *v) {
-  if (shape->n_dim > NIB_MAX_RANK)
+  if (shape->n_dim > NIB_MAX_RANK) {
+    ++ctx->n_unsupported;
     return nib_diag_error(ctx->diag, NIB_ERROR_UNSUPPORTED, "input '%.200s': rank %zu is above %d",
                           name, shape->n_dim, NIB_MAX_RANK);
+  }
   v->rank = (int32_t)shape->n_dim;
   for (size_t i = 0; i < shape->n_dim; ++i) {
     const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
     if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value > 0)
       v->dims[i] = d->dim_value;
-    else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && i > 0)
+    else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+             d->dim_value == 0) {
+      ++ctx->n_unsupported;
+      return nib_diag_error(ctx->diag, NIB_ERROR_UNSUPPORTED,
+                            "input '%.200s': a tensor without elements", name);
+    } else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+               d->dim_value < 0 && i > 0)
       return nib_diag_error(ctx->diag, NIB_ERROR_INVALID_INPUT,
                             "input '%.200s': dimension %zu is %" PRId64, name, i, d->dim_value);
     else

@@ -60,7 +60,7 @@ typedef struct nib_onnx_ctx {
 typedef struct nib_onnx_node {
   nib_onnx_ctx *ctx;
   const Onnx__NodeProto *proto;
-  int32_t index;
+  int32_t index;             /**< NIB_NONE while an output is finished */
   const char *name;          /**< the node's name, or that of its first output */
 } nib_onnx_node;
 
@@ -109,7 +109,7 @@ int32_t nib_onnx_find_value(const nib_onnx_ctx *ctx, const char *name);
 /** A new value called `name`; NIB_ONNX_ABSENT when out of memory or the name exists. */
 int32_t nib_onnx_add_value(nib_onnx_ctx *ctx, const char *name);
 nib_status nib_onnx_out_of_memory(nib_onnx_ctx *ctx);
-/** "operator 3 'name' (Conv): …". */
+/** Messages that begin with "operator 3 'name' (Conv): "; they return the status that they name. */
 nib_status nib_onnx_invalid(nib_onnx_node *n, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 nib_status nib_onnx_unsupported(nib_onnx_node *n, const char *format, ...)

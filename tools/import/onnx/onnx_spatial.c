@@ -190,12 +190,9 @@ nib_status nib_onnx_import_conv(nib_onnx_node *n) {
 /* Pads and size of the result along one dimension of a transposed convolution. */
 static nib_status place_transposed(nib_onnx_node *n, const char *auto_pad, int64_t full,
                                    int64_t wanted, int64_t *begin, int64_t *end, int64_t *out) {
-  bool upper = !strcmp(auto_pad, "SAME_UPPER"), lower = !strcmp(auto_pad, "SAME_LOWER");
   if (wanted > 0) {
     int64_t total = full - wanted;
-    *begin = upper ? total / 2 : total - total / 2;
-    if (!upper && !lower) /* the standard's rule for output_shape: the smaller half first */
-      *begin = total / 2;
+    *begin = !strcmp(auto_pad, "SAME_UPPER") ? total / 2 : total - total / 2;
     *end = total - *begin;
   } else if (!strcmp(auto_pad, "VALID"))
     *begin = *end = 0;

@@ -120,6 +120,8 @@ static size_t typed_count(const Onnx__TensorProto *t, field f) {
 
 static void copy_typed(const Onnx__TensorProto *t, const data_type *type, bool half, uint8_t *to,
                        size_t count) {
+  if (!count)
+    return; /* the arrays may be NULL */
   switch (type->typed) {
   case IN_FLOAT:
     memcpy(to, t->float_data, count * sizeof(float));
@@ -138,6 +140,8 @@ static void copy_typed(const Onnx__TensorProto *t, const data_type *type, bool h
 
 static void copy_raw(const uint8_t *from, const data_type *type, bool half, uint8_t *to,
                      size_t count) {
+  if (!count)
+    return;
   if (!half && type->format != NIB_I1) {
     memcpy(to, from, count * (size_t)type->file_bytes);
     return;
