@@ -75,8 +75,8 @@ static int check_tensors(const nib_graph *g, const nib_diag *diag) {
     const nib_tensor *t = &g->tensors[i];
     const char *problem = tensor_problem(t);
     bool linked = t->producer == NIB_NONE ||
-                  (t->producer >= 0 && t->producer < g->n_nodes &&
-                   g->nodes[t->producer].out == i && !nib_node_is_erased(&g->nodes[t->producer]));
+                  (t->producer >= 0 && t->producer < g->n_nodes && g->nodes[t->producer].out == i &&
+                   !nib_node_is_erased(&g->nodes[t->producer]));
     if (!problem && !linked)
       problem = "a producer that does not produce it";
     if (!problem && t->data && t->producer != NIB_NONE)
@@ -99,9 +99,7 @@ static int check_tensors(const nib_graph *g, const nib_diag *diag) {
 
 /* --- nodes --- */
 
-static bool is_tensor(const nib_graph *g, int32_t id) {
-  return id >= 0 && id < g->n_tensors;
-}
+static bool is_tensor(const nib_graph *g, int32_t id) { return id >= 0 && id < g->n_tensors; }
 
 /* Operand count and ids; the rules rely on them. */
 static void check_operands(nib_check *c) {
@@ -196,11 +194,11 @@ static int check_order(const nib_graph *g, const nib_diag *diag, bool *available
     available[i] = g->tensors[i].data != NULL;
   for (int32_t i = 0; i < g->n_inputs; ++i) {
     int32_t id = g->inputs[i];
-    const char *problem = !is_tensor(g, id)                         ? "which does not exist"
-                          : g->tensors[id].data                     ? "which is a constant"
-                          : g->tensors[id].producer != NIB_NONE     ? "which an operator computes"
-                          : available[id]                           ? "which is listed twice"
-                                                                    : NULL;
+    const char *problem = !is_tensor(g, id)                     ? "which does not exist"
+                          : g->tensors[id].data                 ? "which is a constant"
+                          : g->tensors[id].producer != NIB_NONE ? "which an operator computes"
+                          : available[id]                       ? "which is listed twice"
+                                                                : NULL;
     if (problem) {
       nib_diag_error(diag, NIB_ERROR_INVALID_INPUT, "input %d is tensor %d, %s", i, id, problem);
       ++errors;
@@ -223,8 +221,8 @@ static int check_order(const nib_graph *g, const nib_diag *diag, bool *available
   }
   for (int32_t i = 0; i < g->n_outputs; ++i)
     if (!is_tensor(g, g->outputs[i]) || !available[g->outputs[i]]) {
-      nib_diag_error(diag, NIB_ERROR_INVALID_INPUT, "output %d is tensor %d, which nothing computes",
-                     i, g->outputs[i]);
+      nib_diag_error(diag, NIB_ERROR_INVALID_INPUT,
+                     "output %d is tensor %d, which nothing computes", i, g->outputs[i]);
       ++errors;
     }
   return errors;

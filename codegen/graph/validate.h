@@ -13,8 +13,8 @@ extern "C" {
 #define NIB_MAX_TENSOR_ELEMS INT32_MAX
 #define NIB_MAX_ACTIVATION_BYTES (INT64_C(1) << 36)
 
-/** Product of the dimensions (1 for rank 0, 0 if one is 0). False, with *out_elems 0, when a dimension
- *  is negative or the product exceeds NIB_MAX_TENSOR_ELEMS. */
+/** Product of the dimensions (1 for rank 0, 0 if one is 0). False, with *out_elems 0, when a
+ * dimension is negative or the product exceeds NIB_MAX_TENSOR_ELEMS. */
 bool nib_count_elems(int32_t rank, const int64_t *dims, int64_t *out_elems);
 
 /** Checks one node and the tensors it names, not its place in the graph: operand count, ids,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Rules of convolutions, matrix products and pooling. Dimensions and attribute values are below 2^31
- * here, so that 64-bit arithmetic on them cannot overflow. */
+ * Rules of convolutions, matrix products and pooling. Dimensions and attribute values are below
+ * 2^31 here, so that 64-bit arithmetic on them cannot overflow. */
 #include "graph/validate_rules.h"
 
 typedef struct window {
@@ -110,17 +110,11 @@ static void check_conv(nib_check *c, conv_kind kind) {
   }
 }
 
-void nib_check_conv2d(nib_check *c) {
-  check_conv(c, CONV);
-}
+void nib_check_conv2d(nib_check *c) { check_conv(c, CONV); }
 
-void nib_check_depthwise(nib_check *c) {
-  check_conv(c, DEPTHWISE);
-}
+void nib_check_depthwise(nib_check *c) { check_conv(c, DEPTHWISE); }
 
-void nib_check_transpose_conv(nib_check *c) {
-  check_conv(c, TRANSPOSED);
-}
+void nib_check_transpose_conv(nib_check *c) { check_conv(c, TRANSPOSED); }
 
 void nib_check_fully_connected(nib_check *c) {
   const nib_tensor *in = nib_check_in(c, 0), *filter = nib_check_in(c, 1);

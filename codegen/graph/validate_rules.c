@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * The table from operator to rule; rules of elementwise operators, reductions and changes of format;
- * the attributes that many operators share. */
+ * The table from operator to rule; rules of elementwise operators, reductions and changes of
+ * format; the attributes that many operators share. */
 #include "graph/validate_rules.h"
 
 #include "num/rounding.h"
@@ -12,9 +12,7 @@ const nib_tensor *nib_check_in(const nib_check *c, int32_t slot) {
   return nib_node_input(c->g, c->n, slot);
 }
 
-bool nib_is_float(const nib_tensor *t) {
-  return nib_format_get(t->format)->kind == NIB_KIND_FLOAT;
-}
+bool nib_is_float(const nib_tensor *t) { return nib_format_get(t->format)->kind == NIB_KIND_FLOAT; }
 
 bool nib_is_codes(const nib_tensor *t) {
   return t->quantized && nib_format_get(t->format)->bits <= 16;
@@ -102,9 +100,7 @@ void nib_check_common_attributes(nib_check *c) {
 
 /* --- elementwise --- */
 
-static bool is_arithmetic(const nib_tensor *t) {
-  return nib_is_float(t) || nib_is_codes(t);
-}
+static bool is_arithmetic(const nib_tensor *t) { return nib_is_float(t) || nib_is_codes(t); }
 
 static void check_arithmetic_types(nib_check *c) {
   for (int32_t i = 0; i < c->n->n_in; ++i) {
@@ -227,8 +223,8 @@ static void check_dequantize(nib_check *c) {
     nib_check_scales(c, 1, length);
   else if (!in->quantized)
     nib_check_fail(c, "its input has no scale");
-  if (zero && (nib_is_float(zero) || zero->rank != 1 ||
-               (zero->dims[0] != 1 && zero->dims[0] != length)))
+  if (zero &&
+      (nib_is_float(zero) || zero->rank != 1 || (zero->dims[0] != 1 && zero->dims[0] != length)))
     nib_check_fail(c, "its zero points must be integers of shape [1] or [%lld]", (long long)length);
 }
 

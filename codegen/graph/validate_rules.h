@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * The rules of each operator, as one table, and what they are written with. Private to validate*.c. */
+ * The rules of each operator, as one table, and what they are written with. Private to validate*.c.
+ */
 #ifndef NIB_GRAPH_VALIDATE_RULES_H
 #define NIB_GRAPH_VALIDATE_RULES_H
 
@@ -35,11 +36,12 @@ bool nib_is_accumulator(const nib_tensor *t);
 bool nib_same_type(const nib_tensor *a, const nib_tensor *b); /**< format and quantization */
 bool nib_same_shape(const nib_tensor *a, const nib_tensor *b);
 
-/** Reads an integer-array attribute of exactly `n` values in [low, INT32_MAX], each `otherwise` when
- *  it is absent. False after reporting a problem. */
+/** Reads an integer-array attribute of exactly `n` values in [low, INT32_MAX], each `otherwise`
+ * when it is absent. False after reporting a problem. */
 bool nib_check_ints(nib_check *c, nib_attr_id id, int32_t n, int64_t low, int64_t otherwise,
                     int64_t *out);
-/** A scales operand: f32, one-dimensional, 1 or `channels` long, positive and finite if constant. */
+/** A scales operand: f32, one-dimensional, 1 or `channels` long, positive and finite if constant.
+ */
 void nib_check_scales(nib_check *c, int32_t slot, int64_t channels);
 
 void nib_check_conv2d(nib_check *c);

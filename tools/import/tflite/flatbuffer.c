@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-bool nib_fb_ok(const nib_fb *fb) {
-  return fb->error == NULL;
-}
+bool nib_fb_ok(const nib_fb *fb) { return fb->error == NULL; }
 
 static void fail(nib_fb *fb, const char *error, size_t offset) {
   if (fb->error)
@@ -91,9 +89,7 @@ static size_t field_at(const nib_fb_table *t, int field, size_t bytes) {
   return t->at + offset;
 }
 
-bool nib_fb_has(const nib_fb_table *t, int field) {
-  return field_at(t, field, 1) != 0;
-}
+bool nib_fb_has(const nib_fb_table *t, int field) { return field_at(t, field, 1) != 0; }
 
 uint8_t nib_fb_u8(const nib_fb_table *t, int field, uint8_t otherwise) {
   size_t at = field_at(t, field, 1);
@@ -162,9 +158,7 @@ int32_t nib_fb_i32_at(const nib_fb_vector *v, uint32_t i) {
   return (int32_t)(uint32_t)element(v, i);
 }
 
-int64_t nib_fb_i64_at(const nib_fb_vector *v, uint32_t i) {
-  return (int64_t)element(v, i);
-}
+int64_t nib_fb_i64_at(const nib_fb_vector *v, uint32_t i) { return (int64_t)element(v, i); }
 
 float nib_fb_f32_at(const nib_fb_vector *v, uint32_t i) {
   return float_from_bits((uint32_t)element(v, i));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * A reader of untrusted flatbuffers. Every access is checked against the buffer; the first violation
- * is remembered in the reader and everything read afterwards is the default, so that callers check
- * `nib_fb_ok` once after a group of reads. Nothing is allocated and nothing recurses. Source: the
- * FlatBuffers internals page (tables, vtables, vectors, strings; little-endian; offsets are relative
- * to where they are stored). */
+ * A reader of untrusted flatbuffers. Every access is checked against the buffer; the first
+ * violation is remembered in the reader and everything read afterwards is the default, so that
+ * callers check `nib_fb_ok` once after a group of reads. Nothing is allocated and nothing recurses.
+ * Source: the FlatBuffers internals page (tables, vtables, vectors, strings; little-endian; offsets
+ * are relative to where they are stored). */
 #ifndef NIB_IMPORT_TFLITE_FLATBUFFER_H
 #define NIB_IMPORT_TFLITE_FLATBUFFER_H
 
@@ -19,23 +19,23 @@ extern "C" {
 typedef struct nib_fb {
   const uint8_t *bytes; /**< borrowed for the life of the reader */
   size_t size;
-  const char *error;    /**< NULL, or what the first violation was (static text) */
-  size_t error_offset;  /**< byte offset at which it was found */
+  const char *error;   /**< NULL, or what the first violation was (static text) */
+  size_t error_offset; /**< byte offset at which it was found */
 } nib_fb;
 
 /** A table inside the buffer; `fb` NULL: absent (every field has its default). */
 typedef struct nib_fb_table {
   nib_fb *fb;
-  size_t at;          /**< start of the table */
-  size_t vtable;      /**< start of its vtable */
+  size_t at;     /**< start of the table */
+  size_t vtable; /**< start of its vtable */
   uint16_t vtable_bytes, table_bytes;
 } nib_fb_table;
 
 /** A vector inside the buffer, of `count` elements that all lie inside it. */
 typedef struct nib_fb_vector {
   nib_fb *fb;
-  size_t at;          /**< first element */
-  uint32_t count;     /**< 0 when absent */
+  size_t at;      /**< first element */
+  uint32_t count; /**< 0 when absent */
   uint32_t elem_bytes;
 } nib_fb_vector;
 

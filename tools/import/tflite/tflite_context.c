@@ -111,7 +111,8 @@ static nib_status read_shape(nib_tfl_context *c, const nib_fb_table *table, nib_
   return NIB_OK;
 }
 
-/* Where the tensor's constant data is: in its buffer's vector, or (files past 2 GB) at an offset. */
+/* Where the tensor's constant data is: in its buffer's vector, or (files past 2 GB) at an offset.
+ */
 static nib_status read_data(nib_tfl_context *c, const nib_fb_table *table, nib_tfl_tensor *t) {
   t->buffer = nib_fb_u32(table, TFL_TENSOR_BUFFER, 0);
   if (nib_fb_u32(table, TFL_TENSOR_EXTERNAL_BUFFER, 0) != 0)
@@ -261,7 +262,7 @@ static nib_status attach_quantization(nib_tfl_context *c, const nib_tfl_tensor *
 
 static nib_status typed_tensor(nib_tfl_context *c, const nib_tfl_tensor *t, int32_t *out_id) {
   if (t->elems == 0)
-    return nib_tfl_unsupported(c, "tensor '%s' has no elements", t->name);
+    return nib_tfl_invalid(c, "tensor '%s' has no elements", t->name);
   *out_id = c->ids[NIB_TFL_VALUE][t->index];
   if (*out_id != NIB_NONE)
     return NIB_OK;
@@ -331,8 +332,9 @@ nib_status nib_tfl_filter(nib_tfl_context *c, const nib_tfl_tensor *t, nib_forma
   if (t->format != NIB_I8 || (per_tensor_typed && n == 1))
     return typed_tensor(c, t, out_filter);
   if (n > 1 && t->channel_dim != channel_dim)
-    return nib_tfl_invalid(c, "its filter '%s' is quantized along dimension %d, the output channels "
-                              "are dimension %d",
+    return nib_tfl_invalid(c,
+                           "its filter '%s' is quantized along dimension %d, the output channels "
+                           "are dimension %d",
                            t->name, t->channel_dim, channel_dim);
   if (n > 1 && (int64_t)n != t->dims[channel_dim])
     return nib_tfl_invalid(c, "its filter '%s' has %u scales for %lld output channels", t->name, n,
@@ -346,8 +348,8 @@ nib_status nib_tfl_filter(nib_tfl_context *c, const nib_tfl_tensor *t, nib_forma
   return add_scales(c, t, out_scales);
 }
 
-nib_status nib_tfl_bias(nib_tfl_context *c, uint32_t slot, nib_format input_format, int64_t channels,
-                        int bias_type_field, int32_t *out_bias, bool *out_wide) {
+nib_status nib_tfl_bias(nib_tfl_context *c, uint32_t slot, nib_format input_format,
+                        int64_t channels, int bias_type_field, int32_t *out_bias, bool *out_wide) {
   *out_bias = NIB_NONE;
   bool may_be_wide = input_format == NIB_I16;
   if (!nib_tfl_has_input(c, slot)) {

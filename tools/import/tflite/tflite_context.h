@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * State of one TFLite import, and what the operator conversions (tflite_ops_*.c) are written with.
- * Private to this folder. Every function that can fail returns a nib_status and has reported why. */
+ * Private to this folder. Every function that can fail returns a nib_status and has reported why.
+ */
 #ifndef NIB_IMPORT_TFLITE_CONTEXT_H
 #define NIB_IMPORT_TFLITE_CONTEXT_H
 
@@ -26,10 +27,10 @@ typedef struct nib_tfl_tensor {
 
 /** The roles in which a constant can enter the graph; each makes its own graph tensor. */
 typedef enum nib_tfl_role {
-  NIB_TFL_VALUE,   /**< typed as in the file */
-  NIB_TFL_FILTER,  /**< plain codes, the scales are an operand */
-  NIB_TFL_SCALES,  /**< those scales */
-  NIB_TFL_BIAS,    /**< plain, one-dimensional */
+  NIB_TFL_VALUE,  /**< typed as in the file */
+  NIB_TFL_FILTER, /**< plain codes, the scales are an operand */
+  NIB_TFL_SCALES, /**< those scales */
+  NIB_TFL_BIAS,   /**< plain, one-dimensional */
   NIB_TFL_ROLE_COUNT
 } nib_tfl_role;
 
@@ -48,10 +49,10 @@ typedef struct nib_tfl_context {
 
   /* the operator being converted */
   int32_t index;
-  const char *op_name;              /**< CONV_2D */
-  const char *name;                 /**< its result's name */
+  const char *op_name; /**< CONV_2D */
+  const char *name;    /**< its result's name */
   nib_fb_vector inputs, outputs;
-  nib_fb_table op_options;          /**< absent: all defaults */
+  nib_fb_table op_options; /**< absent: all defaults */
 } nib_tfl_context;
 
 typedef nib_status nib_tfl_convert(nib_tfl_context *c);
@@ -64,9 +65,9 @@ typedef struct nib_tfl_op {
   int32_t code;
   const char *name;
   int32_t min_version, max_version;
-  uint8_t options;      /**< expected tag of the options union; TFL_NO_OPTIONS: not read */
+  uint8_t options;               /**< expected tag of the options union; TFL_NO_OPTIONS: not read */
   int8_t min_inputs, max_inputs; /**< max -1: no limit but NIB_TFL_MAX_INPUTS */
-  int8_t data_input;    /**< the input whose type `types` is about */
+  int8_t data_input;             /**< the input whose type `types` is about */
   nib_tfl_types types;
   nib_tfl_convert *convert; /**< adds the nodes */
 } nib_tfl_op;
@@ -106,15 +107,15 @@ nib_status nib_tfl_read_name(nib_tfl_context *c, int32_t index);
 nib_status nib_tfl_value(nib_tfl_context *c, const nib_tfl_tensor *t, int32_t *out_id);
 /** Graph tensor for the operator's result. */
 nib_status nib_tfl_result(nib_tfl_context *c, const nib_tfl_tensor *t, int32_t *out_id);
-/** Filter of a convolution or dense layer, and its scales operand (NIB_NONE if the filter carries its
- *  own). `channel_dim`: the dimension of the output channels. `per_tensor_typed`: a single scale
+/** Filter of a convolution or dense layer, and its scales operand (NIB_NONE if the filter carries
+ * its own). `channel_dim`: the dimension of the output channels. `per_tensor_typed`: a single scale
  *  becomes part of the filter's type. */
 nib_status nib_tfl_filter(nib_tfl_context *c, const nib_tfl_tensor *t, nib_format input_format,
                           int32_t channel_dim, bool per_tensor_typed, int32_t *out_filter,
                           int32_t *out_scales);
 /** Bias at `slot`, or NIB_NONE; *out_wide: the accumulator has 64 bits. */
-nib_status nib_tfl_bias(nib_tfl_context *c, uint32_t slot, nib_format input_format, int64_t channels,
-                        int bias_type_field, int32_t *out_bias, bool *out_wide);
+nib_status nib_tfl_bias(nib_tfl_context *c, uint32_t slot, nib_format input_format,
+                        int64_t channels, int bias_type_field, int32_t *out_bias, bool *out_wide);
 /** A constant list of i32 or i64 at `slot`, at most NIB_MAX_RANK * 2 long. */
 nib_status nib_tfl_int_list(nib_tfl_context *c, uint32_t slot, int64_t out[NIB_MAX_RANK * 2],
                             int32_t *out_n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * nib_import_tflite: walks the operators of the main subgraph; the tables in tflite_ops_*.c convert. */
+ * nib_import_tflite: walks the operators of the main subgraph; the tables in tflite_ops_*.c
+ * convert. */
 #include "graph/validate.h"
 #include "import/import_util.h"
 #include "import/tflite/tflite_context.h"
@@ -76,14 +77,12 @@ static nib_status check_operands(nib_tfl_context *c) {
   for (uint32_t i = 0; i < c->inputs.count; ++i) {
     int32_t t = nib_fb_i32_at(&c->inputs, i);
     if (t < -1 || (t >= 0 && (uint32_t)t >= c->tensors.count))
-      return nib_tfl_invalid(c, "input %u is tensor %d, the model has %u", i, t,
-                             c->tensors.count);
+      return nib_tfl_invalid(c, "input %u is tensor %d, the model has %u", i, t, c->tensors.count);
   }
   for (uint32_t i = 0; i < c->outputs.count; ++i) {
     int32_t t = nib_fb_i32_at(&c->outputs, i);
     if (t < 0 || (uint32_t)t >= c->tensors.count)
-      return nib_tfl_invalid(c, "output %u is tensor %d, the model has %u", i, t,
-                             c->tensors.count);
+      return nib_tfl_invalid(c, "output %u is tensor %d, the model has %u", i, t, c->tensors.count);
     if (c->written[t])
       return nib_tfl_invalid(c, "its result, tensor %d, is written twice", t);
   }
@@ -262,13 +261,13 @@ static nib_status import_model(nib_tfl_context *c, const uint8_t *bytes, size_t 
 
 nib_status nib_import_tflite(const uint8_t *bytes, size_t size, const nib_import_options *options,
                              nib_graph **out_graph, const nib_diag *diag) {
-  static const nib_import_options defaults = {.model_name = "model", .display_path = "model.tflite"};
+  static const nib_import_options defaults = {.model_name = "model",
+                                              .display_path = "model.tflite"};
   *out_graph = NULL;
   nib_import_options chosen = options ? *options : defaults;
   chosen.model_name = chosen.model_name ? chosen.model_name : defaults.model_name;
   chosen.display_path = chosen.display_path ? chosen.display_path : defaults.display_path;
-  nib_rounding rounding =
-      nib_rounding_find(chosen.rounding ? chosen.rounding : "tflite-double");
+  nib_rounding rounding = nib_rounding_find(chosen.rounding ? chosen.rounding : "tflite-double");
   if (rounding == NIB_ROUNDING_COUNT)
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE, "unknown rounding '%s'", chosen.rounding);
   nib_tfl_context c = {.options = &chosen, .diag = diag};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Convolutions, fully connected layers and pooling. Padding SAME and VALID become explicit amounts. */
+ * Convolutions, fully connected layers and pooling. Padding SAME and VALID become explicit amounts.
+ */
 #include "import/tflite/tflite_context.h"
 
 #include <string.h>
@@ -11,15 +12,15 @@ typedef enum conv_kind { CONV, DEPTHWISE, TRANSPOSED } conv_kind;
 /* Where each kind of convolution keeps things. */
 static const struct conv_layout {
   nib_op op;
-  uint32_t input, filter, bias;         /* operand slots */
+  uint32_t input, filter, bias;                                          /* operand slots */
   int stride_w, stride_h, dilation_w, dilation_h, activation, bias_type; /* fields, -1: none */
-  int32_t channel_dim;                  /* of the filter */
+  int32_t channel_dim;                                                   /* of the filter */
 } layouts[] = {
     [CONV] = {NIB_OP_CONV2D, 0, 1, 2, TFL_CONV_STRIDE_W, TFL_CONV_STRIDE_H, TFL_CONV_DILATION_W,
               TFL_CONV_DILATION_H, TFL_CONV_ACTIVATION, TFL_CONV_BIAS_TYPE, 0},
     [DEPTHWISE] = {NIB_OP_DEPTHWISE_CONV2D, 0, 1, 2, TFL_CONV_STRIDE_W, TFL_CONV_STRIDE_H,
-                   TFL_DEPTHWISE_DILATION_W, TFL_DEPTHWISE_DILATION_H, TFL_DEPTHWISE_ACTIVATION,
-                   -1, 3},
+                   TFL_DEPTHWISE_DILATION_W, TFL_DEPTHWISE_DILATION_H, TFL_DEPTHWISE_ACTIVATION, -1,
+                   3},
     [TRANSPOSED] = {NIB_OP_TRANSPOSE_CONV2D, 2, 1, 3, TFL_TCONV_STRIDE_W, TFL_TCONV_STRIDE_H, -1,
                     -1, TFL_TCONV_ACTIVATION, TFL_TCONV_BIAS_TYPE, 0},
 };
@@ -34,8 +35,9 @@ static nib_status check_window(nib_tfl_context *c, const window *w) {
   NIB_RETURN_IF_ERROR(nib_tfl_check(c));
   for (int i = 0; i < 2; ++i)
     if (w->kernel[i] < 1 || w->strides[i] < 1 || w->dilations[i] < 1)
-      return nib_tfl_invalid(c, "kernel %lldx%lld, strides %lldx%lld, dilations %lldx%lld: each must "
-                                "be positive",
+      return nib_tfl_invalid(c,
+                             "kernel %lldx%lld, strides %lldx%lld, dilations %lldx%lld: each must "
+                             "be positive",
                              (long long)w->kernel[0], (long long)w->kernel[1],
                              (long long)w->strides[0], (long long)w->strides[1],
                              (long long)w->dilations[0], (long long)w->dilations[1]);
@@ -44,8 +46,8 @@ static nib_status check_window(nib_tfl_context *c, const window *w) {
   return NIB_OK;
 }
 
-/* SAME: as many outputs as strides fit in `size`; the odd unit of padding goes to the end. All values
- * fit in 32 bits, so 64-bit arithmetic cannot overflow. */
+/* SAME: as many outputs as strides fit in `size`; the odd unit of padding goes to the end. All
+ * values fit in 32 bits, so 64-bit arithmetic cannot overflow. */
 static int64_t same_padding(int64_t size, int64_t kernel, int64_t stride, int64_t dilation) {
   int64_t outputs = (size - 1) / stride + 1;
   int64_t total = (outputs - 1) * stride + (kernel - 1) * dilation + 1 - size;
@@ -106,13 +108,13 @@ static void read_window(const nib_tfl_context *c, const struct conv_layout *l,
   }
 }
 
-/* Transposed: the padding is that of the forward convolution from the result's size; what remains at
- * the bottom and right may be negative (rows that no window reaches). */
+/* Transposed: the padding is that of the forward convolution from the result's size; what remains
+ * at the bottom and right may be negative (rows that no window reaches). */
 static void set_transposed_pads(window *w, const nib_tfl_tensor *in, const nib_tfl_tensor *out) {
   set_pads(w, &out->dims[1]);
   for (int i = 0; i < 2; ++i)
-    w->pads[i + 2] = (in->dims[1 + i] - 1) * w->strides[i] + w->kernel[i] - w->pads[i] -
-                     out->dims[1 + i];
+    w->pads[i + 2] =
+        (in->dims[1 + i] - 1) * w->strides[i] + w->kernel[i] - w->pads[i] - out->dims[1 + i];
 }
 
 static nib_status count_groups(nib_tfl_context *c, const nib_tfl_tensor *in,
@@ -129,8 +131,7 @@ static nib_status count_groups(nib_tfl_context *c, const nib_tfl_tensor *in,
 static nib_status check_multiplier(nib_tfl_context *c, const nib_tfl_tensor *in,
                                    const nib_tfl_tensor *filter) {
   int64_t stated = nib_fb_i32(&c->op_options, TFL_DEPTHWISE_MULTIPLIER, 0);
-  if (filter->dims[3] % in->dims[3] != 0 ||
-      (stated > 0 && in->dims[3] * stated != filter->dims[3]))
+  if (filter->dims[3] % in->dims[3] != 0 || (stated > 0 && in->dims[3] * stated != filter->dims[3]))
     return nib_tfl_invalid(c, "%lld filter channels for %lld input channels and multiplier %lld",
                            (long long)filter->dims[3], (long long)in->dims[3], (long long)stated);
   return NIB_OK;
@@ -163,8 +164,7 @@ static nib_status convert_conv(nib_tfl_context *c, conv_kind kind) {
   int32_t id[4], result, node;
   NIB_RETURN_IF_ERROR(nib_tfl_check_activation(c, l->activation, &activation));
   NIB_RETURN_IF_ERROR(nib_tfl_value(c, &in, &id[0]));
-  NIB_RETURN_IF_ERROR(
-      nib_tfl_filter(c, &filter, in.format, l->channel_dim, false, &id[1], &id[3]));
+  NIB_RETURN_IF_ERROR(nib_tfl_filter(c, &filter, in.format, l->channel_dim, false, &id[1], &id[3]));
   NIB_RETURN_IF_ERROR(nib_tfl_bias(c, l->bias, in.format, filter.dims[l->channel_dim], l->bias_type,
                                    &id[2], &wide));
   NIB_RETURN_IF_ERROR(nib_tfl_result(c, &out, &result));
@@ -176,13 +176,9 @@ static nib_status convert_conv(nib_tfl_context *c, conv_kind kind) {
   return set_activation(c, node, activation);
 }
 
-static nib_status convert_conv_2d(nib_tfl_context *c) {
-  return convert_conv(c, CONV);
-}
+static nib_status convert_conv_2d(nib_tfl_context *c) { return convert_conv(c, CONV); }
 
-static nib_status convert_depthwise(nib_tfl_context *c) {
-  return convert_conv(c, DEPTHWISE);
-}
+static nib_status convert_depthwise(nib_tfl_context *c) { return convert_conv(c, DEPTHWISE); }
 
 /* The result's static shape is used. The shape operand says the same: it is checked when constant,
  * and stays an unread input when the model leaves it to the caller. */
@@ -224,8 +220,8 @@ static nib_status check_dense(nib_tfl_context *c, const nib_tfl_tensor *in,
   if (in->elems % filter->dims[1] != 0 ||
       out->elems != in->elems / filter->dims[1] * filter->dims[0])
     return nib_tfl_invalid(c, "%lld inputs and %lld outputs do not fit a filter of %lldx%lld",
-                           (long long)in->elems, (long long)out->elems,
-                           (long long)filter->dims[0], (long long)filter->dims[1]);
+                           (long long)in->elems, (long long)out->elems, (long long)filter->dims[0],
+                           (long long)filter->dims[1]);
   return NIB_OK;
 }
 

@@ -33,9 +33,8 @@ static nib_status convert_binary(nib_tfl_context *c, nib_op op, bool has_pot_opt
   NIB_RETURN_IF_ERROR(nib_tfl_output(c, &out));
   NIB_RETURN_IF_ERROR(nib_tfl_check_activation(c, TFL_BINARY_ACTIVATION, &activation));
   bool shifts = has_pot_option && lhs.format == NIB_I16 &&
-                nib_fb_u8(&c->op_options, TFL_BINARY_POT_SCALE, 1) &&
-                is_power_of_two_scale(&lhs) && is_power_of_two_scale(&rhs) &&
-                is_power_of_two_scale(&out);
+                nib_fb_u8(&c->op_options, TFL_BINARY_POT_SCALE, 1) && is_power_of_two_scale(&lhs) &&
+                is_power_of_two_scale(&rhs) && is_power_of_two_scale(&out);
   if (shifts)
     return nib_tfl_unsupported(c, "int16 arithmetic by shifts (pot_scale_int16)");
   NIB_RETURN_IF_ERROR(nib_tfl_value(c, &lhs, &id[0]));
@@ -47,21 +46,13 @@ static nib_status convert_binary(nib_tfl_context *c, nib_op op, bool has_pot_opt
   return nib_graph_set_string(c->graph, node, NIB_A_ACTIVATION, activation);
 }
 
-static nib_status convert_add(nib_tfl_context *c) {
-  return convert_binary(c, NIB_OP_ADD, true);
-}
+static nib_status convert_add(nib_tfl_context *c) { return convert_binary(c, NIB_OP_ADD, true); }
 
-static nib_status convert_sub(nib_tfl_context *c) {
-  return convert_binary(c, NIB_OP_SUB, true);
-}
+static nib_status convert_sub(nib_tfl_context *c) { return convert_binary(c, NIB_OP_SUB, true); }
 
-static nib_status convert_mul(nib_tfl_context *c) {
-  return convert_binary(c, NIB_OP_MUL, false);
-}
+static nib_status convert_mul(nib_tfl_context *c) { return convert_binary(c, NIB_OP_MUL, false); }
 
-static nib_status convert_div(nib_tfl_context *c) {
-  return convert_binary(c, NIB_OP_DIV, false);
-}
+static nib_status convert_div(nib_tfl_context *c) { return convert_binary(c, NIB_OP_DIV, false); }
 
 static nib_status convert_relu(nib_tfl_context *c) {
   int32_t node;
@@ -75,17 +66,11 @@ static nib_status convert_clamp(nib_tfl_context *c, double min, double max) {
   return nib_graph_set_float(c->graph, node, NIB_A_MAX, max);
 }
 
-static nib_status convert_relu6(nib_tfl_context *c) {
-  return convert_clamp(c, 0, 6);
-}
+static nib_status convert_relu6(nib_tfl_context *c) { return convert_clamp(c, 0, 6); }
 
-static nib_status convert_relu_n1_to_1(nib_tfl_context *c) {
-  return convert_clamp(c, -1, 1);
-}
+static nib_status convert_relu_n1_to_1(nib_tfl_context *c) { return convert_clamp(c, -1, 1); }
 
-static nib_status convert_relu_0_to_1(nib_tfl_context *c) {
-  return convert_clamp(c, 0, 1);
-}
+static nib_status convert_relu_0_to_1(nib_tfl_context *c) { return convert_clamp(c, 0, 1); }
 
 static nib_status convert_leaky_relu(nib_tfl_context *c) {
   int32_t node;
@@ -113,8 +98,9 @@ static nib_status check_fixed_result(nib_tfl_context *c, const fixed_result *rul
     float scale = out.scales.count ? nib_fb_f32_at(&out.scales, 0) : 0;
     int64_t zero = out.zero_points.count ? nib_fb_i64_at(&out.zero_points, 0) : 0;
     if (fabsf(scale - rules[i].scale) > rules[i].scale * 1e-3f || zero != rules[i].zero_point)
-      return nib_tfl_unsupported(c, "its result has scale %g and zero point %lld instead of the "
-                                    "fixed %g and %lld",
+      return nib_tfl_unsupported(c,
+                                 "its result has scale %g and zero point %lld instead of the "
+                                 "fixed %g and %lld",
                                  (double)scale, (long long)zero, (double)rules[i].scale,
                                  (long long)rules[i].zero_point);
   }

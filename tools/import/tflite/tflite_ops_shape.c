@@ -41,13 +41,9 @@ static nib_status convert_view(nib_tfl_context *c, nib_op op) {
   return nib_tfl_node(c, op, &m.in_id, 1, m.out_id, &node);
 }
 
-static nib_status convert_reshape(nib_tfl_context *c) {
-  return convert_view(c, NIB_OP_RESHAPE);
-}
+static nib_status convert_reshape(nib_tfl_context *c) { return convert_view(c, NIB_OP_RESHAPE); }
 
-static nib_status convert_squeeze(nib_tfl_context *c) {
-  return convert_view(c, NIB_OP_SQUEEZE);
-}
+static nib_status convert_squeeze(nib_tfl_context *c) { return convert_view(c, NIB_OP_SQUEEZE); }
 
 static nib_status convert_expand_dims(nib_tfl_context *c) {
   return convert_view(c, NIB_OP_EXPAND_DIMS);
@@ -161,10 +157,9 @@ static int64_t resolve_range(const slice_masks *masks, int32_t axis, int64_t dim
 
 static nib_status read_masks(nib_tfl_context *c, slice_masks *masks) {
   const nib_fb_table *o = &c->op_options;
-  *masks = (slice_masks){nib_fb_i32(o, TFL_SLICE_BEGIN_MASK, 0),
-                         nib_fb_i32(o, TFL_SLICE_END_MASK, 0),
-                         nib_fb_i32(o, TFL_SLICE_SHRINK_AXIS_MASK, 0),
-                         nib_fb_u8(o, TFL_SLICE_OFFSET, 0) != 0};
+  *masks = (slice_masks){
+      nib_fb_i32(o, TFL_SLICE_BEGIN_MASK, 0), nib_fb_i32(o, TFL_SLICE_END_MASK, 0),
+      nib_fb_i32(o, TFL_SLICE_SHRINK_AXIS_MASK, 0), nib_fb_u8(o, TFL_SLICE_OFFSET, 0) != 0};
   int32_t ellipsis = nib_fb_i32(o, TFL_SLICE_ELLIPSIS_MASK, 0);
   int32_t new_axis = nib_fb_i32(o, TFL_SLICE_NEW_AXIS_MASK, 0);
   NIB_RETURN_IF_ERROR(nib_tfl_check(c));
@@ -245,8 +240,7 @@ const nib_tfl_op nib_tfl_shape_ops[] = {
     {34, "PAD", 1, 5, TFL_NO_OPTIONS, 2, 2, 0, MOVABLE, convert_pad},
     {39, "TRANSPOSE", 1, 7, TFL_NO_OPTIONS, 2, 2, 0, MOVABLE, convert_transpose},
     {43, "SQUEEZE", 1, 2, TFL_NO_OPTIONS, 1, 1, 0, MOVABLE, convert_squeeze},
-    {45, "STRIDED_SLICE", 1, 8, TFL_STRIDED_SLICE_OPTIONS, 4, 4, 0, MOVABLE,
-     convert_strided_slice},
+    {45, "STRIDED_SLICE", 1, 8, TFL_STRIDED_SLICE_OPTIONS, 4, 4, 0, MOVABLE, convert_strided_slice},
     {60, "PADV2", 1, 5, TFL_NO_OPTIONS, 3, 3, 0, MOVABLE, convert_pad},
     {65, "SLICE", 1, 7, TFL_NO_OPTIONS, 3, 3, 0, MOVABLE, convert_slice},
     {70, "EXPAND_DIMS", 1, 2, TFL_NO_OPTIONS, 2, 2, 0, MOVABLE, convert_expand_dims},
