@@ -17,7 +17,7 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
                                  .accepts = nib_direct_conv_accepts},
     [NIB_OP_FULLY_CONNECTED] = {.root = nib_direct_fully_connected,
                                 .accepts = nib_direct_conv_accepts},
-    [NIB_OP_MATMUL] = {.root = nib_direct_matmul},
+    [NIB_OP_MATMUL] = {.root = nib_direct_matmul, .accepts = nib_direct_matmul_accepts},
     [NIB_OP_AVG_POOL2D] = {.root = nib_direct_avg_pool2d},
     [NIB_OP_MAX_POOL2D] = {.root = nib_direct_max_pool2d},
     [NIB_OP_MEAN] = {.root = nib_direct_mean},
@@ -36,16 +36,16 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_ADD] = {.step = nib_direct_step_add},
     [NIB_OP_SUB] = {.step = nib_direct_step_add},
     [NIB_OP_MUL] = {.step = nib_direct_step_mul},
-    [NIB_OP_DIV] = {.step = nib_direct_step_div},
-    [NIB_OP_RELU] = {.step = nib_direct_step_relu},
+    [NIB_OP_DIV] = {.step = nib_direct_step_mul},
+    [NIB_OP_RELU] = {.step = nib_direct_step_clamp},
     [NIB_OP_CLAMP] = {.step = nib_direct_step_clamp},
     [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu},
     [NIB_OP_SIGMOID] = {.step = nib_direct_step_sigmoid},
     [NIB_OP_TANH] = {.step = nib_direct_step_tanh},
-    [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup},
+    [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup, .first_operand_only = true},
     [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize},
-    [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize},
-    [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize},
+    [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize, .first_operand_only = true},
+    [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize, .first_operand_only = true},
 };
 
 const nib_direct_op *nib_direct_op_get(nib_op op) { return &ops[op]; }
@@ -56,8 +56,10 @@ nib_expr nib_expr_printf(const char *format, ...) {
   nib_expr x;
   va_list args;
   va_start(args, format);
-  vsnprintf(x.s, sizeof x.s, format, args);
+  const int length = vsnprintf(x.s, sizeof x.s, format, args);
   va_end(args);
+  if (length < 0 || (size_t)length >= sizeof x.s)
+    strcpy(x.s, "#error expression too long");
   return x;
 }
 
@@ -207,14 +209,37 @@ static void declare_stored(void *user, const nib_node *n, int64_t offset) {
                 position_of(d->g, d->kernel, n->out), type, (long long)offset);
 }
 
+/* The local variable for `expression`: called `hint`, or hint_2 … where that means another. */
+static nib_expr local_of(nib_direct *d, const char *hint, const char *c_type,
+                         const char *expression) {
+  nib_expr name = nib_expr_printf("%.30s", hint);
+  for (int32_t i = 0, tries = 1; i < d->n_locals; ++i) {
+    if (strcmp(d->locals[i].name, name.s) != 0)
+      continue;
+    if (strcmp(d->locals[i].expression, expression) == 0)
+      return name;
+    name = nib_expr_printf("%.30s_%d", hint, ++tries);
+    i = -1;
+  }
+  if (d->n_locals == NIB_DIRECT_MAX_CONSTANTS)
+    return nib_expr_printf("%s", expression);
+  nib_direct_local *local = &d->locals[d->n_locals++];
+  snprintf(local->name, sizeof local->name, "%.47s", name.s);
+  local->expression = expression;
+  local->c_type = c_type;
+  return name;
+}
+
 nib_expr nib_direct_constant(nib_direct *d, const char *hint, const char *c_type, const void *data,
                              size_t bytes) {
   char name[128];
   snprintf(name, sizeof name, "%s_%s", d->kernel->name ? d->kernel->name : "kernel", hint);
   const char *expression = nib_constants_add(d->e->constants, name, c_type, data, bytes);
-  if (!expression && d->status == NIB_OK)
+  if (expression)
+    return local_of(d, hint, c_type, expression);
+  if (d->status == NIB_OK)
     d->status = nib_diag_error(d->e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory for constants");
-  return nib_expr_printf("%s", expression ? expression : "0");
+  return nib_expr_printf("0");
 }
 
 nib_expr nib_direct_pointer(nib_direct *d, int32_t tensor, const char *hint) {
@@ -263,12 +288,12 @@ static nib_expr broadcast_index(const nib_tensor *in, const nib_tensor *out, con
     if (has) {
       nib_expr part = nib_expr_printf("%s", index);
       if (out_stride > 1)
-        part = nib_expr_printf("%.200s / %lld", part.s, (long long)out_stride);
+        part = nib_expr_printf("%s / %lld", part.s, (long long)out_stride);
       if (r >= 0)
-        part = nib_expr_printf("%.300s %% %lld", part.s, (long long)run);
+        part = nib_expr_printf("%s %% %lld", part.s, (long long)run);
       if (in_stride > 1)
-        part = nib_expr_printf("%.300s * %lld", part.s, (long long)in_stride);
-      sum = nib_expr_printf("%.240s%s%.240s", sum.s, sum.s[0] ? " + " : "", part.s);
+        part = nib_expr_printf("%s * %lld", part.s, (long long)in_stride);
+      sum = nib_expr_printf("%s%s%s", sum.s, sum.s[0] ? " + " : "", part.s);
       in_stride *= run;
     }
     out_stride *= run;
@@ -326,8 +351,8 @@ static nib_expr operand_value(nib_direct *d, const nib_node *n, int32_t slot, co
   snprintf(hint, sizeof hint, "operand%d", slot);
   nib_expr p = nib_direct_pointer(d, id, hint);
   if (same_elems(t, out))
-    return nib_expr_printf("%.200s[%.200s]", p.s, index);
-  return nib_expr_printf("%.200s[%.240s]", p.s, broadcast_index(t, out, index).s);
+    return nib_expr_printf("%s[%s]", p.s, index);
+  return nib_expr_printf("%s[%s]", p.s, broadcast_index(t, out, index).s);
 }
 
 /* ---- running value ---- */
@@ -347,8 +372,9 @@ static void run_step(nib_direct *d, int32_t position, const char *index) {
   const nib_node *n = &d->g->nodes[d->kernel->nodes[position]];
   nib_expr operands[4];
   d->position = position;
-  for (int32_t i = 0; i < n->n_in && i < 4; ++i)
-    operands[i] = n->in[i] == NIB_NONE ? nib_expr_printf("0") : operand_value(d, n, i, index);
+  const int32_t loaded = ops[n->op].first_operand_only ? 1 : n->n_in;
+  for (int32_t i = 0; i < loaded && i < 4; ++i)
+    operands[i] = operand_value(d, n, i, index);
   nib_expr value = ops[n->op].step(d, n, operands, index);
   nib_text_line(d->t, "const %s v%d = %s; /* %s */",
                 nib_direct_value_type(d->g->tensors[n->out].format), position, value.s,
@@ -425,23 +451,38 @@ static const char *index_type(const nib_graph *g, const nib_kernel *k) {
   return "int32_t";
 }
 
+static void emit_segments(nib_direct *d) {
+  const nib_kernel *k = d->kernel;
+  for (int32_t first = 0; first < k->n_nodes && d->status == NIB_OK; first += d->segment.count) {
+    d->segment = segment_at(d->g, k, first);
+    const nib_node *root = &d->g->nodes[k->nodes[first]];
+    if (k->n_nodes > 1)
+      nib_text_line(d->t, "/* %s */", nib_op_get(root->op)->mnemonic);
+    if (ops[root->op].root)
+      ops[root->op].root(d, root);
+    else
+      nib_direct_elementwise(d, root);
+  }
+}
+
+/* The body comes first, since it finds out which constants to declare above it. */
 static nib_status emit(nib_emitter *e, const nib_kernel *k) {
-  nib_direct d = {.e = e, .g = e->graph, .kernel = k, .t = e->body};
+  nib_text body;
+  nib_text_init(&body);
+  body.indent = e->body->indent;
+  nib_direct d = {.e = e, .g = e->graph, .kernel = k, .t = &body};
   d.index = index_type(d.g, k);
   d.n_inputs = nib_kernel_inputs(d.g, k, d.inputs, NIB_DIRECT_MAX_INPUTS);
   each_stored(d.g, k, declare_stored, &d);
-  for (int32_t first = 0; first < k->n_nodes; first += d.segment.count) {
-    d.segment = segment_at(d.g, k, first);
-    const nib_node *root = &d.g->nodes[k->nodes[first]];
-    if (k->n_nodes > 1)
-      nib_text_line(d.t, "/* %s */", nib_op_get(root->op)->mnemonic);
-    if (ops[root->op].root)
-      ops[root->op].root(&d, root);
-    else
-      nib_direct_elementwise(&d, root);
-    NIB_RETURN_IF_ERROR(d.status);
-  }
-  return NIB_OK;
+  emit_segments(&d);
+  for (int32_t i = 0; i < d.n_locals; ++i)
+    nib_text_line(e->body, "const %s *const %s = %s;", d.locals[i].c_type, d.locals[i].name,
+                  d.locals[i].expression);
+  nib_text_printf(e->body, "%s", body.size ? body.data : "");
+  if (body.failed && d.status == NIB_OK)
+    d.status = nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory for code");
+  nib_text_free(&body);
+  return d.status;
 }
 
 const nib_schedule nib_schedule_direct = {

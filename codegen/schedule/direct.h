@@ -19,10 +19,11 @@ extern "C" {
 
 #define NIB_DIRECT_MAX_INPUTS 64
 #define NIB_DIRECT_MAX_NODES 64
+#define NIB_DIRECT_MAX_CONSTANTS 256
 
-/** A C expression, by value. */
+/** A C expression, by value. One that is too long becomes text that no compiler accepts. */
 typedef struct nib_expr {
-  char s[512];
+  char s[1024];
 } nib_expr;
 
 nib_expr nib_expr_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -31,6 +32,12 @@ nib_expr nib_expr_printf(const char *format, ...) __attribute__((format(printf, 
 typedef struct nib_segment {
   int32_t first, count;
 } nib_segment;
+
+/** A local pointer to a constant array, declared at the top of the kernel function. */
+typedef struct nib_direct_local {
+  char name[48];
+  const char *expression, *c_type;
+} nib_direct_local;
 
 typedef struct nib_direct {
   nib_emitter *e;
@@ -42,6 +49,8 @@ typedef struct nib_direct {
   int32_t n_inputs;
   int32_t position;   /**< of the node whose step is being emitted, for names of temporaries */
   const char *index;  /**< C type of element indices */
+  nib_direct_local locals[NIB_DIRECT_MAX_CONSTANTS];
+  int32_t n_locals;
   nib_status status;  /**< first failure; emission goes on harmlessly after one */
 } nib_direct;
 
@@ -54,7 +63,7 @@ void nib_direct_fail(nib_direct *d, const nib_node *n, nib_status status, const 
 nib_expr nib_direct_pointer(nib_direct *d, int32_t tensor, const char *hint);
 /** A pointer for writing the result of `n`, which must have no followers in its segment. */
 nib_expr nib_direct_result_pointer(nib_direct *d, const nib_node *n);
-/** A `const TYPE *` to data that the compiler made. */
+/** A `const TYPE *` to data that the compiler made; the local variable is called after `hint`. */
 nib_expr nib_direct_constant(nib_direct *d, const char *hint, const char *c_type, const void *data,
                              size_t bytes);
 
@@ -96,7 +105,14 @@ bool nib_direct_can_round(nib_rounding rounding, bool acc64);
 nib_expr nib_direct_saturate(nib_direct *d, const nib_node *n, const char *value,
                              int64_t zero_point, int64_t lo, int64_t hi);
 /** An expression: the float `value` clamped to [lo, hi] where these are finite. */
-nib_expr nib_direct_clamp_f32(nib_direct *d, const char *value, float lo, float hi);
+nib_expr nib_direct_clamp_f32(const char *value, float lo, float hi);
+/** An expression: the fused activation of `n` on the float `value`. */
+nib_expr nib_direct_activate_f32(nib_direct *d, const nib_node *n, const char *value);
+/** An expression of int32_t: the code of the result of `n` for the float `real`, in [lo, hi]. */
+nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding rounding,
+                             const char *real, int64_t lo, int64_t hi);
+/** Whether the mode's elementwise operators go through real numbers. */
+bool nib_direct_by_reals(nib_rounding rounding);
 
 /* ---- the table ---- */
 
@@ -106,6 +122,7 @@ typedef struct nib_direct_op {
   /** An expression of the result's value type from expressions of the operands (by slot), for one
    *  element whose flat index is `index`. NULL: not elementwise. */
   nib_expr (*step)(nib_direct *d, const nib_node *n, const nib_expr *operands, const char *index);
+  bool first_operand_only; /**< the step itself indexes its other operands */
   bool no_followers; /**< the root writes blocks of memory, not single values */
   bool (*accepts)(const nib_graph *g, const nib_node *n); /**< NULL: always */
 } nib_direct_op;
@@ -129,12 +146,14 @@ void nib_direct_concat(nib_direct *d, const nib_node *n);
 void nib_direct_slice(nib_direct *d, const nib_node *n);
 void nib_direct_strided_slice(nib_direct *d, const nib_node *n);
 bool nib_direct_conv_accepts(const nib_graph *g, const nib_node *n);
+bool nib_direct_matmul_accepts(const nib_graph *g, const nib_node *n);
+bool nib_direct_same_codes(const nib_tensor *x, const nib_tensor *y);
 
 /* Elementwise steps. */
 typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                  const char *index);
-nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_div,
-    nib_direct_step_relu, nib_direct_step_clamp, nib_direct_step_leaky_relu,
+nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
+    nib_direct_step_leaky_relu,
     nib_direct_step_sigmoid, nib_direct_step_tanh, nib_direct_step_lookup,
     nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
     nib_direct_step_identity;

@@ -68,8 +68,8 @@ static void declare_accumulator(conv *c, const char *channel) {
 }
 
 static void accumulate(conv *c, const char *input_index, const char *filter_index) {
-  nib_expr x = nib_expr_printf("%.150s[%.300s]", c->input.s, input_index);
-  nib_expr w = nib_expr_printf("%.150s[%.300s]", c->filter.s, filter_index);
+  nib_expr x = nib_expr_printf("%s[%s]", c->input.s, input_index);
+  nib_expr w = nib_expr_printf("%s[%s]", c->filter.s, filter_index);
   if (!c->is_float) {
     x = nib_direct_minus(x.s, c->p.in_zp);
     w = nib_direct_minus(w.s, c->p.w_zp);
@@ -81,10 +81,7 @@ static void accumulate(conv *c, const char *input_index, const char *filter_inde
 static void finish(conv *c, const char *index, const char *channel) {
   nib_direct *d = c->d;
   if (c->is_float) {
-    float lo, hi;
-    nib_params_real_range(d->g, c->n, &lo, &hi);
-    nib_expr value = nib_direct_clamp_f32(d, "acc", lo, hi);
-    nib_direct_put(d, index, value.s);
+    nib_direct_put(d, index, nib_direct_activate_f32(d, c->n, "acc").s);
     return;
   }
   if (c->p.raw_accumulator) {
@@ -145,7 +142,7 @@ static nib_expr pixel_index(const conv *c, int64_t h, int64_t w, const char *y, 
                             int64_t channels, const char *channel) {
   nib_expr row = c->s.batch > 1 ? nib_expr_printf("(n * %lld + %s)", (long long)h, y)
                                 : nib_expr_printf("%s", y);
-  return nib_expr_printf("(%.100s * %lld + %s) * %lld + %s", row.s, (long long)w, x,
+  return nib_expr_printf("(%s * %lld + %s) * %lld + %s", row.s, (long long)w, x,
                          (long long)channels, channel);
 }
 
@@ -257,8 +254,4 @@ void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
   finish(&c, out, "o");
   close_loops(&c, rows > 1 ? 2 : 1);
   conv_close(&c);
-}
-
-void nib_direct_matmul(nib_direct *d, const nib_node *n) {
-  nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, "matmul of these formats is not supported");
 }

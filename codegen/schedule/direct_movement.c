@@ -3,6 +3,8 @@
 // both sides are contiguous.
 #include "schedule/direct.h"
 
+#include "params/params.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -54,37 +56,50 @@ static nib_expr index_of(int64_t offset, const int64_t *strides, int32_t rank) {
                         ? nib_expr_printf("%c", 'a' + i)
                         : nib_expr_printf("%c * %lld", 'a' + i,
                                           (long long)(stride < 0 ? -stride : stride));
-    sum = nib_expr_printf("%.300s%s%.100s", sum.s, sum.s[0] ? sign : stride < 0 ? "-" : "", part.s);
+    sum = nib_expr_printf("%s%s%s", sum.s, sum.s[0] ? sign : stride < 0 ? "-" : "", part.s);
   }
   return sum;
 }
 
 static nib_expr advance(const char *pointer, nib_expr index) {
-  return strcmp(index.s, "0") == 0 ? nib_expr_printf("%.300s", pointer)
-                                   : nib_expr_printf("%.200s + %.300s", pointer, index.s);
+  return strcmp(index.s, "0") == 0 ? nib_expr_printf("%s", pointer)
+                                   : nib_expr_printf("%s + %s", pointer, index.s);
 }
 
-static void copy_box(nib_direct *d, box b, const char *from, const char *to, size_t element) {
+/* Emits the loops of a box. `change` is an expression of the element `x`; NULL copies. */
+static void copy_changed(nib_direct *d, box b, const char *from, const char *to, size_t element,
+                         const nib_expr *change) {
   for (int32_t i = 0; i < b.rank; ++i)
     if (b.dims[i] == 0)
       return;
   simplify_box(&b);
-  const bool run = b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1);
+  const bool run = !change && (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 &&
+                                               b.to_stride[b.rank - 1] == 1));
   const int32_t loops = run && b.rank > 0 ? b.rank - 1 : b.rank;
   for (int32_t i = 0; i < loops; ++i) {
     char var[] = {(char)('a' + i), 0};
     nib_direct_for(d, var, b.dims[i]);
   }
+  if (change && loops == 0)
+    nib_text_open(d->t, "{");
   nib_expr from_index = index_of(b.from_offset, b.from_stride, loops);
   nib_expr to_index = index_of(b.to_offset, b.to_stride, loops);
-  if (run && b.rank > 0)
+  if (run && b.rank > 0) {
     nib_text_line(d->t, "memcpy(%s, %s, %lld);", advance(to, to_index).s,
                   advance(from, from_index).s,
                   (long long)(b.dims[b.rank - 1] * (int64_t)element));
-  else
+  } else if (change) {
+    nib_text_line(d->t, "const int32_t x = %s[%s];", from, from_index.s);
+    nib_text_line(d->t, "%s[%s] = %s;", to, to_index.s, change->s);
+  } else {
     nib_text_line(d->t, "%s[%s] = %s[%s];", to, to_index.s, from, from_index.s);
-  for (int32_t i = 0; i < loops; ++i)
+  }
+  for (int32_t i = 0; i < loops + (change && loops == 0); ++i)
     nib_text_close(d->t, "");
+}
+
+static void copy_box(nib_direct *d, box b, const char *from, const char *to, size_t element) {
+  copy_changed(d, b, from, to, element, NULL);
 }
 
 static size_t element_bytes(const nib_direct *d, const nib_node *n) {
@@ -105,12 +120,32 @@ void nib_direct_transpose(nib_direct *d, const nib_node *n) {
   row_major(x, strides);
   row_major(y, b.to_stride);
   for (int32_t i = 0; i < y->rank; ++i) {
-    const int64_t from = nib_node_ints_at(n, NIB_A_PERM, i, i);
+    const int64_t from = nib_node_ints_at(n, NIB_A_PERM, i, x->rank - 1 - i);
     b.dims[i] = y->dims[i];
     b.from_stride[i] = strides[from >= 0 && from < x->rank ? from : i];
   }
   copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
            element_bytes(d, n));
+}
+
+/* An operand at another scale than the result: the code of `x`, by the rule of the rounding. TFLite
+ * computes x * (sx / sy) - zx * (sx / sy) in f32. */
+static nib_expr concat_code(nib_direct *d, const nib_node *n, const nib_tensor *x) {
+  const nib_tensor *y = &d->g->tensors[n->out];
+  const nib_format_info *f = nib_format_get(y->format);
+  const nib_rounding rounding = nib_node_rounding(d->g, n);
+  if (nib_direct_by_reals(rounding)) {
+    nib_expr real = nib_expr_printf("(float)%s * %s", nib_direct_minus("x", x->zero_point).s,
+                                    nib_direct_f32((float)x->scale).s);
+    nib_expr code = nib_direct_quantize(d, n, rounding, real.s, f->min, f->max);
+    return nib_expr_printf("(%s)%s", f->c_type, code.s);
+  }
+  const float scale = (float)x->scale * (1.0f / (float)y->scale);
+  const float bias = (float)-x->zero_point * scale;
+  nib_expr real = nib_expr_printf("(int32_t)roundf((float)x * %s + %s)", nib_direct_f32(scale).s,
+                                  nib_direct_f32(bias).s);
+  nib_expr code = nib_direct_saturate(d, n, real.s, y->zero_point, f->min, f->max);
+  return nib_expr_printf("(%s)%s", f->c_type, code.s);
 }
 
 void nib_direct_concat(nib_direct *d, const nib_node *n) {
@@ -130,24 +165,22 @@ void nib_direct_concat(nib_direct *d, const nib_node *n) {
     memcpy(b.dims, x->dims, sizeof b.dims);
     b.to_offset = at * b.to_stride[axis];
     at += x->dims[axis];
-    copy_box(d, b, from.s, to.s, element_bytes(d, n));
+    const bool rescaled = x->quantized && y->quantized && !nib_direct_same_codes(x, y) &&
+                          nib_format_get(y->format)->kind != NIB_KIND_FLOAT;
+    nib_expr change = rescaled ? concat_code(d, n, x) : (nib_expr){""};
+    copy_changed(d, b, from.s, to.s, element_bytes(d, n), rescaled ? &change : NULL);
   }
 }
 
 static void copy_slice(nib_direct *d, const nib_node *n, bool stepped) {
   const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
-  box b = {.rank = x->rank};
+  box b = {.rank = y->rank};
   row_major(x, b.from_stride);
-  /* The result may have fewer dimensions (shrunk axes) but has the same elements in order. */
-  int64_t stride = 1, count[NIB_MAX_RANK];
-  for (int32_t i = x->rank - 1; i >= 0; --i) {
-    count[i] = y->rank == x->rank ? y->dims[i] : nib_node_ints_at(n, NIB_A_SIZES, i, 1);
-    b.to_stride[i] = stride;
-    stride *= count[i];
-  }
-  memcpy(b.dims, count, sizeof(int64_t) * (size_t)x->rank);
-  for (int32_t i = 0; i < x->rank; ++i) {
-    b.from_offset += nib_node_ints_at(n, NIB_A_BEGIN, i, 0) * b.from_stride[i];
+  row_major(y, b.to_stride);
+  memcpy(b.dims, y->dims, sizeof b.dims);
+  for (int32_t i = 0; i < y->rank; ++i) {
+    const int64_t begin = nib_node_ints_at(n, NIB_A_BEGIN, i, 0);
+    b.from_offset += (begin < 0 ? begin + x->dims[i] : begin) * b.from_stride[i];
     b.from_stride[i] *= stepped ? nib_node_ints_at(n, NIB_A_STEPS, i, 1) : 1;
   }
   copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
@@ -174,9 +207,16 @@ void nib_direct_pad(nib_direct *d, const nib_node *n) {
   box b = {.rank = y->rank};
   row_major(x, b.from_stride);
   row_major(y, b.to_stride);
-  memcpy(b.dims, x->dims, sizeof b.dims);
-  for (int32_t i = 0; i < y->rank; ++i)
-    b.to_offset += nib_node_ints_at(n, NIB_A_LOW, i, 0) * b.to_stride[i];
+  for (int32_t i = 0; i < y->rank; ++i) {
+    /* Negative padding crops. */
+    const int64_t low = nib_node_ints_at(n, NIB_A_LOW, i, 0);
+    const int64_t first = low < 0 ? -low : 0, room = y->dims[i] - (low > 0 ? low : 0);
+    b.dims[i] = x->dims[i] - first < room ? x->dims[i] - first : room;
+    b.from_offset += first * b.from_stride[i];
+    b.to_offset += (low > 0 ? low : 0) * b.to_stride[i];
+    if (b.dims[i] < 0)
+      b.dims[i] = 0;
+  }
   if (element_bytes(d, n) == 1) {
     nib_text_line(d->t, "memset(%s, %s, %zu);", to.s, value.s, bytes);
   } else {

@@ -19,6 +19,8 @@ typedef struct reduction {
 static reduction describe(const nib_node *n, const nib_tensor *x) {
   reduction r = {.count = 1};
   const nib_attr *axes = nib_node_attr(n, NIB_A_AXES);
+  for (int32_t i = 0; !axes && i < x->rank; ++i)
+    r.reduced[i] = true;
   for (int32_t i = 0; axes && i < axes->u.ints.n; ++i) {
     int64_t axis = axes->u.ints.v[i];
     axis += axis < 0 ? x->rank : 0;
@@ -61,7 +63,7 @@ static nib_expr index_over(const reduction *r, const nib_tensor *x, bool kept_on
     const int64_t step = kept_only ? packed[i] : r->strides[i];
     nib_expr part = step == 1 ? nib_expr_printf("%c", 'a' + i)
                               : nib_expr_printf("%c * %lld", 'a' + i, (long long)step);
-    sum = nib_expr_printf("%.300s%s%.100s", sum.s, sum.s[0] ? " + " : "", part.s);
+    sum = nib_expr_printf("%s%s%s", sum.s, sum.s[0] ? " + " : "", part.s);
   }
   return sum.s[0] ? sum : nib_expr_printf("0");
 }
@@ -71,60 +73,156 @@ static void close_loops(nib_direct *d, int n) {
     nib_text_close(d->t, "");
 }
 
+/* The mean's code from `sum`, which runs over codes as they are. */
+static nib_expr mean_code(nib_direct *d, const nib_node *n, int64_t count) {
+  nib_mean_params p;
+  if (nib_params_mean(d->g, n, count, &p) != NIB_OK) {
+    nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
+    return nib_expr_printf("0");
+  }
+  if (p.divide && p.truncate)
+    return nib_direct_saturate(d, n, nib_expr_printf("(int32_t)(sum / %lld)", (long long)count).s, 0,
+                               p.lo, p.hi);
+  if (p.divide && nib_direct_use(d, n, "nib_avg_round"))
+    return nib_direct_saturate(
+        d, n, nib_expr_printf("nib_avg_round((int32_t)sum, %lld)", (long long)count).s, 0, p.lo,
+        p.hi);
+  nib_direct_multiplier m = {.rounding = p.rounding, .requant = &p.out, .n = 1};
+  nib_expr centered = nib_expr_printf("(int32_t)%s", nib_direct_minus("sum", count * p.in_zp).s);
+  return nib_direct_saturate(d, n, nib_direct_requant(d, n, &m, centered.s, "0").s, p.out_zp, p.lo,
+                             p.hi);
+}
+
 void nib_direct_mean(nib_direct *d, const nib_node *n) {
   const nib_tensor *x = nib_node_input(d->g, n, 0);
   const reduction r = describe(n, x);
+  const bool real = nib_format_get(x->format)->kind == NIB_KIND_FLOAT;
   nib_expr p = nib_direct_pointer(d, n->in[0], "input");
-  if (x->format != NIB_F32) {
-    nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, "mean of these formats is not supported");
-    return;
-  }
   const int kept = open_dims(d, &r, x, false);
-  nib_text_line(d->t, "float sum = 0.0f;");
+  nib_text_line(d->t, "%s sum = 0;",
+                real ? nib_direct_value_type(x->format)
+                     : r.count * 65536 > INT32_MAX ? "int64_t" : "int32_t");
   const int inner = open_dims(d, &r, x, true);
   nib_text_line(d->t, "sum += %s[%s];", p.s, index_over(&r, x, false).s);
   close_loops(d, inner);
-  nib_direct_put(d, index_over(&r, x, true).s,
-                 nib_expr_printf("sum / %s", nib_direct_f32((float)r.count).s).s);
+  nib_expr value = real ? nib_expr_printf("sum / %s", nib_direct_f32((float)r.count).s)
+                        : mean_code(d, n, r.count);
+  nib_direct_put(d, index_over(&r, x, true).s, value.s);
   close_loops(d, kept);
 }
 
 /* ---- softmax ---- */
 
-static void softmax_f32(nib_direct *d, const nib_node *n, const char *input, int64_t outer,
-                        int64_t depth, int64_t inner) {
-  const float beta = (float)nib_node_float(n, NIB_A_BETA, 1.0);
-  nib_expr at = nib_expr_printf("(o * %lld + i) * %lld + j", (long long)depth, (long long)inner);
-  nib_expr scaled = beta == 1.0f
-                        ? nib_expr_printf("expf(%s[%s] - max)", input, at.s)
-                        : nib_expr_printf("expf((%.100s[%.100s] - max) * %s)", input, at.s,
-                                          nib_direct_f32(beta).s);
-  nib_direct_for(d, "o", outer);
-  nib_direct_for(d, "j", inner);
+/* How a softmax walks its operand: `outer` blocks of `depth` rows of `inner` elements. */
+typedef struct softmax {
+  nib_direct *d;
+  const nib_node *n;
+  const nib_tensor *x, *y;
+  int64_t outer, depth, inner;
+  nib_expr input, index, scaled; /* element i: its index, and exp of it less the maximum */
+  bool real;
+} softmax;
+
+static softmax softmax_open(nib_direct *d, const nib_node *n) {
+  softmax s = {.d = d, .n = n, .x = nib_node_input(d->g, n, 0), .y = &d->g->tensors[n->out],
+               .outer = 1, .inner = 1};
+  int64_t axis = nib_node_int(n, NIB_A_AXIS, -1);
+  axis += axis < 0 ? s.x->rank : 0;
+  for (int32_t i = 0; i < s.x->rank; ++i) {
+    s.outer *= i < axis ? s.x->dims[i] : 1;
+    s.inner *= i > axis ? s.x->dims[i] : 1;
+  }
+  s.depth = s.x->rank ? s.x->dims[axis] : 1;
+  s.real = nib_format_get(s.x->format)->kind == NIB_KIND_FLOAT;
+  s.input = nib_direct_pointer(d, n->in[0], "input");
+  return s;
+}
+
+static nib_expr exp_of_element(softmax *s) {
+  const float beta = (float)nib_node_float(s->n, NIB_A_BETA, 1.0);
+  nib_expr x = nib_expr_printf("%s[%s]", s->input.s, s->index.s);
+  if (!s->real)
+    x = nib_expr_printf("(float)%s * %s", nib_direct_minus(x.s, s->x->zero_point).s,
+                        nib_direct_f32((float)s->x->scale).s);
+  return beta == 1.0f
+             ? nib_expr_printf("expf(%s - max)", x.s)
+             : nib_expr_printf("expf((%s - max) * %s)", x.s, nib_direct_f32(beta).s);
+}
+
+/* In floats; codes are dequantized on the way in and quantized on the way out. */
+static void softmax_by_reals(softmax *s) {
+  nib_direct *d = s->d;
+  int64_t lo = 0, hi = 0;
+  s->index = nib_expr_printf("(o * %lld + i) * %lld + j", (long long)s->depth, (long long)s->inner);
+  s->scaled = exp_of_element(s);
+  nib_direct_for(d, "o", s->outer);
+  nib_direct_for(d, "j", s->inner);
   nib_text_line(d->t, "float max = -INFINITY, sum = 0.0f;");
-  nib_direct_for(d, "i", depth);
-  nib_text_line(d->t, "max = fmaxf(max, %s[%s]);", input, at.s);
+  nib_direct_for(d, "i", s->depth);
+  nib_expr x = nib_expr_printf("%s[%s]", s->input.s, s->index.s);
+  if (!s->real)
+    x = nib_expr_printf("(float)%s * %s", nib_direct_minus(x.s, s->x->zero_point).s,
+                        nib_direct_f32((float)s->x->scale).s);
+  nib_text_line(d->t, "max = fmaxf(max, %s);", x.s);
   nib_text_close(d->t, "");
-  nib_direct_for(d, "i", depth);
-  nib_text_line(d->t, "sum += %s;", scaled.s);
+  nib_direct_for(d, "i", s->depth);
+  nib_text_line(d->t, "sum += %s;", s->scaled.s);
   nib_text_close(d->t, "");
-  nib_direct_for(d, "i", depth);
-  nib_direct_put(d, at.s, nib_expr_printf("%.400s / sum", scaled.s).s);
+  nib_direct_for(d, "i", s->depth);
+  nib_expr share = nib_expr_printf("%s / sum", s->scaled.s);
+  if (!s->real) {
+    nib_text_line(d->t, "const float share = %s;", share.s);
+    nib_params_code_range(d->g, s->n, &lo, &hi);
+    share = nib_direct_quantize(d, s->n, nib_node_rounding(d->g, s->n), "share", lo, hi);
+  }
+  nib_direct_put(d, s->index.s, share.s);
   close_loops(d, 3);
 }
 
-void nib_direct_softmax(nib_direct *d, const nib_node *n) {
-  const nib_tensor *x = nib_node_input(d->g, n, 0);
-  int64_t axis = nib_node_int(n, NIB_A_AXIS, -1), outer = 1, inner = 1;
-  axis += axis < 0 ? x->rank : 0;
-  for (int32_t i = 0; i < x->rank; ++i) {
-    outer *= i < axis ? x->dims[i] : 1;
-    inner *= i > axis ? x->dims[i] : 1;
-  }
-  const int64_t depth = x->rank ? x->dims[axis] : 1;
-  nib_expr p = nib_direct_pointer(d, n->in[0], "input");
-  if (x->format == NIB_F32)
-    softmax_f32(d, n, p.s, outer, depth, inner);
+/* One call of a row function. Followers work on the finished row; without any it goes to its place. */
+static void softmax_rows(softmax *s, const nib_softmax_params *p) {
+  nib_direct *d = s->d;
+  const bool wide = s->x->format == NIB_I16;
+  const char *type = nib_format_get(s->y->format)->c_type;
+  if (!nib_direct_use(d, s->n, wide ? "nib_softmax_i16" : "nib_softmax_8bit"))
+    return;
+  const bool alone = d->segment.count == 1;
+  nib_direct_for(d, "o", s->outer);
+  if (alone)
+    nib_text_line(d->t, "%s *const row = %s + o * %lld;", type,
+                  nib_direct_result_pointer(d, s->n).s, (long long)s->depth);
   else
-    nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, "softmax of these formats is not supported");
+    nib_text_line(d->t, "%s row[%lld];", type, (long long)s->depth);
+  if (wide) {
+    int16_t exp_table[513], inverse_table[513];
+    nib_params_softmax_tables(exp_table, inverse_table);
+    nib_expr e = nib_direct_constant(d, "exp_table", "int16_t", exp_table, sizeof exp_table);
+    nib_expr i = nib_direct_constant(d, "inverse_table", "int16_t", inverse_table,
+                                     sizeof inverse_table);
+    nib_text_line(d->t, "nib_softmax_i16(%s + o * %lld, row, %lld, %d, %d, %s, %s);", s->input.s,
+                  (long long)s->depth, (long long)s->depth, p->multiplier, p->shift, e.s, i.s);
+  } else {
+    nib_text_line(d->t, "nib_softmax_8bit(%s + o * %lld, row, %lld, %d, %d, %d, %s);", s->input.s,
+                  (long long)s->depth, (long long)s->depth, p->multiplier, p->shift, p->diff_min,
+                  s->x->format == NIB_I8 ? "0x80" : "0");
+  }
+  if (!alone) {
+    nib_direct_for(d, "i", s->depth);
+    nib_direct_put(d, nib_expr_printf("o * %lld + i", (long long)s->depth).s, "row[i]");
+    close_loops(d, 1);
+  }
+  close_loops(d, 1);
+}
+
+void nib_direct_softmax(nib_direct *d, const nib_node *n) {
+  softmax s = softmax_open(d, n);
+  nib_softmax_params p = {0};
+  if (!s.real && nib_params_softmax(d->g, n, &p) != NIB_OK) {
+    nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
+    return;
+  }
+  if (p.fixed_point && s.inner == 1)
+    softmax_rows(&s, &p);
+  else
+    softmax_by_reals(&s);
 }

@@ -3,10 +3,12 @@
 #include "schedule/direct.h"
 
 #include "emit/snippets.h"
+#include "params/params.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* How each rounding mode is said: its snippet, and whether that takes a float scale. */
 static const struct rounding_row {
@@ -17,11 +19,11 @@ static const struct rounding_row {
     [NIB_ROUNDING_NEAREST_AWAY] = {"nib_rq_nearest_away", "nib_rq64_nearest_away", true},
     [NIB_ROUNDING_TFLITE_SINGLE] = {"nib_rq_tflite_single", "nib_rq_tflite_int64", false},
     [NIB_ROUNDING_TFLITE_DOUBLE] = {"nib_rq_tflite_double", "nib_rq_tflite_int64", false},
-    [NIB_ROUNDING_TFLITE_INT64] = {"nib_rq_tflite_int64", "nib_rq_tflite_int64", false},
-    [NIB_ROUNDING_DYADIC] = {"nib_rq_dyadic", "nib_rq_dyadic64", false},
-    [NIB_ROUNDING_TOSA_SINGLE] = {"nib_rq_tosa_single", "nib_rq_tosa_single64", false},
-    [NIB_ROUNDING_TOSA_DOUBLE] = {"nib_rq_tosa_double", "nib_rq_tosa_double64", false},
-    [NIB_ROUNDING_TOSA_INEXACT] = {"nib_rq_tosa_inexact", "nib_rq_tosa_inexact64", false},
+    [NIB_ROUNDING_TFLITE_INT64] = {"nib_rq_tflite_double", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_DYADIC] = {"nib_rq_dyadic", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_TOSA_SINGLE] = {"nib_rq_tosa_single", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_TOSA_DOUBLE] = {"nib_rq_tosa_double", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_TOSA_INEXACT] = {"nib_rq_tosa_inexact", "nib_rq_tflite_int64", false},
 };
 
 static const char *snippet_of(nib_rounding rounding, bool acc64) {
@@ -47,7 +49,7 @@ static nib_expr channel_i32(nib_direct *d, const nib_direct_multiplier *m, bool 
   nib_expr p = nib_direct_constant(d, shift ? "shift" : "multiplier", "int32_t", all,
                                    (size_t)m->n * sizeof *all);
   free(all);
-  return nib_expr_printf("%.300s[%.100s]", p.s, channel);
+  return nib_expr_printf("%s[%s]", p.s, channel);
 }
 
 static nib_expr channel_scale(nib_direct *d, const nib_direct_multiplier *m, const char *channel) {
@@ -62,7 +64,7 @@ static nib_expr channel_scale(nib_direct *d, const nib_direct_multiplier *m, con
     all[i] = m->requant[i].scale;
   nib_expr p = nib_direct_constant(d, "scale", "float", all, (size_t)m->n * sizeof *all);
   free(all);
-  return nib_expr_printf("%.300s[%.100s]", p.s, channel);
+  return nib_expr_printf("%s[%s]", p.s, channel);
 }
 
 nib_expr nib_direct_requant(nib_direct *d, const nib_node *n, const nib_direct_multiplier *m,
@@ -71,9 +73,9 @@ nib_expr nib_direct_requant(nib_direct *d, const nib_node *n, const nib_direct_m
   if (!nib_direct_use(d, n, snippet))
     return nib_expr_printf("0");
   if (rows[m->rounding].by_scale)
-    return nib_expr_printf("%s(%.120s, %.300s)", snippet, acc, channel_scale(d, m, channel).s);
+    return nib_expr_printf("%s(%s, %s)", snippet, acc, channel_scale(d, m, channel).s);
   nib_expr multiplier = channel_i32(d, m, false, channel), shift = channel_i32(d, m, true, channel);
-  return nib_expr_printf("%s(%.120s, %.160s, %.160s)", snippet, acc, multiplier.s, shift.s);
+  return nib_expr_printf("%s(%s, %s, %s)", snippet, acc, multiplier.s, shift.s);
 }
 
 /* Clamping before the zero point is added keeps a saturated value from overflowing. */
@@ -82,17 +84,40 @@ nib_expr nib_direct_saturate(nib_direct *d, const nib_node *n, const char *value
   if (!nib_direct_use(d, n, "nib_clamp_i32"))
     return nib_expr_printf("0");
   nib_expr clamped =
-      nib_expr_printf("nib_clamp_i32(%.400s, %s, %s)", value, nib_direct_i64(lo - zero_point).s,
+      nib_expr_printf("nib_clamp_i32(%s, %s, %s)", value, nib_direct_i64(lo - zero_point).s,
                       nib_direct_i64(hi - zero_point).s);
   return nib_direct_plus(clamped.s, zero_point);
 }
 
-nib_expr nib_direct_clamp_f32(nib_direct *d, const char *value, float lo, float hi) {
-  (void)d;
-  nib_expr x = nib_expr_printf("%.400s", value);
+bool nib_direct_by_reals(nib_rounding r) {
+  return r == NIB_ROUNDING_NEAREST_EVEN || r == NIB_ROUNDING_NEAREST_AWAY;
+}
+
+nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding rounding,
+                             const char *real, int64_t lo, int64_t hi) {
+  const nib_tensor *y = &d->g->tensors[n->out];
+  const char *snippet =
+      rounding == NIB_ROUNDING_NEAREST_EVEN ? "nib_quantize_even" : "nib_quantize_away";
+  if (!nib_direct_use(d, n, snippet))
+    return nib_expr_printf("0");
+  return nib_expr_printf("%s(%s, %s, %s, %s, %s)", snippet, real,
+                         nib_direct_f32((float)y->scale).s, nib_direct_i64(y->zero_point).s,
+                         nib_direct_i64(lo).s, nib_direct_i64(hi).s);
+}
+
+nib_expr nib_direct_activate_f32(nib_direct *d, const nib_node *n, const char *value) {
+  float lo, hi;
+  if (strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
+    return nib_expr_printf("tanhf(%s)", value);
+  nib_params_real_range(d->g, n, &lo, &hi);
+  return nib_direct_clamp_f32(value, lo, hi);
+}
+
+nib_expr nib_direct_clamp_f32(const char *value, float lo, float hi) {
+  nib_expr x = nib_expr_printf("%s", value);
   if (!isinf(lo))
-    x = nib_expr_printf("fmaxf(%.400s, %s)", x.s, nib_direct_f32(lo).s);
+    x = nib_expr_printf("fmaxf(%s, %s)", x.s, nib_direct_f32(lo).s);
   if (!isinf(hi))
-    x = nib_expr_printf("fminf(%.400s, %s)", x.s, nib_direct_f32(hi).s);
+    x = nib_expr_printf("fminf(%s, %s)", x.s, nib_direct_f32(hi).s);
   return x;
 }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Elementwise operators of one operand. Every map from 8-bit codes to 8-bit codes that is not a plain
-// clamp becomes a table of 256 entries, which the reference evaluator fills.
+// Elementwise operators of one operand. A map from 8-bit codes to 8-bit codes that is not a plain
+// clamp becomes a table of 256 entries.
 #include "schedule/direct.h"
 
 #include "params/params.h"
-#include "reference/reference.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static const nib_tensor *operand_of(const nib_direct *d, const nib_node *n) {
+  return nib_node_input(d->g, n, 0);
+}
 
 static const nib_tensor *result_of(const nib_direct *d, const nib_node *n) {
   return &d->g->tensors[n->out];
@@ -18,207 +22,224 @@ static bool is_float(const nib_tensor *t) {
   return nib_format_get(t->format)->kind == NIB_KIND_FLOAT;
 }
 
-static bool is_8bit(const nib_tensor *t) { return t->format == NIB_I8 || t->format == NIB_U8; }
-
 static nib_expr none(nib_direct *d, const nib_node *n, const char *what) {
   nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, what);
   return nib_expr_printf("0");
 }
 
-/* ---- tables ---- */
-
-/* The graph y[256] = op(x[256]) with n's attributes and the formats of its tensors. */
-static nib_graph *graph_of_codes(const nib_graph *g, const nib_node *n) {
-  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
-  const int64_t dims[1] = {256};
-  nib_graph *map = nib_graph_create("map");
-  if (!map)
-    return NULL;
-  map->rounding = g->rounding;
-  const int32_t in = nib_graph_add_tensor(map, "x", x->format, 1, dims);
-  const int32_t out = nib_graph_add_tensor(map, "y", y->format, 1, dims);
-  const int32_t node = in < 0 || out < 0 ? NIB_NONE
-                                         : nib_graph_add_node(map, n->op, n->name, -1, &in, 1, out);
-  if (node < 0 || nib_graph_set_inputs(map, &in, 1) != NIB_OK ||
-      nib_graph_set_outputs(map, &out, 1) != NIB_OK) {
-    nib_graph_destroy(map);
-    return NULL;
-  }
-  if (x->quantized)
-    nib_graph_set_quant(map, in, x->scale, x->zero_point);
-  if (y->quantized)
-    nib_graph_set_quant(map, out, y->scale, y->zero_point);
-  map->nodes[node].attrs = n->attrs; /* borrowed: only read */
-  map->nodes[node].n_attrs = n->n_attrs;
-  return map;
-}
-
-/* table[i]: the result's code for the code i + min(format). */
-static nib_status fill_table(const nib_graph *g, const nib_node *n, uint8_t table[256],
-                             const nib_diag *diag) {
-  nib_graph *map = graph_of_codes(g, n);
-  if (!map)
-    return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-  uint8_t codes[256];
-  const int64_t min = nib_format_get(nib_node_input(g, n, 0)->format)->min;
-  for (int i = 0; i < 256; ++i)
-    codes[i] = (uint8_t)(i + min);
-  nib_reference *r = NULL;
-  const void *inputs[1] = {codes};
-  nib_status status = nib_reference_create(map, &r, diag);
-  if (status == NIB_OK)
-    status = nib_reference_run(r, inputs, diag);
-  if (status == NIB_OK)
-    memcpy(table, nib_reference_tensor(r, map->outputs[0]), 256);
-  nib_reference_destroy(r);
-  nib_graph_destroy(map);
-  return status;
-}
-
-static nib_expr by_table(nib_direct *d, const nib_node *n, const char *x) {
-  uint8_t table[256] = {0};
-  const nib_format_info *in = nib_format_get(nib_node_input(d->g, n, 0)->format);
-  const nib_status status = fill_table(d->g, n, table, d->e->diag);
-  if (status != NIB_OK && d->status == NIB_OK)
-    d->status = status;
-  char hint[64];
-  snprintf(hint, sizeof hint, "%s_table", nib_op_get(n->op)->mnemonic);
-  nib_expr p = nib_direct_constant(d, hint, nib_format_get(result_of(d, n)->format)->c_type, table,
-                                   sizeof table);
-  return nib_expr_printf("%.250s[%.200s]", p.s, nib_direct_minus(x, in->min).s);
-}
-
-static bool maps_8bit(const nib_direct *d, const nib_node *n) {
-  return is_8bit(nib_node_input(d->g, n, 0)) && is_8bit(result_of(d, n));
-}
-
-/* ---- arithmetic ---- */
-
-static nib_expr rescaled(nib_direct *d, const nib_node *n, const nib_unary_params *p,
-                         const nib_requant *requant, const char *x) {
-  nib_direct_multiplier m = {.rounding = p->rounding, .requant = requant, .n = 1};
-  return nib_direct_requant(d, n, &m, nib_direct_minus(x, p->in_zp).s, "0");
-}
-
-static bool same_codes(const nib_tensor *x, const nib_tensor *y) {
+bool nib_direct_same_codes(const nib_tensor *x, const nib_tensor *y) {
   return x->format == y->format && x->quantized == y->quantized && x->scale == y->scale &&
          x->zero_point == y->zero_point;
 }
 
-nib_expr nib_direct_step_requantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                                    const char *index) {
-  (void)index;
-  if (maps_8bit(d, n))
-    return by_table(d, n, operands[0].s);
-  nib_unary_params p;
-  if (nib_params_unary(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
-  return nib_direct_saturate(d, n, rescaled(d, n, &p, &p.identity, operands[0].s).s, p.out_zp, p.lo,
-                             p.hi);
+/* ---- 8 bits to 8 bits ---- */
+
+static bool table_of(const nib_direct *d, const nib_node *n, uint8_t table[256]) {
+  return nib_params_unary_table(d->g, n, table) == NIB_OK;
 }
 
-nib_expr nib_direct_step_relu(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                              const char *index) {
-  (void)index;
-  const nib_tensor *x = nib_node_input(d->g, n, 0), *y = result_of(d, n);
-  if (is_float(y))
-    return nib_direct_clamp_f32(d, operands[0].s, 0.0f, INFINITY);
-  if (same_codes(x, y))
-    return nib_direct_saturate(d, n, operands[0].s, 0, y->zero_point, nib_format_get(y->format)->max);
-  if (maps_8bit(d, n))
-    return by_table(d, n, operands[0].s);
-  nib_unary_params p;
-  if (nib_params_unary(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
-  const int64_t lo = p.lo > p.out_zp ? p.lo : p.out_zp;
-  return nib_direct_saturate(d, n, rescaled(d, n, &p, &p.identity, operands[0].s).s, p.out_zp, lo,
-                             p.hi);
-}
-
-nib_expr nib_direct_step_clamp(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                               const char *index) {
-  (void)index;
-  if (is_float(result_of(d, n)))
-    return nib_direct_clamp_f32(d, operands[0].s,
-                                (float)nib_node_float(n, NIB_A_MIN, -INFINITY),
-                                (float)nib_node_float(n, NIB_A_MAX, INFINITY));
-  if (maps_8bit(d, n))
-    return by_table(d, n, operands[0].s);
-  return none(d, n, "clamp of these formats is not supported");
-}
-
-nib_expr nib_direct_step_leaky_relu(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                                    const char *index) {
-  (void)index;
-  const char *x = operands[0].s;
-  if (is_float(result_of(d, n)))
-    return nib_expr_printf("%.120s > 0.0f ? %.120s : %.120s * %s", x, x, x,
-                           nib_direct_f32((float)nib_node_float(n, NIB_A_ALPHA, 0.01)).s);
-  if (maps_8bit(d, n))
-    return by_table(d, n, x);
-  nib_unary_params p;
-  if (nib_params_unary(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
-  nib_expr positive = rescaled(d, n, &p, &p.identity, x), negative = rescaled(d, n, &p, &p.alpha, x);
-  nib_expr either = nib_expr_printf("(%.60s >= %lld ? %.200s : %.200s)", x, (long long)p.in_zp,
-                                    positive.s, negative.s);
-  return nib_direct_saturate(d, n, either.s, p.out_zp, p.lo, p.hi);
-}
-
-nib_expr nib_direct_step_sigmoid(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                                 const char *index) {
-  (void)index;
-  if (is_float(result_of(d, n)))
-    return nib_expr_printf("1.0f / (1.0f + expf(-%.300s))", operands[0].s);
-  if (maps_8bit(d, n))
-    return by_table(d, n, operands[0].s);
-  return none(d, n, "sigmoid of these formats is not supported");
-}
-
-nib_expr nib_direct_step_tanh(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                              const char *index) {
-  (void)index;
-  if (is_float(result_of(d, n)))
-    return nib_expr_printf("tanhf(%.300s)", operands[0].s);
-  if (maps_8bit(d, n))
-    return by_table(d, n, operands[0].s);
-  return none(d, n, "tanh of these formats is not supported");
+static nib_expr by_table(nib_direct *d, const nib_node *n, const uint8_t table[256],
+                         const char *x) {
+  char hint[64];
+  snprintf(hint, sizeof hint, "%s_table", nib_op_get(n->op)->mnemonic);
+  nib_expr p = nib_direct_constant(d, hint, nib_format_get(result_of(d, n)->format)->c_type, table,
+                                   256);
+  const int64_t first = nib_format_get(operand_of(d, n)->format)->min;
+  return nib_expr_printf("%s[%s]", p.s, nib_direct_minus(x, first).s);
 }
 
 /* The table is the node's second operand: operands[1] would be one element of it. */
 nib_expr nib_direct_step_lookup(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                 const char *index) {
   (void)index;
-  const nib_format_info *in = nib_format_get(nib_node_input(d->g, n, 0)->format);
   nib_expr p = nib_direct_pointer(d, n->in[1], "table");
-  return nib_expr_printf("%.250s[%.200s]", p.s, nib_direct_minus(operands[0].s, in->min).s);
+  const int64_t first = nib_format_get(operand_of(d, n)->format)->min;
+  return nib_expr_printf("%s[%s]", p.s, nib_direct_minus(operands[0].s, first).s);
+}
+
+/* ---- other formats ---- */
+
+/* zero point + rescale(x - zero point), clamped. */
+static nib_expr rescaled(nib_direct *d, const nib_node *n, const nib_unary_params *p,
+                         const nib_requant *requant, const char *x) {
+  nib_direct_multiplier m = {.rounding = p->rounding, .requant = requant, .n = 1};
+  return nib_direct_requant(d, n, &m, nib_direct_minus(x, p->in_zp).s, "0");
+}
+
+/* relu, clamp and requantize: the codes at another scale, within the result's range. */
+static nib_expr step_range(nib_direct *d, const nib_node *n, const char *x) {
+  nib_unary_params p;
+  uint8_t table[256];
+  if (nib_params_unary(d->g, n, &p) != NIB_OK)
+    return none(d, n, "these formats have no arithmetic");
+  if (nib_direct_same_codes(operand_of(d, n), result_of(d, n)))
+    return nib_direct_saturate(d, n, x, 0, p.lo, p.hi);
+  if (table_of(d, n, table))
+    return by_table(d, n, table, x);
+  return nib_direct_saturate(d, n, rescaled(d, n, &p, &p.identity, x).s, p.out_zp, p.lo, p.hi);
+}
+
+nib_expr nib_direct_step_clamp(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                               const char *index) {
+  (void)index;
+  if (!is_float(result_of(d, n)))
+    return step_range(d, n, operands[0].s);
+  float lo, hi;
+  nib_params_real_range(d->g, n, &lo, &hi);
+  return nib_direct_clamp_f32(operands[0].s, lo, hi);
+}
+
+/* Float modes: dequantize, the function in f32, quantize. */
+static nib_expr through_reals(nib_direct *d, const nib_node *n, const nib_unary_params *p,
+                              const char *x, const char *function, float alpha) {
+  nib_expr real = nib_expr_printf("real%d", d->position);
+  nib_text_line(d->t, "const float %s = (float)%s * %s;", real.s, nib_direct_minus(x, p->in_zp).s,
+                nib_direct_f32(p->in_scale).s);
+  nib_expr y = n->op == NIB_OP_LEAKY_RELU
+                   ? nib_expr_printf("%s < 0 ? %s * %s : %s", real.s, real.s,
+                                     nib_direct_f32(alpha).s, real.s)
+                   : nib_expr_printf(function, real.s);
+  return nib_direct_quantize(d, n, p->rounding, y.s, p->lo, p->hi);
+}
+
+static nib_expr leaky_fixed(nib_direct *d, const nib_node *n, const nib_unary_params *p,
+                            const char *x) {
+  /* A negative slope keeps the multiplier positive. */
+  nib_requant slope = p->alpha;
+  const char *sign = slope.multiplier < 0 ? "-" : "";
+  slope.multiplier = abs(slope.multiplier);
+  nib_expr y = nib_expr_printf("(%s < %lld ? %s%s : %s)", x, (long long)p->in_zp, sign,
+                               rescaled(d, n, p, &slope, x).s,
+                               rescaled(d, n, p, &p->identity, x).s);
+  return nib_direct_saturate(d, n, y.s, p->out_zp, p->lo, p->hi);
+}
+
+nib_expr nib_direct_step_leaky_relu(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                                    const char *index) {
+  (void)index;
+  const char *x = operands[0].s;
+  const float alpha = (float)nib_node_float(n, NIB_A_ALPHA, 0.01);
+  uint8_t table[256];
+  nib_unary_params p;
+  if (is_float(result_of(d, n)))
+    return nib_expr_printf("%s > 0 ? %s : %s * %s", x, x, x, nib_direct_f32(alpha).s);
+  if (table_of(d, n, table))
+    return by_table(d, n, table, x);
+  if (nib_params_unary(d->g, n, &p) != NIB_OK)
+    return none(d, n, "these formats have no arithmetic");
+  return nib_direct_by_reals(p.rounding) ? through_reals(d, n, &p, x, "", alpha)
+                                         : leaky_fixed(d, n, &p, x);
+}
+
+static nib_expr logistic_i16(nib_direct *d, const nib_node *n, const char *x) {
+  const char *snippet = n->op == NIB_OP_TANH ? "nib_tanh_i16" : "nib_logistic_i16";
+  nib_logistic_params p;
+  uint16_t table[256];
+  if (nib_params_logistic_i16(d->g, n, &p) != NIB_OK)
+    return none(d, n, "these formats have no arithmetic");
+  if (!nib_direct_use(d, n, snippet))
+    return nib_expr_printf("0");
+  nib_params_logistic_table(table);
+  nib_expr t = nib_direct_constant(d, "logistic_table", "uint16_t", table, sizeof table);
+  return nib_expr_printf("%s(%s, %d, %d, %s)", snippet,
+                         nib_direct_minus(x, operand_of(d, n)->zero_point).s, p.multiplier, p.shift,
+                         t.s);
+}
+
+/* sigmoid and tanh; `function` is a format with one %s. */
+static nib_expr step_nonlinear(nib_direct *d, const nib_node *n, const char *x,
+                               const char *function) {
+  uint8_t table[256];
+  nib_unary_params p;
+  if (is_float(result_of(d, n)))
+    return nib_expr_printf(function, x);
+  if (table_of(d, n, table))
+    return by_table(d, n, table, x);
+  if (nib_params_unary(d->g, n, &p) != NIB_OK)
+    return none(d, n, "these formats have no arithmetic");
+  if (nib_direct_by_reals(p.rounding))
+    return through_reals(d, n, &p, x, function, 0.0f);
+  if (operand_of(d, n)->format == NIB_I16 && result_of(d, n)->format == NIB_I16)
+    return logistic_i16(d, n, x);
+  return none(d, n, "these formats have no arithmetic");
+}
+
+nib_expr nib_direct_step_sigmoid(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                                 const char *index) {
+  (void)index;
+  return step_nonlinear(d, n, operands[0].s, "1.0f / (1.0f + expf(-%s))");
+}
+
+nib_expr nib_direct_step_tanh(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                              const char *index) {
+  (void)index;
+  return step_nonlinear(d, n, operands[0].s, "tanhf(%s)");
+}
+
+/* ---- between reals and codes ---- */
+
+/* Channel of the flat element `index` along `axis` of `t`. */
+static nib_expr channel_of(const nib_tensor *t, int64_t axis, const char *index) {
+  int64_t inner = 1;
+  axis += axis < 0 ? t->rank : 0;
+  if (axis < 0 || axis >= t->rank)
+    return nib_expr_printf("0");
+  for (int32_t i = t->rank - 1; i > axis; --i)
+    inner *= t->dims[i];
+  nib_expr at = inner > 1 ? nib_expr_printf("%s / %lld", index, (long long)inner)
+                          : nib_expr_printf("%s", index);
+  return axis == 0 ? at : nib_expr_printf("%s %% %lld", at.s, (long long)t->dims[axis]);
+}
+
+/* Accumulators with one scale per channel; the scales are a constant operand. */
+static nib_expr requantize_channels(nib_direct *d, const nib_node *n, const char *x,
+                                    const char *index) {
+  const nib_tensor *in = operand_of(d, n), *scales = nib_node_input(d->g, n, 1);
+  const int64_t count = nib_tensor_elems(scales);
+  nib_unary_params p;
+  if (!scales->data || scales->format != NIB_F32 || nib_params_unary(d->g, n, &p) != NIB_OK)
+    return none(d, n, "its scales must be constants");
+  nib_requant *all = malloc((size_t)count * sizeof *all);
+  if (!all)
+    return none(d, n, "out of memory");
+  for (int64_t i = 0; i < count; ++i)
+    all[i] = nib_requant_from_real((double)((const float *)scales->data)[i] / (double)p.out_scale);
+  nib_direct_multiplier m = {.rounding = p.rounding, .requant = all, .n = (int32_t)count};
+  nib_expr channel = channel_of(in, nib_node_int(n, NIB_A_AXIS, in->rank - 1), index);
+  nib_expr y = nib_direct_requant(d, n, &m, nib_direct_minus(x, p.in_zp).s, channel.s);
+  free(all);
+  return nib_direct_saturate(d, n, y.s, p.out_zp, p.lo, p.hi);
+}
+
+nib_expr nib_direct_step_requantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                                    const char *index) {
+  if (n->op == NIB_OP_REQUANTIZE && nib_node_input(d->g, n, 1))
+    return requantize_channels(d, n, operands[0].s, index);
+  return step_range(d, n, operands[0].s);
 }
 
 nib_expr nib_direct_step_quantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                   const char *index) {
-  (void)index;
-  const nib_tensor *y = result_of(d, n);
-  const char *snippet = nib_node_rounding(d->g, n) == NIB_ROUNDING_NEAREST_EVEN
-                            ? "nib_quantize_even"
-                            : "nib_quantize_away";
-  if (!is_float(nib_node_input(d->g, n, 0)))
+  if (!is_float(operand_of(d, n)))
     return nib_direct_step_requantize(d, n, operands, index);
-  if (!nib_direct_use(d, n, snippet))
-    return nib_expr_printf("0");
-  const nib_format_info *f = nib_format_get(y->format);
-  return nib_expr_printf("%s(%.300s, %s, %lld, %lld, %lld)", snippet, operands[0].s,
-                         nib_direct_f32((float)y->scale).s, (long long)y->zero_point,
-                         (long long)f->min, (long long)f->max);
+  const nib_format_info *f = nib_format_get(result_of(d, n)->format);
+  return nib_direct_quantize(d, n, nib_node_rounding(d->g, n), operands[0].s, f->min, f->max);
 }
 
 nib_expr nib_direct_step_dequantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                     const char *index) {
-  (void)index;
-  const nib_tensor *x = nib_node_input(d->g, n, 0);
-  if (n->n_in > 1 && n->in[1] != NIB_NONE)
-    return none(d, n, "dequantization per axis outside of constants is not supported");
-  return nib_expr_printf("(float)%.200s * %s", nib_direct_minus(operands[0].s, x->zero_point).s,
-                         nib_direct_f32((float)x->scale).s);
+  const nib_tensor *x = operand_of(d, n), *scales = nib_node_input(d->g, n, 1);
+  if (!scales)
+    return nib_expr_printf("(float)%s * %s", nib_direct_minus(operands[0].s, x->zero_point).s,
+                           nib_direct_f32((float)x->scale).s);
+  const bool one = nib_tensor_elems(scales) == 1;
+  nib_expr at = one ? nib_expr_printf("0") : channel_of(x, nib_node_int(n, NIB_A_AXIS, 1), index);
+  nib_expr s = nib_direct_pointer(d, n->in[1], "scales");
+  if (!nib_node_input(d->g, n, 2))
+    return nib_expr_printf("(float)%s * %s[%s]", operands[0].s, s.s, at.s);
+  nib_expr zp = nib_direct_pointer(d, n->in[2], "zero_points");
+  return nib_expr_printf("(float)(%s - %s[%s]) * %s[%s]", operands[0].s, zp.s, at.s,
+                         s.s, at.s);
 }
 
 nib_expr nib_direct_step_identity(nib_direct *d, const nib_node *n, const nib_expr *operands,
