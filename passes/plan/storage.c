@@ -74,14 +74,14 @@ static nib_status describe_kernel(nib_plan_problem *p, int32_t id, const nib_dia
   const nib_graph *g = p->g;
   const nib_kernel *k = &g->kernels[id];
   nib_plan_access *a = &p->kernels[id];
-  const int32_t n = nib_kernel_inputs(g, k, NULL, 0);
-  int32_t *tensors = malloc(((size_t)n + 1) * sizeof *tensors);
-  a->in = malloc(((size_t)n + 1) * sizeof *a->in);
+  const int32_t most = nib_kernel_inputs(g, k, NULL, 0); /* repeated operands are counted again */
+  int32_t *tensors = malloc(((size_t)most + 1) * sizeof *tensors);
+  a->in = malloc(((size_t)most + 1) * sizeof *a->in);
   if (tensors == NULL || a->in == NULL) {
     free(tensors);
     return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in plan");
   }
-  nib_kernel_inputs(g, k, tensors, n);
+  const int32_t n = nib_kernel_inputs(g, k, tensors, most);
   a->out = nib_kernel_output(g, k);
   a->out_in_arena = lives_in_arena(p, a->out);
   a->out_bytes =

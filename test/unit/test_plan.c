@@ -47,7 +47,7 @@ static nib_graph *random_graph(int nodes) {
         if (pool[k] != a && memcmp(g->tensors[pool[k]].dims, dims, sizeof dims) == 0)
           b = pool[k];
       in[1] = b;
-      out = new_quantized(g, name, NIB_I8, 4, dims, 0.25f, 1);
+      out = new_quantized(g, name, NIB_I8, 4, dims, 0.5f, 0);
       new_node(g, NIB_OP_ADD, name, 2, in, out);
       break;
     }
