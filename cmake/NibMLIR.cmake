@@ -10,6 +10,11 @@ include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  message(FATAL_ERROR "The MLIR part must be compiled by clang++ (configure an empty folder, or set "
+    "CMAKE_CXX_COMPILER): another compiler gives MLIR's types other identities than libMLIR.so has")
+endif()
+
 # The C++ interface of MLIR: headers and the shared library.
 add_library(NibMLIRHeaders INTERFACE)
 target_include_directories(NibMLIRHeaders SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})

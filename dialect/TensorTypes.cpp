@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialect/TensorTypes.h"
 
+#include "graph/validate.h"
 #include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/raw_ostream.h"
@@ -74,6 +75,10 @@ llvm::LogicalResult nib::readTensorType(Type type, TensorFacts &facts, EmitError
     return emitError() << "at most " << NIB_MAX_RANK << " dimensions are supported, got " << type;
   if (tensor.getEncoding())
     return emitError() << "a tensor's encoding has no meaning here: " << type;
+  int64_t elems;
+  if (!nib_count_elems((int32_t)tensor.getRank(), tensor.getShape().data(), &elems))
+    return emitError() << "a tensor has at most " << NIB_MAX_TENSOR_ELEMS << " elements, got "
+                       << type;
   facts.dims.assign(tensor.getShape().begin(), tensor.getShape().end());
   if (auto quantized = dyn_cast<quant::QuantizedType>(tensor.getElementType()))
     return readQuantType(quantized, facts, emitError);

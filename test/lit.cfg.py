@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The one lit configuration for everything under test/.
+
+Substitutions:
+  %nibc %nib-opt %nib-bench %nib-lsp-server   the tools of this build
+  %mlir-opt       the unmodified mlir-opt-22
+  %mlir-opt-nib   the same with the plugin's dialect and passes loaded
+  %plugin         NibblePlugin.so
+  %unit           the folder of unit tests
+  %shared         the folder with the real models (feature `shared`)
+  %source %build  the checkout and the build folder
+  %python %cc %gcc %clang
+
+Features: shared, mlir, gcc, clang and what the processor has (avx2, fma, avx512f, avx512vnni).
+"""
+import os
+import pathlib
+import shutil
+import sys
+
+import lit.formats
+
+source = pathlib.Path(config.nib_source)
+build = pathlib.Path(config.nib_build)
+llvm_bin = pathlib.Path(config.nib_llvm) / "bin"
+shared = pathlib.Path(os.environ.get("NIB_SHARED") or source.parent / "shared").resolve()
+
+config.name = "Nibble"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.test_source_root = str(source / "test")
+config.test_exec_root = str(build / "test")
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "golden"]
+
+
+def first_program(*names):
+    """Path of the first of `names` that exists, or an empty string."""
+    return next((path for name in names if (path := shutil.which(name))), "")
+
+
+def processor_flags():
+    """Flags of the first processor as Linux names them."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+
+
+mlir_opt = first_program("mlir-opt-22", str(llvm_bin / "mlir-opt"))
+plugin = build / "lib" / "NibblePlugin.so"
+gcc = first_program("gcc")
+clang = first_program("clang-22", str(llvm_bin / "clang"))
+
+# Longer names first: a substitution is textual.
+config.substitutions += [
+    ("%mlir-opt-nib", f"{mlir_opt} --load-dialect-plugin={plugin} --load-pass-plugin={plugin}"),
+    ("%mlir-opt", mlir_opt),
+    ("%nib-lsp-server", str(build / "bin" / "nib-lsp-server")),
+    ("%nib-bench", str(build / "bin" / "nib-bench")),
+    ("%nib-opt", str(build / "bin" / "nib-opt")),
+    ("%nibc", str(build / "bin" / "nibc")),
+    ("%plugin", str(plugin)),
+    ("%unit", str(build / "bin" / "unit")),
+    ("%shared", str(shared)),
+    ("%source", str(source)),
+    ("%build", str(build)),
+    ("%python", sys.executable),
+    ("%clang", clang),
+    ("%gcc", gcc),
+    ("%cc", config.nib_cc),
+]
+
+features = {
+    "shared": (shared / "data").is_dir(),
+    "mlir": config.nib_mlir and bool(mlir_opt),
+    "gcc": bool(gcc),
+    "clang": bool(clang),
+}
+flags = processor_flags()
+for flag in ("avx2", "fma", "avx512f", "avx512bw", "avx512vl"):
+    features[flag] = flag in flags
+features["avx512vnni"] = "avx512_vnni" in flags
+config.available_features.update(name for name, present in features.items() if present)
+
+config.environment["PATH"] = os.pathsep.join([str(llvm_bin), config.environment.get("PATH", "")])
+config.environment["NIB_SHARED"] = str(shared)
+# Tests neither read nor fill the user's cache.
+config.environment["XDG_CACHE_HOME"] = str(build / "test" / "cache")
