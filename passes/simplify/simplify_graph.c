@@ -115,8 +115,10 @@ nib_status nib_simplify_graph(nib_graph *g, const nib_options *o, const nib_diag
       return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "simplify: out of memory");
   }
   NIB_RETURN_IF_ERROR(nib_graph_sweep(g, diag));
-  for (size_t i = 0; i < sizeof k_phases / sizeof k_phases[0]; ++i)
+  for (size_t i = 0; i < sizeof k_phases / sizeof k_phases[0]; ++i) {
+    if (k_phases[i].rules == k_fold)
+      nib_simplify_report(&s); /* while weights are still dequantized constants */
     NIB_RETURN_IF_ERROR(run_phase(&s, &k_phases[i]));
-  nib_simplify_report(&s);
+  }
   return nib_graph_validate(g, diag);
 }
