@@ -61,12 +61,13 @@ static nib_status check_unit(const nib_graph *g, const nib_model_text *m, CXTran
 nib_status nib_check_c(const nib_graph *g, const nib_model_options *o, const nib_model_text *m,
                        const nib_diag *diag) {
   char source_name[160], header_name[160], triple[160];
-  snprintf(source_name, sizeof source_name, "%s.c", o->name);
-  snprintf(header_name, sizeof header_name, "%s.h", o->name);
+  // An #include of an unsaved file is found only beside an absolute source name.
+  snprintf(source_name, sizeof source_name, "/nibble/%s.c", o->name);
+  snprintf(header_name, sizeof header_name, "/nibble/%s.h", o->name);
   struct CXUnsavedFile files[] = {
       {source_name, m->source.data, (unsigned long)m->source.size},
       {header_name, m->header.data, (unsigned long)m->header.size},
-      {"nibrt_abi.h", m->abi, (unsigned long)strlen(m->abi)},
+      {"/nibble/nibrt_abi.h", m->abi, (unsigned long)strlen(m->abi)},
   };
   const char *args[8] = {"-std=c11", "-Wall", "-Wextra", "-pedantic"};
   int n_args = 4;

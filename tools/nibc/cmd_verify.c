@@ -30,45 +30,15 @@ typedef struct verification {
   nibc_step_tally steps; /* QDQ: as written against the integer form */
 } verification;
 
-/* Inputs made up when none are given: extremes first, then random codes. Floats are in [-1, 1]. */
+/* Runs made up when no input is given: extremes first, then random values. */
 enum { MADE_RUNS = 8 };
-
-static uint64_t next_random(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
-
-static void fill(nib_format format, void *data, int64_t n, int64_t run, uint64_t *state) {
-  const nib_format_info *info = nib_format_get(format);
-  for (int64_t i = 0; i < n; ++i) {
-    const uint64_t r = next_random(state) >> 11;
-    if (info->kind == NIB_KIND_FLOAT) {
-      const double unit = run == 0 ? -1 : run == 1 ? 1 : (double)r * 0x1p-52 - 1;
-      if (format == NIB_F32)
-        ((float *)data)[i] = (float)unit;
-      else
-        ((double *)data)[i] = unit;
-      continue;
-    }
-    const int64_t low = format == NIB_I64 || format == NIB_I32 ? -128 : info->min;
-    const int64_t high = format == NIB_I64 || format == NIB_I32 ? 127 : info->max;
-    const int64_t code = run == 0   ? low
-                         : run == 1 ? high
-                                    : low + (int64_t)(r % (uint64_t)(high - low + 1));
-    memcpy((char *)data + (size_t)i * nib_format_bytes(format), &code, nib_format_bytes(format));
-  }
-}
 
 static nib_status make_inputs(const nib_graph *g, nibc_feed *in) {
   NIB_RETURN_IF_ERROR(
       nibc_feed_for_tensors(g, g->inputs, g->n_inputs, MADE_RUNS, NIBC_BATCH_EXTRA, in));
-  uint64_t state = UINT64_C(0x9E3779B97F4A7C15);
   for (int64_t run = 0; run < MADE_RUNS; ++run)
     for (int i = 0; i < in->n; ++i)
-      fill(in->arrays[i].format, nibc_feed_at(in, i, run),
-           nib_tensor_elems(&g->tensors[g->inputs[i]]), run, &state);
+      nibc_fill(&g->tensors[g->inputs[i]], run, nibc_feed_at(in, i, run));
   printf("no --input: %d runs on extreme and random values\n", MADE_RUNS);
   return NIB_OK;
 }

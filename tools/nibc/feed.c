@@ -175,3 +175,31 @@ void nibc_buffers_free(nibc_buffers *b) {
   free(b->at);
   memset(b, 0, sizeof *b);
 }
+
+static uint64_t next_random(uint64_t *state) {
+  *state ^= *state << 13;
+  *state ^= *state >> 7;
+  *state ^= *state << 17;
+  return *state >> 11;
+}
+
+void nibc_fill(const nib_tensor *t, int64_t run, void *out_data) {
+  const nib_format_info *info = nib_format_get(t->format);
+  const bool wide = t->format == NIB_I32 || t->format == NIB_I64; // indices: small numbers
+  const int64_t low = wide ? -128 : info->min, high = wide ? 127 : info->max;
+  uint64_t state = UINT64_C(0x9E3779B97F4A7C15) * (uint64_t)(run + 1);
+  for (int64_t i = 0, n = nib_tensor_elems(t); i < n; ++i) {
+    const uint64_t r = next_random(&state);
+    const double unit = run == 0 ? -1 : run == 1 ? 1 : (double)r * 0x1p-52 - 1;
+    const int64_t code = run == 0   ? low
+                         : run == 1 ? high
+                                    : low + (int64_t)(r % (uint64_t)(high - low + 1));
+    if (t->format == NIB_F32)
+      ((float *)out_data)[i] = (float)unit;
+    else if (t->format == NIB_F64)
+      ((double *)out_data)[i] = unit;
+    else
+      memcpy((char *)out_data + (size_t)i * nib_format_bytes(t->format), &code,
+             nib_format_bytes(t->format));
+  }
+}

@@ -40,6 +40,10 @@ void nibc_feed_free(nibc_feed *feed);
 /** The bytes of array `i` for run `run`. */
 void *nibc_feed_at(const nibc_feed *feed, int i, int64_t run);
 
+/** Data made up for a tensor: run 0 has the lowest value everywhere, run 1 the highest, others
+ * random ones that depend on `run` and the tensor's size alone. Floats are in [-1, 1]. */
+void nibc_fill(const nib_tensor *tensor, int64_t run, void *out_data);
+
 /** Aligned copies of one run, as the compiled model wants them. */
 typedef struct nibc_buffers {
   int n;

@@ -281,12 +281,16 @@ nib_graph *nibc_session_graph(nibc_session *s) {
   return keep(s, graph) == NIB_OK ? graph : NULL;
 }
 
-/* ---- passes ---- */
-
-/* A pass-option value, quoted if the pipeline's grammar would break it. */
-static void option_text(nib_text *t, const char *name, const char *value) {
-  nib_text_printf(t, strpbrk(value, " ,=") ? " %s=\"%s\"" : " %s=%s", name, value);
+void nibc_session_drop_graph(nibc_session *s, nib_graph *graph) {
+  for (int i = 0; graph && i < s->n_owned; ++i)
+    if (s->owned[i] == graph) {
+      s->owned[i] = s->owned[--s->n_owned];
+      nib_graph_destroy(graph);
+      return;
+    }
 }
+
+/* ---- passes ---- */
 
 /* "nib-select{target=… …}": the options of `stage`, as Passes.td names them. */
 static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_dir, nib_text *t) {

@@ -56,6 +56,9 @@ nib_status nibc_session_set_graph(nibc_session *session, const nib_graph *graph)
 /** The module's graph; released by nibc_session_close. NULL after a message. */
 nib_graph *nibc_session_graph(nibc_session *session);
 
+/** Releases a graph of nibc_session_graph before close; NULL is allowed. */
+void nibc_session_drop_graph(nibc_session *session, nib_graph *graph);
+
 /** The IR as text (free()). */
 nib_status nibc_session_print(nibc_session *session, char **out_text, size_t *out_size);
 

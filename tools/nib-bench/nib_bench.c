@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * nib-bench: measures each kernel of compiled models on this processor, as samples for a cost
+ * model.
+ *
+ * A kernel is cut out of its model into a network of its own, compiled by the same passes and timed
+ * alone with warm caches. One line of JSON per kernel is appended:
+ *   {"desc":{…},"target":"x86-64-v4","ns":1234.5}
+ * where desc is a kernel description as desc/kernel_desc.h writes it. */
+#include "binary.h"
+#include "desc/kernel_desc.h"
+#include "feed.h"
+#include "file_io.h"
+#include "message.h"
+#include "schedule/schedule.h"
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void print_usage(FILE *to) {
+  fprintf(to,
+          "nib-bench measures each kernel of compiled models on this processor.\n\n"
+          "Usage: nib-bench [--samples=F.jsonl] [--target=T] [--size] [-v] MODEL…\n\n"
+          "Prints a line per kernel: measured and predicted time. --samples appends one line of\n"
+          "JSON per kernel: {\"desc\":…,\"target\":…,\"ns\":…}.\n\n"
+          "Example:\n"
+          "  nib-bench --samples=samples.jsonl --target=native kws.tflite\n");
+}
+
+/* ---- cutting a kernel out ---- */
+
+typedef struct cut {
+  const nib_graph *from;
+  nib_graph *to;
+  int32_t *map; /* tensor of `from` to tensor of `to`, or NIB_NONE */
+} cut;
+
+static int32_t copy_tensor(cut *c, int32_t tensor) {
+  if (tensor == NIB_NONE || c->map[tensor] != NIB_NONE)
+    return tensor == NIB_NONE ? NIB_NONE : c->map[tensor];
+  const nib_tensor *t = &c->from->tensors[tensor];
+  const int32_t id = nib_graph_add_tensor(c->to, t->name, t->format, t->rank, t->dims);
+  if (id == NIB_NONE)
+    return NIB_NONE;
+  if (t->quantized)
+    nib_graph_set_quant(c->to, id, t->scale, t->zero_point);
+  if (t->data)
+    nib_graph_set_data(c->to, id, t->data, t->data_bytes, NIB_DATA_BORROWED);
+  c->map[tensor] = id;
+  return id;
+}
+
+static void copy_attrs(nib_graph *to, int32_t node, const nib_node *n) {
+  for (int32_t i = 0; i < n->n_attrs; ++i) {
+    const nib_attr *a = &n->attrs[i];
+    switch (nib_attr_get(a->id)->kind) {
+    case NIB_ATTR_INT:
+      nib_graph_set_int(to, node, a->id, a->u.i);
+      break;
+    case NIB_ATTR_INTS:
+      nib_graph_set_ints(to, node, a->id, a->u.ints.v, a->u.ints.n);
+      break;
+    case NIB_ATTR_FLOAT:
+      nib_graph_set_float(to, node, a->id, a->u.f);
+      break;
+    case NIB_ATTR_STRING:
+      nib_graph_set_string(to, node, a->id, a->u.s);
+      break;
+    case NIB_ATTR_DATA:
+      break;
+    }
+  }
+}
+
+enum { MAX_INPUTS = 64 };
+
+/* A graph that is kernel `k` of `g` alone, grouped as it is there; NULL after a message. */
+static nib_graph *cut_kernel(const nib_graph *g, const nib_kernel *k) {
+  cut c = {g, nib_graph_create(k->name), malloc((size_t)(g->n_tensors + 1) * sizeof(int32_t))};
+  int32_t *nodes = calloc((size_t)k->n_nodes + 1, sizeof *nodes);
+  bool ok = c.to && c.map && nodes;
+  for (int32_t t = 0; ok && t < g->n_tensors; ++t)
+    c.map[t] = NIB_NONE;
+  if (ok && g->rounding)
+    c.to->rounding = nib_graph_strdup(c.to, g->rounding);
+  for (int32_t i = 0; ok && i < k->n_nodes; ++i) {
+    const nib_node *n = &g->nodes[k->nodes[i]];
+    int32_t *in = calloc((size_t)n->n_in + 1, sizeof *in);
+    for (int32_t s = 0; in && s < n->n_in; ++s)
+      in[s] = copy_tensor(&c, n->in[s]);
+    const int32_t out = copy_tensor(&c, n->out);
+    nodes[i] = in && out != NIB_NONE
+                   ? nib_graph_add_node(c.to, n->op, n->name, n->source_index, in, n->n_in, out)
+                   : NIB_NONE;
+    ok = nodes[i] != NIB_NONE;
+    if (ok)
+      copy_attrs(c.to, nodes[i], n);
+    free(in);
+  }
+  int32_t inputs[MAX_INPUTS], output = ok ? c.map[nib_kernel_output(g, k)] : NIB_NONE;
+  const int32_t n_inputs = ok ? nib_kernel_inputs(g, k, inputs, MAX_INPUTS) : 0;
+  ok = ok && n_inputs <= MAX_INPUTS;
+  for (int32_t i = 0; ok && i < n_inputs; ++i)
+    inputs[i] = c.map[inputs[i]];
+  ok = ok && nib_graph_set_inputs(c.to, inputs, n_inputs) == NIB_OK &&
+       nib_graph_set_outputs(c.to, &output, 1) == NIB_OK &&
+       nib_graph_add_kernel(c.to, k->name, nodes, k->n_nodes) != NIB_NONE &&
+       nib_graph_validate(c.to, nibc_diag()) == NIB_OK;
+  free(c.map);
+  free(nodes);
+  if (!ok) {
+    nibc_error("kernel %s cannot be cut out", k->name);
+    nib_graph_destroy(c.to);
+    return NULL;
+  }
+  return c.to;
+}
+
+/* ---- timing ---- */
+
+/* Nanoseconds of one run: the median of batches of at least 2 ms. */
+static nib_status time_binary(const nibc_binary *b, const void *const *in, void *const *out,
+                              double *out_ns) {
+  enum { BATCHES = 7 };
+  double ns[BATCHES];
+  int64_t runs = 1;
+  for (double seconds = 0; seconds < 2e-3;) {
+    const double begin = nibc_seconds();
+    for (int64_t r = 0; r < runs; ++r)
+      NIB_RETURN_IF_ERROR(nibc_binary_run(b, in, out));
+    seconds = nibc_seconds() - begin;
+    runs *= seconds < 2e-3 ? 2 : 1;
+  }
+  for (int i = 0; i < BATCHES; ++i) {
+    const double begin = nibc_seconds();
+    for (int64_t r = 0; r < runs; ++r)
+      NIB_RETURN_IF_ERROR(nibc_binary_run(b, in, out));
+    const double value = (nibc_seconds() - begin) * 1e9 / (double)runs;
+    int at = i;
+    for (; at > 0 && ns[at - 1] > value; --at)
+      ns[at] = ns[at - 1];
+    ns[at] = value;
+  }
+  *out_ns = ns[BATCHES / 2];
+  return NIB_OK;
+}
+
+static nib_status time_session(nibc_session *s, double *out_ns) {
+  const nib_graph *g = s->planned;
+  nibc_binary binary = {0};
+  nibc_buffers x = {0}, y = {0};
+  nib_status status = nibc_binary_load(s, &binary);
+  if (status == NIB_OK)
+    status = nibc_buffers_create(g, g->inputs, g->n_inputs, &x);
+  if (status == NIB_OK)
+    status = nibc_buffers_create(g, g->outputs, g->n_outputs, &y);
+  for (int i = 0; status == NIB_OK && i < g->n_inputs; ++i)
+    nibc_fill(&g->tensors[g->inputs[i]], 2 + i, x.at[i]);
+  if (status == NIB_OK)
+    status = time_binary(&binary, (const void *const *)x.at, y.at, out_ns);
+  nibc_buffers_free(&x);
+  nibc_buffers_free(&y);
+  nibc_binary_unload(&binary);
+  return status;
+}
+
+/* ---- samples ---- */
+
+/* One write of one line, so that lines of several writers do not mix. */
+static nib_status append_sample(const char *path, const nib_graph *g, const char *target,
+                                double ns) {
+  const nib_kernel *k = &g->kernels[0];
+  nib_kernel_desc desc;
+  NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, k->nodes, k->n_nodes, &desc));
+  snprintf(desc.schedule, sizeof desc.schedule, "%s", k->schedule ? k->schedule : "");
+  snprintf(desc.vocab, sizeof desc.vocab, "%s", k->vocab ? k->vocab : "");
+  memcpy(desc.tile, k->tile, sizeof desc.tile);
+  char *json = nib_kernel_desc_to_json(&desc);
+  nib_kernel_desc_free(&desc);
+  char *line =
+      json ? nibc_format("{\"desc\":%s,\"target\":\"%s\",\"ns\":%.1f}\n", json, target, ns) : NULL;
+  nib_status status = line ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  const int fd = line ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
+  const ssize_t size = line ? (ssize_t)strlen(line) : 0;
+  if (line && (fd < 0 || write(fd, line, (size_t)size) != size))
+    status = nibc_fail(NIB_ERROR_IO, "%s: cannot append: %s", path, strerror(errno));
+  if (fd >= 0)
+    close(fd);
+  free(line);
+  free(json);
+  return status;
+}
+
+/* Compiles and times kernel `index` of `selected` in the session. */
+static nib_status measure_kernel(nibc_session *s, const nib_graph *selected, int32_t index,
+                                 const char *samples) {
+  const nib_kernel *k = &selected->kernels[index];
+  nib_graph *alone = cut_kernel(selected, k);
+  if (!alone)
+    return NIB_ERROR_INTERNAL;
+  char *name = s->name;
+  s->name = nibc_format("%s", k->name);
+  double ns = 0;
+  nib_status status = s->name ? nibc_session_set_graph(s, alone) : NIB_ERROR_OUT_OF_MEMORY;
+  if (status == NIB_OK)
+    status = nibc_session_run(s, NIBC_STAGE_FUSE, NIBC_STAGE_SELECT, false);
+  if (status == NIB_OK)
+    status = time_session(s, &ns);
+  if (status == NIB_OK) {
+    const nib_kernel *chosen = &s->planned->kernels[0];
+    printf("%-32.32s %-14s %-14s %12.2f us, predicted %12.2f us\n", k->name,
+           chosen->schedule ? chosen->schedule : "-", chosen->vocab ? chosen->vocab : "-",
+           ns * 1e-3, chosen->predicted_ns * 1e-3);
+    if (samples)
+      status = append_sample(samples, s->planned, s->target.spec, ns);
+  }
+  free(s->name);
+  s->name = name;
+  nibc_session_drop_graph(s, s->planned);
+  s->planned = NULL;
+  nib_graph_destroy(alone);
+  return status;
+}
+
+static nib_status measure_model(const nibc_options *o, const char *samples) {
+  nibc_session s;
+  NIB_RETURN_IF_ERROR(nibc_session_open(o, &s));
+  nib_status status = nibc_session_run(&s, NIBC_STAGE_IMPORT, NIBC_STAGE_SELECT, false);
+  const nib_graph *selected = s.planned;
+  s.planned = NULL;
+  for (int32_t k = 0; status == NIB_OK && k < selected->n_kernels; ++k)
+    status = measure_kernel(&s, selected, k, samples);
+  nibc_session_close(&s);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  nibc_message_setup(NULL, false, NULL);
+  if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+    print_usage(stdout);
+    return 0;
+  }
+  // --samples is ours; everything else that begins with '-' is an option of nibc compile.
+  const char *samples = NULL, *models[256];
+  char *words[256];
+  int n_words = 0, n_models = 0;
+  for (int i = 1; i < argc && i < 256; ++i) {
+    if (strncmp(argv[i], "--samples=", 10) == 0)
+      samples = argv[i] + 10;
+    else if (strcmp(argv[i], "--samples") == 0 && i + 1 < argc)
+      samples = argv[++i];
+    else if (strcmp(argv[i], "--target") == 0 && i + 1 < argc) {
+      words[n_words++] = argv[i++];
+      words[n_words++] = argv[i];
+    } else if (argv[i][0] == '-' && argv[i][1])
+      words[n_words++] = argv[i];
+    else
+      models[n_models++] = argv[i];
+  }
+  nibc_options options;
+  if (n_models == 0 || !nibc_options_parse(NIBC_COMPILE, n_words, words, &options)) {
+    print_usage(stderr);
+    return nib_status_exit_code(NIB_ERROR_INVALID_USAGE);
+  }
+  nib_status status = nibc_check_options(&options);
+  for (int i = 0; status == NIB_OK && i < n_models; ++i) {
+    options.model = models[i];
+    nibc_message_setup(options.color, options.verbose, models[i]);
+    printf("%s\n", models[i]);
+    status = measure_model(&options, samples);
+  }
+  return nib_status_exit_code(status);
+}
