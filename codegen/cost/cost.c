@@ -39,9 +39,7 @@ nib_status nib_cost_model_open(const char *spec, nib_cost_model **out_model, con
   return NIB_OK;
 }
 
-void nib_cost_model_close(nib_cost_model *model) {
-  free(model);
-}
+void nib_cost_model_close(nib_cost_model *model) { free(model); }
 
 /* What multiplies in a kernel of this root operator. */
 typedef enum mac_kind { MAC_NONE, MAC_DOT, MAC_LANE } mac_kind;
@@ -50,8 +48,8 @@ static const struct mac_row {
   const char *op;
   mac_kind kind;
 } k_macs[] = {
-    {"conv2d", MAC_DOT},           {"transpose_conv2d", MAC_DOT}, {"fully_connected", MAC_DOT},
-    {"matmul", MAC_DOT},           {"depthwise_conv2d", MAC_LANE},
+    {"conv2d", MAC_DOT}, {"transpose_conv2d", MAC_DOT},  {"fully_connected", MAC_DOT},
+    {"matmul", MAC_DOT}, {"depthwise_conv2d", MAC_LANE},
 };
 
 static mac_kind mac_kind_of(const nib_kernel_desc *d) {
@@ -68,9 +66,7 @@ static const nib_desc_tensor *find_role(const nib_kernel_desc *d, const char *ro
   return NULL;
 }
 
-static bool is_float(const nib_desc_tensor *t) {
-  return t != NULL && t->format[0] == 'f';
-}
+static bool is_float(const nib_desc_tensor *t) { return t != NULL && t->format[0] == 'f'; }
 
 /* Throughputs per register operation. */
 typedef struct rates {
@@ -79,9 +75,7 @@ typedef struct rates {
   bool scalar;
 } rates;
 
-static double or_default(double value, double if_zero) {
-  return value > 0 ? value : if_zero;
-}
+static double or_default(double value, double if_zero) { return value > 0 ? value : if_zero; }
 
 static rates rates_of_vocab(const nib_vocab *v) {
   return (rates){
@@ -111,9 +105,7 @@ static rates rates_of_machine(const nib_machine *m) {
                  .scalar = lanes <= 1};
 }
 
-static double round_up(double value, double unit) {
-  return ceil(value / unit) * unit;
-}
+static double round_up(double value, double unit) { return ceil(value / unit) * unit; }
 
 static double columns_of(const nib_kernel_desc *d) {
   const nib_desc_tensor *out = find_role(d, "out");

@@ -9,12 +9,12 @@
 
 /* How the work of an operator is counted. */
 typedef enum work_kind {
-  WORK_NONE,    /* a view */
-  WORK_CONV,    /* multiply-accumulates of a convolution or dense layer */
+  WORK_NONE, /* a view */
+  WORK_CONV, /* multiply-accumulates of a convolution or dense layer */
   WORK_MATMUL,
-  WORK_WINDOW,  /* window elements per result element */
-  WORK_INPUT,   /* `weight` element operations per input element */
-  WORK_OUTPUT,  /* `weight` element operations per result element */
+  WORK_WINDOW, /* window elements per result element */
+  WORK_INPUT,  /* `weight` element operations per input element */
+  WORK_OUTPUT, /* `weight` element operations per result element */
 } work_kind;
 
 typedef struct work_row {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Kernel descriptions as one JSON object per line. Reading is strict: every field must be there with
- * its type and range, and no other. */
+ * Kernel descriptions as one JSON object per line. Reading is strict: every field must be there
+ * with its type and range, and no other. */
 #include "desc/kernel_desc.h"
 
 #include <cjson/cJSON.h>
@@ -19,7 +19,8 @@ typedef struct field_row {
   int count; /* numbers: 0 is a plain number; text: capacity */
 } field_row;
 
-#define FIELD(kind, member, count) {#member, kind, offsetof(nib_kernel_desc, member), count}
+#define FIELD(kind, member, count)                                                                 \
+  { #member, kind, offsetof(nib_kernel_desc, member), count }
 
 static const field_row k_fields[] = {
     FIELD(FIELD_I64, kernel, 2),

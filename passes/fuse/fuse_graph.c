@@ -40,6 +40,34 @@ static nib_status weigh(const fusion *f, group *grp) {
   return NIB_OK;
 }
 
+/* Groups that the portable loops run besides those of nib_epilogue_accepts: element-wise operators
+ * after an operator that makes one value at a time. The cost model decides whether it pays. */
+static bool may_chain(const nib_graph *g, int32_t root, int32_t node) {
+  enum { STEP = 1, ROOT = 2 };
+  static const unsigned char k_rows[NIB_OP_COUNT] = {
+      [NIB_OP_ADD] = STEP | ROOT,
+      [NIB_OP_SUB] = STEP | ROOT,
+      [NIB_OP_MUL] = STEP | ROOT,
+      [NIB_OP_DIV] = STEP | ROOT,
+      [NIB_OP_RELU] = STEP | ROOT,
+      [NIB_OP_CLAMP] = STEP | ROOT,
+      [NIB_OP_SIGMOID] = STEP | ROOT,
+      [NIB_OP_LEAKY_RELU] = STEP | ROOT,
+      [NIB_OP_TANH] = STEP | ROOT,
+      [NIB_OP_LOOKUP] = STEP | ROOT,
+      [NIB_OP_QUANTIZE] = STEP | ROOT,
+      [NIB_OP_DEQUANTIZE] = STEP | ROOT,
+      [NIB_OP_SOFTMAX] = ROOT,
+      [NIB_OP_REQUANTIZE] = STEP | ROOT,
+      [NIB_OP_AVG_POOL2D] = ROOT,
+      [NIB_OP_MAX_POOL2D] = ROOT,
+      [NIB_OP_MEAN] = ROOT,
+  };
+  const nib_tensor *x = &g->tensors[g->nodes[root].out], *y = &g->tensors[g->nodes[node].out];
+  return (k_rows[g->nodes[root].op] & ROOT) != 0 && (k_rows[g->nodes[node].op] & STEP) != 0 &&
+         nib_tensor_elems(x) == nib_tensor_elems(y);
+}
+
 /* The group whose running value is operand `slot` of `node` and which `node` may follow. */
 static int32_t followable(const fusion *f, int32_t node, int32_t slot) {
   const nib_graph *g = f->g;
@@ -58,7 +86,8 @@ static int32_t followable(const fusion *f, int32_t node, int32_t slot) {
     return NIB_NONE;
   if (nib_graph_is_output(g, t) || nib_graph_count_uses(g, t, NULL) != 1)
     return NIB_NONE;
-  return nib_epilogue_accepts(g, grp->nodes[0], node) ? at : NIB_NONE;
+  const int32_t root = grp->nodes[0];
+  return nib_epilogue_accepts(g, root, node) || may_chain(g, root, node) ? at : NIB_NONE;
 }
 
 static group with_follower(const group *grp, int32_t node) {
@@ -86,7 +115,8 @@ static nib_status choose_group(const fusion *f, int32_t node, group *alone, int3
       continue;
     const double separate = f->groups[at].ns + alone->ns;
     const double gain = isinf(separate) ? INFINITY : separate - fused.ns;
-    if (gain < 0 || (*out_at != NIB_NONE && (gain < best_gain || (gain == best_gain && at < *out_at))))
+    if (gain < 0 ||
+        (*out_at != NIB_NONE && (gain < best_gain || (gain == best_gain && at < *out_at))))
       continue;
     best_gain = gain;
     *out_at = at;
@@ -136,9 +166,9 @@ static nib_status settle_outputs(nib_graph *g, const nib_diag *diag) {
     if (g->tensors[t].producer == NIB_NONE || repeated) {
       const nib_tensor from = g->tensors[t];
       const int32_t copy = nib_graph_add_tensor(g, from.name, from.format, from.rank, from.dims);
-      const int32_t node =
-          copy != NIB_NONE ? nib_graph_add_node(g, NIB_OP_RESHAPE, from.name, -1, &t, 1, copy)
-                           : NIB_NONE;
+      const int32_t node = copy != NIB_NONE
+                               ? nib_graph_add_node(g, NIB_OP_RESHAPE, from.name, -1, &t, 1, copy)
+                               : NIB_NONE;
       if (node == NIB_NONE)
         status = nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in fuse");
       else {
@@ -190,8 +220,7 @@ static nib_status make_kernels(fusion *f) {
 static nib_status check_every_kernel(const fusion *f) {
   for (int32_t i = 0; i < f->g->n_kernels; ++i) {
     nib_select_candidate ignored;
-    NIB_RETURN_IF_ERROR(
-        nib_select_kernel(f->select, f->g, &f->g->kernels[i], &ignored, f->diag));
+    NIB_RETURN_IF_ERROR(nib_select_kernel(f->select, f->g, &f->g->kernels[i], &ignored, f->diag));
   }
   return NIB_OK;
 }

@@ -8,22 +8,37 @@
 
 enum { MAX_NAME = 28 };
 
-/* Components that say what an operator does rather than which one it is. Compared without case and
- * without a trailing _<number>. */
+/* Components that say what an operator does rather than which one it is; compared without case. */
 static const char *const k_generic[] = {
-    "biasadd", "relu",  "relu6",     "conv2d",    "conv",   "matmul",  "add",
-    "addv2",   "mul",   "depthwise", "separable", "fusedbatchnormv3", "fusedbatchnorm",
-    "batchnorm", "batchnormalization", "readvariableop", "output", "model", "sequential",
-    "fakequantwithminmaxvars", "act_quant", "quantize", "dequantize", "gemm", "dense",
+    "biasadd",
+    "relu",
+    "relu6",
+    "conv2d",
+    "conv",
+    "matmul",
+    "add",
+    "addv2",
+    "mul",
+    "depthwise",
+    "separable",
+    "fusedbatchnormv3",
+    "fusedbatchnorm",
+    "batchnorm",
+    "batchnormalization",
+    "readvariableop",
+    "output",
+    "model",
+    "sequential",
+    "fakequantwithminmaxvars",
+    "act_quant",
+    "quantize",
+    "dequantize",
+    "identity",
+    "identity_int8",
+    "statefulpartitionedcall",
+    "gemm",
+    "dense",
 };
-
-/* Length of the part of `name` before a trailing _<digits>. */
-static size_t stem_length(const char *name, size_t n) {
-  size_t end = n;
-  while (end > 0 && isdigit((unsigned char)name[end - 1]))
-    --end;
-  return end < n && end > 1 && name[end - 1] == '_' ? end - 1 : n;
-}
 
 static bool is_generic(const char *name, size_t n) {
   for (size_t i = 0; i < sizeof k_generic / sizeof k_generic[0]; ++i) {
@@ -38,34 +53,21 @@ static bool is_generic(const char *name, size_t n) {
   return false;
 }
 
-static bool has_number(const char *name, size_t n) {
-  return stem_length(name, n) != n;
-}
-
-/* The last component of the first ';' alternative that is not generic, else the last one that at
- * least carries a number, else nothing. */
+/* The last component of the first ';' alternative that is not generic, or nothing. */
 static size_t pick_component(const char *path, const char **out_start) {
-  const size_t length = strcspn(path, ";");
-  const char *numbered = NULL;
-  size_t numbered_n = 0, end = length;
+  size_t end = strcspn(path, ";");
   while (end > 0) {
     size_t start = end;
     while (start > 0 && path[start - 1] != '/')
       --start;
-    const size_t n = end - start;
-    const char *component = path + start;
-    if (n > 0 && !is_generic(component, stem_length(component, n))) {
-      *out_start = component;
-      return n;
-    }
-    if (n > 0 && numbered == NULL && has_number(component, n)) {
-      numbered = component;
-      numbered_n = n;
+    if (end > start && !is_generic(path + start, end - start)) {
+      *out_start = path + start;
+      return end - start;
     }
     end = start > 0 ? start - 1 : 0;
   }
-  *out_start = numbered;
-  return numbered_n;
+  *out_start = NULL;
+  return 0;
 }
 
 static bool is_taken(const nib_graph *g, const char *name) {

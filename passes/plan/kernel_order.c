@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Kernel order. A state is the set of kernels that ran; its live set does not depend on their order.
- * The order with the smallest peak is a path of least maximum through these states, found by
+ * Kernel order. A state is the set of kernels that ran; its live set does not depend on their
+ * order. The order with the smallest peak is a path of least maximum through these states, found by
  * Dijkstra's algorithm with max in place of sum. Networks are near chains, so states are few; past
  * the limit the better of the given order and a greedy one is taken. */
 #include "plan/plan.h"
@@ -229,8 +229,7 @@ static void walk(const nib_plan_problem *p, const int32_t *order, uint64_t *set,
       if (!is_ready(p, set, k))
         continue;
       const step s = run_kernel(p, set, live, k);
-      if (pick == NIB_NONE || s.live < best.live ||
-          (s.live == best.live && s.peak < best.peak)) {
+      if (pick == NIB_NONE || s.live < best.live || (s.live == best.live && s.peak < best.peak)) {
         pick = k;
         best = s;
       }

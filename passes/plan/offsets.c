@@ -14,9 +14,9 @@ typedef struct packing {
   nib_plan_block *blocks;
   int32_t n;
   int64_t bound;
-  int32_t *order, *trial;   /* permutations of blocks */
-  int32_t *placed;          /* blocks placed so far, sorted by offset */
-  int64_t *offsets, *best;  /* by block */
+  int32_t *order, *trial;  /* permutations of blocks */
+  int32_t *placed;         /* blocks placed so far, sorted by offset */
+  int64_t *offsets, *best; /* by block */
   int64_t best_bytes;
   int32_t branches;
 } packing;

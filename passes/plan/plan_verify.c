@@ -92,14 +92,12 @@ static nib_status check_pair(const nib_graph *g, const region *a, const region *
   const bool in_space = a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
   if (!in_time || !in_space || in_place(g, a, b) || in_place(g, b, a))
     return NIB_OK;
-  return nib_diag_error(diag, NIB_ERROR_INTERNAL,
-                        "plan: %s '%s' and %s '%s' overlap while both are alive",
-                        a->tensor == NIB_NONE ? "scratch of" : "tensor",
-                        a->tensor == NIB_NONE ? g->kernels[a->first].name
-                                              : g->tensors[a->tensor].name,
-                        b->tensor == NIB_NONE ? "scratch of" : "tensor",
-                        b->tensor == NIB_NONE ? g->kernels[b->first].name
-                                              : g->tensors[b->tensor].name);
+  return nib_diag_error(
+      diag, NIB_ERROR_INTERNAL, "plan: %s '%s' and %s '%s' overlap while both are alive",
+      a->tensor == NIB_NONE ? "scratch of" : "tensor",
+      a->tensor == NIB_NONE ? g->kernels[a->first].name : g->tensors[a->tensor].name,
+      b->tensor == NIB_NONE ? "scratch of" : "tensor",
+      b->tensor == NIB_NONE ? g->kernels[b->first].name : g->tensors[b->tensor].name);
 }
 
 static nib_status check_tensors(const nib_graph *g, const nib_diag *diag) {

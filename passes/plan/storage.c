@@ -11,10 +11,10 @@
 
 static bool is_elementwise(nib_op op) {
   static const bool k_rows[NIB_OP_COUNT] = {
-      [NIB_OP_ADD] = true,      [NIB_OP_SUB] = true,        [NIB_OP_MUL] = true,
-      [NIB_OP_DIV] = true,      [NIB_OP_RELU] = true,       [NIB_OP_CLAMP] = true,
+      [NIB_OP_ADD] = true,        [NIB_OP_SUB] = true,      [NIB_OP_MUL] = true,
+      [NIB_OP_DIV] = true,        [NIB_OP_RELU] = true,     [NIB_OP_CLAMP] = true,
       [NIB_OP_LEAKY_RELU] = true, [NIB_OP_SIGMOID] = true,  [NIB_OP_TANH] = true,
-      [NIB_OP_LOOKUP] = true,   [NIB_OP_QUANTIZE] = true,   [NIB_OP_DEQUANTIZE] = true,
+      [NIB_OP_LOOKUP] = true,     [NIB_OP_QUANTIZE] = true, [NIB_OP_DEQUANTIZE] = true,
       [NIB_OP_REQUANTIZE] = true,
   };
   return k_rows[op];

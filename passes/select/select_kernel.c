@@ -14,8 +14,7 @@ nib_status nib_select_open(const nib_options *o, nib_select_context *out_context
                            const nib_diag *diag) {
   memset(out_context, 0, sizeof *out_context);
   out_context->size = o->size;
-  NIB_RETURN_IF_ERROR(
-      nib_target_parse(o->target ? o->target : "c99", &out_context->target, diag));
+  NIB_RETURN_IF_ERROR(nib_target_parse(o->target ? o->target : "c99", &out_context->target, diag));
   return nib_cost_model_open(o->cost_model ? o->cost_model : "analytic", &out_context->model, diag);
 }
 
@@ -131,8 +130,9 @@ nib_status nib_select_candidates(const nib_select_context *context, const nib_gr
   }
   free(list.items);
   return status == NIB_OK ? NIB_OK
-                          : nib_diag_error(diag, status, "kernel '%s': its candidates could not be "
-                                                         "weighed",
+                          : nib_diag_error(diag, status,
+                                           "kernel '%s': its candidates could not be "
+                                           "weighed",
                                            kernel->name ? kernel->name : "");
 }
 
@@ -153,10 +153,22 @@ nib_status nib_select_kernel(const nib_select_context *context, const nib_graph 
 /* Operators for which a vector target is expected to use its registers. */
 static bool is_vector_capable(nib_op op) {
   static const nib_op k_ops[] = {
-      NIB_OP_CONV2D,     NIB_OP_DEPTHWISE_CONV2D, NIB_OP_TRANSPOSE_CONV2D, NIB_OP_FULLY_CONNECTED,
-      NIB_OP_MATMUL,     NIB_OP_AVG_POOL2D,       NIB_OP_MAX_POOL2D,       NIB_OP_ADD,
-      NIB_OP_SUB,        NIB_OP_MUL,              NIB_OP_RELU,             NIB_OP_CLAMP,
-      NIB_OP_LEAKY_RELU, NIB_OP_QUANTIZE,         NIB_OP_DEQUANTIZE,       NIB_OP_REQUANTIZE,
+      NIB_OP_CONV2D,
+      NIB_OP_DEPTHWISE_CONV2D,
+      NIB_OP_TRANSPOSE_CONV2D,
+      NIB_OP_FULLY_CONNECTED,
+      NIB_OP_MATMUL,
+      NIB_OP_AVG_POOL2D,
+      NIB_OP_MAX_POOL2D,
+      NIB_OP_ADD,
+      NIB_OP_SUB,
+      NIB_OP_MUL,
+      NIB_OP_RELU,
+      NIB_OP_CLAMP,
+      NIB_OP_LEAKY_RELU,
+      NIB_OP_QUANTIZE,
+      NIB_OP_DEQUANTIZE,
+      NIB_OP_REQUANTIZE,
   };
   for (size_t i = 0; i < sizeof k_ops / sizeof k_ops[0]; ++i)
     if (k_ops[i] == op)

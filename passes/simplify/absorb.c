@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Neighbours absorbed by convolutions and dense layers: padding, bias, per-channel scale, activation;
- * and two operators that are special cases of others. */
+ * Neighbours absorbed by convolutions and dense layers: padding, bias, per-channel scale,
+ * activation; and two operators that are special cases of others. */
 #include "simplify/simplify.h"
 
 #include "params/params.h"
@@ -47,8 +47,7 @@ bool nib_simplify_pad_absorb(nib_simplify *s, int32_t node) {
   }
   if (low[0] || high[0] || low[3] || high[3])
     return false;
-  const int64_t sum[4] = {pads[0] + low[1], pads[1] + low[2], pads[2] + high[1],
-                          pads[3] + high[2]};
+  const int64_t sum[4] = {pads[0] + low[1], pads[1] + low[2], pads[2] + high[1], pads[3] + high[2]};
   n->in[0] = x;
   nib_simplify_check(s, nib_graph_set_ints(s->g, node, NIB_A_PADS, sum, 4));
   return true;
@@ -67,8 +66,8 @@ static int32_t channel_vector(nib_simplify *s, int32_t tensor, const nib_tensor 
   if (t.data != NULL && t.format == NIB_F32)
     return t.rank == 1 ? tensor : nib_simplify_reshape_constant(s, tensor, 1, &channels);
   nib_dequant dq;
-  const bool weights = nib_simplify_dequant_of(s, tensor, &dq) &&
-                       s->g->tensors[dq.code].data != NULL && t.rank == 1;
+  const bool weights =
+      nib_simplify_dequant_of(s, tensor, &dq) && s->g->tensors[dq.code].data != NULL && t.rank == 1;
   return weights ? tensor : NIB_NONE;
 }
 
@@ -81,8 +80,7 @@ bool nib_simplify_bias_absorb(nib_simplify *s, int32_t node) {
   for (int side = 0; side < 2; ++side) {
     const int32_t t = n->in[side], p = nib_simplify_producer(s, t);
     if (p == NIB_NONE || !is_conv_like(s->g->nodes[p].op) || !nib_simplify_is_single_use(s, t) ||
-        has_activation(&s->g->nodes[p]) ||
-        !nib_simplify_same_shape(&s->g->tensors[t], &result))
+        has_activation(&s->g->nodes[p]) || !nib_simplify_same_shape(&s->g->tensors[t], &result))
       continue;
     const nib_node conv = s->g->nodes[p];
     if (conv.n_in > 2 && conv.in[2] != NIB_NONE)
@@ -171,9 +169,8 @@ bool nib_simplify_scale_absorb(nib_simplify *s, int32_t node) {
       continue;
     const float *factor = s->g->tensors[v].data;
     const int32_t filter = scale_filter(s, &conv, factor, channels);
-    const int32_t bias = biased && filter != NIB_NONE
-                             ? scale_vector(s, conv.in[2], factor, channels)
-                             : NIB_NONE;
+    const int32_t bias =
+        biased && filter != NIB_NONE ? scale_vector(s, conv.in[2], factor, channels) : NIB_NONE;
     if (filter == NIB_NONE || (biased && bias == NIB_NONE))
       return false;
     s->g->nodes[p].in[1] = filter;
@@ -268,7 +265,7 @@ bool nib_simplify_matmul_to_dense(nib_simplify *s, int32_t node) {
   const int32_t p = nib_simplify_producer_of(s, rhs, NIB_OP_DEQUANTIZE);
   static const int64_t k_perm[2] = {1, 0};
   int64_t dims[2];
-  if (w.rank != 2 || !nib_simplify_is_float(&w) || s->g->tensors[x].rank < 2)
+  if (w.rank != 2 || !nib_simplify_is_float(&w) || s->g->tensors[x].rank != 2)
     return false;
   int32_t filter = NIB_NONE;
   if (w.data != NULL) {

@@ -47,8 +47,8 @@ void nib_simplify_report(nib_simplify *s) {
     if (!computes(n->op) || !nib_simplify_is_float(&s->g->tensors[n->out]) || !reads_codes(s, n))
       continue;
     const int32_t q = quantize_after(s, i);
-    const char *why = q == NIB_NONE ? "its result is not quantized"
-                                    : nib_simplify_island_reason(s, q);
+    const char *why =
+        q == NIB_NONE ? "its result is not quantized" : nib_simplify_island_reason(s, q);
     nib_diag_note(s->diag, "operator %d '%s' (%s) stays in float: %s", n->source_index, n->name,
                   nib_op_get(n->op)->mnemonic,
                   why != NULL ? why : "the operator has no integer form under nearest-even");

@@ -172,8 +172,7 @@ static bool make_filter(nib_simplify *s, const weights *w, int32_t *out_filter,
   }
   for (int64_t k = 0; k < n; ++k)
     codes[k] = (int8_t)(nib_simplify_code_at(&from, k) + w->shift);
-  nib_simplify_check(
-      s, nib_graph_set_data(s->g, *out_filter, codes, (size_t)n, NIB_DATA_BORROWED));
+  nib_simplify_check(s, nib_graph_set_data(s->g, *out_filter, codes, (size_t)n, NIB_DATA_BORROWED));
   if (!w->symmetric) {
     nib_graph_set_quant(s->g, *out_filter, nib_dequant_scale(&w->dq, 0),
                         nib_dequant_zero_point(s, &w->dq, 0) + w->shift);
@@ -199,8 +198,8 @@ static bool bias_code(const nib_simplify *s, const nib_tensor *real, const nib_d
     *out = rint(value / unit);
   } else {
     const nib_tensor *t = &s->g->tensors[dq->code];
-    const int64_t code = nib_simplify_code_at(t, nib_tensor_elems(t) > 1 ? c : 0) -
-                         nib_dequant_zero_point(s, dq, c);
+    const int64_t code =
+        nib_simplify_code_at(t, nib_tensor_elems(t) > 1 ? c : 0) - nib_dequant_zero_point(s, dq, c);
     const double ratio = nib_dequant_scale(dq, c) / unit;
     *out = fabs(ratio - 1.0) < 1e-6 ? (double)code : rint((double)code * ratio);
   }
@@ -215,8 +214,8 @@ static bool make_bias(nib_simplify *s, island *i, int32_t tensor, const weights 
   const nib_tensor *t = &s->g->tensors[tensor];
   const nib_tensor *real = t->data != NULL && t->format == NIB_F32 ? t : NULL;
   nib_dequant dq = {0};
-  if (real == NULL && !(nib_simplify_dequant_of(s, tensor, &dq) &&
-                        s->g->tensors[dq.code].data != NULL))
+  if (real == NULL &&
+      !(nib_simplify_dequant_of(s, tensor, &dq) && s->g->tensors[dq.code].data != NULL))
     return refuse(i, "its bias is not a constant");
   const int64_t n = nib_tensor_elems(t);
   if (n != w->channels && n != 1)
@@ -230,16 +229,16 @@ static bool make_bias(nib_simplify *s, island *i, int32_t tensor, const weights 
   bool fits = true;
   for (int64_t c = 0; c < w->channels && fits; ++c) {
     double code;
-    fits = bias_code(s, real, &dq, c, sx * nib_dequant_scale(&w->dq, c), &code) &&
-           fabs(code) <= limit;
+    fits =
+        bias_code(s, real, &dq, c, sx * nib_dequant_scale(&w->dq, c), &code) && fabs(code) <= limit;
     if (fits && wide)
       codes[c] = (int64_t)code;
     else if (fits)
       ((int32_t *)codes)[c] = (int32_t)code;
   }
   if (fits && !i->try_only)
-    *out_bias = nib_simplify_add_constant(s, t->name, wide ? NIB_I64 : NIB_I32, 1, &w->channels,
-                                          codes);
+    *out_bias =
+        nib_simplify_add_constant(s, t->name, wide ? NIB_I64 : NIB_I32, 1, &w->channels, codes);
   free(codes);
   return fits ? i->try_only || *out_bias != NIB_NONE
               : refuse(i, "its bias does not fit the accumulator at the scale of the products");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Data movement goes between quantize and dequantize, onto codes: move(dequantize(x)) becomes
- * dequantize(move(x)), quantize(move(y)) becomes move(quantize(y)). Both are exact: the operators copy
- * elements, choose the largest, or add zeros, whose code is the zero point. */
+ * dequantize(move(x)), quantize(move(y)) becomes move(quantize(y)). Both are exact: the operators
+ * copy elements, choose the largest, or add zeros, whose code is the zero point. */
 #include "simplify/simplify.h"
 
 #include <string.h>
@@ -56,8 +56,8 @@ bool nib_simplify_dequantize_sink(nib_simplify *s, int32_t node) {
 bool nib_simplify_quantize_hoist(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);
   const int32_t p = nib_simplify_producer(s, n->in[0]);
-  if (p == NIB_NONE || !is_movement(&s->g->nodes[p]) ||
-      s->g->nodes[p].op == NIB_OP_MAX_POOL2D || !nib_simplify_is_single_use(s, n->in[0]))
+  if (p == NIB_NONE || !is_movement(&s->g->nodes[p]) || s->g->nodes[p].op == NIB_OP_MAX_POOL2D ||
+      !nib_simplify_is_single_use(s, n->in[0]))
     return false;
   const int32_t source = s->g->nodes[p].in[0], out = n->out;
   const nib_tensor from = s->g->tensors[source];
@@ -83,8 +83,7 @@ bool nib_simplify_quantize_hoist(nib_simplify *s, int32_t node) {
 bool nib_simplify_quantize_distribute(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);
   const int32_t p = nib_simplify_producer_of(s, n->in[0], NIB_OP_CONCAT);
-  if (p == NIB_NONE || !nib_simplify_is_single_use(s, n->in[0]) ||
-      !s->g->tensors[n->out].quantized)
+  if (p == NIB_NONE || !nib_simplify_is_single_use(s, n->in[0]) || !s->g->tensors[n->out].quantized)
     return false;
   const int32_t out = n->out, n_in = s->g->nodes[p].n_in;
   const char *rounding = nib_node_string(n, NIB_A_ROUNDING, NULL);

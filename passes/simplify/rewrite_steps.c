@@ -5,13 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-nib_node *nib_simplify_node(nib_simplify *s, int32_t node) {
-  return &s->g->nodes[node];
-}
+nib_node *nib_simplify_node(nib_simplify *s, int32_t node) { return &s->g->nodes[node]; }
 
-nib_tensor *nib_simplify_tensor(nib_simplify *s, int32_t tensor) {
-  return &s->g->tensors[tensor];
-}
+nib_tensor *nib_simplify_tensor(nib_simplify *s, int32_t tensor) { return &s->g->tensors[tensor]; }
 
 void nib_simplify_check(nib_simplify *s, nib_status status) {
   if (s->status == NIB_OK && status != NIB_OK)
@@ -46,8 +42,7 @@ bool nib_simplify_same_type(const nib_tensor *a, const nib_tensor *b) {
 }
 
 bool nib_simplify_same_shape(const nib_tensor *a, const nib_tensor *b) {
-  return a->rank == b->rank &&
-         memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
+  return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
 }
 
 int32_t nib_simplify_add_tensor(nib_simplify *s, int32_t like, int32_t rank, const int64_t *dims) {
@@ -62,8 +57,8 @@ int32_t nib_simplify_add_tensor(nib_simplify *s, int32_t like, int32_t rank, con
   return id;
 }
 
-int32_t nib_simplify_add_constant(nib_simplify *s, const char *name, nib_format format, int32_t rank,
-                                  const int64_t *dims, const void *data) {
+int32_t nib_simplify_add_constant(nib_simplify *s, const char *name, nib_format format,
+                                  int32_t rank, const int64_t *dims, const void *data) {
   const int32_t id = nib_graph_add_tensor(s->g, name, format, rank, dims);
   if (id == NIB_NONE ||
       nib_graph_set_data(s->g, id, data, nib_tensor_bytes(&s->g->tensors[id]), NIB_DATA_COPY)) {
@@ -77,9 +72,8 @@ int32_t nib_simplify_add_node(nib_simplify *s, int32_t at, nib_op op, const int3
                               int32_t n_in, int32_t out) {
   const nib_node model = s->g->nodes[at];
   const int32_t id =
-      out == NIB_NONE
-          ? NIB_NONE
-          : nib_graph_add_node(s->g, op, model.name, model.source_index, in, n_in, out);
+      out == NIB_NONE ? NIB_NONE
+                      : nib_graph_add_node(s->g, op, model.name, model.source_index, in, n_in, out);
   if (id == NIB_NONE)
     nib_simplify_check(s, NIB_ERROR_OUT_OF_MEMORY);
   return id;
@@ -167,8 +161,7 @@ int32_t nib_simplify_permute_constant(nib_simplify *s, int32_t tensor, const int
     for (int32_t i = from.rank - 1; i >= 0 && ++index[i] == dims[i]; --i)
       index[i] = 0;
   }
-  const int32_t id =
-      nib_simplify_add_constant(s, from.name, from.format, from.rank, dims, data);
+  const int32_t id = nib_simplify_add_constant(s, from.name, from.format, from.rank, dims, data);
   free(data);
   if (id != NIB_NONE && from.quantized)
     nib_graph_set_quant(s->g, id, from.scale, from.zero_point);
@@ -180,8 +173,8 @@ int32_t nib_simplify_reshape_constant(nib_simplify *s, int32_t tensor, int32_t r
   const nib_tensor from = s->g->tensors[tensor];
   const int32_t id = nib_simplify_add_tensor(s, tensor, rank, dims);
   if (id != NIB_NONE) {
-    nib_simplify_check(
-        s, nib_graph_set_data(s->g, id, from.data, from.data_bytes, NIB_DATA_BORROWED));
+    nib_simplify_check(s,
+                       nib_graph_set_data(s->g, id, from.data, from.data_bytes, NIB_DATA_BORROWED));
     s->g->tensors[id].origin = NULL;
   }
   return id;

@@ -2,10 +2,10 @@
  * The simplify stage inside: rules rewrite a node's neighbourhood; the driver (simplify_graph.c)
  * applies the rules of each phase to a fixpoint. One file per family of rules.
  *
- * A rule sees one node that is not erased and returns whether it changed the graph. Nodes that it adds
- * go to the end of the list; the driver sorts after each round. Node pointers do not survive the
- * addition of a node, ids do. A result tensor keeps its id when another operator takes it over, so
- * graph outputs keep their names. */
+ * A rule sees one node that is not erased and returns whether it changed the graph. Nodes that it
+ * adds go to the end of the list; the driver sorts after each round. Node pointers do not survive
+ * the addition of a node, ids do. A result tensor keeps its id when another operator takes it over,
+ * so graph outputs keep their names. */
 #ifndef NIB_SIMPLIFY_SIMPLIFY_H
 #define NIB_SIMPLIFY_SIMPLIFY_H
 
@@ -39,16 +39,16 @@ int32_t nib_simplify_producer_of(const nib_simplify *s, int32_t tensor, nib_op o
 /** Whether one node alone reads `tensor` and it is no graph output. */
 bool nib_simplify_is_single_use(const nib_simplify *s, int32_t tensor);
 bool nib_simplify_is_float(const nib_tensor *t);
-bool nib_simplify_is_8bit(const nib_tensor *t); /**< quantized i8 or ui8 */
+bool nib_simplify_is_8bit(const nib_tensor *t);                        /**< quantized i8 or ui8 */
 bool nib_simplify_same_type(const nib_tensor *a, const nib_tensor *b); /**< format, quantization */
 bool nib_simplify_same_shape(const nib_tensor *a, const nib_tensor *b);
 
-/** New tensor of `like`'s format and quantization with other dimensions; NIB_NONE when out of memory
- *  (s->status is set). */
+/** New tensor of `like`'s format and quantization with other dimensions; NIB_NONE when out of
+ * memory (s->status is set). */
 int32_t nib_simplify_add_tensor(nib_simplify *s, int32_t like, int32_t rank, const int64_t *dims);
 /** New constant, data copied. */
-int32_t nib_simplify_add_constant(nib_simplify *s, const char *name, nib_format format, int32_t rank,
-                                  const int64_t *dims, const void *data);
+int32_t nib_simplify_add_constant(nib_simplify *s, const char *name, nib_format format,
+                                  int32_t rank, const int64_t *dims, const void *data);
 /** New node located at `at` that makes `out`. */
 int32_t nib_simplify_add_node(nib_simplify *s, int32_t at, nib_op op, const int32_t *in,
                               int32_t n_in, int32_t out);
@@ -72,8 +72,8 @@ int32_t nib_simplify_reshape_constant(nib_simplify *s, int32_t tensor, int32_t r
 
 /** A dequantize behind a float tensor. */
 typedef struct nib_dequant {
-  int32_t code;     /**< tensor of codes */
-  int64_t n;        /**< number of scales */
+  int32_t code; /**< tensor of codes */
+  int64_t n;    /**< number of scales */
   int64_t axis;
   const float *scales; /**< NULL: `scale` */
   double scale;
@@ -86,9 +86,9 @@ int64_t nib_dequant_zero_point(const nib_simplify *s, const nib_dequant *d, int6
 /** Element `i` of an integer constant. */
 int64_t nib_simplify_code_at(const nib_tensor *t, int64_t i);
 
-/** Runs the nodes (in order) by the reference evaluator with `input` (256 codes if it is to be a table:
- *  NIB_NONE when all operands are constants) and returns the bytes of `result` as a new constant
- *  shaped as result, or with dims [256]. NIB_NONE if the evaluator cannot. */
+/** Runs the nodes (in order) by the reference evaluator with `input` (256 codes if it is to be a
+ * table: NIB_NONE when all operands are constants) and returns the bytes of `result` as a new
+ * constant shaped as result, or with dims [256]. NIB_NONE if the evaluator cannot. */
 int32_t nib_simplify_tabulate(nib_simplify *s, const int32_t *nodes, int32_t n, int32_t input);
 int32_t nib_simplify_evaluate(nib_simplify *s, int32_t node);
 
@@ -98,19 +98,20 @@ nib_simplify_fn nib_simplify_view_identity, nib_simplify_view_merge, nib_simplif
     nib_simplify_trivial_pad, nib_simplify_trivial_slice; /* views.c */
 nib_simplify_fn nib_simplify_transpose_merge, nib_simplify_transpose_of_constant,
     nib_simplify_transpose_of_weights, nib_simplify_transpose_to_reshape,
-    nib_simplify_dense_columns;                    /* transposes.c */
-nib_simplify_fn nib_simplify_transpose_sink;       /* transpose_sink.c */
+    nib_simplify_dense_columns;              /* transposes.c */
+nib_simplify_fn nib_simplify_transpose_sink; /* transpose_sink.c */
 nib_simplify_fn nib_simplify_dequantize_sink, nib_simplify_quantize_hoist,
-    nib_simplify_quantize_distribute;              /* qdq_move.c */
-nib_simplify_fn nib_simplify_island;               /* islands.c */
+    nib_simplify_quantize_distribute; /* qdq_move.c */
+nib_simplify_fn nib_simplify_island;  /* islands.c */
 nib_simplify_fn nib_simplify_requantize, nib_simplify_table_of_cone, nib_simplify_table_of_op,
-    nib_simplify_table_of_table;                   /* tables.c */
+    nib_simplify_table_of_table; /* tables.c */
 nib_simplify_fn nib_simplify_pad_absorb, nib_simplify_bias_absorb, nib_simplify_scale_absorb,
     nib_simplify_activation_absorb, nib_simplify_depthwise_to_conv,
-    nib_simplify_matmul_to_dense;                  /* absorb.c */
+    nib_simplify_matmul_to_dense;                                  /* absorb.c */
 nib_simplify_fn nib_simplify_fold_movement, nib_simplify_fold_all; /* folding.c */
 
-/** Why the island that ends in quantize `node` stays in float: a phrase, or NULL if there is none. */
+/** Why the island that ends in quantize `node` stays in float: a phrase, or NULL if there is none.
+ */
 const char *nib_simplify_island_reason(nib_simplify *s, int32_t node);
 /** One note per operator that stays in float between quantized neighbours. */
 void nib_simplify_report(nib_simplify *s);

@@ -21,7 +21,9 @@
       {NIB_OP_TRANSPOSE, nib_simplify_transpose_of_weights},                                       \
       {NIB_OP_CONCAT, nib_simplify_trivial_concat}, {NIB_OP_PAD, nib_simplify_trivial_pad},        \
       {NIB_OP_SLICE, nib_simplify_trivial_slice},                                                  \
-      {NIB_OP_STRIDED_SLICE, nib_simplify_trivial_slice}, {ANY, nib_simplify_fold_movement}
+      {NIB_OP_STRIDED_SLICE, nib_simplify_trivial_slice}, {                                        \
+    ANY, nib_simplify_fold_movement                                                                \
+  }
 
 static const nib_simplify_rule k_sink[] = {
     CLEANUP,
@@ -71,7 +73,8 @@ static const struct phase {
   const nib_simplify_rule *rules;
   size_t n;
 } k_phases[] = {
-#define PHASE(table) {#table + 2, table, sizeof table / sizeof table[0]}
+#define PHASE(table)                                                                               \
+  { #table + 2, table, sizeof table / sizeof table[0] }
     PHASE(k_sink), PHASE(k_move), PHASE(k_islands), PHASE(k_absorb), PHASE(k_fold),
 #undef PHASE
 };

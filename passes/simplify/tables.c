@@ -24,8 +24,8 @@ static int32_t import_tensor(scene *sc, const nib_graph *from, int32_t id) {
   const nib_tensor *t = &from->tensors[id];
   const int64_t codes = CODES;
   const bool flat = sc->as_table && t->data == NULL;
-  const int32_t copy = nib_graph_add_tensor(sc->g, t->name, t->format, flat ? 1 : t->rank,
-                                            flat ? &codes : t->dims);
+  const int32_t copy =
+      nib_graph_add_tensor(sc->g, t->name, t->format, flat ? 1 : t->rank, flat ? &codes : t->dims);
   if (copy == NIB_NONE)
     return NIB_NONE;
   if (t->quantized)
@@ -155,9 +155,9 @@ bool nib_simplify_requantize(nib_simplify *s, int32_t node) {
 
 static bool is_elementwise_float(nib_op op) {
   static const bool k_rows[NIB_OP_COUNT] = {
-      [NIB_OP_ADD] = true,   [NIB_OP_SUB] = true,        [NIB_OP_MUL] = true,
-      [NIB_OP_DIV] = true,   [NIB_OP_RELU] = true,       [NIB_OP_CLAMP] = true,
-      [NIB_OP_TANH] = true,  [NIB_OP_LEAKY_RELU] = true, [NIB_OP_SIGMOID] = true,
+      [NIB_OP_ADD] = true,  [NIB_OP_SUB] = true,        [NIB_OP_MUL] = true,
+      [NIB_OP_DIV] = true,  [NIB_OP_RELU] = true,       [NIB_OP_CLAMP] = true,
+      [NIB_OP_TANH] = true, [NIB_OP_LEAKY_RELU] = true, [NIB_OP_SIGMOID] = true,
   };
   return k_rows[op];
 }
@@ -240,10 +240,9 @@ bool nib_simplify_table_of_cone(nib_simplify *s, int32_t node) {
 
 /* An integer operator of one 8-bit operand; other operands are constants of one element. */
 bool nib_simplify_table_of_op(nib_simplify *s, int32_t node) {
-  static const nib_op k_ops[] = {NIB_OP_RELU,     NIB_OP_CLAMP,      NIB_OP_LEAKY_RELU,
-                                 NIB_OP_SIGMOID,  NIB_OP_TANH,       NIB_OP_QUANTIZE,
-                                 NIB_OP_ADD,      NIB_OP_REQUANTIZE, NIB_OP_SUB,
-                                 NIB_OP_MUL};
+  static const nib_op k_ops[] = {NIB_OP_RELU, NIB_OP_CLAMP,    NIB_OP_LEAKY_RELU, NIB_OP_SIGMOID,
+                                 NIB_OP_TANH, NIB_OP_QUANTIZE, NIB_OP_ADD,        NIB_OP_REQUANTIZE,
+                                 NIB_OP_SUB,  NIB_OP_MUL};
   const nib_node *n = nib_simplify_node(s, node);
   bool listed = false;
   for (size_t i = 0; i < sizeof k_ops / sizeof k_ops[0]; ++i)

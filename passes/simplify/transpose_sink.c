@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Transposes sink: op(transpose(x)) becomes transpose(op(x)) for operators that do not care about the
- * order of dimensions, or whose attributes can follow it, until the transpose meets its inverse. */
+ * Transposes sink: op(transpose(x)) becomes transpose(op(x)) for operators that do not care about
+ * the order of dimensions, or whose attributes can follow it, until the transpose meets its
+ * inverse. */
 #include "simplify/simplify.h"
 
 #include <string.h>
@@ -26,7 +27,8 @@ static void invert(const above *t, int64_t *out) {
     out[t->perm[i]] = i;
 }
 
-/* `node` now makes its result in the order before `perm`; a transpose by `perm` makes the old one. */
+/* `node` now makes its result in the order before `perm`; a transpose by `perm` makes the old one.
+ */
 static bool finish(nib_simplify *s, int32_t node, int32_t rank, const int64_t *perm) {
   const int32_t out = s->g->nodes[node].out;
   int64_t dims[NIB_MAX_RANK];
@@ -155,8 +157,8 @@ static bool sink_per_dimension(nib_simplify *s, int32_t node) {
   static const struct {
     nib_attr_id id;
     int64_t if_absent;
-  } k_attrs[] = {{NIB_A_LOW, 0}, {NIB_A_HIGH, 0}, {NIB_A_BEGIN, 0}, {NIB_A_SIZES, 1},
-                 {NIB_A_STEPS, 1}};
+  } k_attrs[] = {
+      {NIB_A_LOW, 0}, {NIB_A_HIGH, 0}, {NIB_A_BEGIN, 0}, {NIB_A_SIZES, 1}, {NIB_A_STEPS, 1}};
   for (size_t i = 0; i < sizeof k_attrs / sizeof k_attrs[0]; ++i)
     permute_ints(s, node, k_attrs[i].id, &t, k_attrs[i].if_absent);
   return finish(s, node, t.rank, t.perm);
@@ -227,17 +229,28 @@ static bool sink_reshape(nib_simplify *s, int32_t node) {
 }
 
 static nib_simplify_fn *const k_sinks[NIB_OP_COUNT] = {
-    [NIB_OP_RELU] = sink_unary,       [NIB_OP_CLAMP] = sink_unary,
-    [NIB_OP_LEAKY_RELU] = sink_unary, [NIB_OP_SIGMOID] = sink_unary,
-    [NIB_OP_TANH] = sink_unary,       [NIB_OP_LOOKUP] = sink_unary,
-    [NIB_OP_QUANTIZE] = sink_unary,   [NIB_OP_DEQUANTIZE] = sink_unary,
-    [NIB_OP_REQUANTIZE] = sink_unary, [NIB_OP_ADD] = sink_binary,
-    [NIB_OP_SUB] = sink_binary,       [NIB_OP_MUL] = sink_binary,
-    [NIB_OP_DIV] = sink_binary,       [NIB_OP_CONCAT] = sink_concat,
-    [NIB_OP_PAD] = sink_per_dimension, [NIB_OP_SLICE] = sink_per_dimension,
-    [NIB_OP_STRIDED_SLICE] = sink_per_dimension, [NIB_OP_SOFTMAX] = sink_softmax,
-    [NIB_OP_MEAN] = sink_mean,        [NIB_OP_RESHAPE] = sink_reshape,
-    [NIB_OP_SQUEEZE] = sink_reshape,  [NIB_OP_EXPAND_DIMS] = sink_reshape,
+    [NIB_OP_RELU] = sink_unary,
+    [NIB_OP_CLAMP] = sink_unary,
+    [NIB_OP_LEAKY_RELU] = sink_unary,
+    [NIB_OP_SIGMOID] = sink_unary,
+    [NIB_OP_TANH] = sink_unary,
+    [NIB_OP_LOOKUP] = sink_unary,
+    [NIB_OP_QUANTIZE] = sink_unary,
+    [NIB_OP_DEQUANTIZE] = sink_unary,
+    [NIB_OP_REQUANTIZE] = sink_unary,
+    [NIB_OP_ADD] = sink_binary,
+    [NIB_OP_SUB] = sink_binary,
+    [NIB_OP_MUL] = sink_binary,
+    [NIB_OP_DIV] = sink_binary,
+    [NIB_OP_CONCAT] = sink_concat,
+    [NIB_OP_PAD] = sink_per_dimension,
+    [NIB_OP_SLICE] = sink_per_dimension,
+    [NIB_OP_STRIDED_SLICE] = sink_per_dimension,
+    [NIB_OP_SOFTMAX] = sink_softmax,
+    [NIB_OP_MEAN] = sink_mean,
+    [NIB_OP_RESHAPE] = sink_reshape,
+    [NIB_OP_SQUEEZE] = sink_reshape,
+    [NIB_OP_EXPAND_DIMS] = sink_reshape,
 };
 
 bool nib_simplify_transpose_sink(nib_simplify *s, int32_t node) {

@@ -87,10 +87,9 @@ bool nib_simplify_transpose_to_reshape(nib_simplify *s, int32_t node) {
 bool nib_simplify_dense_columns(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);
   const int32_t view = nib_simplify_producer_of(s, n->in[0], NIB_OP_RESHAPE);
-  const int32_t t =
-      view == NIB_NONE
-          ? NIB_NONE
-          : nib_simplify_producer_of(s, s->g->nodes[view].in[0], NIB_OP_TRANSPOSE);
+  const int32_t t = view == NIB_NONE
+                        ? NIB_NONE
+                        : nib_simplify_producer_of(s, s->g->nodes[view].in[0], NIB_OP_TRANSPOSE);
   int64_t perm[NIB_MAX_RANK];
   if (t == NIB_NONE || !nib_simplify_perm(s, t, perm) || perm[0] != 0)
     return false;
@@ -111,11 +110,10 @@ bool nib_simplify_dense_columns(nib_simplify *s, int32_t node) {
   const int32_t filter =
       permuted != NIB_NONE ? nib_simplify_reshape_constant(s, permuted, 2, w.dims) : NIB_NONE;
   const int32_t x = s->g->nodes[t].in[0];
-  const int32_t input = filter != NIB_NONE
-                            ? nib_simplify_add_tensor(s, s->g->nodes[view].out, flat.rank, flat.dims)
-                            : NIB_NONE;
-  if (input == NIB_NONE ||
-      nib_simplify_add_node(s, view, NIB_OP_RESHAPE, &x, 1, input) == NIB_NONE)
+  const int32_t input =
+      filter != NIB_NONE ? nib_simplify_add_tensor(s, s->g->nodes[view].out, flat.rank, flat.dims)
+                         : NIB_NONE;
+  if (input == NIB_NONE || nib_simplify_add_node(s, view, NIB_OP_RESHAPE, &x, 1, input) == NIB_NONE)
     return false;
   s->g->nodes[node].in[0] = input;
   s->g->nodes[node].in[1] = filter;

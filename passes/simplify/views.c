@@ -29,8 +29,7 @@ bool nib_simplify_view_merge(nib_simplify *s, int32_t node) {
 
 bool nib_simplify_trivial_concat(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);
-  if (n->n_in != 1 ||
-      !nib_simplify_same_type(&s->g->tensors[n->in[0]], &s->g->tensors[n->out]))
+  if (n->n_in != 1 || !nib_simplify_same_type(&s->g->tensors[n->in[0]], &s->g->tensors[n->out]))
     return false;
   return nib_simplify_forward(s, node, n->in[0]);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * What the tests of the stages share: messages, random inputs, comparing two graphs by the reference
- * evaluator, models of the shared data folder. Include it once per test program. */
+ * What the tests of the stages share: messages, random inputs, comparing two graphs by the
+ * reference evaluator, models of the shared data folder. Include it once per test program. */
 #ifndef NIB_TEST_STAGE_HARNESS_H
 #define NIB_TEST_STAGE_HARNESS_H
 
@@ -105,8 +105,8 @@ static inline double difference(const nib_tensor *t, const void *a, const void *
   return t->format == NIB_F32 && norm > 0 ? worst / norm : worst;
 }
 
-/* Runs both graphs on `runs` random inputs; the largest difference of any output, or -1 when a graph
- * does not run. Outputs must have equal types. */
+/* Runs both graphs on `runs` random inputs; the largest difference of any output, or -1 when a
+ * graph does not run. Outputs must have equal types. */
 static inline double compare_graphs(const nib_graph *a, const nib_graph *b, int runs,
                                     const nib_diag *diag) {
   nib_reference *ra = NULL, *rb = NULL;

@@ -46,13 +46,19 @@ static void check_malformed(const char *good) {
   static const struct {
     const char *find, *put;
   } k_edits[] = {
-      {"\"macs\":", "\"Macs\":"},        {"\"macs\":2160", "\"macs\":2160.5"},
-      {"\"macs\":2160", "\"macs\":-1"},  {"\"macs\":2160", "\"macs\":1e300"},
-      {"\"macs\":2160", "\"macs\":\"1\""}, {"\"conv2d\"", "\"conv3d\""},
-      {"\"i8\"", "\"i5\""},              {"\"out\"", "\"outer\""},
-      {"\"kernel\":[3,3]", "\"kernel\":[3]"}, {"\"ops\":[", "\"ops\":[7,"},
+      {"\"macs\":", "\"Macs\":"},
+      {"\"macs\":2160", "\"macs\":2160.5"},
+      {"\"macs\":2160", "\"macs\":-1"},
+      {"\"macs\":2160", "\"macs\":1e300"},
+      {"\"macs\":2160", "\"macs\":\"1\""},
+      {"\"conv2d\"", "\"conv3d\""},
+      {"\"i8\"", "\"i5\""},
+      {"\"out\"", "\"outer\""},
+      {"\"kernel\":[3,3]", "\"kernel\":[3]"},
+      {"\"ops\":[", "\"ops\":[7,"},
       {"\"rounding\":\"", "\"rounding\":\"a very long name of a rounding "},
-      {"{\"ops\"", "{\"more\":1,\"ops\""}, {"\"tile\":[0,0,0,0]", "\"tile\":[0,0,0,3000000000]"},
+      {"{\"ops\"", "{\"more\":1,\"ops\""},
+      {"\"tile\":[0,0,0,0]", "\"tile\":[0,0,0,3000000000]"},
   };
   nib_kernel_desc d;
   for (size_t n = 0; n < strlen(good); ++n) {

@@ -9,9 +9,7 @@
 
 /* --- random graphs --- */
 
-static int32_t pick(const int32_t *pool, int n) {
-  return pool[random_in(0, n - 1)];
-}
+static int32_t pick(const int32_t *pool, int n) { return pool[random_in(0, n - 1)]; }
 
 /* Adds, lookups, pools, reshapes and concats of i8 tensors with one of a few shapes. */
 static nib_graph *random_graph(int nodes) {
@@ -188,8 +186,7 @@ static void check_random_blocks(int n) {
     CHECK(b[i].offset >= 0 && b[i].offset % 64 == 0 && b[i].offset + b[i].bytes <= bytes, "place");
     for (int k = 0; k < i; ++k)
       CHECK(b[i].first > b[k].last || b[k].first > b[i].last ||
-                b[i].offset >= b[k].offset + b[k].bytes ||
-                b[k].offset >= b[i].offset + b[i].bytes,
+                b[i].offset >= b[k].offset + b[k].bytes || b[k].offset >= b[i].offset + b[i].bytes,
             "blocks overlap");
   }
 }

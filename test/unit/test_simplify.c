@@ -52,13 +52,9 @@ static int32_t like(net *n, nib_op op, int n_in, const int32_t *in) {
   return step(n, op, n_in, in, NIB_F32, t.rank, t.dims);
 }
 
-static int32_t unary(net *n, nib_op op, int32_t x) {
-  return like(n, op, 1, &x);
-}
+static int32_t unary(net *n, nib_op op, int32_t x) { return like(n, op, 1, &x); }
 
-static int32_t dequantize(net *n, int32_t x) {
-  return unary(n, NIB_OP_DEQUANTIZE, x);
-}
+static int32_t dequantize(net *n, int32_t x) { return unary(n, NIB_OP_DEQUANTIZE, x); }
 
 static int32_t quantize(net *n, int32_t x, nib_format format, float scale, int64_t zero_point) {
   const nib_tensor t = n->g->tensors[x];
@@ -149,8 +145,7 @@ static void test_conv_islands(void) {
     const bool dw = c->op == NIB_OP_DEPTHWISE_CONV2D;
     const int64_t w_dims[] = {dw ? 1 : 9, 3, 3, 6}, out_c = dw ? 6 : 9;
     const int axis = dw ? 3 : 0;
-    const int32_t w =
-        weights(&n, c->w, 4, w_dims, c->per_channel ? axis : -1, 0.01f, c->w_zp);
+    const int32_t w = weights(&n, c->w, 4, w_dims, c->per_channel ? axis : -1, 0.01f, c->w_zp);
     const int32_t bias = c->float_bias ? random_constant(n.g, "b", NIB_F32, 1, &out_c)
                                        : weights(&n, NIB_I32, 1, &out_c, -1, 0.0002f, 0);
     const int32_t y = unary(&n, NIB_OP_RELU, conv(&n, c->op, dequantize(&n, x), w, bias));
@@ -172,11 +167,11 @@ static void test_residual_block(void) {
   const int32_t x = input(&n, NIB_I8, 8, 6, 6, 0.05f, 4);
   const int64_t w_dims[] = {8, 3, 3, 8};
   const int32_t real = dequantize(&n, x);
-  const int32_t a = conv(&n, NIB_OP_CONV2D, real, weights(&n, NIB_I8, 4, w_dims, 0, 0.01f, 0),
-                         NIB_NONE);
+  const int32_t a =
+      conv(&n, NIB_OP_CONV2D, real, weights(&n, NIB_I8, 4, w_dims, 0, 0.01f, 0), NIB_NONE);
   const int32_t b = dequantize(&n, quantize(&n, unary(&n, NIB_OP_RELU, a), NIB_I8, 0.3f, -128));
-  const int32_t c = conv(&n, NIB_OP_CONV2D, b, weights(&n, NIB_I8, 4, w_dims, 0, 0.01f, 0),
-                         NIB_NONE);
+  const int32_t c =
+      conv(&n, NIB_OP_CONV2D, b, weights(&n, NIB_I8, 4, w_dims, 0, 0.01f, 0), NIB_NONE);
   const int32_t in[] = {dequantize(&n, quantize(&n, c, NIB_I8, 0.9f, 2)), b};
   const int32_t sum = unary(&n, NIB_OP_RELU, like(&n, NIB_OP_ADD, 2, in));
   const int32_t mean_in = to_nhwc(&n, dequantize(&n, quantize(&n, sum, NIB_I8, 0.8f, -128)));
@@ -294,8 +289,7 @@ static void test_i16_unary(void) {
 /* --- what stays in float says why --- */
 
 static void expect_note(net *n, const char *text, const char *what) {
-  CHECK(n->log.notes == 1 && strstr(n->log.text, text) != NULL, "%s: notes: %s", what,
-        n->log.text);
+  CHECK(n->log.notes == 1 && strstr(n->log.text, text) != NULL, "%s: notes: %s", what, n->log.text);
   nib_graph_destroy(n->g);
 }
 
@@ -338,8 +332,8 @@ static void test_float_absorption(void) {
   open_net(&n, "nearest-even");
   const int64_t x_dims[] = {1, 3, 5, 5}, w_dims[] = {4, 3, 3, 3}, c[] = {4, 1, 1};
   const int32_t x = new_tensor(n.g, "x", NIB_F32, 4, x_dims);
-  const int32_t a = conv(&n, NIB_OP_CONV2D, x, random_constant(n.g, "w", NIB_F32, 4, w_dims),
-                         NIB_NONE);
+  const int32_t a =
+      conv(&n, NIB_OP_CONV2D, x, random_constant(n.g, "w", NIB_F32, 4, w_dims), NIB_NONE);
   const int32_t mul[] = {a, random_constant(n.g, "gamma", NIB_F32, 3, c)};
   const int32_t add[] = {like(&n, NIB_OP_MUL, 2, mul), random_constant(n.g, "beta", NIB_F32, 3, c)};
   simplify(&n, &x, 1, unary(&n, NIB_OP_RELU, like(&n, NIB_OP_ADD, 2, add)), 1e-5, "batch norm");
