@@ -139,6 +139,43 @@ static void test_int16_with_wide_bias_rounds_once(void) {
   expect_unsupported(&m, "zero point 4");
 }
 
+static void test_int16_without_bias(void) {
+  tiny_model m = tiny_conv_model();
+  m.n_ops = 1;
+  m.outputs[0] = 3;
+  m.tensors[0].type = m.tensors[3].type = 7;
+  m.tensors[0].zero_points[0] = m.tensors[3].zero_points[0] = 0;
+  m.ops[0].n_in = 2;
+  nib_graph *g = import_model(&m, NULL, NIB_OK);
+  CHECK(g && strcmp(nib_node_string(&g->nodes[0], NIB_A_ROUNDING, ""), "tflite-int64") == 0);
+  nib_graph_destroy(g);
+  m.ops[0].options[m.ops[0].n_options++] = (tiny_option){6, 1, 2}; /* quantized_bias_type i32 */
+  g = import_model(&m, NULL, NIB_OK);
+  CHECK(g && !nib_node_attr(&g->nodes[0], NIB_A_ROUNDING));
+  nib_graph_destroy(g);
+
+  /* Depthwise has no such option. The filter becomes [1,3,3,2]. */
+  m.tensors[1].dims[0] = 1;
+  m.tensors[1].data_bytes = 18;
+  m.tensors[1].quantized_dimension = 3;
+  m.ops[0].code = 4;
+  m.ops[0].tag = 2;
+  m.ops[0].n_options = 3;
+  g = import_model(&m, NULL, NIB_OK);
+  CHECK(g && strcmp(nib_node_string(&g->nodes[0], NIB_A_ROUNDING, ""), "tflite-int64") == 0);
+  nib_graph_destroy(g);
+}
+
+static void test_an_unsupported_input_type_is_listed(void) {
+  tiny_model m = tiny_conv_model();
+  m.tensors[0].type = 5; /* STRING */
+  expect_unsupported(&m, "tensor 'input' has type STRING");
+  nib_import_options options = {.display_path = "t", .list_only = true};
+  nib_graph *g = import_model(&m, &options, NIB_OK);
+  CHECK(g && g->n_nodes == 3 && n_notes == 2 && n_errors == 0);
+  nib_graph_destroy(g);
+}
+
 static void test_quantization_is_checked(void) {
   const float bad[] = {0.0f, -1.0f, INFINITY, NAN};
   for (int i = 0; i < 4; ++i) {
@@ -411,6 +448,8 @@ int main(void) {
   test_dense_flattens_and_keeps_typed_filter();
   test_rounding_can_be_overridden();
   test_int16_with_wide_bias_rounds_once();
+  test_int16_without_bias();
+  test_an_unsupported_input_type_is_listed();
   test_quantization_is_checked();
   test_shapes_and_data_are_checked();
   test_links_are_checked();

@@ -353,7 +353,8 @@ nib_status nib_tfl_bias(nib_tfl_context *c, uint32_t slot, nib_format input_form
   *out_bias = NIB_NONE;
   bool may_be_wide = input_format == NIB_I16;
   if (!nib_tfl_has_input(c, slot)) {
-    *out_wide = may_be_wide && nib_fb_i8(&c->op_options, bias_type_field, 0) != TFL_INT32;
+    int type = bias_type_field < 0 ? TFL_FLOAT32 : nib_fb_i8(&c->op_options, bias_type_field, 0);
+    *out_wide = may_be_wide && type != TFL_INT32;
     return nib_tfl_check(c);
   }
   nib_tfl_tensor t;

@@ -113,7 +113,8 @@ nib_status nib_tfl_result(nib_tfl_context *c, const nib_tfl_tensor *t, int32_t *
 nib_status nib_tfl_filter(nib_tfl_context *c, const nib_tfl_tensor *t, nib_format input_format,
                           int32_t channel_dim, bool per_tensor_typed, int32_t *out_filter,
                           int32_t *out_scales);
-/** Bias at `slot`, or NIB_NONE; *out_wide: the accumulator has 64 bits. */
+/** Bias at `slot`, or NIB_NONE; *out_wide: the accumulator has 64 bits. Without a bias the option
+ *  `bias_type_field` (-1: there is none) tells the width. */
 nib_status nib_tfl_bias(nib_tfl_context *c, uint32_t slot, nib_format input_format,
                         int64_t channels, int bias_type_field, int32_t *out_bias, bool *out_wide);
 /** A constant list of i32 or i64 at `slot`, at most NIB_MAX_RANK * 2 long. */

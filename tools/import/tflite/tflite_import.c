@@ -157,14 +157,19 @@ static nib_status read_inputs(nib_tfl_context *c, const nib_fb_vector *list) {
     return nib_tfl_invalid(c, "the model has %u inputs", list->count);
   int32_t ids[NIB_TFL_MAX_INPUTS];
   for (uint32_t i = 0; i < list->count; ++i) {
-    nib_tfl_tensor t;
     int32_t index = nib_fb_i32_at(list, i);
-    NIB_RETURN_IF_ERROR(nib_tfl_read_tensor(c, index, &t));
+    if (index < 0 || (uint32_t)index >= c->tensors.count)
+      return nib_tfl_invalid(c, "input %u is tensor %d, the model has %u", i, index,
+                             c->tensors.count);
+    if (c->written[index])
+      return nib_tfl_invalid(c, "input %u, tensor %d, is listed twice", i, index);
+    c->written[index] = 1;
+  }
+  for (uint32_t i = 0; i < list->count; ++i) {
+    nib_tfl_tensor t;
+    NIB_RETURN_IF_ERROR(nib_tfl_read_tensor(c, nib_fb_i32_at(list, i), &t));
     if (t.data)
       return nib_tfl_invalid(c, "input '%s' has constant data", t.name);
-    if (c->written[index])
-      return nib_tfl_invalid(c, "input '%s' is listed twice", t.name);
-    c->written[index] = 1;
     NIB_RETURN_IF_ERROR(nib_tfl_value(c, &t, &ids[i]));
   }
   return nib_graph_set_inputs(c->graph, ids, (int32_t)list->count);
