@@ -16,6 +16,7 @@ nib_prim nib_epilogue_requant_prim(nib_rounding rounding) {
   switch (rounding) {
   case NIB_ROUNDING_TFLITE_DOUBLE: return NIB_PRIM_RQ_TFLITE_DOUBLE;
   case NIB_ROUNDING_TFLITE_SINGLE: return NIB_PRIM_RQ_TFLITE_SINGLE;
+  case NIB_ROUNDING_TFLITE_AWAY: return NIB_PRIM_RQ_TFLITE_AWAY;
   case NIB_ROUNDING_NEAREST_EVEN: return NIB_PRIM_RQ_NEAREST_EVEN;
   case NIB_ROUNDING_NEAREST_AWAY: return NIB_PRIM_RQ_NEAREST_AWAY;
   default: return NIB_PRIM_COUNT;
@@ -54,14 +55,29 @@ static const char *add_array(nib_epilogue *p, const char *what, const char *c_ty
   return nib_constants_add(p->e->constants, hint.s, c_type, data, (size_t)elems * 4);
 }
 
-static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, float *scales,
-                         float *offsets) {
+static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, bool is_signed,
+                         float *scales, float *offsets) {
   const nib_conv_params *q = &p->params;
-  for (int64_t c = 0; c < p->channels; c++)
+  for (int64_t c = 0; c < p->channels; c++) {
+    nib_linear l = {.is_signed = is_signed};
     if (!nib_linear_prove(q->rounding, &q->requant[q->n_requant > 1 ? c : 0], q->out_zp, q->lo,
-                          q->hi, ranges[c], &scales[c], &offsets[c]))
+                          q->hi, ranges[c], &l))
       return false;
+    scales[c] = l.scale;
+    offsets[c] = l.offset;
+  }
   return true;
+}
+
+/* The cheapest form that is proven for every channel; fills its scales and offsets. */
+static nib_requant_form choose_form(const nib_epilogue *p, const nib_acc_range *ranges,
+                                    float *scales, float *offsets) {
+  const nib_vocab *v = p->e->vocab;
+  if (v->prims[NIB_PRIM_RQ_LINEAR] && prove_linear(p, ranges, false, scales, offsets))
+    return NIB_FORM_LINEAR;
+  if (v->prims[NIB_PRIM_RQ_SIGNED] && prove_linear(p, ranges, true, scales, offsets))
+    return NIB_FORM_SIGNED;
+  return NIB_FORM_EXACT;
 }
 
 /* Whether a requantized accumulator may come near the ends of int32. */
@@ -84,10 +100,9 @@ static nib_status add_requant(nib_epilogue *p, const nib_acc_range *ranges, int6
   nib_status status = NIB_ERROR_OUT_OF_MEMORY;
   if (!words || !scales)
     goto done;
-  p->form = NIB_FORM_EXACT;
+  p->form = choose_form(p, ranges, scales, scales + elems);
   p->may_wrap = may_wrap(p, ranges);
-  if (p->e->vocab->prims[NIB_PRIM_RQ_LINEAR] && prove_linear(p, ranges, scales, scales + elems)) {
-    p->form = NIB_FORM_LINEAR;
+  if (p->form != NIB_FORM_EXACT) {
     p->multiplier = add_array(p, "scale", "float", scales, elems);
     p->shift = add_array(p, "offset", "float", scales + elems, elems);
   } else {
@@ -150,10 +165,11 @@ void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int column
   const nib_vocab *v = e->vocab;
   if (p->form == NIB_FORM_RAW)
     return;
-  const bool floats = p->form == NIB_FORM_LINEAR || nib_epilogue_is_float_rounding(p->params.rounding);
+  const bool linear = p->form != NIB_FORM_EXACT;
+  const bool floats = linear || nib_epilogue_is_float_rounding(p->params.rounding);
   const nib_prim load = floats ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD;
   const char *type = floats ? v->type_f32 : v->type_i32;
-  const char *second = p->form == NIB_FORM_LINEAR ? "offset" : "shift";
+  const char *second = linear ? "offset" : "shift";
   for (int n = 0; n < columns; n++) {
     nib_text_line(e->body, "%s scale%d;", type, n);
     nib_say(e, load, nib_word_of("scale%d", n).s,
@@ -206,6 +222,9 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
   if (p->form == NIB_FORM_LINEAR) {
     nib_say(e, NIB_PRIM_RQ_LINEAR, acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
     codes.zero_point = 0;
+    codes.may_wrap = false;
+  } else if (p->form == NIB_FORM_SIGNED) {
+    nib_say(e, NIB_PRIM_RQ_SIGNED, acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
     codes.may_wrap = false;
   } else {
     nib_say(e, nib_epilogue_requant_prim(q->rounding), acc, acc, scale.s,

@@ -28,7 +28,8 @@ static bool all_f32(const nib_graph *g, const nib_node *n) {
 }
 
 static bool is_tflite(nib_rounding r) {
-  return r == NIB_ROUNDING_TFLITE_DOUBLE || r == NIB_ROUNDING_TFLITE_SINGLE;
+  return r == NIB_ROUNDING_TFLITE_DOUBLE || r == NIB_ROUNDING_TFLITE_SINGLE ||
+         r == NIB_ROUNDING_TFLITE_AWAY;
 }
 
 /* Two operands of the result's element count. */

@@ -22,6 +22,9 @@ static int64_t exact(const exact_form *f, int32_t acc) {
   case NIB_ROUNDING_TFLITE_SINGLE:
     y = nib_rq_tflite_single(acc, f->rq.multiplier, f->rq.shift);
     break;
+  case NIB_ROUNDING_TFLITE_AWAY:
+    y = nib_rq_tflite_away(acc, f->rq.multiplier, f->rq.shift);
+    break;
   case NIB_ROUNDING_NEAREST_EVEN:
     y = nib_rq_nearest_even(acc, f->rq.scale);
     break;
@@ -33,8 +36,12 @@ static int64_t exact(const exact_form *f, int32_t acc) {
   return code < f->lo ? f->lo : code > f->hi ? f->hi : code;
 }
 
-static float linear(float scale, float offset, int64_t acc) {
-  return rintf(fmaf((float)acc, scale, offset));
+/* What the vector code computes, the zero point of the signed form included. */
+static float linear(const nib_linear *l, int64_t acc) {
+  const float x = (float)acc;
+  if (!l->is_signed)
+    return rintf(fmaf(x, l->scale, l->offset));
+  return rintf(fmaf(x, l->scale, copysignf(l->offset, x))) + (float)l->zero_point;
 }
 
 /* Smallest acc in the range with exact(acc) >= code, or high + 1: a galloping search from where the
@@ -61,24 +68,69 @@ static int64_t threshold(const exact_form *f, nib_acc_range range, double scale,
 
 #define NIB_MAX_THRESHOLDS 256
 
-static bool steps_agree(const int64_t *at, const exact_form *f, nib_acc_range range, float scale,
-                        float offset) {
+static bool steps_agree(const int64_t *at, const exact_form *f, nib_acc_range range,
+                        const nib_linear *l) {
   for (int64_t code = f->lo + 1; code <= f->hi; code++) {
     const int64_t t = at[code - f->lo - 1];
-    if (t <= range.high && linear(scale, offset, t) < (float)code)
+    if (t <= range.high && linear(l, t) < (float)code)
       return false;
-    if (t > range.low && linear(scale, offset, t - 1) >= (float)code)
+    if (t > range.low && linear(l, t - 1) >= (float)code)
       return false;
   }
   return true;
 }
 
+/* The offsets that put every step between the accumulators t - 1 and t are an interval: its middle
+ * leaves the most room for the rounding of floats. In the signed form the offset counts away from
+ * zero. Returns false for an empty interval. */
+static bool solve_offset(const int64_t *at, const exact_form *f, nib_acc_range range,
+                         nib_linear *l) {
+  double low = -INFINITY, high = INFINITY;
+  const double minus = l->is_signed ? (double)f->zero_point : 0.0, scale = (double)l->scale;
+  for (int64_t code = f->lo + 1; code <= f->hi; code++) {
+    const int64_t t = at[code - f->lo - 1];
+    const double step = (double)code - 0.5 - minus;
+    if (t <= range.high) { /* scale * t + offset >= step */
+      if (l->is_signed && t < 0)
+        high = fmin(high, scale * (double)t - step);
+      else
+        low = fmax(low, step - scale * (double)t);
+    }
+    if (t > range.low) { /* scale * (t - 1) + offset < step */
+      if (l->is_signed && t - 1 < 0)
+        low = fmax(low, scale * (double)(t - 1) - step);
+      else
+        high = fmin(high, step - scale * (double)(t - 1));
+    }
+  }
+  if (!(low < high))
+    return false;
+  if (isinf(low) || isinf(high))
+    l->offset = (float)(isinf(low) ? isinf(high) ? minus : high : low);
+  else
+    l->offset = (float)(low + (high - low) * 0.5);
+  return !l->is_signed || l->offset >= 0;
+}
+
+static bool search(const int64_t *at, const exact_form *f, nib_acc_range range, double scale,
+                   nib_linear *l) {
+  enum { ulps = 6 };
+  l->zero_point = f->zero_point;
+  for (int i = 0; i <= 2 * ulps; i++) { /* 0, 1, -1, 2, -2 … ulps away */
+    l->scale = (float)scale;
+    for (int k = 0; k < (i + 1) / 2; k++)
+      l->scale = nextafterf(l->scale, i % 2 ? INFINITY : 0.0f);
+    if (solve_offset(at, f, range, l) && steps_agree(at, f, range, l))
+      return true;
+  }
+  return false;
+}
+
 bool nib_linear_prove(nib_rounding rounding, const nib_requant *rq, int64_t zero_point, int64_t lo,
-                      int64_t hi, nib_acc_range range, float *out_scale, float *out_offset) {
+                      int64_t hi, nib_acc_range range, nib_linear *out_linear) {
   const exact_form f = {rounding, *rq, zero_point, lo, hi};
-  const double scale = rounding == NIB_ROUNDING_TFLITE_DOUBLE || rounding == NIB_ROUNDING_TFLITE_SINGLE
-                           ? ldexp(rq->multiplier, rq->shift - 31)
-                           : rq->scale;
+  const bool integers = rounding == NIB_ROUNDING_TFLITE_DOUBLE || rounding == NIB_ROUNDING_TFLITE_SINGLE;
+  const double scale = integers ? ldexp(rq->multiplier, rq->shift - 31) : (double)rq->scale;
   /* Within 2^30 nothing wraps or saturates, so both forms are monotone and the conversion back to
    * an integer is exact. */
   const double limit = 1073741824.0;
@@ -86,26 +138,11 @@ bool nib_linear_prove(nib_rounding rounding, const nib_requant *rq, int64_t zero
       range.low > range.high)
     return false;
   const double reach = fmax(fabs((double)range.low), fabs((double)range.high));
-  if (reach > limit || reach * scale > limit || (rq->shift > 0 && ldexp(reach, rq->shift) > limit))
+  if (reach > limit || reach * scale > limit ||
+      (integers && rq->shift > 0 && ldexp(reach, rq->shift) > limit))
     return false;
   int64_t at[NIB_MAX_THRESHOLDS];
   for (int64_t code = lo + 1; code <= hi; code++)
     at[code - lo - 1] = threshold(&f, range, scale, code);
-  static const int nudges[] = {0, 1, -1, 2, -2, 3, -3, 4, -4};
-  for (size_t i = 0; i < sizeof nudges / sizeof *nudges; i++) {
-    for (size_t j = 0; j < sizeof nudges / sizeof *nudges; j++) {
-      float s = (float)scale;
-      for (int k = 0; k < nudges[j]; k++)
-        s = nextafterf(s, INFINITY);
-      for (int k = 0; k > nudges[j]; k--)
-        s = nextafterf(s, 0.0f);
-      const float offset = (float)((double)zero_point + ldexp(nudges[i], -18));
-      if (steps_agree(at, &f, range, s, offset)) {
-        *out_scale = s;
-        *out_offset = offset;
-        return true;
-      }
-    }
-  }
-  return false;
+  return search(at, &f, range, scale, out_linear);
 }

@@ -97,6 +97,9 @@ nib_status nib_params_conv(const nib_graph *g, const nib_node *n, nib_conv_param
   p->raw_accumulator = y->format == NIB_I32 || y->format == NIB_I64;
   /* TensorFlow Lite accumulates i16 activations in the type of the bias, 64 bits without one. */
   p->acc64 = (x->format == NIB_I16 || x->format == NIB_U16) && (!bias || bias->format == NIB_I64);
+  /* fully connected rescales 16-bit activations like 8-bit ones */
+  if (p->rounding == NIB_ROUNDING_TFLITE_AWAY)
+    p->acc64 = false;
   /* 64 bits have one integer requantization, and nothing else uses it. */
   if (p->acc64 && !is_float_mode(p->rounding))
     p->rounding = NIB_ROUNDING_TFLITE_INT64;

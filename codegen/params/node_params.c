@@ -5,12 +5,18 @@
 #include <math.h>
 #include <string.h>
 
+/* tflite-double is TFLite's default build, whose fully connected kernel rounds once. */
+static nib_rounding of_operator(nib_rounding rounding, nib_op op) {
+  const bool once = rounding == NIB_ROUNDING_TFLITE_DOUBLE && op == NIB_OP_FULLY_CONNECTED;
+  return once ? NIB_ROUNDING_TFLITE_AWAY : rounding;
+}
+
 nib_rounding nib_node_rounding(const nib_graph *g, const nib_node *n) {
   const char *name = nib_node_string(n, NIB_A_ROUNDING, NULL);
   if (!name || !name[0])
     name = g->rounding;
   const nib_rounding rounding = name ? nib_rounding_find(name) : NIB_ROUNDING_COUNT;
-  return rounding == NIB_ROUNDING_COUNT ? NIB_ROUNDING_NEAREST_EVEN : rounding;
+  return rounding == NIB_ROUNDING_COUNT ? NIB_ROUNDING_NEAREST_EVEN : of_operator(rounding, n->op);
 }
 
 /* Real bounds of the fused activations; tanh bounds nothing: it is a function, not a clamp. */

@@ -13,7 +13,8 @@
 extern "C" {
 #endif
 
-/** The node's rounding: its attribute, else the graph's default. */
+/** The node's rounding: its attribute, else the graph's default; tflite-double on fully_connected is
+ *  tflite-away, as in TFLite's default build. */
 nib_rounding nib_node_rounding(const nib_graph *g, const nib_node *n);
 
 /** Range of the result's codes after the fused activation: `clamp` if present, else from

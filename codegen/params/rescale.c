@@ -12,6 +12,8 @@ int32_t nib_params_rescale(nib_rounding rounding, int32_t x, const nib_requant *
     return nib_rq_nearest_away(x, q->scale);
   case NIB_ROUNDING_TFLITE_SINGLE:
     return nib_rq_tflite_single(x, q->multiplier, q->shift);
+  case NIB_ROUNDING_TFLITE_AWAY:
+    return nib_rq_tflite_away(x, q->multiplier, q->shift);
   case NIB_ROUNDING_DYADIC:
     return nib_rq_dyadic(x, q->multiplier, q->shift);
   case NIB_ROUNDING_TOSA_SINGLE:

@@ -23,6 +23,7 @@ static const struct rounding_row {
     [NIB_ROUNDING_DYADIC] = {"nib_rq_dyadic", "nib_rq_tflite_int64", false},
     [NIB_ROUNDING_TOSA_SINGLE] = {"nib_rq_tosa_single", "nib_rq_tflite_int64", false},
     [NIB_ROUNDING_TOSA_DOUBLE] = {"nib_rq_tosa_double", "nib_rq_tflite_int64", false},
+    [NIB_ROUNDING_TFLITE_AWAY] = {"nib_rq_tflite_away", "nib_rq_tflite_int64", false},
     [NIB_ROUNDING_TOSA_INEXACT] = {"nib_rq_tosa_inexact", "nib_rq_tflite_int64", false},
 };
 

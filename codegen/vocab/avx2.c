@@ -51,6 +51,14 @@ static const char support[] =
     "  return _mm_packus_epi16(y, y);\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_rq_signed\n"
+    "/* x * scale plus offset away from zero, rounded. */\n" INLINE
+    "__m256i nib_avx2_rq_signed(__m256i x, __m256 scale, __m256 offset) {\n"
+    "  const __m256 real = _mm256_cvtepi32_ps(x);\n"
+    "  const __m256 away = _mm256_or_ps(_mm256_and_ps(real, _mm256_set1_ps(-0.0f)), offset);\n"
+    "  return _mm256_cvtps_epi32(_mm256_fmadd_ps(real, scale, away));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_rq_tflite_double\n"
     "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), then a shift\n"
     " * right that rounds ties away from zero. */\n" INLINE
@@ -92,6 +100,32 @@ static const char support[] =
     "  const __m256i odd = nib_avx2_rq_single64(_mm256_srli_epi64(x, 32),\n"
     "                                           _mm256_srli_epi64(multiplier, 32),\n"
     "                                           _mm256_srli_epi64(total, 32));\n"
+    "  return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_rq_away64\n"
+    "/* One rounding shift of 64-bit products, ties away from zero, saturated to int32. */\n" INLINE
+    "__m256i nib_avx2_rq_away64(__m256i x, __m256i multiplier, __m256i total) {\n"
+    "  const __m256i one = _mm256_set1_epi64x(1), offset = _mm256_set1_epi64x(INT64_MIN);\n"
+    "  const __m256i low = _mm256_set1_epi64x(INT32_MIN), high = _mm256_set1_epi64x(INT32_MAX);\n"
+    "  const __m256i half = _mm256_sllv_epi64(one, _mm256_sub_epi64(total, one));\n"
+    "  const __m256i product = _mm256_mul_epi32(x, multiplier);\n"
+    "  const __m256i sign = _mm256_cmpgt_epi64(_mm256_setzero_si256(), product);\n"
+    "  __m256i y = _mm256_add_epi64(_mm256_add_epi64(product, half), sign);\n"
+    "  y = _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(y, offset), total),\n"
+    "                       _mm256_srlv_epi64(offset, total));\n"
+    "  y = _mm256_blendv_epi8(y, high, _mm256_cmpgt_epi64(y, high));\n"
+    "  return _mm256_blendv_epi8(y, low, _mm256_cmpgt_epi64(low, y));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_rq_tflite_away\n" INLINE
+    "__m256i nib_avx2_rq_tflite_away(__m256i x, __m256i multiplier, __m256i shift) {\n"
+    "  const __m256i total = _mm256_sub_epi32(_mm256_set1_epi32(31), shift);\n"
+    "  const __m256i even = nib_avx2_rq_away64(\n"
+    "      x, multiplier, _mm256_and_si256(total, _mm256_set1_epi64x(UINT32_MAX)));\n"
+    "  const __m256i odd = nib_avx2_rq_away64(_mm256_srli_epi64(x, 32),\n"
+    "                                         _mm256_srli_epi64(multiplier, 32),\n"
+    "                                         _mm256_srli_epi64(total, 32));\n"
     "  return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);\n"
     "}\n"
     "\n"
@@ -219,6 +253,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_I32_MAX] = "$d = _mm256_max_epi32($a, $b);",
             [NIB_PRIM_I32_SHL] = "$d = _mm256_slli_epi32($a, $b);",
             [NIB_PRIM_RQ_TFLITE_DOUBLE] = "$d = nib_avx2_rq_tflite_double($a, $b, $c);",
+            [NIB_PRIM_RQ_TFLITE_AWAY] = "$d = nib_avx2_rq_tflite_away($a, $b, $c);",
             [NIB_PRIM_RQ_TFLITE_SINGLE] = "$d = nib_avx2_rq_tflite_single($a, $b, $c);",
             [NIB_PRIM_RQ_NEAREST_EVEN] =
                 "$d = nib_avx2_saturate(_mm256_mul_ps(_mm256_cvtepi32_ps($a), $b));",
@@ -235,6 +270,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_LOOKUP8] = "$d = nib_avx2_lookup8($a, $b);",
             [NIB_PRIM_RQ_LINEAR] =
                 "$d = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps($a), $b, $c));",
+            [NIB_PRIM_RQ_SIGNED] = "$d = nib_avx2_rq_signed($a, $b, $c);",
             [NIB_PRIM_STAGE_I8] = "nib_avx2_stage_i8($d, $a, $b, $n);",
             [NIB_PRIM_STAGE_U8] = "nib_avx2_stage_u8($d, $a, $b, $n);",
             [NIB_PRIM_STAGE_FILL] = "nib_avx2_stage_fill($d, $a, $n);",

@@ -16,6 +16,15 @@ static const char support[] =
     "  return _mm512_broadcastd_epi32(_mm_loadu_si32(a));\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_rq_signed\n"
+    "/* x * scale plus offset away from zero, rounded. */\n" INLINE
+    "__m512i nib_avx512_rq_signed(__m512i x, __m512 scale, __m512 offset) {\n"
+    "  const __m512 real = _mm512_cvtepi32_ps(x);\n"
+    "  const __m512i away = _mm512_ternarylogic_epi32(\n"
+    "      _mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(real), _mm512_castps_si512(offset), 0xEA);\n"
+    "  return _mm512_cvtps_epi32(_mm512_fmadd_ps(real, scale, _mm512_castsi512_ps(away)));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_rq_tflite_double\n"
     "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), then a shift\n"
     " * right that rounds ties away from zero. */\n" INLINE
@@ -54,6 +63,31 @@ static const char support[] =
     "  const __m512i odd = nib_avx512_rq_single64(_mm512_srli_epi64(x, 32),\n"
     "                                             _mm512_srli_epi64(multiplier, 32),\n"
     "                                             _mm512_srli_epi64(total, 32));\n"
+    "  return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_rq_away64\n" INLINE
+    "__m512i nib_avx512_rq_away64(__m512i x, __m512i multiplier, __m512i total) {\n"
+    "  const __m512i one = _mm512_set1_epi64(1);\n"
+    "  const __m512i half = _mm512_sllv_epi64(one, _mm512_sub_epi64(total, one));\n"
+    "  const __m512i product = _mm512_mul_epi32(x, multiplier);\n"
+    "  const __m512i y = _mm512_srav_epi64(\n"
+    "      _mm512_add_epi64(_mm512_add_epi64(product, half), _mm512_srai_epi64(product, 63)),\n"
+    "      total);\n"
+    "  return _mm512_min_epi64(_mm512_max_epi64(y, _mm512_set1_epi64(INT32_MIN)),\n"
+    "                          _mm512_set1_epi64(INT32_MAX));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_rq_tflite_away\n"
+    "/* One rounding shift of the 64-bit product by 31 - shift, ties away from zero, saturated. */\n"
+    INLINE
+    "__m512i nib_avx512_rq_tflite_away(__m512i x, __m512i multiplier, __m512i shift) {\n"
+    "  const __m512i total = _mm512_sub_epi32(_mm512_set1_epi32(31), shift);\n"
+    "  const __m512i even = nib_avx512_rq_away64(\n"
+    "      x, multiplier, _mm512_and_si512(total, _mm512_set1_epi64(UINT32_MAX)));\n"
+    "  const __m512i odd = nib_avx512_rq_away64(_mm512_srli_epi64(x, 32),\n"
+    "                                           _mm512_srli_epi64(multiplier, 32),\n"
+    "                                           _mm512_srli_epi64(total, 32));\n"
     "  return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));\n"
     "}\n"
     "\n"
@@ -181,6 +215,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_I32_MAX] = "$d = _mm512_max_epi32($a, $b);",
             [NIB_PRIM_I32_SHL] = "$d = _mm512_slli_epi32($a, $b);",
             [NIB_PRIM_RQ_TFLITE_DOUBLE] = "$d = nib_avx512_rq_tflite_double($a, $b, $c);",
+            [NIB_PRIM_RQ_TFLITE_AWAY] = "$d = nib_avx512_rq_tflite_away($a, $b, $c);",
             [NIB_PRIM_RQ_TFLITE_SINGLE] = "$d = nib_avx512_rq_tflite_single($a, $b, $c);",
             [NIB_PRIM_RQ_NEAREST_EVEN] =
                 "$d = nib_avx512_saturate(_mm512_mul_ps(_mm512_cvtepi32_ps($a), $b));",
@@ -197,6 +232,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_LOOKUP8] = "$d = nib_avx512_lookup8($a, $b);",
             [NIB_PRIM_RQ_LINEAR] =
                 "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps($a), $b, $c));",
+            [NIB_PRIM_RQ_SIGNED] = "$d = nib_avx512_rq_signed($a, $b, $c);",
             [NIB_PRIM_STAGE_I8] = "nib_avx512_stage_i8($d, $a, $n);",
             [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
             [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",

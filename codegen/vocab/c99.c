@@ -95,6 +95,7 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_I32_SHL] = "$d = (int32_t)((uint32_t)$a << ($b));",
             [NIB_PRIM_RQ_TFLITE_DOUBLE] = "$d = nib_rq_tflite_double($a, $b, $c);",
             [NIB_PRIM_RQ_TFLITE_SINGLE] = "$d = nib_rq_tflite_single($a, $b, $c);",
+            [NIB_PRIM_RQ_TFLITE_AWAY] = "$d = nib_rq_tflite_away($a, $b, $c);",
             [NIB_PRIM_RQ_NEAREST_EVEN] = "$d = nib_rq_nearest_even($a, $b);",
             [NIB_PRIM_RQ_NEAREST_AWAY] = "$d = nib_rq_nearest_away($a, $b);",
             [NIB_PRIM_F32_ADD] = "$d = $a + $b;",

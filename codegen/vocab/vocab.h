@@ -53,6 +53,7 @@ extern "C" {
    * f32 for the float modes), c: shift register (i32, TFLite's sign: positive is left) */         \
   X(RQ_TFLITE_DOUBLE, "rq_tflite_double")                                                          \
   X(RQ_TFLITE_SINGLE, "rq_tflite_single")                                                          \
+  X(RQ_TFLITE_AWAY, "rq_tflite_away")                                                              \
   X(RQ_NEAREST_EVEN, "rq_nearest_even") /* saturated to i32 */                                     \
   X(RQ_NEAREST_AWAY, "rq_nearest_away")                                                            \
   /* f32 arithmetic */                                                                             \
@@ -65,6 +66,7 @@ extern "C" {
   /* d = (int32) rint(fma((float)a, b, c)) without saturation: |fma| < 2^31, so that multiplier,   \
    * rounding and zero point are one step. The epilogue uses it where it proves it exact */        \
   X(RQ_LINEAR, "rq_linear")                                                                        \
+  X(RQ_SIGNED, "rq_signed")         /* the same with copysign(c, a) for c, c >= 0 */               \
   /* staging of $n codes at $a into staged elements at $d (see nib_stage_kind); $b: zero point */  \
   X(STAGE_I8, "stage_i8") X(STAGE_U8, "stage_u8")                                                  \
   X(STAGE_FILL, "stage_fill")       /* $n staged elements at $d become $a */                       \

@@ -16,7 +16,8 @@ extern "C" {
   X(DYADIC, "dyadic")               /* integer m * 2^-s, rounded half up */                        \
   X(TOSA_SINGLE, "tosa-single")                                                                    \
   X(TOSA_DOUBLE, "tosa-double")                                                                    \
-  X(TOSA_INEXACT, "tosa-inexact")
+  X(TOSA_INEXACT, "tosa-inexact")                                                                  \
+  X(TFLITE_AWAY, "tflite-away")     /* 31-bit multiplier, one rounding, ties away from zero */
 
 typedef enum nib_rounding {
 #define X(ID, name) NIB_ROUNDING_##ID,

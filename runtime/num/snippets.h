@@ -56,6 +56,16 @@ static inline int32_t nib_rq_tflite_single(int32_t x, int32_t multiplier, int32_
 }
 //@ end
 
+//@ begin nib_rq_tflite_away
+/* x * multiplier / 2^(31 - shift), ties away from zero, saturated. */
+static inline int32_t nib_rq_tflite_away(int32_t x, int32_t multiplier, int32_t shift) {
+  int32_t total = 31 - shift;
+  int64_t product = (int64_t)x * multiplier;
+  int64_t y = (product + (INT64_C(1) << (total - 1)) - (product < 0 ? 1 : 0)) >> total;
+  return y > INT32_MAX ? INT32_MAX : y < INT32_MIN ? INT32_MIN : (int32_t)y;
+}
+//@ end
+
 //@ begin nib_rq_tflite_int64
 /* 64-bit accumulator, multiplier reduced to 16 bits, rounded half up once; shift <= 14. */
 static inline int32_t nib_rq_tflite_int64(int64_t x, int32_t multiplier, int32_t shift) {

@@ -59,6 +59,7 @@ static const prim_case computes[] = {
     {NIB_PRIM_MAC16, I32, I32, I32, NONE, SMALL, LOW_HALF, ANY, false, true},
     {NIB_PRIM_RQ_TFLITE_DOUBLE, I32, I32, I32, I32, ANY, MULTIPLIERS, SHIFTS, false, false},
     {NIB_PRIM_RQ_TFLITE_SINGLE, I32, I32, I32, I32, ANY, MULTIPLIERS, SHIFTS, false, false},
+    {NIB_PRIM_RQ_TFLITE_AWAY, I32, I32, I32, I32, ANY, MULTIPLIERS, SHIFTS, false, false},
     {NIB_PRIM_RQ_NEAREST_EVEN, I32, I32, F32, NONE, ANY, SCALES, ANY, false, false},
     {NIB_PRIM_RQ_NEAREST_AWAY, I32, I32, F32, NONE, ANY, SCALES, ANY, false, false},
     BINARY(F32_ADD, F32, REALS),
@@ -194,14 +195,16 @@ static void write_others(nib_emitter *e) {
   close_function(e);
   if (!v->prims[NIB_PRIM_RQ_LINEAR])
     return;
-  open_function(e, "linear", v->lanes);
-  load_register(e, "a", I32, "pa");
-  load_register(e, "b", F32, "pb");
-  load_register(e, "c", F32, "pc");
-  nib_text_line(e->body, "%s d;", v->type_i32);
-  nib_say(e, NIB_PRIM_RQ_LINEAR, "d", "a", "b", "c", NULL);
-  store_register(e, I32, "d");
-  close_function(e);
+  for (int i = 0; i < 2; i++) {
+    open_function(e, i ? "signed" : "linear", v->lanes);
+    load_register(e, "a", I32, "pa");
+    load_register(e, "b", F32, "pb");
+    load_register(e, "c", F32, "pc");
+    nib_text_line(e->body, "%s d;", v->type_i32);
+    nib_say(e, i ? NIB_PRIM_RQ_SIGNED : NIB_PRIM_RQ_LINEAR, "d", "a", "b", "c", NULL);
+    store_register(e, I32, "d");
+    close_function(e);
+  }
 }
 
 #define COUNT(array) (sizeof array / sizeof *array)
@@ -451,19 +454,22 @@ static void test_floats(void *library, const nib_vocab *v) {
       CHECK(d[i] == a[i] * b[i] + c[i]);
     ++compared;
   }
-  function *linear = v->prims[NIB_PRIM_RQ_LINEAR] ? find(library, "linear", v) : NULL;
-  for (int round = 0; linear && round < rounds; round++) {
-    for (int i = 0; i < elems; i++) {
-      ((int32_t *)(void *)pa)[i] = any_i32() >> 2;
-      b[i] = ldexpf((float)(next_random() % 65536), -17 - (int)(next_random() % 14));
-      c[i] = (float)((int)(next_random() % 512) - 256) * 0.5f;
+  for (int kind = 0; v->prims[NIB_PRIM_RQ_LINEAR] && kind < 2; kind++) {
+    function *linear = find(library, kind ? "signed" : "linear", v);
+    for (int round = 0; linear && round < rounds; round++) {
+      for (int i = 0; i < elems; i++) {
+        const int32_t x = any_i32() >> 2;
+        ((int32_t *)(void *)pa)[i] = x;
+        b[i] = ldexpf((float)(next_random() % 65536), -17 - (int)(next_random() % 14));
+        c[i] = (float)(int)(next_random() % 512) * 0.5f;
+        const float offset = kind ? copysignf(c[i], (float)x) : c[i];
+        ((int32_t *)(void *)want)[i] = (int32_t)rintf(fmaf((float)x, b[i], offset));
+      }
+      linear(pa, pb, pc, got);
+      if (memcmp(want, got, 4 * elems) != 0)
+        report(kind ? "rq_signed" : "rq_linear", v, round);
+      ++compared;
     }
-    linear(pa, pb, pc, got);
-    for (int i = 0; i < elems; i++)
-      ((int32_t *)(void *)want)[i] = (int32_t)rintf(fmaf((float)((int32_t *)(void *)pa)[i], b[i], c[i]));
-    if (memcmp(want, got, 4 * elems) != 0)
-      report("rq_linear", v, round);
-    ++compared;
   }
 }
 
