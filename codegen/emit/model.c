@@ -360,6 +360,23 @@ static bool same_includes_before(const writer *w, int32_t i) {
   return false;
 }
 
+/* Helpers of the vocabularies, then every snippet that they and the kernels name. */
+static void write_helpers(writer *w, nib_text *t) {
+  nib_text support;
+  nib_text_init(&support);
+  for (int32_t i = 0; i < w->n_vocabs; ++i)
+    write_support(w, w->vocabs[i], &support);
+  if (support.size)
+    nib_snippets_scan(support.data, w->snippets);
+  if (w->kernels.size)
+    nib_snippets_scan(w->kernels.data, w->snippets);
+  nib_snippets_append(w->snippets, t);
+  if (support.size)
+    nib_text_printf(t, "%s", support.data);
+  t->failed |= support.failed;
+  nib_text_free(&support);
+}
+
 static void write_source(writer *w, nib_text *t) {
   const char *name = w->o->name;
   nib_text_printf(t,
@@ -377,9 +394,7 @@ static void write_source(writer *w, nib_text *t) {
                      "#elif defined(__GNUC__)\n#pragma GCC optimize(\"fp-contract=off\")\n#endif\n\n");
   nib_constants_declare(w->constants, t);
   nib_text_printf(t, "\n");
-  nib_snippets_append(w->snippets, t);
-  for (int32_t i = 0; i < w->n_vocabs; ++i)
-    write_support(w, w->vocabs[i], t);
+  write_helpers(w, t);
 }
 
 static void write_weights(writer *w, nib_text *t) {
@@ -400,8 +415,6 @@ static nib_status write_all(writer *w, nib_model_text *m) {
   for (int32_t i = 0; i < w->g->n_kernels; ++i)
     NIB_RETURN_IF_ERROR(write_kernel(w, i));
   NIB_RETURN_IF_ERROR(write_run(w));
-  for (int32_t i = 0; i < w->n_vocabs; ++i)
-    nib_snippets_scan(w->vocabs[i]->support, w->snippets);
   write_source(w, &m->source);
   const int32_t before = count_lines(&m->source);
   for (int32_t i = 0; i < w->g->n_kernels; ++i)

@@ -64,8 +64,11 @@ static void write_port(const nib_graph *g, const char *kind, int32_t i, int32_t 
   nib_model_comment_safe(x->name, name, sizeof name);
   nib_model_shape(x, shape, sizeof shape);
   nib_text_printf(t, " *   %s%d  %s[%s]", kind, i, c_type(g, tensor), shape);
-  if (x->quantized)
-    nib_text_printf(t, "  real = (code - %" PRId64 ") * %.9g", x->zero_point, x->scale);
+  if (x->quantized && x->zero_point)
+    nib_text_printf(t, "  real = (code %c %" PRId64 ") * %.9g", x->zero_point < 0 ? '+' : '-',
+                    x->zero_point < 0 ? -x->zero_point : x->zero_point, x->scale);
+  else if (x->quantized)
+    nib_text_printf(t, "  real = code * %.9g", x->scale);
   nib_text_printf(t, "%s%s\n", name[0] ? "  " : "", name);
 }
 
@@ -125,6 +128,9 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
   nib_text_printf(t, "/* %s: a neural network compiled by Nibble " NIB_VERSION " for %s.\n *\n",
                   o->name, o->target->spec);
   nib_model_write_ports(g, t);
+  if (g->arena_bytes > 0 && g->lower_bound_bytes > 0)
+    nib_text_printf(t, " *\n * Arena: %" PRId64 " bytes, of which %" PRId64 " are unavoidable.\n",
+                    g->arena_bytes, g->lower_bound_bytes);
   nib_text_printf(t,
                   " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
                   " run the model,\n * each with an arena of its own. */\n");

@@ -99,11 +99,14 @@ static void finish(conv *c, const char *index, const char *channel) {
   nib_direct_put(d, index, value.s);
 }
 
-/* Opens the loops over batch, rows and columns of the result. */
-static void open_pixels(conv *c) {
-  nib_direct_for(c->d, "n", c->s.batch);
+/* Opens the loops over batch, rows, columns and channels of the result; returns how many. */
+static int open_result(conv *c) {
+  if (c->s.batch > 1)
+    nib_direct_for(c->d, "n", c->s.batch);
   nib_direct_for(c->d, "oy", c->s.out_h);
   nib_direct_for(c->d, "ox", c->s.out_w);
+  nib_direct_for(c->d, "oc", c->s.out_c);
+  return c->s.batch > 1 ? 4 : 3;
 }
 
 static void close_loops(conv *c, int n) {
@@ -152,8 +155,7 @@ void nib_direct_conv2d(nib_direct *d, const nib_node *n) {
     return;
   const nib_conv_shape *s = &c.s;
   const int64_t group_in = s->in_c / s->groups, group_out = s->out_c / s->groups;
-  open_pixels(&c);
-  nib_direct_for(d, "oc", s->out_c);
+  const int loops = open_result(&c);
   declare_accumulator(&c, "oc");
   open_taps(&c);
   nib_direct_for(d, "ic", group_in);
@@ -167,7 +169,7 @@ void nib_direct_conv2d(nib_direct *d, const nib_node *n) {
   accumulate(&c, input.s, filter.s);
   close_loops(&c, 3);
   finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");
-  close_loops(&c, 4);
+  close_loops(&c, loops);
   conv_close(&c);
 }
 
@@ -176,8 +178,7 @@ void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n) {
   if (!conv_open(&c, d, n))
     return;
   const nib_conv_shape *s = &c.s;
-  open_pixels(&c);
-  nib_direct_for(d, "oc", s->out_c);
+  const int loops = open_result(&c);
   declare_accumulator(&c, "oc");
   open_taps(&c);
   nib_expr channel = s->multiplier == 1
@@ -189,7 +190,7 @@ void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n) {
   accumulate(&c, input.s, filter.s);
   close_loops(&c, 2);
   finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");
-  close_loops(&c, 4);
+  close_loops(&c, loops);
   conv_close(&c);
 }
 
@@ -214,8 +215,7 @@ void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n) {
   if (!conv_open(&c, d, n))
     return;
   const nib_conv_shape *s = &c.s;
-  open_pixels(&c);
-  nib_direct_for(d, "oc", s->out_c);
+  const int loops = open_result(&c);
   declare_accumulator(&c, "oc");
   open_spread(&c, 'y', s->in_h, s->kernel_h, s->stride_h, s->pad_top);
   open_spread(&c, 'x', s->in_w, s->kernel_w, s->stride_w, s->pad_left);
@@ -227,7 +227,7 @@ void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n) {
   accumulate(&c, input.s, filter.s);
   close_loops(&c, 3);
   finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");
-  close_loops(&c, 4);
+  close_loops(&c, loops);
   conv_close(&c);
 }
 

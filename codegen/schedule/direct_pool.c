@@ -13,6 +13,7 @@ typedef struct pool {
   const nib_node *n;
   const nib_tensor *x, *y;
   int64_t kernel[2], stride[2], before[2], after[2];
+  int loops; /* over the result */
   bool is_float;
   nib_expr input;
 } pool;
@@ -27,7 +28,9 @@ static pool pool_open(nib_direct *d, const nib_node *n) {
   }
   p.is_float = nib_format_get(p.y->format)->kind == NIB_KIND_FLOAT;
   p.input = nib_direct_pointer(d, n->in[0], "input");
-  nib_direct_for(d, "n", p.y->dims[0]);
+  p.loops = p.y->dims[0] > 1 ? 4 : 3;
+  if (p.y->dims[0] > 1)
+    nib_direct_for(d, "n", p.y->dims[0]);
   nib_direct_for(d, "oy", p.y->dims[1]);
   nib_direct_for(d, "ox", p.y->dims[2]);
   nib_direct_for(d, "c", p.y->dims[3]);
@@ -65,17 +68,20 @@ static void open_axis(pool *p, int axis) {
   }
 }
 
+/* Flat index of channel c at row `y` and column `x` of `t`. */
+static nib_expr index_in(const nib_tensor *t, const char *y, const char *x) {
+  nib_expr row = t->dims[0] > 1 ? nib_expr_printf("(n * %lld + %s)", (long long)t->dims[1], y)
+                                : nib_expr_printf("%s", y);
+  return nib_expr_printf("(%s * %lld + %s) * %lld + c", row.s, (long long)t->dims[2], x,
+                         (long long)t->dims[3]);
+}
+
 static nib_expr input_at(const pool *p) {
-  return nib_expr_printf("%s[((n * %lld + iy) * %lld + ix) * %lld + c]", p->input.s,
-                         (long long)p->x->dims[1], (long long)p->x->dims[2],
-                         (long long)p->x->dims[3]);
+  return nib_expr_printf("%s[%s]", p->input.s, index_in(p->x, "iy", "ix").s);
 }
 
 static void put(pool *p, const char *value) {
-  nib_expr index = nib_expr_printf("((n * %lld + oy) * %lld + ox) * %lld + c",
-                                   (long long)p->y->dims[1], (long long)p->y->dims[2],
-                                   (long long)p->y->dims[3]);
-  nib_direct_put(p->d, index.s, value);
+  nib_direct_put(p->d, index_in(p->y, "oy", "ox").s, value);
 }
 
 void nib_direct_max_pool2d(nib_direct *d, const nib_node *n) {
@@ -94,7 +100,7 @@ void nib_direct_max_pool2d(nib_direct *d, const nib_node *n) {
     nib_params_code_range(d->g, n, &lo, &hi);
   put(&p, p.is_float ? nib_direct_activate_f32(d, n, "max").s
                      : nib_direct_saturate(d, n, "max", 0, lo, hi).s);
-  close_loops(&p, 4);
+  close_loops(&p, p.loops);
 }
 
 /* ---- averages ---- */
@@ -205,5 +211,5 @@ void nib_direct_avg_pool2d(nib_direct *d, const nib_node *n) {
                 d, n, nib_expr_printf("sum / %s", nib_direct_f32((float)c.value).s).s).s);
   else
     put(&p, nib_direct_activate_f32(d, n, "sum / (float)count").s);
-  close_loops(&p, 4);
+  close_loops(&p, p.loops);
 }

@@ -66,6 +66,7 @@ static void run_target(const model_row *row, const nib_graph *imported, const ch
   nib_graph *g = nib_graph_clone(imported);
   nib_options o = emit_options(dir);
   o.target = spec;
+  o.check_c = true;
   harness_message[0] = 0;
   const nib_status status = compile(g, &o);
   if (status != NIB_OK) {
