@@ -50,6 +50,10 @@ def reexec_in_venv(build: pathlib.Path) -> None:
     os.execv(str(python), [str(python), *sys.argv])
 
 
+class PeerRefused(Exception):
+    """The peer cannot load the model."""
+
+
 class Compiled:
     """A network compiled by nibc to C and built as a shared object."""
 
@@ -84,7 +88,10 @@ def bench_model(build: pathlib.Path, model: pathlib.Path, rounds: int) -> dict:
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    peer = Interpreter(model_path=str(model), num_threads=1)
+    try:
+        peer = Interpreter(model_path=str(model), num_threads=1)
+    except ValueError as error:
+        raise PeerRefused(str(error)[:120]) from error
     peer.allocate_tensors()
     details_in, details_out = peer.get_input_details(), peer.get_output_details()
     rng = np.random.default_rng(1)
@@ -151,7 +158,11 @@ def main() -> int:
     print(f"{'model':32} {'native us':>10} {'LiteRT us':>10} {'c99 us':>10} {'c99/native':>11} {'native/LiteRT':>14}  kept")
     rows = []
     for model in models:
-        row = bench_model(args.build, model, args.rounds)
+        try:
+            row = bench_model(args.build, model, args.rounds)
+        except PeerRefused as error:
+            print(f"{model.name:32} skipped: LiteRT refuses it: {error}")
+            continue
         rows.append(row)
         print(f"{row['model']:32} {row['native_us']:10.1f} {row['litert_us']:10.1f} {row['c99_us']:10.1f} "
               f"{row['c99_over_native']:10.1f}x {row['native_over_litert']:13.2f}x  {row['kept']}/{row['rounds']}",
