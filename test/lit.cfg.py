@@ -8,7 +8,7 @@ Substitutions:
   %plugin         NibblePlugin.so
   %unit           the folder of unit tests
   %shared         the folder with the real models (feature `shared`)
-  %source %build  the checkout and the build folder
+  %source %build %llvm   the checkout, the build folder, the prefix of LLVM
   %python %cc %gcc %clang
 
 Features: shared, mlir, gcc, clang and what the processor has (avx2, fma, avx512f, avx512vnni).
@@ -64,6 +64,7 @@ config.substitutions += [
     ("%unit", str(build / "bin" / "unit")),
     ("%shared", str(shared)),
     ("%source", str(source)),
+    ("%llvm", config.nib_llvm),
     ("%build", str(build)),
     ("%python", sys.executable),
     ("%clang", clang),

@@ -268,11 +268,13 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_CONCAT] = nib_check_concat,
       [NIB_OP_SLICE] = nib_check_slice,
       [NIB_OP_STRIDED_SLICE] = nib_check_strided_slice,
-      [NIB_OP_SQUEEZE] = nib_check_view,
-      [NIB_OP_EXPAND_DIMS] = nib_check_view,
+      [NIB_OP_SQUEEZE] = nib_check_unit_dims,
+      [NIB_OP_EXPAND_DIMS] = nib_check_unit_dims,
       [NIB_OP_QUANTIZE] = check_quantize,
       [NIB_OP_DEQUANTIZE] = check_dequantize,
       [NIB_OP_REQUANTIZE] = check_requantize,
+      [NIB_OP_PACK] = nib_check_pack,
+      [NIB_OP_UNPACK] = nib_check_unpack,
   };
   return rules[op];
 }

@@ -54,6 +54,9 @@ void nib_check_max_pool(nib_check *c);
 
 void nib_check_constant(nib_check *c);
 void nib_check_view(nib_check *c);
+void nib_check_unit_dims(nib_check *c);
+void nib_check_pack(nib_check *c);
+void nib_check_unpack(nib_check *c);
 void nib_check_pad(nib_check *c);
 void nib_check_transpose(nib_check *c);
 void nib_check_concat(nib_check *c);

@@ -36,6 +36,36 @@ void nib_check_view(nib_check *c) {
                    (long long)nib_tensor_elems(c->out));
 }
 
+/* squeeze and expand_dims: the dimensions other than 1 stay. */
+void nib_check_unit_dims(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  check_same_type(c, in);
+  int32_t i = 0, o = 0;
+  bool same = true;
+  while (same && (i < in->rank || o < c->out->rank)) {
+    if (i < in->rank && in->dims[i] == 1)
+      ++i;
+    else if (o < c->out->rank && c->out->dims[o] == 1)
+      ++o;
+    else
+      same = i < in->rank && o < c->out->rank && in->dims[i++] == c->out->dims[o++];
+  }
+  if (!same)
+    nib_check_fail(c, "its input and result differ in more than dimensions of 1");
+}
+
+static void check_packed(nib_check *c, const nib_tensor *logical, const nib_tensor *packed) {
+  if (packed->quantized || packed->format != NIB_I8 || packed->rank != 1)
+    nib_check_fail(c, "packed bytes are a plain i8 tensor of one dimension");
+  else if (nib_tensor_bytes(packed) != nib_tensor_bytes(logical))
+    nib_check_fail(c, "%zu packed bytes, but the tensor has %zu", nib_tensor_bytes(packed),
+                   nib_tensor_bytes(logical));
+}
+
+void nib_check_pack(nib_check *c) { check_packed(c, nib_check_in(c, 0), c->out); }
+
+void nib_check_unpack(nib_check *c) { check_packed(c, c->out, nib_check_in(c, 0)); }
+
 void nib_check_pad(nib_check *c) {
   const nib_tensor *in = nib_check_in(c, 0);
   int64_t low[NIB_MAX_RANK], high[NIB_MAX_RANK];
