@@ -10,11 +10,6 @@ static bool is_quantized_integer(const nib_tensor *t) {
   return t && t->quantized && nib_format_get(t->format)->kind != NIB_KIND_FLOAT;
 }
 
-/* Ratio of two scales: TFLite's add divides in double, its sub in float32. */
-static double scale_ratio(nib_op op, double a, double b) {
-  return op == NIB_OP_SUB ? (double)((float)a / (float)b) : a / b;
-}
-
 nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params *out_params) {
   nib_add_params *p = out_params;
   const nib_tensor *a = nib_node_input(g, n, 0), *b = nib_node_input(g, n, 1);
@@ -34,9 +29,9 @@ nib_status nib_params_add(const nib_graph *g, const nib_node *n, nib_add_params 
   p->left_shift = y->format == NIB_I16 ? 15 : 20;
   const double twice_max = 2.0 * fmax(a->scale, b->scale);
   const double fine_scale = ldexp(y->scale, p->left_shift);
-  p->lhs = nib_requant_from_real(scale_ratio(n->op, a->scale, twice_max));
-  p->rhs = nib_requant_from_real(scale_ratio(n->op, b->scale, twice_max));
-  p->out = nib_requant_from_real(scale_ratio(n->op, twice_max, fine_scale));
+  p->lhs = nib_requant_from_real(a->scale / twice_max);
+  p->rhs = nib_requant_from_real(b->scale / twice_max);
+  p->out = nib_requant_from_real(twice_max / fine_scale);
   return NIB_OK;
 }
 
