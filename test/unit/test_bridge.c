@@ -5,6 +5,7 @@
 #include "mlir-c/Diagnostics.h"
 #include "mlir-c/IR.h"
 #include "passes/bridge/bridge.h"
+#include "passes/pipeline/stages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,9 +210,79 @@ static void test_refused(void) {
   mlirContextDestroy(context);
 }
 
+/* --- real networks --- */
+
+typedef struct real_model {
+  const char *path;
+  int32_t nodes;
+  nib_status status;
+  double in_scale;
+  int64_t in_zero_point;
+  double out_scale;
+  int64_t out_zero_point;
+} real_model;
+
+static const real_model real_models[] = {
+#include "../support/real_tflite_models.inc"
+};
+
+static uint8_t *read_file(const char *path, size_t *out_size) {
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return NULL;
+  fseek(file, 0, SEEK_END);
+  *out_size = (size_t)ftell(file);
+  rewind(file);
+  uint8_t *bytes = malloc(*out_size);
+  if (!bytes || fread(bytes, 1, *out_size, file) != *out_size)
+    abort();
+  fclose(file);
+  return bytes;
+}
+
+/* As imported, and again with everything that the stages add. */
+static void test_real_model(const char *path) {
+  size_t size;
+  uint8_t *bytes = read_file(path, &size);
+  if (!bytes) {
+    printf("skipped, not there: %s\n", path);
+    return;
+  }
+  nib_import_options import = {.model_name = "net", .display_path = path};
+  nib_graph *g = NULL;
+  check(nib_import_tflite(bytes, size, &import, &g, NULL) == NIB_OK, path);
+  free(bytes);
+  if (!g)
+    return;
+  free(round_trip(g, path));
+  nib_options options = nib_options_default();
+  options.target = "c99";
+  bool staged = nib_simplify_graph(g, &options, NULL) == NIB_OK &&
+                nib_fuse_graph(g, &options, NULL) == NIB_OK &&
+                nib_plan_graph(g, &options, NULL) == NIB_OK &&
+                nib_select_graph(g, &options, NULL) == NIB_OK;
+  check(staged, path);
+  if (staged)
+    free(round_trip(g, path));
+  nib_graph_destroy(g);
+}
+
+static void test_real_models(void) {
+  const char *shared = getenv("NIB_SHARED");
+  for (size_t i = 0; shared && i < sizeof real_models / sizeof *real_models; ++i) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/data/%s", shared, real_models[i].path);
+    if (real_models[i].status == NIB_OK)
+      test_real_model(path);
+  }
+  if (!shared)
+    puts("skipped the real networks: NIB_SHARED is not set");
+}
+
 int main(void) {
   test_planned_graph();
   test_refused();
+  test_real_models();
   if (!failures)
     puts("bridge: all round trips keep the graph");
   return failures != 0;
