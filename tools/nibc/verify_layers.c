@@ -19,11 +19,19 @@ static bool same_tensor(const nib_tensor *a, const nib_tensor *b) {
          strcmp(a->name, b->name) == 0;
 }
 
+/* A shape that looks the same in NCHW and NHWC: its elements may be in another order. */
+static bool layout_is_ambiguous(const nib_tensor *t) {
+  bool equal = t->rank > 2 && t->dims[1] > 1;
+  for (int32_t i = 2; i < t->rank; ++i)
+    equal = equal && t->dims[i] == t->dims[1];
+  return equal;
+}
+
 /* The tensor of `g` that is `t` of another form of the same network; NIB_NONE if there is none, or
  * more than one. */
 static int32_t find_same(const nib_graph *g, const nib_tensor *t) {
   int32_t found = NIB_NONE;
-  for (int32_t i = 0; i < g->n_tensors; ++i)
+  for (int32_t i = 0; i < g->n_tensors && !layout_is_ambiguous(t); ++i)
     if (g->tensors[i].producer != NIB_NONE && same_tensor(&g->tensors[i], t)) {
       if (found != NIB_NONE)
         return NIB_NONE;
