@@ -17,6 +17,7 @@ extern "C" {
 typedef enum nib_requant_form {
   NIB_FORM_RAW,    /**< no requantization: i32 or f32 result */
   NIB_FORM_LINEAR, /**< rint(fma(acc, scale, offset)), proven equal for every reachable accumulator */
+  NIB_FORM_SIGNED, /**< rint(fma(acc, scale, copysign(offset, acc))) + zero point, proven likewise */
   NIB_FORM_EXACT,  /**< the rounding's own primitive */
 } nib_requant_form;
 
@@ -24,6 +25,14 @@ typedef enum nib_requant_form {
 typedef struct nib_acc_range {
   int64_t low, high;
 } nib_acc_range;
+
+/** value = rint(lhs * lhs_scale + rhs * rhs_scale + offset), both products fused: proven equal to the
+ *  node's arithmetic for every pair of codes. */
+typedef struct nib_linear_add {
+  bool proven;
+  float lhs_scale, rhs_scale, offset;
+} nib_linear_add;
+#define NIB_EPILOGUE_MAX_NODES 16
 
 typedef struct nib_epilogue {
   nib_emitter *e;
@@ -36,7 +45,8 @@ typedef struct nib_epilogue {
   nib_requant_form form;
   bool may_wrap;            /**< a requantized accumulator may be near the ends of int32 */
   const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
-  const char *tables[16];   /**< constant array of each follower that has one, or NULL */
+  const char *tables[NIB_EPILOGUE_MAX_NODES];  /**< array of each follower that has one, or NULL */
+  nib_linear_add adds[NIB_EPILOGUE_MAX_NODES]; /**< of each follower that is an add or sub */
 } nib_epilogue;
 
 /** Whether the vector epilogue can run this kernel: its root and every follower, in `vocab`. */
@@ -55,11 +65,19 @@ void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int column
  *  `tail`: valid lanes, or 0 for all. */
 void nib_epilogue_apply(nib_epilogue *p, const char *acc, int column, const char *at, int tail);
 
-/** Searches a float scale and offset so that rint(fma((float)acc, scale, offset)) clamped to
- *  [lo, hi] equals the rounding's own result plus zero point for every acc in `range`. Returns
- *  whether one was found; a found one is proven, at every threshold of the monotone result. */
+/** A float form of requantization. Rounding in two steps moves the steps of the result away from
+ *  zero on both sides, which the signed form follows; with results of one sign the plain one does. */
+typedef struct nib_linear {
+  bool is_signed;     /**< in: the form wanted */
+  float scale, offset;
+  int64_t zero_point; /**< added after the signed form; part of the plain one's offset */
+} nib_linear;
+
+/** Searches scale and offset so that the form, clamped to [lo, hi], equals the rounding's own result
+ *  plus zero point for every acc in `range`. Returns whether one was found; a found one is proven,
+ *  at every step of the monotone result. */
 bool nib_linear_prove(nib_rounding rounding, const nib_requant *rq, int64_t zero_point, int64_t lo,
-                      int64_t hi, nib_acc_range range, float *out_scale, float *out_offset);
+                      int64_t hi, nib_acc_range range, nib_linear *out_linear);
 
 #ifdef __cplusplus
 }

@@ -106,6 +106,22 @@ static bool running_is_lhs(const nib_epilogue *p, const nib_node *n, int32_t ind
   return n->in[0] == p->e->graph->nodes[p->kernel->nodes[index - 1]].out;
 }
 
+/* value = rint(value * scale + (other * scale + offset)), zero points included. */
+static void apply_linear_add(nib_epilogue *p, const char *value, const char *other, bool lhs,
+                             const nib_linear_add *l, nib_codes *out) {
+  nib_emitter *e = p->e;
+  nib_text_line(e->body, "%s real;", e->vocab->type_f32);
+  nib_say(e, NIB_PRIM_F32_FROM_I32, "real", other, NULL, NULL, NULL);
+  say_f32_constant(e, "other_scale", lhs ? l->rhs_scale : l->lhs_scale);
+  say_f32_constant(e, "value_scale", lhs ? l->lhs_scale : l->rhs_scale);
+  say_f32_constant(e, "sum", l->offset);
+  nib_say(e, NIB_PRIM_F32_FMA, "sum", "real", "other_scale", NULL, NULL);
+  nib_say(e, NIB_PRIM_RQ_LINEAR, value, value, "value_scale", "sum", NULL);
+  out->zero_point = 0;
+  out->may_wrap = false;
+  nib_epilogue_offset_clamp(p, value, out);
+}
+
 static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                       const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
@@ -121,6 +137,10 @@ static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, con
   nib_codes out = *codes;
   out.zero_point = q.out_zp, out.lo = q.lo, out.hi = q.hi;
   const char *left = lhs ? value : other, *right = lhs ? other : value;
+  if (p->adds[index].proven) {
+    apply_linear_add(p, value, other, lhs, &p->adds[index], &out);
+    return;
+  }
   if (is_tflite(q.rounding)) {
     fine_operand(p, left, &q, true);
     fine_operand(p, right, &q, false);
@@ -331,6 +351,9 @@ nib_status nib_followers_prepare(nib_epilogue *p) {
     const nib_node *n = &p->e->graph->nodes[p->kernel->nodes[i]];
     if (n->op == NIB_OP_LOOKUP)
       NIB_RETURN_IF_ERROR(add_table(p, i, n));
+    const bool sum = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB;
+    if (sum && is_byte(&p->e->graph->tensors[n->out]) && p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
+      p->adds[i].proven = nib_linear_add_prove(p->e->graph, n, !running_is_lhs(p, n, i), &p->adds[i]);
   }
   return NIB_OK;
 }

@@ -6,8 +6,6 @@
 
 #include "epilogue/epilogue.h"
 
-#define NIB_EPILOGUE_MAX_NODES 16
-
 bool nib_follower_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
                            const nib_vocab *vocab);
 nib_status nib_followers_prepare(nib_epilogue *p);
@@ -27,5 +25,9 @@ typedef struct nib_codes {
   nib_format format;
 } nib_codes;
 void nib_epilogue_offset_clamp(nib_epilogue *p, const char *value, const nib_codes *codes);
+
+/** Searches one for add or sub of 8-bit codes; `lhs_inner`: lhs is multiplied first. */
+bool nib_linear_add_prove(const nib_graph *g, const nib_node *n, bool lhs_inner,
+                          nib_linear_add *out_add);
 
 #endif
