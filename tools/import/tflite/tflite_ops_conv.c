@@ -78,7 +78,7 @@ static nib_status set_activation(nib_tfl_context *c, int32_t node, const char *a
   return nib_graph_set_string(c->graph, node, NIB_A_ACTIVATION, activation);
 }
 
-/* Kernels with a 64-bit accumulator round in their own way; an override by the caller to another
+/* Convolutions with a 64-bit accumulator round in their own way (fully connected does not); an override by the caller to another
  * family of rounding (not TFLite's) replaces it as well. */
 static nib_status set_rounding(nib_tfl_context *c, int32_t node, bool wide) {
   if (!wide || strncmp(c->graph->rounding, "tflite", 6) != 0)
@@ -249,7 +249,6 @@ static nib_status convert_fully_connected(nib_tfl_context *c) {
   if (reshaped)
     NIB_RETURN_IF_ERROR(nib_tfl_temporary(c, &out, "rows", 2, out_dims, &matrix));
   NIB_RETURN_IF_ERROR(nib_tfl_node(c, NIB_OP_FULLY_CONNECTED, id, 4, matrix, &node));
-  NIB_RETURN_IF_ERROR(set_rounding(c, node, wide));
   NIB_RETURN_IF_ERROR(set_activation(c, node, activation));
   return reshaped ? nib_tfl_node(c, NIB_OP_RESHAPE, &matrix, 1, result, &node) : NIB_OK;
 }
