@@ -77,8 +77,8 @@ nib_status nib_check_c(const nib_graph *g, const nib_model_options *o, const nib
   }
   CXIndex index = clang_createIndex(0, 0);
   CXTranslationUnit unit = NULL;
-  const enum CXErrorCode code = clang_parseTranslationUnit2(
-      index, source_name, args, n_args, files, 3, CXTranslationUnit_KeepGoing, &unit);
+  const enum CXErrorCode code = clang_parseTranslationUnit2(index, source_name, args, n_args, files,
+                                                            3, CXTranslationUnit_KeepGoing, &unit);
   nib_status status = code == CXError_Success && unit
                           ? check_unit(g, m, unit, diag)
                           : nib_diag_error(diag, NIB_ERROR_INTERNAL,

@@ -184,14 +184,13 @@ const char *nib_constants_add(nib_constants *c, const char *hint, const char *c_
 }
 
 static size_t element_count(const nib_constants *c, const constant_array *a) {
-  return a->padded_bytes /
-         (c->style == NIB_WEIGHTS_WORDS ? 8 : nib_format_bytes(a->format));
+  return a->padded_bytes / (c->style == NIB_WEIGHTS_WORDS ? 8 : nib_format_bytes(a->format));
 }
 
 void nib_constants_declare(const nib_constants *c, nib_text *t) {
   for (size_t i = 0; i < c->n; ++i)
-    nib_text_line(t, "extern const %s %s[%zu];", array_c_type(c, &c->arrays[i]),
-                  c->arrays[i].name, element_count(c, &c->arrays[i]));
+    nib_text_line(t, "extern const %s %s[%zu];", array_c_type(c, &c->arrays[i]), c->arrays[i].name,
+                  element_count(c, &c->arrays[i]));
 }
 
 static void define_words(const constant_array *a, nib_text *t) {

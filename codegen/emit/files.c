@@ -107,8 +107,7 @@ static void remove_one(const char *dir, const nib_file *file, int temporary) {
   free(path);
 }
 
-nib_status nib_files_write(const char *dir, const nib_file *files, size_t n,
-                           const nib_diag *diag) {
+nib_status nib_files_write(const char *dir, const nib_file *files, size_t n, const nib_diag *diag) {
   size_t made = 0, written = 0, renamed = 0;
   nib_status status = make_folders(dir, &made, diag);
   for (; status == NIB_OK && written < n; ++written)

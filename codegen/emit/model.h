@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 typedef struct nib_model_options {
-  const char *name;            /**< prefix of all symbols and files */
+  const char *name; /**< prefix of all symbols and files */
   const nib_target *target;
   nib_weights_style weights;
   bool size;
@@ -22,10 +22,10 @@ typedef struct nib_model_options {
 /** The generated files' contents; all owned. */
 typedef struct nib_model_text {
   nib_text header, source, weights, example;
-  const char *abi;             /**< nibrt_abi.h, static */
+  const char *abi; /**< nibrt_abi.h, static */
   size_t weights_bytes;
   int32_t n_kernels;
-  int32_t *kernel_lines;       /**< first line of each kernel's function in `source`, from 1 */
+  int32_t *kernel_lines; /**< first line of each kernel's function in `source`, from 1 */
 } nib_model_text;
 
 /** Writes the text of every file. Deterministic: depends on the graph and the options alone. */

@@ -32,7 +32,8 @@ void nib_model_shape(const nib_tensor *t, char *out, size_t size) {
 
 /* Words that a function of global scope cannot have: C, C++, and the library that we include. */
 static const char reserved[] =
-    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const "
+    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl "
+    "const "
     "constexpr const_cast continue decltype default delete do double dynamic_cast else enum "
     "explicit export extern false float for friend goto if inline int long main mutable namespace "
     "new noexcept not not_eq nullptr operator or or_eq private protected public register "
@@ -131,15 +132,16 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
   if (g->arena_bytes > 0 && g->lower_bound_bytes > 0)
     nib_text_printf(t, " *\n * Arena: %" PRId64 " bytes, of which %" PRId64 " are unavoidable.\n",
                     g->arena_bytes, g->lower_bound_bytes);
-  nib_text_printf(t,
-                  " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
-                  " run the model,\n * each with an arena of its own. */\n");
+  nib_text_printf(
+      t, " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
+         " run the model,\n * each with an arena of its own. */\n");
   nib_text_printf(t, "#ifndef NIB_MODEL_%s_H\n#define NIB_MODEL_%s_H\n\n", guard, guard);
   nib_text_printf(t, "#include \"nibrt_abi.h\"\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
   write_sizes(g, o, weights_bytes, t);
   nib_text_printf(
       t,
-      "\n/* Runs the network once. in[i] and out[i] are the buffers listed above, aligned for their\n"
+      "\n/* Runs the network once. in[i] and out[i] are the buffers listed above, aligned for "
+      "their\n"
       " * type; they must not overlap. arenas[NIBRT_SPACE_HOST] is %" PRId64
       " bytes of scratch memory,\n * aligned to NIBRT_ARENA_ALIGNMENT. exec may be NULL. */\n"
       "nibrt_status %s_run(const nibrt_exec *exec, const void *const *in, void *const *out,\n"
@@ -175,7 +177,8 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
     nib_text_printf(t, "%sout%d", i ? ", " : "", i);
   nib_text_printf(t, "%s};\n  void *const arenas[] = {arena};\n", g->n_outputs ? "" : "NULL");
   for (int32_t i = 0; i < g->n_inputs; ++i)
-    nib_text_printf(t, "  if (argc > %d && !read_file(argv[%d], in%d, sizeof in%d))\n    return 1;\n",
+    nib_text_printf(t,
+                    "  if (argc > %d && !read_file(argv[%d], in%d, sizeof in%d))\n    return 1;\n",
                     i + 1, i + 1, i, i);
   if (!g->n_inputs)
     nib_text_printf(t, "  (void)argc, (void)argv;\n");
@@ -186,7 +189,8 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
   for (int32_t i = 0; i < g->n_outputs; ++i) {
     const nib_tensor *x = &g->tensors[g->outputs[i]];
     const int64_t n = nib_tensor_elems(x), shown = n > 64 ? 64 : n;
-    nib_text_printf(t, "  printf(\"out%d:\");\n  for (int i = 0; i < %" PRId64 "; ++i)\n", i, shown);
+    nib_text_printf(t, "  printf(\"out%d:\");\n  for (int i = 0; i < %" PRId64 "; ++i)\n", i,
+                    shown);
     nib_text_printf(t, "    printf(%sout%d[i]);\n  printf(\"%s\\n\");\n", print_format(x->format),
                     i, shown < n ? " ..." : "");
   }
@@ -196,11 +200,13 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
 void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib_text *t) {
   char caps[128];
   upper(o->name, caps, sizeof caps);
+  nib_text_printf(
+      t,
+      "/* An example of use: %s [raw input file ...]; inputs without a file are zeros.\n"
+      " * cc -O2 *.c -lm -o %s */\n#include \"%s.h\"\n\n#include <stdio.h>\n\n",
+      o->name, o->name, o->name);
   nib_text_printf(t,
-                  "/* An example of use: %s [raw input file ...]; inputs without a file are zeros.\n"
-                  " * cc -O2 *.c -lm -o %s */\n#include \"%s.h\"\n\n#include <stdio.h>\n\n",
-                  o->name, o->name, o->name);
-  nib_text_printf(t, "static _Alignas(64) uint8_t arena[%s_ARENA_BYTES > 0 ? %s_ARENA_BYTES : 1];\n",
+                  "static _Alignas(64) uint8_t arena[%s_ARENA_BYTES > 0 ? %s_ARENA_BYTES : 1];\n",
                   caps, caps);
   for (int32_t i = 0; i < g->n_inputs; ++i)
     nib_text_printf(t, "static %s in%d[%" PRId64 "];\n", c_type(g, g->inputs[i]), i,

@@ -47,11 +47,11 @@ typedef struct nib_direct {
   nib_segment segment;
   int32_t inputs[NIB_DIRECT_MAX_INPUTS];
   int32_t n_inputs;
-  int32_t position;   /**< of the node whose step is being emitted, for names of temporaries */
-  const char *index;  /**< C type of element indices */
+  int32_t position;  /**< of the node whose step is being emitted, for names of temporaries */
+  const char *index; /**< C type of element indices */
   nib_direct_local locals[NIB_DIRECT_MAX_CONSTANTS];
   int32_t n_locals;
-  nib_status status;  /**< first failure; emission goes on harmlessly after one */
+  nib_status status; /**< first failure; emission goes on harmlessly after one */
 } nib_direct;
 
 /* ---- what family files use ---- */
@@ -123,7 +123,7 @@ typedef struct nib_direct_op {
    *  element whose flat index is `index`. NULL: not elementwise. */
   nib_expr (*step)(nib_direct *d, const nib_node *n, const nib_expr *operands, const char *index);
   bool first_operand_only; /**< the step itself indexes its other operands */
-  bool no_followers; /**< the root writes blocks of memory, not single values */
+  bool no_followers;       /**< the root writes blocks of memory, not single values */
   bool (*accepts)(const nib_graph *g, const nib_node *n); /**< NULL: always */
 } nib_direct_op;
 
@@ -153,10 +153,9 @@ bool nib_direct_same_codes(const nib_tensor *x, const nib_tensor *y);
 typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                  const char *index);
 nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
-    nib_direct_step_leaky_relu,
-    nib_direct_step_sigmoid, nib_direct_step_tanh, nib_direct_step_lookup,
-    nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
-    nib_direct_step_identity;
+    nib_direct_step_leaky_relu, nib_direct_step_sigmoid, nib_direct_step_tanh,
+    nib_direct_step_lookup, nib_direct_step_quantize, nib_direct_step_dequantize,
+    nib_direct_step_requantize, nib_direct_step_identity;
 /** Emits a segment whose root is elementwise. */
 void nib_direct_elementwise(nib_direct *d, const nib_node *n);
 

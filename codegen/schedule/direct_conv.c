@@ -59,9 +59,10 @@ static bool has_border(int64_t in, int64_t out, int64_t kernel, int64_t stride, 
   return pad > 0 || (out - 1) * stride + (kernel - 1) * dilation - pad >= in;
 }
 
+/* Floats add their bias last, as the source's kernels do: the order of additions is theirs. */
 static void declare_accumulator(conv *c, const char *channel) {
   const char *type = c->is_float ? "float" : c->p.acc64 ? "int64_t" : "int32_t";
-  if (c->bias.s[0])
+  if (c->bias.s[0] && !c->is_float)
     nib_text_line(c->d->t, "%s acc = %s[%s];", type, c->bias.s, channel);
   else
     nib_text_line(c->d->t, "%s acc = 0;", type);
@@ -81,6 +82,8 @@ static void accumulate(conv *c, const char *input_index, const char *filter_inde
 static void finish(conv *c, const char *index, const char *channel) {
   nib_direct *d = c->d;
   if (c->is_float) {
+    if (c->bias.s[0])
+      nib_text_line(d->t, "acc += %s[%s];", c->bias.s, channel);
     nib_direct_put(d, index, nib_direct_activate_f32(d, c->n, "acc").s);
     return;
   }
@@ -88,14 +91,11 @@ static void finish(conv *c, const char *index, const char *channel) {
     nib_direct_put(d, index, "acc");
     return;
   }
-  nib_direct_multiplier m = {.rounding = c->p.rounding,
-                             .acc64 = c->p.acc64,
-                             .requant = c->p.requant,
-                             .n = c->p.n_requant};
+  nib_direct_multiplier m = {
+      .rounding = c->p.rounding, .acc64 = c->p.acc64, .requant = c->p.requant, .n = c->p.n_requant};
   nib_expr scaled = nib_direct_requant(d, c->n, &m, "acc", channel);
   nib_text_line(d->t, "const int32_t scaled = %s;", scaled.s);
-  nib_expr value =
-      nib_direct_saturate(d, c->n, "scaled", c->p.out_zp, c->p.lo, c->p.hi);
+  nib_expr value = nib_direct_saturate(d, c->n, "scaled", c->p.out_zp, c->p.lo, c->p.hi);
   nib_direct_put(d, index, value.s);
 }
 
@@ -120,8 +120,8 @@ static void open_tap(conv *c, char axis, int64_t in, int64_t out, int64_t kernel
   nib_direct *d = c->d;
   char k[] = {'k', axis, 0}, o[] = {'o', axis, 0}, i[] = {'i', axis, 0};
   nib_direct_for(d, k, kernel);
-  nib_expr from = stride == 1 ? nib_expr_printf("%s", o)
-                              : nib_expr_printf("%s * %lld", o, (long long)stride);
+  nib_expr from =
+      stride == 1 ? nib_expr_printf("%s", o) : nib_expr_printf("%s * %lld", o, (long long)stride);
   nib_expr tap = dilation == 1 ? nib_expr_printf("%s", k)
                                : nib_expr_printf("%s * %lld", k, (long long)dilation);
   if (pad)
@@ -160,12 +160,12 @@ void nib_direct_conv2d(nib_direct *d, const nib_node *n) {
   open_taps(&c);
   nib_direct_for(d, "ic", group_in);
   nib_expr channel = s->groups == 1 ? nib_expr_printf("ic")
-                                    : nib_expr_printf("oc / %lld * %lld + ic",
-                                                      (long long)group_out, (long long)group_in);
+                                    : nib_expr_printf("oc / %lld * %lld + ic", (long long)group_out,
+                                                      (long long)group_in);
   nib_expr input = pixel_index(&c, s->in_h, s->in_w, "iy", "ix", s->in_c, channel.s);
-  nib_expr filter = nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + ic",
-                                    (long long)s->kernel_h, (long long)s->kernel_w,
-                                    (long long)group_in);
+  nib_expr filter =
+      nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + ic", (long long)s->kernel_h,
+                      (long long)s->kernel_w, (long long)group_in);
   accumulate(&c, input.s, filter.s);
   close_loops(&c, 3);
   finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");
@@ -181,9 +181,8 @@ void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n) {
   const int loops = open_result(&c);
   declare_accumulator(&c, "oc");
   open_taps(&c);
-  nib_expr channel = s->multiplier == 1
-                         ? nib_expr_printf("oc")
-                         : nib_expr_printf("oc / %lld", (long long)s->multiplier);
+  nib_expr channel = s->multiplier == 1 ? nib_expr_printf("oc")
+                                        : nib_expr_printf("oc / %lld", (long long)s->multiplier);
   nib_expr input = pixel_index(&c, s->in_h, s->in_w, "iy", "ix", s->in_c, channel.s);
   nib_expr filter =
       nib_expr_printf("(ky * %lld + kx) * %lld + oc", (long long)s->kernel_w, (long long)s->out_c);
@@ -221,9 +220,9 @@ void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n) {
   open_spread(&c, 'x', s->in_w, s->kernel_w, s->stride_w, s->pad_left);
   nib_direct_for(d, "ic", s->in_c);
   nib_expr input = pixel_index(&c, s->in_h, s->in_w, "iy", "ix", s->in_c, "ic");
-  nib_expr filter = nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + ic",
-                                    (long long)s->kernel_h, (long long)s->kernel_w,
-                                    (long long)s->in_c);
+  nib_expr filter =
+      nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + ic", (long long)s->kernel_h,
+                      (long long)s->kernel_w, (long long)s->in_c);
   accumulate(&c, input.s, filter.s);
   close_loops(&c, 3);
   finish(&c, pixel_index(&c, s->out_h, s->out_w, "oy", "ox", s->out_c, "oc").s, "oc");

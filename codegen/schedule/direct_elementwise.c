@@ -52,10 +52,9 @@ static nib_expr plain(const nib_node *n, const nib_tensor *y, const char *a, con
   const char *type = wide ? "int64_t" : "int32_t", *modular = wide ? "uint64_t" : "uint32_t";
   const char *narrow = nib_format_get(y->format)->c_type;
   if (n->op == NIB_OP_DIV)
-    return nib_expr_printf("(%s)(%s == 0 ? 0 : %s == -1 ? (%s)(0 - (%s)%s) : %s / %s)",
-                           narrow, b, b, type, modular, a, a, b);
-  return nib_expr_printf("(%s)((%s)%s %s (%s)%s)", narrow, modular, a, operator_of(n),
-                         modular, b);
+    return nib_expr_printf("(%s)(%s == 0 ? 0 : %s == -1 ? (%s)(0 - (%s)%s) : %s / %s)", narrow, b,
+                           b, type, modular, a, a, b);
+  return nib_expr_printf("(%s)((%s)%s %s (%s)%s)", narrow, modular, a, operator_of(n), modular, b);
 }
 
 /* TFLite's integer form: both operands at a common finer scale, then their sum at the result's. */
@@ -102,8 +101,7 @@ nib_expr nib_direct_step_mul(nib_direct *d, const nib_node *n, const nib_expr *o
   (void)index;
   const char *x = operands[0].s, *y = operands[1].s;
   if (is_float(result_of(d, n)))
-    return nib_direct_activate_f32(
-        d, n, nib_expr_printf("%s %s %s", x, operator_of(n), y).s);
+    return nib_direct_activate_f32(d, n, nib_expr_printf("%s %s %s", x, operator_of(n), y).s);
   if (!result_of(d, n)->quantized)
     return plain(n, result_of(d, n), x, y);
   nib_mul_params p;
@@ -111,8 +109,8 @@ nib_expr nib_direct_step_mul(nib_direct *d, const nib_node *n, const nib_expr *o
     return none(d, n, "these formats have no arithmetic");
   if (nib_direct_by_reals(p.rounding) || n->op == NIB_OP_DIV)
     return real_product(d, n, &p, x, y);
-  nib_expr product = nib_expr_printf("%s * %s", nib_direct_minus(x, p.lhs_zp).s,
-                                     nib_direct_minus(y, p.rhs_zp).s);
+  nib_expr product =
+      nib_expr_printf("%s * %s", nib_direct_minus(x, p.lhs_zp).s, nib_direct_minus(y, p.rhs_zp).s);
   return nib_direct_saturate(d, n, requant_one(d, n, p.rounding, &p.out, product.s).s, p.out_zp,
                              p.lo, p.hi);
 }

@@ -24,8 +24,8 @@ static nib_expr result_value(nib_direct *d, const nib_node *n) {
   if (!y->quantized)
     return nib_expr_printf("acc");
   const nib_rounding rounding = nib_node_rounding(d->g, n);
-  const nib_requant q = nib_requant_from_real(nib_requant_real_multiplier(
-      a->scale, b->scale, y->scale, !nib_direct_by_reals(rounding)));
+  const nib_requant q = nib_requant_from_real(
+      nib_requant_real_multiplier(a->scale, b->scale, y->scale, !nib_direct_by_reals(rounding)));
   nib_direct_multiplier m = {.rounding = rounding, .requant = &q, .n = 1};
   int64_t lo, hi;
   nib_params_code_range(d->g, n, &lo, &hi);

@@ -52,10 +52,10 @@ static nib_expr index_of(int64_t offset, const int64_t *strides, int32_t rank) {
   for (int32_t i = 0; i < rank; ++i) {
     const int64_t stride = strides[i];
     const char *sign = stride < 0 ? " - " : " + ";
-    nib_expr part = stride == 1 || stride == -1
-                        ? nib_expr_printf("%c", 'a' + i)
-                        : nib_expr_printf("%c * %lld", 'a' + i,
-                                          (long long)(stride < 0 ? -stride : stride));
+    nib_expr part =
+        stride == 1 || stride == -1
+            ? nib_expr_printf("%c", 'a' + i)
+            : nib_expr_printf("%c * %lld", 'a' + i, (long long)(stride < 0 ? -stride : stride));
     sum = nib_expr_printf("%s%s%s", sum.s, sum.s[0] ? sign : stride < 0 ? "-" : "", part.s);
   }
   return sum;
@@ -73,8 +73,8 @@ static void copy_changed(nib_direct *d, box b, const char *from, const char *to,
     if (b.dims[i] == 0)
       return;
   simplify_box(&b);
-  const bool run = !change && (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 &&
-                                               b.to_stride[b.rank - 1] == 1));
+  const bool run =
+      !change && (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1));
   const int32_t loops = run && b.rank > 0 ? b.rank - 1 : b.rank;
   for (int32_t i = 0; i < loops; ++i) {
     char var[] = {(char)('a' + i), 0};
@@ -86,8 +86,7 @@ static void copy_changed(nib_direct *d, box b, const char *from, const char *to,
   nib_expr to_index = index_of(b.to_offset, b.to_stride, loops);
   if (run && b.rank > 0) {
     nib_text_line(d->t, "memcpy(%s, %s, %lld);", advance(to, to_index).s,
-                  advance(from, from_index).s,
-                  (long long)(b.dims[b.rank - 1] * (int64_t)element));
+                  advance(from, from_index).s, (long long)(b.dims[b.rank - 1] * (int64_t)element));
   } else if (change) {
     nib_text_line(d->t, "const int32_t x = %s[%s];", from, from_index.s);
     nib_text_line(d->t, "%s[%s] = %s;", to, to_index.s, change->s);

@@ -59,9 +59,9 @@ static void open_axis(pool *p, int axis) {
   nib_direct_for(p->d, k, p->kernel[axis]);
   nib_expr start = nib_expr_printf("o%s * %lld + k%s", name, (long long)p->stride[axis], name);
   nib_text_line(t, "const %s i%s = %s;", p->d->index, name,
-                p->before[axis] ? nib_expr_printf("%s - %lld", start.s,
-                                                  (long long)p->before[axis]).s
-                                : start.s);
+                p->before[axis]
+                    ? nib_expr_printf("%s - %lld", start.s, (long long)p->before[axis]).s
+                    : start.s);
   if (leaves_input(p, axis)) {
     nib_text_line(t, "if (i%s < 0 || i%s >= %lld)", name, name, (long long)p->x->dims[1 + axis]);
     nib_text_line(t, "  continue;");
@@ -88,8 +88,8 @@ void nib_direct_max_pool2d(nib_direct *d, const nib_node *n) {
   pool p = pool_open(d, n);
   int64_t lo = 0, hi = 0;
   const char *type = nib_direct_value_type(p.y->format);
-  nib_expr least = p.is_float ? nib_expr_printf("-INFINITY")
-                              : nib_direct_i64(nib_format_get(p.x->format)->min);
+  nib_expr least =
+      p.is_float ? nib_expr_printf("-INFINITY") : nib_direct_i64(nib_format_get(p.x->format)->min);
   nib_text_line(d->t, "%s max = %s;", type, least.s);
   open_axis(&p, 0);
   open_axis(&p, 1);
@@ -146,8 +146,7 @@ static nib_expr mean_by_multiplier(pool *p, const window_count *c) {
     nib_direct_fail(d, p->n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
     return nib_expr_printf("0");
   }
-  nib_direct_multiplier by_count = {.rounding = m.rounding, .requant = all, .n = n,
-                                    .hint = "mean"};
+  nib_direct_multiplier by_count = {.rounding = m.rounding, .requant = all, .n = n, .hint = "mean"};
   nib_expr scaled = nib_direct_requant(d, p->n, &by_count, "sum", "count");
   free(all);
   return nib_direct_saturate(d, p->n, scaled.s, m.out_zp, m.lo, m.hi);
@@ -182,8 +181,8 @@ static nib_expr summand(pool *p, const window_count *c) {
 static void count_padding(pool *p) {
   nib_expr rows = padded_extent(p, 0), columns = padded_extent(p, 1);
   nib_mean_params m;
-  const bool adds = !p->is_float && nib_params_mean(p->d->g, p->n, 1, &m) == NIB_OK && m.divide &&
-                    m.in_zp != 0;
+  const bool adds =
+      !p->is_float && nib_params_mean(p->d->g, p->n, 1, &m) == NIB_OK && m.divide && m.in_zp != 0;
   if (adds)
     nib_text_line(p->d->t, "sum += (%s * %s - count) * %s;", rows.s, columns.s,
                   nib_direct_i64(m.in_zp).s);
@@ -207,8 +206,9 @@ void nib_direct_avg_pool2d(nib_direct *d, const nib_node *n) {
   if (!p.is_float)
     finish_codes(&p, &c);
   else if (c.constant)
-    put(&p, nib_direct_activate_f32(
-                d, n, nib_expr_printf("sum / %s", nib_direct_f32((float)c.value).s).s).s);
+    put(&p, nib_direct_activate_f32(d, n,
+                                    nib_expr_printf("sum / %s", nib_direct_f32((float)c.value).s).s)
+                .s);
   else
     put(&p, nib_direct_activate_f32(d, n, "sum / (float)count").s);
   close_loops(&p, p.loops);

@@ -81,8 +81,8 @@ static nib_expr mean_code(nib_direct *d, const nib_node *n, int64_t count) {
     return nib_expr_printf("0");
   }
   if (p.divide && p.truncate)
-    return nib_direct_saturate(d, n, nib_expr_printf("(int32_t)(sum / %lld)", (long long)count).s, 0,
-                               p.lo, p.hi);
+    return nib_direct_saturate(d, n, nib_expr_printf("(int32_t)(sum / %lld)", (long long)count).s,
+                               0, p.lo, p.hi);
   if (p.divide && nib_direct_use(d, n, "nib_avg_round"))
     return nib_direct_saturate(
         d, n, nib_expr_printf("nib_avg_round((int32_t)sum, %lld)", (long long)count).s, 0, p.lo,
@@ -100,8 +100,9 @@ void nib_direct_mean(nib_direct *d, const nib_node *n) {
   nib_expr p = nib_direct_pointer(d, n->in[0], "input");
   const int kept = open_dims(d, &r, x, false);
   nib_text_line(d->t, "%s sum = 0;",
-                real ? nib_direct_value_type(x->format)
-                     : r.count * 65536 > INT32_MAX ? "int64_t" : "int32_t");
+                real                          ? nib_direct_value_type(x->format)
+                : r.count * 65536 > INT32_MAX ? "int64_t"
+                                              : "int32_t");
   const int inner = open_dims(d, &r, x, true);
   nib_text_line(d->t, "sum += %s[%s];", p.s, index_over(&r, x, false).s);
   close_loops(d, inner);
@@ -124,8 +125,12 @@ typedef struct softmax {
 } softmax;
 
 static softmax softmax_open(nib_direct *d, const nib_node *n) {
-  softmax s = {.d = d, .n = n, .x = nib_node_input(d->g, n, 0), .y = &d->g->tensors[n->out],
-               .outer = 1, .inner = 1};
+  softmax s = {.d = d,
+               .n = n,
+               .x = nib_node_input(d->g, n, 0),
+               .y = &d->g->tensors[n->out],
+               .outer = 1,
+               .inner = 1};
   int64_t axis = nib_node_int(n, NIB_A_AXIS, -1);
   axis += axis < 0 ? s.x->rank : 0;
   for (int32_t i = 0; i < s.x->rank; ++i) {
@@ -144,9 +149,8 @@ static nib_expr exp_of_element(softmax *s) {
   if (!s->real)
     x = nib_expr_printf("(float)%s * %s", nib_direct_minus(x.s, s->x->zero_point).s,
                         nib_direct_f32((float)s->x->scale).s);
-  return beta == 1.0f
-             ? nib_expr_printf("expf(%s - max)", x.s)
-             : nib_expr_printf("expf((%s - max) * %s)", x.s, nib_direct_f32(beta).s);
+  return beta == 1.0f ? nib_expr_printf("expf(%s - max)", x.s)
+                      : nib_expr_printf("expf((%s - max) * %s)", x.s, nib_direct_f32(beta).s);
 }
 
 /* In floats; codes are dequantized on the way in and quantized on the way out. */
@@ -179,7 +183,8 @@ static void softmax_by_reals(softmax *s) {
   close_loops(d, 3);
 }
 
-/* One call of a row function. Followers work on the finished row; without any it goes to its place. */
+/* One call of a row function. Followers work on the finished row; without any it goes to its place.
+ */
 static void softmax_rows(softmax *s, const nib_softmax_params *p) {
   nib_direct *d = s->d;
   const bool wide = s->x->format == NIB_I16;
@@ -197,8 +202,8 @@ static void softmax_rows(softmax *s, const nib_softmax_params *p) {
     int16_t exp_table[513], inverse_table[513];
     nib_params_softmax_tables(exp_table, inverse_table);
     nib_expr e = nib_direct_constant(d, "exp_table", "int16_t", exp_table, sizeof exp_table);
-    nib_expr i = nib_direct_constant(d, "inverse_table", "int16_t", inverse_table,
-                                     sizeof inverse_table);
+    nib_expr i =
+        nib_direct_constant(d, "inverse_table", "int16_t", inverse_table, sizeof inverse_table);
     nib_text_line(d->t, "nib_softmax_i16(%s + o * %lld, row, %lld, %d, %d, %s, %s);", s->input.s,
                   (long long)s->depth, (long long)s->depth, p->multiplier, p->shift, e.s, i.s);
   } else {

@@ -101,9 +101,9 @@ nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding roun
       rounding == NIB_ROUNDING_NEAREST_EVEN ? "nib_quantize_even" : "nib_quantize_away";
   if (!nib_direct_use(d, n, snippet))
     return nib_expr_printf("0");
-  return nib_expr_printf("%s(%s, %s, %s, %s, %s)", snippet, real,
-                         nib_direct_f32((float)y->scale).s, nib_direct_i64(y->zero_point).s,
-                         nib_direct_i64(lo).s, nib_direct_i64(hi).s);
+  return nib_expr_printf("%s(%s, %s, %s, %s, %s)", snippet, real, nib_direct_f32((float)y->scale).s,
+                         nib_direct_i64(y->zero_point).s, nib_direct_i64(lo).s,
+                         nib_direct_i64(hi).s);
 }
 
 nib_expr nib_direct_activate_f32(nib_direct *d, const nib_node *n, const char *value) {

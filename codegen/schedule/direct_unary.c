@@ -42,8 +42,8 @@ static nib_expr by_table(nib_direct *d, const nib_node *n, const uint8_t table[2
                          const char *x) {
   char hint[64];
   snprintf(hint, sizeof hint, "%s_table", nib_op_get(n->op)->mnemonic);
-  nib_expr p = nib_direct_constant(d, hint, nib_format_get(result_of(d, n)->format)->c_type, table,
-                                   256);
+  nib_expr p =
+      nib_direct_constant(d, hint, nib_format_get(result_of(d, n)->format)->c_type, table, 256);
   const int64_t first = nib_format_get(operand_of(d, n)->format)->min;
   return nib_expr_printf("%s[%s]", p.s, nib_direct_minus(x, first).s);
 }
@@ -95,10 +95,9 @@ static nib_expr through_reals(nib_direct *d, const nib_node *n, const nib_unary_
   nib_expr real = nib_expr_printf("real%d", d->position);
   nib_text_line(d->t, "const float %s = (float)%s * %s;", real.s, nib_direct_minus(x, p->in_zp).s,
                 nib_direct_f32(p->in_scale).s);
-  nib_expr y = n->op == NIB_OP_LEAKY_RELU
-                   ? nib_expr_printf("%s < 0 ? %s * %s : %s", real.s, real.s,
-                                     nib_direct_f32(alpha).s, real.s)
-                   : nib_expr_printf(function, real.s);
+  nib_expr y = n->op == NIB_OP_LEAKY_RELU ? nib_expr_printf("%s < 0 ? %s * %s : %s", real.s, real.s,
+                                                            nib_direct_f32(alpha).s, real.s)
+                                          : nib_expr_printf(function, real.s);
   return nib_direct_quantize(d, n, p->rounding, y.s, p->lo, p->hi);
 }
 
@@ -108,9 +107,9 @@ static nib_expr leaky_fixed(nib_direct *d, const nib_node *n, const nib_unary_pa
   nib_requant slope = p->alpha;
   const char *sign = slope.multiplier < 0 ? "-" : "";
   slope.multiplier = abs(slope.multiplier);
-  nib_expr y = nib_expr_printf("(%s < %lld ? %s%s : %s)", x, (long long)p->in_zp, sign,
-                               rescaled(d, n, p, &slope, x).s,
-                               rescaled(d, n, p, &p->identity, x).s);
+  nib_expr y =
+      nib_expr_printf("(%s < %lld ? %s%s : %s)", x, (long long)p->in_zp, sign,
+                      rescaled(d, n, p, &slope, x).s, rescaled(d, n, p, &p->identity, x).s);
   return nib_direct_saturate(d, n, y.s, p->out_zp, p->lo, p->hi);
 }
 
@@ -238,8 +237,7 @@ nib_expr nib_direct_step_dequantize(nib_direct *d, const nib_node *n, const nib_
   if (!nib_node_input(d->g, n, 2))
     return nib_expr_printf("(float)%s * %s[%s]", operands[0].s, s.s, at.s);
   nib_expr zp = nib_direct_pointer(d, n->in[2], "zero_points");
-  return nib_expr_printf("(float)(%s - %s[%s]) * %s[%s]", operands[0].s, zp.s, at.s,
-                         s.s, at.s);
+  return nib_expr_printf("(float)(%s - %s[%s]) * %s[%s]", operands[0].s, zp.s, at.s, s.s, at.s);
 }
 
 nib_expr nib_direct_step_identity(nib_direct *d, const nib_node *n, const nib_expr *operands,

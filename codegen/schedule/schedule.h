@@ -23,24 +23,25 @@ const char *nib_constants_add(nib_constants *constants, const char *hint, const 
 /** What a schedule emits into. */
 typedef struct nib_emitter {
   const nib_graph *graph;
-  const nib_vocab *vocab;      /**< of the kernel being emitted */
-  nib_text *body;              /**< statements of the kernel function */
+  const nib_vocab *vocab; /**< of the kernel being emitted */
+  nib_text *body;         /**< statements of the kernel function */
   nib_constants *constants;
   nib_diag *diag;
-  uint64_t snippets[4];        /**< bit set of scalar helper functions used (emit/snippets.h) */
-  bool size;                   /**< prefer small code */
+  uint64_t snippets[4]; /**< bit set of scalar helper functions used (emit/snippets.h) */
+  bool size;            /**< prefer small code */
 } nib_emitter;
 
 /** A kernel function is emitted as
- *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out, uint8_t *scratch)
- *  The emit room writes the signature and the call; a schedule writes the body. In the body, the
- *  kernel's external input tensors (activations produced outside the kernel, in order of first use
- *  by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result (the last node's)
- *  is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come through
- *  nib_constants_add. */
+ *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out, uint8_t
+ * *scratch) The emit room writes the signature and the call; a schedule writes the body. In the
+ * body, the kernel's external input tensors (activations produced outside the kernel, in order of
+ * first use by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result (the
+ * last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come
+ * through nib_constants_add. */
 typedef struct nib_schedule {
   const char *name;
-  /** Whether this schedule can run `kernel` with `vocab` (formats, operators, attributes, shapes). */
+  /** Whether this schedule can run `kernel` with `vocab` (formats, operators, attributes, shapes).
+   */
   bool (*accepts)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
   /** Writes up to `capacity` tiles worth weighing, best guess first; returns their number (≥ 1). */
   int (*tiles)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
@@ -50,11 +51,13 @@ typedef struct nib_schedule {
   nib_status (*emit)(nib_emitter *e, const nib_kernel *kernel);
 } nib_schedule;
 
-/** i-th schedule in order of preference (vector schedules first, "direct" last), NULL past the end. */
+/** i-th schedule in order of preference (vector schedules first, "direct" last), NULL past the end.
+ */
 const nib_schedule *nib_schedule_at(size_t i);
 const nib_schedule *nib_schedule_find(const char *name);
 
-/** Number of external activation inputs of `kernel` and their tensor ids (order: see nib_schedule). */
+/** Number of external activation inputs of `kernel` and their tensor ids (order: see nib_schedule).
+ */
 int32_t nib_kernel_inputs(const nib_graph *g, const nib_kernel *kernel, int32_t *out_tensors,
                           int32_t capacity);
 /** The tensor whose storage `tensor` is, looking through views that lie outside `kernel`. */

@@ -37,8 +37,8 @@ static nib_status model_options(const nib_graph *g, const nib_options *o, nib_ta
   return nib_target_parse(o->target ? o->target : "c99", target, diag);
 }
 
-static nib_status write_files(const nib_model_options *mo, const nib_model_text *m,
-                              const char *dir, const nib_diag *diag) {
+static nib_status write_files(const nib_model_options *mo, const nib_model_text *m, const char *dir,
+                              const nib_diag *diag) {
   char header[max_name + 16], source[max_name + 16], weights[max_name + 16], example[max_name + 16];
   snprintf(header, sizeof header, "%s.h", mo->name);
   snprintf(source, sizeof source, "%s.c", mo->name);

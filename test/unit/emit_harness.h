@@ -133,8 +133,8 @@ HARNESS_UNUSED static void fill_random(uint64_t *rng, nib_format f, void *data, 
   }
 }
 
-HARNESS_UNUSED static int32_t constant(suite *s, nib_format f, shape_of d, double scale,
-                                       int64_t zp, int64_t span) {
+HARNESS_UNUSED static int32_t constant(suite *s, nib_format f, shape_of d, double scale, int64_t zp,
+                                       int64_t span) {
   const int32_t t = value(s, f, d, scale, zp);
   const size_t bytes = nib_tensor_bytes(&s->g->tensors[t]);
   void *data = malloc(bytes + 1);
@@ -195,7 +195,8 @@ HARNESS_UNUSED static bool is_graph_port(const nib_graph *g, int32_t tensor) {
   return nib_graph_is_output(g, tensor);
 }
 
-/* Kernels of single nodes for all nodes that have none; schedule direct; offsets one after another. */
+/* Kernels of single nodes for all nodes that have none; schedule direct; offsets one after another.
+ */
 HARNESS_UNUSED static void finish(suite *s) {
   nib_graph *g = s->g;
   nib_graph_set_inputs(g, s->inputs, s->n_inputs);
@@ -351,8 +352,8 @@ HARNESS_UNUSED static void report_difference(const nib_tensor *t, const nib_grap
                                              const void *want, const void *got, int64_t bad,
                                              int64_t first) {
   printf("%s (%s): %" PRId64 " of %" PRId64 " differ, first at %" PRId64 ": want %.9g, got %.9g\n",
-         t->name, t->producer >= 0 ? nib_op_get(g->nodes[t->producer].op)->mnemonic : "",
-         bad, nib_tensor_elems(t), first, element_of(t, want, first), element_of(t, got, first));
+         t->name, t->producer >= 0 ? nib_op_get(g->nodes[t->producer].op)->mnemonic : "", bad,
+         nib_tensor_elems(t), first, element_of(t, want, first), element_of(t, got, first));
   ++harness_failures;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 // RUN: %unit/test_emit_files
-// What nib_emit_graph promises besides arithmetic: the same bytes in every folder, all files or none,
-// headers that stand alone, models that link and run side by side, arguments that are checked, and
-// generated C that both compilers accept without a warning.
+// What nib_emit_graph promises besides arithmetic: the same bytes in every folder, all files or
+// none, headers that stand alone, models that link and run side by side, arguments that are
+// checked, and generated C that both compilers accept without a warning.
 #include "emit_harness.h"
 
 #include "emit/check_c.h"
@@ -13,7 +13,8 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-/* conv, depthwise, add and softmax behind one input; a constant output and a passed-through input. */
+/* conv, depthwise, add and softmax behind one input; a constant output and a passed-through input.
+ */
 static suite small_model(const char *name, uint64_t seed) {
   suite s = suite_open(name, "tflite-double", seed);
   snprintf(s.label, sizeof s.label, "odd */ name \\ ?%s \n", "?/");
@@ -59,7 +60,8 @@ static void same_bytes_in_every_folder(void) {
   if (emit_to(&a, one, "words") && emit_to(&b, deep, "words"))
     CHECK(shell("diff -r '%s' '%s'", one, deep) == 0);
   CHECK(shell("test $(ls -A '%s' | wc -l) = 5", one) == 0);
-  CHECK(shell("cd '%s' && ls net.h net.c net_weights.c net_main.c nibrt_abi.h > /dev/null", one) == 0);
+  CHECK(shell("cd '%s' && ls net.h net.c net_weights.c net_main.c nibrt_abi.h > /dev/null", one) ==
+        0);
   nib_graph_destroy(a.g);
   nib_graph_destroy(b.g);
   remove_folder(one);
@@ -71,9 +73,10 @@ static void both_compilers_are_silent(const char *weights) {
   make_folder(dir);
   suite s = small_model("net", 2);
   if (emit_to(&s, dir, weights)) {
-    CHECK(shell("cd '%s' && cc -std=c11 -Wall -Wextra -pedantic -Werror -O2 *.c -lm -o net && ./net "
-                "> out.txt && grep -q '^out0:' out.txt",
-                dir) == 0);
+    CHECK(
+        shell("cd '%s' && cc -std=c11 -Wall -Wextra -pedantic -Werror -O2 *.c -lm -o net && ./net "
+              "> out.txt && grep -q '^out0:' out.txt",
+              dir) == 0);
     CHECK(shell("cd '%s' && cc *.c -lm -o plain", dir) == 0);
     CHECK(shell("cd '%s' && { ! command -v clang-22 > /dev/null || clang-22 -std=c11 -Wall -Wextra "
                 "-pedantic -Werror -O2 *.c -lm -o net; }",
@@ -83,10 +86,12 @@ static void both_compilers_are_silent(const char *weights) {
     CHECK(shell("cd '%s' && c++ -std=c++17 -Wall -Wextra -pedantic -Werror -fsyntax-only -x c++ "
                 "net.h",
                 dir) == 0);
-    CHECK(shell("cd '%s' && cc -c net.c net_weights.c && nm -g --defined-only net.o net_weights.o | "
-                "awk 'NF == 3 && $3 !~ /^net/ { exit 1 }'",
-                dir) == 0);
-    CHECK(shell("cd '%s' && nm net.o net_weights.o | awk '$2 ~ /^[bBdDcC]$/ { exit 1 }'", dir) == 0);
+    CHECK(
+        shell("cd '%s' && cc -c net.c net_weights.c && nm -g --defined-only net.o net_weights.o | "
+              "awk 'NF == 3 && $3 !~ /^net/ { exit 1 }'",
+              dir) == 0);
+    CHECK(shell("cd '%s' && nm net.o net_weights.o | awk '$2 ~ /^[bBdDcC]$/ { exit 1 }'", dir) ==
+          0);
     CHECK(shell("cd '%s' && ! grep -n '%s' *.c *.h", dir, dir) == 0);
   }
   nib_graph_destroy(s.g);
@@ -137,7 +142,7 @@ static void failures_leave_nothing(void) {
   CHECK(f != NULL);
   if (f)
     fclose(f);
-  expect_io_error(&s, path, "file");                     /* a file where the folder should be */
+  expect_io_error(&s, path, "file"); /* a file where the folder should be */
   snprintf(path, sizeof path, "%s/file/below", dir);
   expect_io_error(&s, path, "cannot create folder");
   expect_io_error(&s, "/proc/self/nothing/here", "cannot create folder");
@@ -225,7 +230,8 @@ static void models_run_side_by_side(void) {
   suite a = small_model("first", 8), b = small_model("second", 9), c = small_model("first", 8);
   if (emit_to(&a, dir, "words") && emit_to(&b, dir, "words")) {
     void *library = load_models(dir, "-O1");
-    job jobs[3] = {{a, find_run(library, "first"), 0}, {b, find_run(library, "second"), 0},
+    job jobs[3] = {{a, find_run(library, "first"), 0},
+                   {b, find_run(library, "second"), 0},
                    {c, find_run(library, "first"), 0}};
     pthread_t threads[3];
     for (int i = 0; i < 3; ++i)

@@ -2,7 +2,7 @@
 // RUN: %unit/test_emit_models
 // Real networks through every stage to C: compiled without a warning, run, and compared with the
 // reference evaluator on the graph as imported. Skips with a line when the models are absent.
-// Arguments: a part of a model's path, a target.
+// Arguments: a model file or a part of a path below, a target.
 #include "emit_harness.h"
 
 #include "import/import.h"
@@ -25,6 +25,7 @@ static const model_row models[] = {
     {"tflite-micro/micro_speech_quantized.tflite", 2},
     {"tflite-micro/hello_world_int8.tflite", 5},
     {"mobilenet/mobilenet_v1_0.25_128_quant.tflite", 1},
+    {NIB_SOURCE_DIR "/examples/fashion-mnist/fashion_mnist_int8.onnx", 1},
 };
 
 static const char *const targets[] = {"c99", "x86-64-v3", "x86-64-v4+avx512vnni"};
@@ -32,7 +33,10 @@ static const char *const targets[] = {"c99", "x86-64-v3", "x86-64-v4+avx512vnni"
 static uint8_t *read_model(const char *path, size_t *out_size) {
   char full[512];
   const char *shared = getenv("NIB_SHARED");
-  snprintf(full, sizeof full, "%s/data/%s", shared ? shared : NIB_SOURCE_DIR "/../shared", path);
+  if (path[0] == '/')
+    snprintf(full, sizeof full, "%s", path);
+  else
+    snprintf(full, sizeof full, "%s/data/%s", shared ? shared : NIB_SOURCE_DIR "/../shared", path);
   FILE *f = fopen(full, "rb");
   if (!f)
     return NULL;
@@ -99,7 +103,9 @@ static void run_model(const model_row *row, const char *only_target) {
   }
   const nib_import_options options = {.model_name = "model", .display_path = row->path};
   nib_graph *g = NULL;
-  if (nib_import_tflite(bytes, size, &options, &g, &harness_diag) != NIB_OK) {
+  const bool onnx = strstr(row->path, ".onnx") != NULL;
+  if ((onnx ? nib_import_onnx : nib_import_tflite)(bytes, size, &options, &g, &harness_diag) !=
+      NIB_OK) {
     printf("%s: import: %s\n", row->path, harness_message);
     ++harness_failures;
   }
@@ -112,6 +118,12 @@ static void run_model(const model_row *row, const char *only_target) {
 
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
+  if (argc > 1 && access(argv[1], R_OK) == 0) {
+    const model_row row = {argv[1], 1};
+    run_model(&row, argc > 2 ? argv[2] : NULL);
+    printf("%d failures\n", harness_failures);
+    return harness_failures != 0;
+  }
   for (size_t i = 0; i < sizeof models / sizeof *models; ++i)
     if (argc < 2 || strstr(models[i].path, argv[1]))
       run_model(&models[i], argc > 2 ? argv[2] : NULL);
