@@ -193,6 +193,8 @@ static nib_status place_transposed(nib_onnx_node *n, const char *auto_pad, int64
   if (wanted > 0) {
     int64_t total = full - wanted;
     *begin = !strcmp(auto_pad, "SAME_UPPER") ? total / 2 : total - total / 2;
+    if (total < 0) /* larger than what the windows reach: the rest lies at the end */
+      *begin = 0;
     *end = total - *begin;
   } else if (!strcmp(auto_pad, "VALID"))
     *begin = *end = 0;
