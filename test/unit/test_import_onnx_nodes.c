@@ -279,7 +279,11 @@ int main(int argc, char **argv) {
       printf("%s: %s %s\n", e->d_name, words[v], last_error);
   }
   closedir(d);
+  /* A whole network with its test vector, laid out like a node test. */
+  snprintf(folder, sizeof folder, "%s/data/qonnx/mnist-conv", shared ? shared : "../shared");
+  verdict whole = run_folder(folder);
+  printf("mnist-conv: %s %s\n", words[whole], last_error);
   printf("%d passed, %d unsupported, %d wrong\n", counts[PASSED], counts[UNSUPPORTED],
          counts[WRONG]);
-  return counts[WRONG] || counts[PASSED] < LEAST_PASSED;
+  return whole != PASSED || counts[WRONG] || counts[PASSED] < LEAST_PASSED;
 }
