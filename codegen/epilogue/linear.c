@@ -2,8 +2,7 @@
  * Requantization is monotone in the accumulator, and so is a fused multiply-add followed by rint:
  * two such functions with results in [lo, hi] are equal everywhere if they step at the same
  * accumulators, of which there are at most hi - lo. */
-#include "epilogue/epilogue.h"
-#include "num/snippets.h"
+#include "epilogue/followers.h"
 
 #include <math.h>
 
@@ -14,25 +13,7 @@ typedef struct exact_form {
 } exact_form;
 
 static int64_t exact(const exact_form *f, int32_t acc) {
-  int32_t y = 0;
-  switch (f->rounding) {
-  case NIB_ROUNDING_TFLITE_DOUBLE:
-    y = nib_rq_tflite_double(acc, f->rq.multiplier, f->rq.shift);
-    break;
-  case NIB_ROUNDING_TFLITE_SINGLE:
-    y = nib_rq_tflite_single(acc, f->rq.multiplier, f->rq.shift);
-    break;
-  case NIB_ROUNDING_TFLITE_AWAY:
-    y = nib_rq_tflite_away(acc, f->rq.multiplier, f->rq.shift);
-    break;
-  case NIB_ROUNDING_NEAREST_EVEN:
-    y = nib_rq_nearest_even(acc, f->rq.scale);
-    break;
-  default:
-    y = nib_rq_nearest_away(acc, f->rq.scale);
-    break;
-  }
-  const int64_t code = y + f->zero_point;
+  const int64_t code = nib_params_rescale(f->rounding, acc, &f->rq) + f->zero_point;
   return code < f->lo ? f->lo : code > f->hi ? f->hi : code;
 }
 
@@ -129,7 +110,7 @@ static bool search(const int64_t *at, const exact_form *f, nib_acc_range range, 
 bool nib_linear_prove(nib_rounding rounding, const nib_requant *rq, int64_t zero_point, int64_t lo,
                       int64_t hi, nib_acc_range range, nib_linear *out_linear) {
   const exact_form f = {rounding, *rq, zero_point, lo, hi};
-  const bool integers = rounding == NIB_ROUNDING_TFLITE_DOUBLE || rounding == NIB_ROUNDING_TFLITE_SINGLE;
+  const bool integers = !nib_epilogue_is_float_rounding(rounding);
   const double scale = integers ? ldexp(rq->multiplier, rq->shift - 31) : (double)rq->scale;
   /* Within 2^30 nothing wraps or saturates, so both forms are monotone and the conversion back to
    * an integer is exact. */

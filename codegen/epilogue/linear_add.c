@@ -2,7 +2,6 @@
  * Addition of two 8-bit tensors has 65,536 cases: a float form that agrees in all of them is exact,
  * whatever the integer arithmetic behind the definition. */
 #include "epilogue/followers.h"
-#include "num/snippets.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,11 +12,6 @@ enum { codes = 256 };
 typedef struct fine {
   int32_t lhs[codes], rhs[codes];
 } fine;
-
-static int32_t rescale(nib_rounding rounding, int32_t x, const nib_requant *rq) {
-  return rounding == NIB_ROUNDING_TFLITE_DOUBLE ? nib_rq_tflite_double(x, rq->multiplier, rq->shift)
-                                                : nib_rq_tflite_single(x, rq->multiplier, rq->shift);
-}
 
 static int64_t clamp(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
 
@@ -33,22 +27,20 @@ static int64_t real_sum(const nib_add_params *q, bool subtract, int32_t x, int32
 }
 
 /* The node's own arithmetic for all pairs; false if it cannot be tabulated. */
-static bool tabulate(const nib_graph *g, const nib_node *n, const nib_add_params *q, int32_t least_l,
+static bool tabulate(const nib_node *n, const nib_add_params *q, int32_t least_l,
                      int32_t least_r, int16_t *out_table) {
   const bool subtract = n->op == NIB_OP_SUB;
-  const bool tflite = q->rounding == NIB_ROUNDING_TFLITE_DOUBLE ||
-                      q->rounding == NIB_ROUNDING_TFLITE_SINGLE;
-  (void)g;
+  const bool tflite = !nib_epilogue_is_float_rounding(q->rounding);
   if (tflite && (q->lhs.shift > 0 || q->rhs.shift > 0 || q->out.shift > 0))
     return false;
   fine f;
   for (int i = 0; tflite && i < codes; i++) {
-    f.lhs[i] = rescale(q->rounding, (int32_t)((i + least_l - q->lhs_zp) * (1 << q->left_shift)), &q->lhs);
-    f.rhs[i] = rescale(q->rounding, (int32_t)((i + least_r - q->rhs_zp) * (1 << q->left_shift)), &q->rhs);
+    f.lhs[i] = nib_params_rescale(q->rounding, (int32_t)((i + least_l - q->lhs_zp) * (1 << q->left_shift)), &q->lhs);
+    f.rhs[i] = nib_params_rescale(q->rounding, (int32_t)((i + least_r - q->rhs_zp) * (1 << q->left_shift)), &q->rhs);
   }
   for (int i = 0; i < codes; i++) {
     for (int j = 0; j < codes; j++) {
-      const int64_t y = tflite ? rescale(q->rounding, subtract ? f.lhs[i] - f.rhs[j] : f.lhs[i] + f.rhs[j],
+      const int64_t y = tflite ? nib_params_rescale(q->rounding, subtract ? f.lhs[i] - f.rhs[j] : f.lhs[i] + f.rhs[j],
                                          &q->out)
                                : real_sum(q, subtract, i + least_l, j + least_r);
       out_table[i * codes + j] = (int16_t)clamp(y + q->out_zp, q->lo, q->hi);
@@ -94,7 +86,7 @@ bool nib_linear_add_prove(const nib_graph *g, const nib_node *n, bool lhs_inner,
   const int32_t least_r = (int32_t)nib_format_get(nib_node_input(g, n, 1)->format)->min;
   int16_t *table = malloc(sizeof *table * codes * codes);
   bool found = false;
-  if (table && tabulate(g, n, &q, least_l, least_r, table)) {
+  if (table && tabulate(n, &q, least_l, least_r, table)) {
     static const int nudges[] = {0, 1, -1, 2, -2};
     enum { n_nudges = sizeof nudges / sizeof *nudges };
     for (int i = 0; i < n_nudges * n_nudges * n_nudges && !found; i++) {
