@@ -2,7 +2,6 @@
 // Folders and canonicalizations. Each keeps every bit of the result.
 #include "dialect/NibDialect.h"
 
-
 using namespace mlir;
 using namespace nib;
 

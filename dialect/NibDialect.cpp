@@ -15,8 +15,8 @@ void nib::NibDialect::initialize() {
       >();
 }
 
-// Long names of the source are paths (`block_1/conv/Relu;block_1/…`): the last part of the first says
-// most.
+// Long names of the source are paths (`block_1/conv/Relu;block_1/…`): the last part of the first
+// says most.
 static std::string shortName(StringRef name) {
   name = name.split(';').first.rtrim('/');
   if (name.size() > 32 && name.contains('/'))

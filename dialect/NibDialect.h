@@ -18,8 +18,8 @@
 
 namespace nib {
 
-/// Verifier of every operator: types, operands and attributes by the tables of codegen/graph, then the
-/// rules of nib_graph_validate on a graph of this operator alone.
+/// Verifier of every operator: types, operands and attributes by the tables of codegen/graph, then
+/// the rules of nib_graph_validate on a graph of this operator alone.
 llvm::LogicalResult verifyOperator(mlir::Operation *op);
 
 /// Lets the printer call the result what the operator's location calls it.

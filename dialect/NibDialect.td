@@ -12,8 +12,8 @@ def Nib_Dialect : Dialect {
   let cppNamespace = "::nib";
   let summary = "Low-precision neural networks whose every number is defined";
   let description = [{
-    An operation of `nib` keeps the meaning of the network's source: formats, scales, zero points and
-    the way a result is rounded are all in the IR, so that one graph has one result.
+    An operation of `nib` keeps the meaning of the network's source: formats, scales, zero points
+    and the way a result is rounded are all in the IR, so that one graph has one result.
 
     * Activations are tensors of a plain type or of a per-tensor `!quant.uniform` whose storage is
       `i8`, `u8` or `i16`. All shapes are static. Layouts are NHWC.
@@ -41,8 +41,9 @@ def Nib_Dialect : Dialect {
 // Types and attributes
 //===----------------------------------------------------------------------===//
 
-// A tensor that a graph can hold: static shape, rank at most 8, a storage format of the format table
-// or a per-tensor uniform quantization of one. verifyOperator says in words which part is wrong.
+// A tensor that a graph can hold: static shape, rank at most 8, a storage format of the format
+// table or a per-tensor uniform quantization of one. verifyOperator says in words which part is
+// wrong.
 def Nib_Tensor
     : Type<CPred<"::llvm::isa<::mlir::RankedTensorType>($_self)">, "ranked tensor",
            "::mlir::RankedTensorType">;
@@ -87,8 +88,8 @@ class Nib_Binary<string mnemonic, string clauses, list<Trait> traits = []>
 // Activations times a filter, plus a bias.
 class Nib_Filter<string mnemonic, string clauses>
     : Nib_Operator<mnemonic, [AttrSizedOperandSegments]> {
-  let assemblyFormat = "$input `,` $filter (`bias` $bias^)? (`scales` $filter_scales^)? " # clauses #
-                       " attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$input `,` $filter (`bias` $bias^)? (`scales` $filter_scales^)? " #
+                       clauses # " attr-dict `:` functional-type(operands, results)";
 }
 
 #endif

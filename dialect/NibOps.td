@@ -14,9 +14,9 @@ include "mlir/IR/BuiltinAttributeInterfaces.td"
 def Nib_ConstantOp : Nib_Operator<"constant"> {
   let summary = "A constant tensor";
   let description = [{
-    `value` holds the bytes of the result in the storage type of its elements, row-major. Large values
-    are resources. The type after `as` is the result's where it is not `value`'s own: a quantized
-    tensor, or `i1`, which is stored as one byte for each element.
+    `value` holds the bytes of the result in the storage type of its elements, row-major. Large
+    values are resources. The type after `as` is the result's where it is not `value`'s own: a
+    quantized tensor, or `i1`, which is stored as one byte for each element.
 
     ```mlir
     %w = nib.constant dense_resource<conv1_w> : tensor<8x3x3x1xi8>
@@ -32,8 +32,9 @@ def Nib_ConstantOp : Nib_Operator<"constant"> {
 //===----------------------------------------------------------------------===//
 
 def Nib_Conv2DOp : Nib_Filter<"conv2d", [{
-    oilist(`strides` custom<Ints>($strides) | `dilations` custom<Ints>($dilations) | `pads` custom<Ints>($pads) | `groups` $groups |
-           `activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
+    oilist(`strides` custom<Ints>($strides) | `dilations` custom<Ints>($dilations) |
+           `pads` custom<Ints>($pads) | `groups` $groups | `activation` $activation |
+           `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
   let summary = "Two-dimensional convolution";
   let description = [{
     `y = act(requant(conv(x - zx, w - zw) + bias))`. The input is NHWC, the filter
@@ -57,8 +58,9 @@ def Nib_Conv2DOp : Nib_Filter<"conv2d", [{
 }
 
 def Nib_DepthwiseConv2DOp : Nib_Filter<"depthwise_conv2d", [{
-    oilist(`strides` custom<Ints>($strides) | `dilations` custom<Ints>($dilations) | `pads` custom<Ints>($pads) |
-           `activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
+    oilist(`strides` custom<Ints>($strides) | `dilations` custom<Ints>($dilations) |
+           `pads` custom<Ints>($pads) | `activation` $activation |
+           `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
   let summary = "Convolution of each channel with its own filters";
   let description = [{
     As `nib.conv2d`, but channel `c` of the input gives the output channels `c * m … c * m + m - 1`
@@ -75,12 +77,12 @@ def Nib_DepthwiseConv2DOp : Nib_Filter<"depthwise_conv2d", [{
 }
 
 def Nib_TransposeConv2DOp : Nib_Filter<"transpose_conv2d", [{
-    oilist(`strides` custom<Ints>($strides) | `pads` custom<Ints>($pads) | `activation` $activation | `clamp` custom<Ints>($clamp) |
-           `rounding` $rounding)}]> {
+    oilist(`strides` custom<Ints>($strides) | `pads` custom<Ints>($pads) |
+           `activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
   let summary = "Transposed convolution";
   let description = [{
-    Every input pixel adds its filter-weighted copy to the output, `strides` apart; `pads` are cut off
-    the result. The filter is `[O, KH, KW, I]`; bias and scales as in `nib.conv2d`.
+    Every input pixel adds its filter-weighted copy to the output, `strides` apart; `pads` are cut
+    off the result. The filter is `[O, KH, KW, I]`; bias and scales as in `nib.conv2d`.
 
     ```mlir
     %y = nib.transpose_conv2d %x, %w strides [2, 2]
@@ -125,9 +127,9 @@ def Nib_MatMulOp : Nib_Binary<"matmul", "(`rounding` $rounding^)?"> {
 //===----------------------------------------------------------------------===//
 
 def Nib_AvgPool2DOp : Nib_Unary<"avg_pool2d", [{
-    oilist(`kernel` custom<Ints>($kernel) | `strides` custom<Ints>($strides) | `pads` custom<Ints>($pads) |
-           `count_include_pad` $count_include_pad | `activation` $activation | `clamp` custom<Ints>($clamp) |
-           `rounding` $rounding)}]> {
+    oilist(`kernel` custom<Ints>($kernel) | `strides` custom<Ints>($strides) |
+           `pads` custom<Ints>($pads) | `count_include_pad` $count_include_pad |
+           `activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
   let summary = "Average over windows";
   let description = [{
     `kernel` is `[h, w]`. Padding is not counted unless `count_include_pad` is 1.
@@ -142,7 +144,8 @@ def Nib_AvgPool2DOp : Nib_Unary<"avg_pool2d", [{
 }
 
 def Nib_MaxPool2DOp : Nib_Unary<"max_pool2d", [{
-    oilist(`kernel` custom<Ints>($kernel) | `strides` custom<Ints>($strides) | `pads` custom<Ints>($pads) | `activation` $activation |
+    oilist(`kernel` custom<Ints>($kernel) | `strides` custom<Ints>($strides) |
+           `pads` custom<Ints>($pads) | `activation` $activation |
            `clamp` custom<Ints>($clamp))}]> {
   let summary = "Maximum over windows";
   let description = [{
@@ -309,11 +312,12 @@ def Nib_LookupOp : Nib_Operator<"lookup"> {
 // Shapes
 //===----------------------------------------------------------------------===//
 
-def Nib_PadOp : Nib_Unary<"pad", "oilist(`low` custom<Ints>($low) | `high` custom<Ints>($high) | `pad_value` $pad_value)"> {
+def Nib_PadOp : Nib_Unary<"pad", [{
+    oilist(`low` custom<Ints>($low) | `high` custom<Ints>($high) | `pad_value` $pad_value)}]> {
   let summary = "A border of constants";
   let description = [{
-    `low` and `high` count the elements added before and after each dimension. `pad_value` is in codes
-    of the input, or real for a float input; without it the border is real zero.
+    `low` and `high` count the elements added before and after each dimension. `pad_value` is in
+    codes of the input, or real for a float input; without it the border is real zero.
 
     ```mlir
     %y = nib.pad %x low [0, 1] high [0, 2] : (tensor<2x3xf32>) -> tensor<2x6xf32>
@@ -360,7 +364,8 @@ def Nib_ConcatOp : Nib_Operator<"concat"> {
   let assemblyFormat = "$inputs (`axis` $axis^)? attr-dict `:` functional-type(operands, results)";
 }
 
-def Nib_SliceOp : Nib_Unary<"slice", "oilist(`begin` custom<Ints>($begin) | `sizes` custom<Ints>($sizes))"> {
+def Nib_SliceOp : Nib_Unary<"slice",
+    "oilist(`begin` custom<Ints>($begin) | `sizes` custom<Ints>($sizes))"> {
   let summary = "A box out of a tensor";
   let description = [{
     ```mlir
@@ -371,7 +376,8 @@ def Nib_SliceOp : Nib_Unary<"slice", "oilist(`begin` custom<Ints>($begin) | `siz
   let hasFolder = 1;
 }
 
-def Nib_StridedSliceOp : Nib_Unary<"strided_slice", "oilist(`begin` custom<Ints>($begin) | `steps` custom<Ints>($steps))"> {
+def Nib_StridedSliceOp : Nib_Unary<"strided_slice",
+    "oilist(`begin` custom<Ints>($begin) | `steps` custom<Ints>($steps))"> {
   let summary = "Every n-th element of each dimension";
   let description = [{
     Element `i` of a dimension is `begin + i * step` of the input; a step may be negative. The
@@ -447,8 +453,8 @@ def Nib_DequantizeOp : Nib_Operator<"dequantize", [AttrSizedOperandSegments]> {
 def Nib_RequantizeOp : Nib_Operator<"requantize"> {
   let summary = "Codes at one scale to codes at another";
   let description = [{
-    A quantized input keeps its real value as far as the result's scale can tell it. A plain i32 input
-    is an accumulator whose scale, for each index of dimension `axis`, is in `scales`.
+    A quantized input keeps its real value as far as the result's scale can tell it. A plain i32
+    input is an accumulator whose scale, for each index of dimension `axis`, is in `scales`.
 
     ```mlir
     %y = nib.requantize %x rounding "tflite-double"
@@ -512,9 +518,10 @@ def Nib_KernelOp : Op<Nib_Dialect, "kernel",
   let results = (outs Nib_Tensor:$result);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $name oilist(`schedule` $schedule | `vocab` $vocab | `tile` custom<Ints>($tile) | `predicted_ns` $predicted_ns |
-                 `scratch_bytes` $scratch_bytes | `scratch_offset` $scratch_offset |
-                 `arena_offset` $arena_offset) attr-dict-with-keyword $body `:` type($result)
+    $name oilist(`schedule` $schedule | `vocab` $vocab | `tile` custom<Ints>($tile) |
+                 `predicted_ns` $predicted_ns | `scratch_bytes` $scratch_bytes |
+                 `scratch_offset` $scratch_offset | `arena_offset` $arena_offset)
+                 attr-dict-with-keyword $body `:` type($result)
   }];
   let hasRegionVerifier = 1;
 }

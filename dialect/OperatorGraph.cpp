@@ -48,8 +48,7 @@ Location nib::makeLocation(MLIRContext *context, StringRef name, int32_t index) 
   auto attr = StringAttr::get(context, text);
   if (index < 0)
     return NameLoc::get(attr);
-  return NameLoc::get(attr,
-                      NameLoc::get(StringAttr::get(context, "#" + std::to_string(index))));
+  return NameLoc::get(attr, NameLoc::get(StringAttr::get(context, "#" + std::to_string(index))));
 }
 
 //===----------------------------------------------------------------------===//
@@ -113,8 +112,8 @@ llvm::LogicalResult nib::operandsBySlot(Operation *op, SmallVectorImpl<Value> &s
   auto segments = op->getAttrOfType<DenseI32ArrayAttr>("operandSegmentSizes");
   unsigned next = 0;
   for (int slot = 0; slot < count; ++slot) {
-    bool present = segments && slot < segments.size() ? segments[slot] > 0
-                                                      : next < op->getNumOperands();
+    bool present =
+        segments && slot < segments.size() ? segments[slot] > 0 : next < op->getNumOperands();
     if (present && next >= op->getNumOperands())
       return op->emitOpError("has too few operands");
     slots.push_back(present ? op->getOperand(next++) : Value());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Between operations of the dialect and nodes of a nib_graph, generic through codegen/graph/ops.def.
+// Between operations of the dialect and nodes of a nib_graph, generic through
+// codegen/graph/ops.def.
 #ifndef NIB_DIALECT_OPERATORGRAPH_H
 #define NIB_DIALECT_OPERATORGRAPH_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Verifiers. What an operator's shapes and attributes must be is said once, in nib_graph_validate; here
-// each operation becomes a graph of its own and is put to it.
+// Verifiers. What an operator's shapes and attributes must be is said once, in nib_graph_validate;
+// here each operation becomes a graph of its own and is put to it.
 #include "dialect/OperatorGraph.h"
 
 #include "graph/validate.h"
@@ -152,7 +152,8 @@ llvm::LogicalResult nib::KernelOp::verifyRegions() {
     return emitOpError("must end with nib.yield");
   for (Operation &op : block.without_terminator())
     if (operatorOf(&op) == NIB_OP_COUNT)
-      return op.emitError() << "'" << op.getName() << "' is no operator of the nib dialect; a kernel "
+      return op.emitError() << "'" << op.getName()
+                            << "' is no operator of the nib dialect; a kernel "
                             << "holds nothing else";
   Operation *last = yield->getPrevNode();
   if (!last || isa<ConstantOp>(last) || yield.getValue().getDefiningOp() != last)
@@ -171,13 +172,13 @@ llvm::LogicalResult nib::NibDialect::verifyOperationAttribute(Operation *op,
   StringRef name = attribute.getName().strref();
   Attribute value = attribute.getValue();
   if (name == "nib.rounding")
-    return isRounding(value) ? success()
-                             : op->emitOpError()
-                                   << "nib.rounding must be one of " << listRoundings();
+    return isRounding(value)
+               ? success()
+               : op->emitOpError() << "nib.rounding must be one of " << listRoundings();
   if (name == "nib.result" || name == "nib.name")
     return isa<StringAttr>(value) ? success() : op->emitOpError() << name << " must be a string";
   static constexpr StringLiteral numbers[] = {
-      "nib.arena_offset", "nib.storage", "nib.alias_of",
+      "nib.arena_offset", "nib.storage",           "nib.alias_of",
       "nib.arena_bytes",  "nib.lower_bound_bytes", "nib.unfused_lower_bound_bytes"};
   if (!llvm::is_contained(numbers, name))
     return op->emitOpError() << "there is no attribute " << name;

@@ -21,9 +21,9 @@ def Nib_NoFallback : Option<"noFallback", "no-fallback", "bool", "false",
 def NibSimplify : Pass<"nib-simplify", "::mlir::ModuleOp"> {
   let summary = "Turn quantize-dequantize islands into integer operators";
   let description = [{
-    Islands of float operators between `nib.dequantize` and `nib.quantize` become operators on codes;
-    transposes cancel; padding, bias, relu and clamp move into the operator that can do them; constants
-    are folded. An integer network keeps every bit of its results.
+    Islands of float operators between `nib.dequantize` and `nib.quantize` become operators on
+    codes; transposes cancel; padding, bias, relu and clamp move into the operator that can do them;
+    constants are folded. An integer network keeps every bit of its results.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_NoFallback];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
@@ -32,8 +32,8 @@ def NibSimplify : Pass<"nib-simplify", "::mlir::ModuleOp"> {
 def NibFuse : Pass<"nib-fuse", "::mlir::ModuleOp"> {
   let summary = "Group operators into kernels";
   let description = [{
-    Every operator but views goes into a `nib.kernel`. Which ones share a kernel is what the cost model
-    predicts to be fastest on the target.
+    Every operator but views goes into a `nib.kernel`. Which ones share a kernel is what the cost
+    model predicts to be fastest on the target.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_Size];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
@@ -42,9 +42,9 @@ def NibFuse : Pass<"nib-fuse", "::mlir::ModuleOp"> {
 def NibPlan : Pass<"nib-plan", "::mlir::ModuleOp"> {
   let summary = "Order the kernels and place tensors in the arena";
   let description = [{
-    Orders kernels for a low peak, reuses storage in place where that is legal and gives every tensor
-    its byte offset. The function gets `nib.arena_bytes` and the lower bounds of the fused and of the
-    unfused network.
+    Orders kernels for a low peak, reuses storage in place where that is legal and gives every
+    tensor its byte offset. The function gets `nib.arena_bytes` and the lower bounds of the fused
+    and of the unfused network.
   }];
   let options = [Nib_Target, Nib_Rounding,
     Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">];
@@ -54,8 +54,8 @@ def NibPlan : Pass<"nib-plan", "::mlir::ModuleOp"> {
 def NibSelect : Pass<"nib-select", "::mlir::ModuleOp"> {
   let summary = "Choose schedule, vocabulary and tile of each kernel";
   let description = [{
-    Weighs every schedule that accepts a kernel, with every vocabulary (instruction set) that the target
-    has and the tiles that the schedule proposes, by the cost model.
+    Weighs every schedule that accepts a kernel, with every vocabulary (instruction set) that the
+    target has and the tiles that the schedule proposes, by the cost model.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_NoFallback, Nib_Size,
     Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">];
@@ -65,8 +65,8 @@ def NibSelect : Pass<"nib-select", "::mlir::ModuleOp"> {
 def NibEmitC : Pass<"nib-emit-c", "::mlir::ModuleOp"> {
   let summary = "Write the network as C files";
   let description = [{
-    Writes `NAME.h`, `NAME.c`, `NAME_weights.c`, `nibrt_abi.h` and `NAME_main.c` into the folder `out`,
-    all of them or none. The IR stays as it is.
+    Writes `NAME.h`, `NAME.c`, `NAME_weights.c`, `nibrt_abi.h` and `NAME_main.c` into the folder
+    `out`, all of them or none. The IR stays as it is.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_Size,
     Nib_StringOption<"name", "name", "\"\"", "Prefix of all symbols; default: the function's name">,

@@ -27,8 +27,8 @@ GraphPtr readGraph(mlir::func::FuncOp function);
 mlir::func::FuncOp writeGraph(mlir::OpBuilder &builder, mlir::Location location,
                               const nib_graph *graph);
 
-/// Runs `stage` on the graph of the module's function and, if `rewrite`, puts the graph that it leaves
-/// in the function's place. Its messages become diagnostics.
+/// Runs `stage` on the graph of the module's function and, if `rewrite`, puts the graph that it
+/// leaves in the function's place. Its messages become diagnostics.
 llvm::LogicalResult
 runStage(mlir::ModuleOp module, bool rewrite,
          llvm::function_ref<nib_status(nib_graph *graph, const nib_diag *diag)> stage);

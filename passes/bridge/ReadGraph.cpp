@@ -56,8 +56,7 @@ LogicalResult GraphReader::checkOperations() {
     return function.emitError("the function to compile must have one block: no control flow");
   LogicalResult result = success();
   function.getBody().walk([&](Operation *op) {
-    if (isa<func::ReturnOp, nib::KernelOp, nib::YieldOp>(op) ||
-        nib::operatorOf(op) != NIB_OP_COUNT)
+    if (isa<func::ReturnOp, nib::KernelOp, nib::YieldOp>(op) || nib::operatorOf(op) != NIB_OP_COUNT)
       return;
     op->emitError() << "'" << op->getName()
                     << "' is no operator of the nib dialect and cannot be compiled";
@@ -83,7 +82,8 @@ LogicalResult GraphReader::readArguments() {
     unsigned number = argument.getArgNumber();
     auto name = function.getArgAttrOfType<StringAttr>(number, "nib.name");
     auto error = [&] { return function.emitError() << "argument " << number << ": "; };
-    int32_t id = nib::addTensor(graph.get(), name ? name.getValue() : "", argument.getType(), error);
+    int32_t id =
+        nib::addTensor(graph.get(), name ? name.getValue() : "", argument.getType(), error);
     if (id == NIB_NONE)
       return failure();
     readPlan(id, argument.getLoc(),

@@ -13,8 +13,8 @@ namespace {
 class GraphWriter {
 public:
   GraphWriter(OpBuilder &builder, Location location, const nib_graph *graph)
-      : builder(builder), location(location), graph(graph),
-        values(std::max(graph->n_tensors, 0)), aliased(std::max(graph->n_tensors, 0)) {}
+      : builder(builder), location(location), graph(graph), values(std::max(graph->n_tensors, 0)),
+        aliased(std::max(graph->n_tensors, 0)) {}
   func::FuncOp write();
 
 private:
@@ -274,8 +274,8 @@ LogicalResult GraphWriter::writeKernel(const nib_kernel &kernel) {
   return success();
 }
 
-// Nodes outside kernels go after the kernel that makes the last of their operands: after[k + 1] lists
-// those of kernel k, after[0] those that need none.
+// Nodes outside kernels go after the kernel that makes the last of their operands: after[k + 1]
+// lists those of kernel k, after[0] those that need none.
 void GraphWriter::orderFreeNodes(SmallVectorImpl<SmallVector<int32_t>> &after) {
   SmallVector<int32_t> rank(graph->n_tensors, 0);
   for (int32_t k = 0; k < graph->n_kernels; ++k)
@@ -309,7 +309,7 @@ func::FuncOp GraphWriter::writeSignature() {
   if (llvm::is_contained(inputs, Type()) || llvm::is_contained(outputs, Type()))
     return {};
   auto function = func::FuncOp::create(builder, location, graph->name,
-                                               builder.getFunctionType(inputs, outputs));
+                                       builder.getFunctionType(inputs, outputs));
   SmallVector<NamedAttribute> facts;
   if (graph->rounding)
     function->setAttr("nib.rounding", builder.getStringAttr(graph->rounding));

@@ -38,10 +38,10 @@ static void buildToC(OpPassManager &manager, const ToCOptions &o) {
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
   manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size}));
   manager.addPass(nib::createNibPlan({o.target, o.rounding, o.maxArena}));
-  manager.addPass(nib::createNibSelect(
-      {o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena}));
-  manager.addPass(nib::createNibEmitC(
-      {o.target, o.rounding, o.size, o.name, o.out, o.weights, o.checkC}));
+  manager.addPass(
+      nib::createNibSelect({o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena}));
+  manager.addPass(
+      nib::createNibEmitC({o.target, o.rounding, o.size, o.name, o.out, o.weights, o.checkC}));
 }
 
 void nib::registerPassesAndPipelines() {
@@ -49,6 +49,7 @@ void nib::registerPassesAndPipelines() {
   std::call_once(once, [] {
     registerNibPassesPasses();
     PassPipelineRegistration<ToCOptions>(
-        "nib-to-c-pipeline", "Compile a network to C: simplify, fuse, plan, select, emit", buildToC);
+        "nib-to-c-pipeline", "Compile a network to C: simplify, fuse, plan, select, emit",
+        buildToC);
   });
 }

@@ -54,8 +54,8 @@ static string_buffer print_module(MlirModule module) {
   return text;
 }
 
-/* `graph` through the IR and its text, in two contexts. Returns the text of the graph that came back,
- * for free(), or NULL. */
+/* `graph` through the IR and its text, in two contexts. Returns the text of the graph that came
+ * back, for free(), or NULL. */
 static char *round_trip(const nib_graph *graph, const char *what) {
   MlirContext first = new_context();
   MlirModule module = nibModuleFromGraph(first, graph);
@@ -80,8 +80,7 @@ static char *round_trip(const nib_graph *graph, const char *what) {
   }
 
   MlirContext second = new_context();
-  MlirModule parsed =
-      mlirModuleCreateParse(second, mlirStringRefCreate(text.data, text.size));
+  MlirModule parsed = mlirModuleCreateParse(second, mlirStringRefCreate(text.data, text.size));
   check(!mlirModuleIsNull(parsed), "the text parses");
   nib_graph *again = mlirModuleIsNull(parsed) ? NULL : nibGraphFromModule(parsed);
   char *again_text = again ? nib_graph_to_text(again) : NULL;
@@ -162,11 +161,21 @@ static nib_graph *build_graph(void) {
 static void test_planned_graph(void) {
   nib_graph *g = build_graph();
   char *text = round_trip(g, "a planned graph");
-  static const char *const expected[] = {
-      "graph net rounding", "arena 1024 lower bound 1000 unfused 1001", "\"in\"put\": 1x4x4x8xi8",
-      "scale 0.012345679104328156 zp -128", "\"#1\"", "// 7 \"conv;a/b\"", "activation=relu6",
-      "groups=1", "// 0 \"\"", "beta=0.10000000000000001", "schedule=conv vocab=c99 tile=[4,0,0,-1]",
-      "scratch=640@128", "alias %", " at 64", "// -1 \"#\""};
+  static const char *const expected[] = {"graph net rounding",
+                                         "arena 1024 lower bound 1000 unfused 1001",
+                                         "\"in\"put\": 1x4x4x8xi8",
+                                         "scale 0.012345679104328156 zp -128",
+                                         "\"#1\"",
+                                         "// 7 \"conv;a/b\"",
+                                         "activation=relu6",
+                                         "groups=1",
+                                         "// 0 \"\"",
+                                         "beta=0.10000000000000001",
+                                         "schedule=conv vocab=c99 tile=[4,0,0,-1]",
+                                         "scratch=640@128",
+                                         "alias %",
+                                         " at 64",
+                                         "// -1 \"#\""};
   for (size_t i = 0; text && i < sizeof expected / sizeof *expected; ++i)
     check(strstr(text, expected[i]) != NULL, expected[i]);
   if (failures && text)

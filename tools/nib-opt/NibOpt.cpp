@@ -13,5 +13,6 @@ int main(int argc, char **argv) {
   mlir::registerAllPasses();
   registry.insert<nib::NibDialect>();
   nib::registerPassesAndPipelines();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Nibble optimizer driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Nibble optimizer driver\n", registry));
 }
