@@ -256,10 +256,11 @@ static nib_status unknown_feature(const char *name, int size, const nib_diag *di
 static void normalise_spec(nib_target *t, nib_feature_set row_features) {
   snprintf(t->spec, sizeof t->spec, "%s", t->name);
   for (int f = 0; f < NIB_FEATURE_COUNT; ++f) {
-    const bool was = row_features >> f & 1, is = t->features >> f & 1;
-    if (was == is)
+    /* Masks, not two flags compared: gcc 12 at -O2 gets `was == is` wrong here. */
+    const nib_feature_set bit = (nib_feature_set)1 << f;
+    if (!((row_features ^ t->features) & bit))
       continue;
-    append(t->spec, sizeof t->spec, is ? "+" : ",-");
+    append(t->spec, sizeof t->spec, t->features & bit ? "+" : ",-");
     append(t->spec, sizeof t->spec, features[f].name);
   }
 }
