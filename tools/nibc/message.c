@@ -10,7 +10,7 @@
 
 static struct {
   bool color_err, color_out, verbose;
-  const char *model_path;
+  const char *model_path, *step;
   int errors;
 } state;
 
@@ -104,14 +104,16 @@ double nibc_seconds(void) {
 }
 
 double nibc_step_begin(const char *name) {
-  if (state.verbose)
-    fprintf(stderr, "%s … ", name);
+  state.step = name;
   return nibc_seconds();
 }
 
 void nibc_step_end(double begin, nib_status status) {
-  if (state.verbose)
-    fprintf(stderr, "%s (%.2f s)\n", status == NIB_OK ? "ok" : "failed", nibc_seconds() - begin);
+  if (!state.verbose)
+    return;
+  fflush(stdout);
+  fprintf(stderr, "%s … %s (%.2f s)\n", state.step, status == NIB_OK ? "ok" : "failed",
+          nibc_seconds() - begin);
 }
 
 const char *nibc_bold(void) { return state.color_out ? "\033[1m" : ""; }

@@ -26,7 +26,8 @@ const nib_diag *nibc_diag(void);
 int nibc_error_count(void);
 
 bool nibc_is_verbose(void);
-/** With -v: "name … ok (0.01 s)". Returns the clock to give to nibc_step_done. */
+/** With -v, nibc_step_end prints "name … ok (0.01 s)". Steps do not nest; `name` is kept. Returns the
+ *  clock to give to nibc_step_end. */
 double nibc_step_begin(const char *name);
 void nibc_step_end(double begin, nib_status status);
 /** Monotonic seconds. */

@@ -9,7 +9,7 @@ import sys
 
 nibc, data, work = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 npy = [sys.executable, str(pathlib.Path(__file__).with_name("npy.py"))]
-TYPES = {"i8": "i1", "ui8": "u1", "i16": "i2", "f32": "f4"}
+TYPES = {"i8": "i1", "ui8": "u1", "i16": "i2", "f32": "f4", "i32": "i4"}
 
 # Kinds of operator by a model that ends in one or holds several.
 MODELS = [sorted((data / "seanet" / kind).glob("*.tflite"))[0]
