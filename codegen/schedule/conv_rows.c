@@ -120,11 +120,13 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   nib_conv_walk w;
   nib_pack_walk(g, &g->nodes[kernel->nodes[0]], v, 1, &w);
   const int64_t all_columns = (w.group_out + w.lanes - 1) / w.lanes;
+  /* Compilers spill when a tile takes the last registers: a tenth stays free. */
+  const int32_t usable = v->registers - v->registers / 10;
   choice choices[most_pixels * n_columns];
   int n = 0;
   for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
     for (int32_t pixels = 1; pixels <= w.shape.out_w && pixels <= most_pixels; pixels++)
-      if (pixels * columns[i] + columns[i] + 1 <= v->registers)
+      if (pixels * columns[i] + columns[i] + 1 <= usable)
         choices[n++] = (choice){row_cycles(v, &w, pixels, columns[i]), pixels, columns[i]};
   qsort(choices, (size_t)n, sizeof *choices, compare_choices);
   n = n < capacity ? n : capacity;
