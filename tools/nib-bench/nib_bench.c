@@ -170,8 +170,22 @@ static nib_status time_session(nibc_session *s, double *out_ns) {
 
 /* ---- samples ---- */
 
+/* The target by its features: "native" would mean nothing on another machine. */
+static char *spell_target(const nib_target *target) {
+  if (strcmp(target->name, "native") != 0)
+    return nibc_format("%s", target->spec);
+  char *text = nibc_format("x86-64");
+  for (int f = 0; text && f < NIB_FEATURE_COUNT; ++f)
+    if (target->features >> f & 1) {
+      char *longer = nibc_format("%s+%s", text, nib_feature_name((nib_feature)f));
+      free(text);
+      text = longer;
+    }
+  return text;
+}
+
 /* One write of one line, so that lines of several writers do not mix. */
-static nib_status append_sample(const char *path, const nib_graph *g, const char *target,
+static nib_status append_sample(const char *path, const nib_graph *g, const nib_target *on,
                                 double ns) {
   const nib_kernel *k = &g->kernels[0];
   nib_kernel_desc desc;
@@ -181,8 +195,10 @@ static nib_status append_sample(const char *path, const nib_graph *g, const char
   memcpy(desc.tile, k->tile, sizeof desc.tile);
   char *json = nib_kernel_desc_to_json(&desc);
   nib_kernel_desc_free(&desc);
-  char *line =
-      json ? nibc_format("{\"desc\":%s,\"target\":\"%s\",\"ns\":%.1f}\n", json, target, ns) : NULL;
+  char *target = spell_target(on);
+  char *line = json && target
+                   ? nibc_format("{\"desc\":%s,\"target\":\"%s\",\"ns\":%.1f}\n", json, target, ns)
+                   : NULL;
   nib_status status = line ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   const int fd = line ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
   const ssize_t size = line ? (ssize_t)strlen(line) : 0;
@@ -191,6 +207,7 @@ static nib_status append_sample(const char *path, const nib_graph *g, const char
   if (fd >= 0)
     close(fd);
   free(line);
+  free(target);
   free(json);
   return status;
 }
@@ -216,7 +233,7 @@ static nib_status measure_kernel(nibc_session *s, const nib_graph *selected, int
            chosen->schedule ? chosen->schedule : "-", chosen->vocab ? chosen->vocab : "-",
            ns * 1e-3, chosen->predicted_ns * 1e-3);
     if (samples)
-      status = append_sample(samples, s->planned, s->target.spec, ns);
+      status = append_sample(samples, s->planned, &s->target, ns);
   }
   free(s->name);
   s->name = name;

@@ -114,23 +114,32 @@ static int32_t find_node(const nib_graph *planned, const nib_node *source) {
   return by_name;
 }
 
-static bool made_by(const nib_graph *g, int32_t tensor, nib_op op) {
-  const int32_t from = tensor == NIB_NONE ? NIB_NONE : g->tensors[tensor].producer;
-  return from != NIB_NONE && g->nodes[from].op == op;
+static bool keeps_codes(nib_op op) {
+  return op == NIB_OP_TRANSPOSE || op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE ||
+         op == NIB_OP_EXPAND_DIMS || op == NIB_OP_RELU || op == NIB_OP_CLAMP;
 }
 
-/* The precision that the source asks of an operator: its result's format; between dequantize and
- * quantize (ONNX QDQ), the format of the quantized tensors around it. */
+/* The precision that the source asks of an operator: its result's format; for a float operator
+ * whose result is quantized next (ONNX QDQ), the format it is quantized to. */
 static nib_format requested_format(const nib_graph *g, const nib_node *n) {
-  const nib_tensor *out = &g->tensors[n->out];
-  if (out->format != NIB_F32 || n->op == NIB_OP_DEQUANTIZE || n->n_in == 0 ||
-      !made_by(g, n->in[0], NIB_OP_DEQUANTIZE))
-    return out->format;
-  int32_t user = NIB_NONE;
-  if (nib_graph_count_uses(g, n->out, &user) != 1 || g->nodes[user].op != NIB_OP_QUANTIZE)
-    return out->format;
-  return g->tensors[g->nodes[user].out].format;
+  const nib_format own = g->tensors[n->out].format;
+  if (own != NIB_F32 || n->op == NIB_OP_DEQUANTIZE)
+    return own;
+  int32_t tensor = n->out, user = NIB_NONE;
+  for (int32_t hops = 0; hops < g->n_nodes; ++hops) {
+    if (nib_graph_count_uses(g, tensor, &user) != 1)
+      return own;
+    const nib_node *next = &g->nodes[user];
+    if (next->op == NIB_OP_QUANTIZE)
+      return g->tensors[next->out].format;
+    if (!keeps_codes(next->op))
+      return own;
+    tensor = next->out;
+  }
+  return own;
 }
+
+static bool is_float(const char *format) { return format[0] == 'f'; }
 
 static operator_fate fate_of(const nibc_session *s, const nib_node *source) {
   const nib_graph *g = s->planned;
@@ -142,6 +151,8 @@ static operator_fate fate_of(const nibc_session *s, const nib_node *source) {
   }
   const nib_node *n = &g->nodes[fate.node];
   fate.realised = nib_format_get(g->tensors[n->out].format)->name;
+  if (is_float(fate.requested) && !is_float(fate.realised))
+    fate.requested = fate.realised; // inside a QDQ island, which means integer arithmetic
   if (n->kernel >= 0 && n->kernel < g->n_kernels)
     fate.kernel = &g->kernels[n->kernel];
   return fate;

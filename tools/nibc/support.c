@@ -24,7 +24,7 @@ static nib_status check_later(const nibc_options *o) {
                        "--cost-model=%s: learned cost models are not supported yet", o->cost_model);
   if (o->rounding) {
     const nib_rounding rounding = nib_rounding_find(o->rounding);
-    if (rounding > NIB_ROUNDING_TFLITE_DOUBLE && rounding < NIB_ROUNDING_COUNT)
+    if (rounding >= NIB_ROUNDING_TFLITE_INT64 && rounding <= NIB_ROUNDING_TOSA_INEXACT)
       status = nibc_fail(NIB_ERROR_UNSUPPORTED,
                          "--rounding=%s is not supported yet as a model's rounding", o->rounding);
   }

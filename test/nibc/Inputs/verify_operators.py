@@ -30,15 +30,14 @@ def run(expected, *words):
 
 
 for model in MODELS:
-    rows = [line.split() for line in run(0, nibc, "inspect", model).splitlines()]
     inputs, outputs = [], []
-    for row in rows:
-        if "input" in row and re.fullmatch(r"[0-9x]+", row[row.index("input") + 1]):
-            at = row.index("input")
+    for line in run(0, nibc, "inspect", model).splitlines():
+        row = re.match(r".{32} (input|output) +([0-9x]+) +(\w+) ", line)
+        if row and row[1] == "input":
             path = work / f"x{len(inputs)}.npy"
-            run(0, *npy, "make", TYPES[row[at + 2]], row[at + 1], 3, path)
+            run(0, *npy, "make", TYPES[row[3]], row[2], 3, path)
             inputs += ["--input", path]
-        if "output" in row and re.fullmatch(r"[0-9x]+", row[row.index("output") + 1]):
+        elif row:
             outputs.append(work / f"y{len(outputs)}.npy")
     assert inputs and outputs, model
     run(0, nibc, "run", model, *inputs, *(w for y in outputs for w in ("--output", y)))
