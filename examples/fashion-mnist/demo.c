@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Runs the compiled Fashion-MNIST network on the 10,000 test images: accuracy, time per image, and a few
  * images with their predictions, in the terminal and as a PNG. Usage: demo DATA_DIR OUT.png */
+#define _POSIX_C_SOURCE 199309L /* clock_gettime */
 #include "fashion.h"
 
 #include <png.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <zlib.h>
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, SHOWN = 6 };
@@ -54,7 +56,7 @@ static int compare_doubles(const void *a, const void *b) {
 }
 
 static int classify(const uint8_t *image, void *arena) {
-  fashion_output_t scores[CLASSES];
+  float scores[CLASSES];
   if (fashion(image, scores, arena) != NIBRT_OK)
     die("the network returned an error", "fashion");
   int best = 0;
@@ -64,15 +66,23 @@ static int classify(const uint8_t *image, void *arena) {
   return best;
 }
 
-/* Half-height block characters: two image rows a line, in 24-bit greys. */
+/* Two image rows a line: half blocks in 24-bit greys on a terminal, else characters of growing ink. */
+static void draw_pixel_pair(uint8_t top, uint8_t bottom, int colour) {
+  static const char ink[] = " .:-=+*#%@";
+  if (colour)
+    printf("\033[38;2;%d;%d;%dm\033[48;2;%d;%d;%dm\u2580", top, top, top, bottom, bottom, bottom);
+  else
+    putchar(ink[(top + bottom) * (int)(sizeof ink - 2) / (2 * 255)]);
+}
+
 static void draw_in_terminal(const uint8_t *images, const int *predictions, const uint8_t *labels) {
+  const int colour = isatty(STDOUT_FILENO);
   for (int row = 0; row < SIDE; row += 2) {
     for (int i = 0; i < SHOWN; ++i) {
       const uint8_t *top = images + i * PIXELS + row * SIDE, *bottom = top + SIDE;
       for (int x = 0; x < SIDE; ++x)
-        printf("\033[38;2;%d;%d;%dm\033[48;2;%d;%d;%dm\u2580", top[x], top[x], top[x], bottom[x],
-               bottom[x], bottom[x]);
-      printf("\033[0m ");
+        draw_pixel_pair(top[x], bottom[x], colour);
+      printf(colour ? "\033[0m " : " ");
     }
     printf("\n");
   }
@@ -139,7 +149,6 @@ int main(int argc, char **argv) {
   printf("top-1 accuracy: %.2f %%\n", 100.0 * (double)right / (double)n);
   printf("time per image: median %.1f us, minimum %.1f us, maximum %.1f us\n", times[n / 2], times[0],
          times[n - 1]);
-  printf("arena: %d bytes (lower bound %d)\n", FASHION_ARENA_BYTES, FASHION_ARENA_LOWER_BOUND_BYTES);
   printf("picture: %s\n", argv[2]);
   free(images);
   free(labels);
