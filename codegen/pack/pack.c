@@ -6,28 +6,38 @@
 
 /* ---- how a convolution is walked ---- */
 
-/* Rows that a flattened input of `pixels` is cut into: about 64 pixels each, of equal length. */
-static int64_t flat_rows(int64_t pixels, int64_t in_c) {
-  const int64_t most = in_c >= 256 ? 64 : in_c >= 64 ? 128 : 512;
-  if (pixels <= most)
-    return 1;
-  for (int64_t rows = (pixels + most - 1) / most; rows <= pixels / 16; rows++)
-    if (pixels % rows == 0)
-      return rows;
-  return 1;
-}
-
 static bool is_pointwise(const nib_conv_shape *s) {
   return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 && s->stride_w == 1 &&
          s->pad_top == 0 && s->pad_left == 0 && s->pad_bottom == 0 && s->pad_right == 0;
 }
 
-static void flatten(nib_conv_shape *s) {
+/* Pixels of a row when P pixels of a pointwise operator are walked in equal rows. One row is staged at
+ * a time: a sixteenth of what the operator reads and writes is little beside its buffers, and fewer than
+ * 6 pixels would starve the micro-kernel. */
+static int64_t pixels_of_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_bytes) {
+  enum { least_bytes = 1024, least_pixels = 6 };
+  const int64_t budget = operand_bytes / 16 > least_bytes ? operand_bytes / 16 : least_bytes;
+  int64_t fits = 1;
+  for (int64_t d = 1; d <= pixels && d * pixel_bytes <= budget; ++d)
+    fits = pixels % d == 0 ? d : fits;
+  while (fits < least_pixels && fits < pixels) {
+    ++fits;
+    while (pixels % fits != 0)
+      ++fits;
+  }
+  return fits;
+}
+
+static void flatten(nib_conv_shape *s, const nib_tensor *x, const nib_tensor *y,
+                    const nib_vocab *v) {
+  const int64_t stage_bytes =
+      x->format == NIB_F32 ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w;
-  const int64_t rows = flat_rows(pixels, s->in_c);
+  const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
+  const int64_t row = pixels_of_row(pixels, s->in_c * stage_bytes, operand_bytes);
+  s->in_w = s->out_w = row;
+  s->in_h = s->out_h = pixels / row;
   s->batch = 1;
-  s->in_h = s->out_h = rows;
-  s->in_w = s->out_w = pixels / rows;
 }
 
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns) {
@@ -45,7 +55,7 @@ void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, in
   if (w->transposed)
     s->groups = s->multiplier = 1;
   if (is_pointwise(s))
-    flatten(s);
+    flatten(s, nib_node_input(g, n, 0), &g->tensors[n->out], v);
   w->group_in = s->in_c / s->groups;
   w->group_out = s->out_c / s->groups;
   const bool contiguous = s->groups == 1 && (s->dilation_w == 1 || s->kernel_w == 1);
