@@ -30,7 +30,8 @@ bool nib_epilogue_is_float_rounding(nib_rounding r) {
 static bool root_is_supported(const nib_graph *g, const nib_node *root, const nib_vocab *vocab) {
   const nib_tensor *y = &g->tensors[root->out], *x = nib_node_input(g, root, 0);
   if (is_float_format(x->format))
-    return x->format == NIB_F32 && y->format == NIB_F32;
+    return x->format == NIB_F32 && y->format == NIB_F32 &&
+           strcmp(nib_node_string(root, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   if (y->format == NIB_I32)
     return !y->quantized;
   const nib_prim prim = nib_epilogue_requant_prim(nib_node_rounding(g, root));

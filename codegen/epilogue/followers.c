@@ -122,6 +122,27 @@ static void apply_linear_add(nib_epilogue *p, const char *value, const char *oth
   nib_epilogue_offset_clamp(p, value, out);
 }
 
+static void clamp_real(nib_epilogue *p, const char *value, float low, float high) {
+  nib_emitter *e = p->e;
+  const float bounds[2] = {low, high};
+  const nib_prim prims[2] = {NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN};
+  for (int i = 0; i < 2; i++) {
+    if (isinf(bounds[i]))
+      continue;
+    nib_text_open(e->body, "{");
+    say_f32_constant(e, "bound", bounds[i]);
+    nib_say(e, prims[i], value, value, "bound", NULL, NULL);
+    nib_text_close(e->body, "");
+  }
+}
+
+/* The activation of a float operator that has two operands. */
+static void apply_activation(nib_epilogue *p, const nib_node *n, const char *value) {
+  float low, high;
+  nib_params_real_range(p->e->graph, n, &low, &high);
+  clamp_real(p, value, low, high);
+}
+
 static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                       const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
@@ -129,6 +150,7 @@ static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, con
   if (is_f32(&e->graph->tensors[n->out])) {
     nib_say(e, n->op == NIB_OP_SUB ? NIB_PRIM_F32_SUB : NIB_PRIM_F32_ADD, value,
             lhs ? value : other, lhs ? other : value, NULL, NULL);
+    apply_activation(p, n, value);
     return;
   }
   nib_add_params q;
@@ -164,7 +186,7 @@ static bool accepts_add(const nib_graph *g, const nib_node *n) {
   if (!same_elems(g, n) || n->n_in != 2)
     return false;
   if (all_f32(g, n))
-    return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "none") == 0;
+    return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   const nib_rounding r = nib_node_rounding(g, n);
   return is_byte(nib_node_input(g, n, 0)) && is_byte(nib_node_input(g, n, 1)) &&
          is_byte(&g->tensors[n->out]) && (is_tflite(r) || r == NIB_ROUNDING_NEAREST_EVEN);
@@ -175,6 +197,7 @@ static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, con
   nib_emitter *e = p->e;
   if (is_f32(&e->graph->tensors[n->out])) {
     nib_say(e, NIB_PRIM_F32_MUL, value, value, other, NULL, NULL);
+    apply_activation(p, n, value);
     return;
   }
   nib_mul_params q;
@@ -195,7 +218,7 @@ static bool accepts_mul(const nib_graph *g, const nib_node *n) {
   if (!same_elems(g, n) || n->n_in != 2)
     return false;
   if (all_f32(g, n))
-    return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "none") == 0;
+    return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   return is_byte(nib_node_input(g, n, 0)) && is_byte(nib_node_input(g, n, 1)) &&
          is_byte(&g->tensors[n->out]) && is_tflite(nib_node_rounding(g, n));
 }
@@ -245,18 +268,8 @@ static bool accepts_relu(const nib_graph *g, const nib_node *n) {
 static void apply_clamp(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                         const nib_codes *codes, int32_t index) {
   (void)other, (void)codes, (void)index;
-  nib_emitter *e = p->e;
-  const double bounds[2] = {nib_node_float(n, NIB_A_MIN, -INFINITY),
-                            nib_node_float(n, NIB_A_MAX, INFINITY)};
-  const nib_prim prims[2] = {NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN};
-  for (int i = 0; i < 2; i++) {
-    if (isinf(bounds[i]))
-      continue;
-    nib_text_open(e->body, "{");
-    say_f32_constant(e, "bound", (float)bounds[i]);
-    nib_say(e, prims[i], value, value, "bound", NULL, NULL);
-    nib_text_close(e->body, "");
-  }
+  clamp_real(p, value, (float)nib_node_float(n, NIB_A_MIN, -INFINITY),
+             (float)nib_node_float(n, NIB_A_MAX, INFINITY));
 }
 
 static bool accepts_clamp(const nib_graph *g, const nib_node *n) { return all_f32(g, n); }
@@ -281,14 +294,15 @@ static bool accepts_lookup(const nib_graph *g, const nib_node *n) {
 }
 
 #define INTEGER_RESCALE NIB_PRIM_I32_SHL, NIB_PRIM_I32_SUB, NIB_PRIM_I32_MUL
+#define REAL_CLAMP NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN
 
 static const follower followers[NIB_OP_COUNT] = {
-    [NIB_OP_ADD] = {accepts_add, apply_add, {NIB_PRIM_F32_ADD, INTEGER_RESCALE}},
-    [NIB_OP_SUB] = {accepts_add, apply_add, {NIB_PRIM_F32_SUB, INTEGER_RESCALE}},
-    [NIB_OP_MUL] = {accepts_mul, apply_mul, {NIB_PRIM_F32_MUL, INTEGER_RESCALE}},
+    [NIB_OP_ADD] = {accepts_add, apply_add, {NIB_PRIM_F32_ADD, INTEGER_RESCALE, REAL_CLAMP}},
+    [NIB_OP_SUB] = {accepts_add, apply_add, {NIB_PRIM_F32_SUB, INTEGER_RESCALE, REAL_CLAMP}},
+    [NIB_OP_MUL] = {accepts_mul, apply_mul, {NIB_PRIM_F32_MUL, INTEGER_RESCALE, REAL_CLAMP}},
     [NIB_OP_REQUANTIZE] = {accepts_requantize, apply_requantize, {INTEGER_RESCALE}},
     [NIB_OP_RELU] = {accepts_relu, apply_relu, {NIB_PRIM_F32_MAX}},
-    [NIB_OP_CLAMP] = {accepts_clamp, apply_clamp, {NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN}},
+    [NIB_OP_CLAMP] = {accepts_clamp, apply_clamp, {REAL_CLAMP}},
     [NIB_OP_LOOKUP] = {accepts_lookup, apply_lookup, {NIB_PRIM_LOOKUP8}},
 };
 

@@ -151,7 +151,7 @@ static void add_followed(suite *s, nib_op op, nib_format format, bool conv_first
   output(s, out);
 }
 
-static void add_float_followed(suite *s, nib_op op) {
+static void add_float_followed(suite *s, nib_op op, const char *activation) {
   const conv_case k = {"float", CONV, 1, 5, 6, 8, 19, 3, 3, 1, 1, 1, 1, F32, F32, F32, 0, 0, 0, 0};
   int32_t nodes[2];
   const int32_t y = add_conv(s, &k, &nodes[0]);
@@ -161,6 +161,8 @@ static void add_float_followed(suite *s, nib_op op) {
     nodes[1] = node(s, op, out, 2, y, input(s, F32, d, 0, 0));
   else
     nodes[1] = node(s, op, out, 1, y);
+  if (activation)
+    nib_graph_set_string(s->g, nodes[1], NIB_A_ACTIVATION, activation);
   if (op == NIB_OP_CLAMP) {
     nib_graph_set_float(s->g, nodes[1], NIB_A_MIN, -9.0);
     nib_graph_set_float(s->g, nodes[1], NIB_A_MAX, 25.0);
@@ -267,7 +269,10 @@ static void test_vocabulary(const nib_vocab *v, const char *target, const char *
   }
   static const nib_op floats[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_RELU, NIB_OP_CLAMP};
   for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
-    add_float_followed(&s, floats[i]);
+    add_float_followed(&s, floats[i], NULL);
+  static const char *const activations[] = {"relu6", "relu", "relu"};
+  for (size_t i = 0; i < 3; i++)
+    add_float_followed(&s, floats[i], activations[i]);
   /* Both compilers see every vocabulary. */
   const bool clang = seed % 2 && shell("command -v clang-22 >/dev/null") == 0;
   run_suite(&s, v, target, clang ? "clang-22" : "cc");
