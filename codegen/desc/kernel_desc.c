@@ -7,54 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How the work of an operator is counted. */
-typedef enum work_kind {
-  WORK_NONE, /* a view */
-  WORK_CONV, /* multiply-accumulates of a convolution or dense layer */
-  WORK_MATMUL,
-  WORK_WINDOW, /* window elements per result element */
-  WORK_INPUT,  /* `weight` element operations per input element */
-  WORK_OUTPUT, /* `weight` element operations per result element */
-} work_kind;
-
-typedef struct work_row {
-  work_kind kind;
-  int weight;
-} work_row;
-
-static const work_row k_work[NIB_OP_COUNT] = {
-    [NIB_OP_CONV2D] = {WORK_CONV, 1},
-    [NIB_OP_DEPTHWISE_CONV2D] = {WORK_CONV, 1},
-    [NIB_OP_TRANSPOSE_CONV2D] = {WORK_CONV, 1},
-    [NIB_OP_FULLY_CONNECTED] = {WORK_CONV, 1},
-    [NIB_OP_MATMUL] = {WORK_MATMUL, 1},
-    [NIB_OP_AVG_POOL2D] = {WORK_WINDOW, 1},
-    [NIB_OP_MAX_POOL2D] = {WORK_WINDOW, 1},
-    [NIB_OP_MEAN] = {WORK_INPUT, 1},
-    [NIB_OP_ADD] = {WORK_OUTPUT, 2},
-    [NIB_OP_SUB] = {WORK_OUTPUT, 2},
-    [NIB_OP_MUL] = {WORK_OUTPUT, 2},
-    [NIB_OP_DIV] = {WORK_OUTPUT, 4},
-    [NIB_OP_RELU] = {WORK_OUTPUT, 1},
-    [NIB_OP_CLAMP] = {WORK_OUTPUT, 1},
-    [NIB_OP_LEAKY_RELU] = {WORK_OUTPUT, 2},
-    [NIB_OP_SIGMOID] = {WORK_OUTPUT, 20},
-    [NIB_OP_TANH] = {WORK_OUTPUT, 20},
-    [NIB_OP_SOFTMAX] = {WORK_OUTPUT, 30},
-    [NIB_OP_LOOKUP] = {WORK_OUTPUT, 1},
-    [NIB_OP_PAD] = {WORK_OUTPUT, 1},
-    [NIB_OP_RESHAPE] = {WORK_NONE, 0},
-    [NIB_OP_TRANSPOSE] = {WORK_OUTPUT, 2},
-    [NIB_OP_CONCAT] = {WORK_OUTPUT, 1},
-    [NIB_OP_SLICE] = {WORK_OUTPUT, 1},
-    [NIB_OP_STRIDED_SLICE] = {WORK_OUTPUT, 2},
-    [NIB_OP_QUANTIZE] = {WORK_OUTPUT, 2},
-    [NIB_OP_DEQUANTIZE] = {WORK_OUTPUT, 1},
-    [NIB_OP_REQUANTIZE] = {WORK_OUTPUT, 2},
-    [NIB_OP_PACK] = {WORK_OUTPUT, 1},
-    [NIB_OP_UNPACK] = {WORK_OUTPUT, 1},
-};
-
 static int64_t count_conv_macs(const nib_graph *g, const nib_node *n) {
   nib_conv_shape s;
   nib_params_conv_shape(g, n, &s);
@@ -71,31 +23,28 @@ static int64_t count_matmul_macs(const nib_graph *g, const nib_node *n) {
   return nib_tensor_elems(&g->tensors[n->out]) * k;
 }
 
+/* What the table says of the operator, in multiply-accumulates and operations on elements. */
 static void count_work(const nib_graph *g, const nib_node *n, nib_kernel_desc *d) {
-  const work_row *row = &k_work[n->op];
+  const nib_op_info *op = nib_op_get(n->op);
   const int64_t out_elems = nib_tensor_elems(&g->tensors[n->out]);
-  switch (row->kind) {
-  case WORK_NONE:
-    break;
-  case WORK_CONV:
+  int64_t elems = out_elems;
+  switch (op->family) {
+  case NIB_FAMILY_FILTER:
     d->macs += count_conv_macs(g, n);
-    d->elementwise += out_elems;
     break;
-  case WORK_MATMUL:
+  case NIB_FAMILY_MATMUL:
     d->macs += count_matmul_macs(g, n);
-    d->elementwise += out_elems;
     break;
-  case WORK_WINDOW:
-    d->elementwise += out_elems * nib_node_ints_at(n, NIB_A_KERNEL, 0, 1) *
-                      nib_node_ints_at(n, NIB_A_KERNEL, 1, 1);
+  case NIB_FAMILY_WINDOW:
+    elems *= nib_node_ints_at(n, NIB_A_KERNEL, 0, 1) * nib_node_ints_at(n, NIB_A_KERNEL, 1, 1);
     break;
-  case WORK_INPUT:
-    d->elementwise += row->weight * nib_tensor_elems(nib_node_input(g, n, 0));
+  case NIB_FAMILY_REDUCE:
+    elems = nib_tensor_elems(nib_node_input(g, n, 0));
     break;
-  case WORK_OUTPUT:
-    d->elementwise += row->weight * out_elems;
+  default:
     break;
   }
+  d->elementwise += op->work * elems;
 }
 
 static void copy_text(char *to, size_t capacity, const char *from) {
@@ -159,8 +108,8 @@ static void describe_operands(const nib_graph *g, const int32_t *nodes, int32_t 
 }
 
 static void describe_window(const nib_graph *g, const nib_node *n, nib_kernel_desc *d) {
-  switch (k_work[n->op].kind) {
-  case WORK_CONV: {
+  switch (nib_op_get(n->op)->family) {
+  case NIB_FAMILY_FILTER: {
     nib_conv_shape s;
     nib_params_conv_shape(g, n, &s);
     d->kernel[0] = s.kernel_h;
@@ -175,7 +124,7 @@ static void describe_window(const nib_graph *g, const nib_node *n, nib_kernel_de
     d->pads[3] = s.pad_right;
     break;
   }
-  case WORK_WINDOW:
+  case NIB_FAMILY_WINDOW:
     for (int i = 0; i < 2; ++i) {
       d->kernel[i] = nib_node_ints_at(n, NIB_A_KERNEL, i, 1);
       d->strides[i] = nib_node_ints_at(n, NIB_A_STRIDES, i, 1);

@@ -2,9 +2,7 @@
 // Storage of planned tensors.
 #include "emit/storage.h"
 
-static bool is_view(nib_op op) {
-  return op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE || op == NIB_OP_EXPAND_DIMS;
-}
+static bool is_view(nib_op op) { return nib_op_get(op)->family == NIB_FAMILY_VIEW; }
 
 /* The tensor that `tensor` is a view of, or NIB_NONE. */
 static int32_t viewed(const nib_graph *g, int32_t tensor) {

@@ -10,8 +10,8 @@
 #ifndef NIB_GRAPH_GRAPH_H
 #define NIB_GRAPH_GRAPH_H
 
-#include "num/format.h"
 #include "nib_status.h"
+#include "num/format.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,23 +25,38 @@ extern "C" {
 #define NIB_NONE (-1) /**< an absent operand, kernel or producer */
 
 typedef enum nib_op {
-#define NIB_OP(ID, mnemonic, operands, results, attributes) NIB_OP_##ID,
+#define NIB_OP(ID, mnemonic, operands, results, attributes, family, work) NIB_OP_##ID,
 #include "graph/ops.def"
 #undef NIB_OP
   NIB_OP_COUNT
 } nib_op;
 
+/* What operators have in common. An operator of a family needs no row in the tables of passes. */
+typedef enum nib_family {
+  NIB_FAMILY_CONSTANT,
+  NIB_FAMILY_FILTER,   /**< convolutions and dense layers: multiply-accumulates with weights */
+  NIB_FAMILY_MATMUL,   /**< products of two activations */
+  NIB_FAMILY_WINDOW,   /**< pooling: `kernel` elements make one */
+  NIB_FAMILY_REDUCE,   /**< whole dimensions make one element */
+  NIB_FAMILY_ROWS,     /**< each element depends on its row */
+  NIB_FAMILY_BINARY,   /**< element by element of two operands, broadcast */
+  NIB_FAMILY_FUNCTION, /**< a function of real numbers, element by element of one operand */
+  NIB_FAMILY_RECODE,   /**< element by element: another format for the same number, or a table */
+  NIB_FAMILY_VIEW,     /**< the same bytes in another shape */
+  NIB_FAMILY_MOVE,     /**< elements in other places */
+} nib_family;
+
 /* NIB_ATTR(ID, name, kind): every attribute that an operator may carry. */
 #define NIB_ATTRS(X)                                                                               \
-  X(STRIDES, "strides", NIB_ATTR_INTS)           /* [h, w] */                                      \
-  X(DILATIONS, "dilations", NIB_ATTR_INTS)       /* [h, w] */                                      \
-  X(PADS, "pads", NIB_ATTR_INTS)                 /* [top, left, bottom, right] */                  \
-  X(KERNEL, "kernel", NIB_ATTR_INTS)             /* [h, w] */                                      \
+  X(STRIDES, "strides", NIB_ATTR_INTS)     /* [h, w] */                                            \
+  X(DILATIONS, "dilations", NIB_ATTR_INTS) /* [h, w] */                                            \
+  X(PADS, "pads", NIB_ATTR_INTS)           /* [top, left, bottom, right] */                        \
+  X(KERNEL, "kernel", NIB_ATTR_INTS)       /* [h, w] */                                            \
   X(GROUPS, "groups", NIB_ATTR_INT)                                                                \
   X(COUNT_INCLUDE_PAD, "count_include_pad", NIB_ATTR_INT) /* 0 or 1 */                             \
-  X(ACTIVATION, "activation", NIB_ATTR_STRING)   /* none relu relu6 relu_n1_to_1 tanh */           \
-  X(CLAMP, "clamp", NIB_ATTR_INTS)               /* [lo, hi] in result codes, overrides activation */ \
-  X(ROUNDING, "rounding", NIB_ATTR_STRING)       /* see num/rounding.h */                          \
+  X(ACTIVATION, "activation", NIB_ATTR_STRING)            /* none relu relu6 relu_n1_to_1 tanh */  \
+  X(CLAMP, "clamp", NIB_ATTR_INTS)         /* [lo, hi] in result codes, overrides activation */    \
+  X(ROUNDING, "rounding", NIB_ATTR_STRING) /* see num/rounding.h */                                \
   X(AXES, "axes", NIB_ATTR_INTS)                                                                   \
   X(AXIS, "axis", NIB_ATTR_INT)                                                                    \
   X(KEEP_DIMS, "keep_dims", NIB_ATTR_INT)                                                          \
@@ -49,14 +64,14 @@ typedef enum nib_op {
   X(MAX, "max", NIB_ATTR_FLOAT)                                                                    \
   X(ALPHA, "alpha", NIB_ATTR_FLOAT)                                                                \
   X(BETA, "beta", NIB_ATTR_FLOAT)                                                                  \
-  X(LOW, "low", NIB_ATTR_INTS)                   /* per dimension */                               \
+  X(LOW, "low", NIB_ATTR_INTS) /* per dimension */                                                 \
   X(HIGH, "high", NIB_ATTR_INTS)                                                                   \
   X(PAD_VALUE, "pad_value", NIB_ATTR_FLOAT)                                                        \
   X(PERM, "perm", NIB_ATTR_INTS)                                                                   \
   X(BEGIN, "begin", NIB_ATTR_INTS)                                                                 \
   X(SIZES, "sizes", NIB_ATTR_INTS)                                                                 \
   X(STEPS, "steps", NIB_ATTR_INTS)                                                                 \
-  X(VALUE, "value", NIB_ATTR_DATA)               /* constants only: the result tensor's data */
+  X(VALUE, "value", NIB_ATTR_DATA) /* constants only: the result tensor's data */
 
 typedef enum nib_attr_kind {
   NIB_ATTR_INT,    /**< i64 attribute */
@@ -74,10 +89,12 @@ typedef enum nib_attr_id {
 } nib_attr_id;
 
 typedef struct nib_op_info {
-  const char *mnemonic;   /**< "conv2d" (the dialect prefix "nib." is not part of it) */
-  const char *operands;   /**< as in ops.def */
+  const char *mnemonic; /**< "conv2d" (the dialect prefix "nib." is not part of it) */
+  const char *operands; /**< as in ops.def */
   int results;
   const char *attributes; /**< space-separated names */
+  nib_family family;
+  int work; /**< element operations per element */
 } nib_op_info;
 
 typedef struct nib_attr_info {
@@ -87,6 +104,8 @@ typedef struct nib_attr_info {
 
 const nib_op_info *nib_op_get(nib_op op);
 nib_op nib_op_find(const char *mnemonic); /**< NIB_OP_COUNT if unknown */
+/** Whether element i of the result depends on element i of the (broadcast) operands alone. */
+bool nib_op_is_elementwise(nib_op op);
 const nib_attr_info *nib_attr_get(nib_attr_id id);
 nib_attr_id nib_attr_find(const char *name);
 /** Number of operand slots of `op`, and whether slot `i` is optional / variadic. */
@@ -109,17 +128,17 @@ typedef struct nib_attr {
 
 /** A value: input, constant or result of a node. */
 typedef struct nib_tensor {
-  const char *name;     /**< the source's name, never NULL, may be "" */
-  nib_format format;    /**< storage format */
+  const char *name;  /**< the source's name, never NULL, may be "" */
+  nib_format format; /**< storage format */
   int32_t rank;
   int64_t dims[NIB_MAX_RANK];
-  bool quantized;       /**< static affine per tensor: real = (code - zero_point) * scale */
-  double scale;         /**< a float32 value, widened */
+  bool quantized; /**< static affine per tensor: real = (code - zero_point) * scale */
+  double scale;   /**< a float32 value, widened */
   int64_t zero_point;
-  const void *data;     /**< constants: row-major little-endian bytes; NULL otherwise */
+  const void *data; /**< constants: row-major little-endian bytes; NULL otherwise */
   size_t data_bytes;
-  const void *origin;   /**< opaque: the bridge's handle of an unchanged constant; copy with data */
-  int32_t producer;     /**< node index or NIB_NONE (graph input or constant) */
+  const void *origin; /**< opaque: the bridge's handle of an unchanged constant; copy with data */
+  int32_t producer;   /**< node index or NIB_NONE (graph input or constant) */
 
   /* plan */
   int32_t alias_of;     /**< tensor whose storage this one shares (views), or NIB_NONE */
@@ -131,50 +150,51 @@ typedef struct nib_node {
   const char *name;     /**< location: the source operator's name, may be "" */
   int32_t source_index; /**< operator's number in the source file, or -1 */
   int32_t n_in;
-  int32_t *in;          /**< tensor ids by operand slot; NIB_NONE for an absent optional operand */
-  int32_t out;          /**< tensor id of the result */
+  int32_t *in; /**< tensor ids by operand slot; NIB_NONE for an absent optional operand */
+  int32_t out; /**< tensor id of the result */
   int32_t n_attrs;
   nib_attr *attrs;
-  const void *origin;   /**< opaque: the bridge's location handle; NULL for nodes made by passes */
-  int32_t kernel;       /**< index into kernels, or NIB_NONE before fuse */
+  const void *origin; /**< opaque: the bridge's location handle; NULL for nodes made by passes */
+  int32_t kernel;     /**< index into kernels, or NIB_NONE before fuse */
 } nib_node;
 
 #define NIB_MAX_TILE 4
 
 /** A group of nodes that runs as one generated loop nest. nodes are in topological order. */
 typedef struct nib_kernel {
-  const char *name;         /**< C identifier, unique in the graph, from the source's names */
+  const char *name; /**< C identifier, unique in the graph, from the source's names */
   int32_t n_nodes;
   int32_t *nodes;
   /* select (all NULL or 0 before) */
-  const char *schedule;     /**< row of the schedule table */
-  const char *vocab;        /**< row of the vocabulary table */
+  const char *schedule;       /**< row of the schedule table */
+  const char *vocab;          /**< row of the vocabulary table */
   int32_t tile[NIB_MAX_TILE]; /**< meaning is the schedule's */
   double predicted_ns;
   /* plan */
-  int64_t scratch_bytes;    /**< private buffer in the arena while the kernel runs; 0: none */
-  int64_t scratch_offset;   /**< -1: none */
+  int64_t scratch_bytes;  /**< private buffer in the arena while the kernel runs; 0: none */
+  int64_t scratch_offset; /**< -1: none */
 } nib_kernel;
 
 typedef struct nib_graph {
-  const char *name;         /**< C identifier: the prefix of all generated symbols */
-  const char *rounding;     /**< default rounding of the source: "tflite-double", "nearest-even" */
+  const char *name;     /**< C identifier: the prefix of all generated symbols */
+  const char *rounding; /**< default rounding of the source: "tflite-double", "nearest-even" */
   nib_tensor *tensors;
   int32_t n_tensors, cap_tensors;
-  nib_node *nodes;          /**< topological order; constants are tensors, not nodes */
+  nib_node *nodes; /**< topological order; constants are tensors, not nodes */
   int32_t n_nodes, cap_nodes;
-  nib_kernel *kernels;      /**< execution order; empty before fuse */
+  nib_kernel *kernels; /**< execution order; empty before fuse */
   int32_t n_kernels, cap_kernels;
   int32_t *inputs, *outputs;
   int32_t n_inputs, n_outputs;
   /* plan; -1 before */
   int64_t arena_bytes, lower_bound_bytes, unfused_lower_bound_bytes;
-  struct nib_arena *arena;  /**< allocator behind every pointer above */
+  struct nib_arena *arena; /**< allocator behind every pointer above */
 } nib_graph;
 
 typedef enum nib_data_mode { NIB_DATA_COPY, NIB_DATA_BORROWED } nib_data_mode;
 
-/** New empty graph, or NULL when out of memory. `name` becomes a C identifier (other characters: _). */
+/** New empty graph, or NULL when out of memory. `name` becomes a C identifier: other characters are
+ *  replaced by _. */
 nib_graph *nib_graph_create(const char *name);
 void nib_graph_destroy(nib_graph *g); /**< NULL is allowed */
 
@@ -206,8 +226,8 @@ double nib_node_float(const nib_node *n, nib_attr_id id, double if_absent);
 const char *nib_node_string(const nib_node *n, nib_attr_id id, const char *if_absent);
 /** Element `i` of an integer-array attribute, or if_absent. */
 int64_t nib_node_ints_at(const nib_node *n, nib_attr_id id, int32_t i, int64_t if_absent);
-int64_t nib_tensor_elems(const nib_tensor *t);   /**< 1 for rank 0 */
-size_t nib_tensor_bytes(const nib_tensor *t);    /**< unpacked storage */
+int64_t nib_tensor_elems(const nib_tensor *t); /**< 1 for rank 0 */
+size_t nib_tensor_bytes(const nib_tensor *t);  /**< unpacked storage */
 /** Operand `slot` of `n`, or NULL when absent. */
 const nib_tensor *nib_node_input(const nib_graph *g, const nib_node *n, int32_t slot);
 

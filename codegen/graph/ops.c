@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const nib_op_info ops[NIB_OP_COUNT] = {
-#define NIB_OP(ID, mnemonic, operands, results, attributes)                                        \
-  [NIB_OP_##ID] = {mnemonic, operands, results, attributes},
+#define NIB_OP(ID, mnemonic, operands, results, attributes, family, work)                          \
+  [NIB_OP_##ID] = {mnemonic, operands, results, attributes, NIB_FAMILY_##family, work},
 #include "graph/ops.def"
 #undef NIB_OP
 };
@@ -17,9 +17,7 @@ static const nib_attr_info attrs[NIB_ATTR_COUNT] = {
 #undef X
 };
 
-const nib_op_info *nib_op_get(nib_op op) {
-  return &ops[op];
-}
+const nib_op_info *nib_op_get(nib_op op) { return &ops[op]; }
 
 nib_op nib_op_find(const char *mnemonic) {
   for (int i = 0; i < NIB_OP_COUNT; ++i)
@@ -28,9 +26,13 @@ nib_op nib_op_find(const char *mnemonic) {
   return NIB_OP_COUNT;
 }
 
-const nib_attr_info *nib_attr_get(nib_attr_id id) {
-  return &attrs[id];
+bool nib_op_is_elementwise(nib_op op) {
+  const nib_family family = ops[op].family;
+  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_FUNCTION ||
+         family == NIB_FAMILY_RECODE;
 }
+
+const nib_attr_info *nib_attr_get(nib_attr_id id) { return &attrs[id]; }
 
 nib_attr_id nib_attr_find(const char *name) {
   for (int i = 0; i < NIB_ATTR_COUNT; ++i)
@@ -64,10 +66,6 @@ static char slot_mark(nib_op op, int slot) {
   return word ? word[strcspn(word, " ") - 1] : '\0';
 }
 
-bool nib_op_operand_is_optional(nib_op op, int slot) {
-  return slot_mark(op, slot) == '?';
-}
+bool nib_op_operand_is_optional(nib_op op, int slot) { return slot_mark(op, slot) == '?'; }
 
-bool nib_op_operand_is_variadic(nib_op op, int slot) {
-  return slot_mark(op, slot) == '*';
-}
+bool nib_op_operand_is_variadic(nib_op op, int slot) { return slot_mark(op, slot) == '*'; }

@@ -255,11 +255,8 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_SUB] = check_binary,
       [NIB_OP_MUL] = check_binary,
       [NIB_OP_DIV] = check_binary,
-      [NIB_OP_RELU] = check_unary,
       [NIB_OP_CLAMP] = check_clamp_op,
       [NIB_OP_LEAKY_RELU] = check_leaky_relu,
-      [NIB_OP_SIGMOID] = check_unary,
-      [NIB_OP_TANH] = check_unary,
       [NIB_OP_SOFTMAX] = check_softmax,
       [NIB_OP_LOOKUP] = check_lookup,
       [NIB_OP_PAD] = nib_check_pad,
@@ -276,5 +273,6 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_PACK] = nib_check_pack,
       [NIB_OP_UNPACK] = nib_check_unpack,
   };
-  return rules[op];
+  const bool plain = !rules[op] && nib_op_get(op)->family == NIB_FAMILY_FUNCTION;
+  return plain ? check_unary : rules[op];
 }

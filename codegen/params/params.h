@@ -13,8 +13,8 @@
 extern "C" {
 #endif
 
-/** The node's rounding: its attribute, else the graph's default; tflite-double on fully_connected is
- *  tflite-away, as in TFLite's default build. */
+/** The node's rounding: its attribute, else the graph's default; tflite-double on fully_connected
+ * is tflite-away, as in TFLite's default build. */
 nib_rounding nib_node_rounding(const nib_graph *g, const nib_node *n);
 
 /** Range of the result's codes after the fused activation: `clamp` if present, else from
@@ -113,8 +113,17 @@ int32_t nib_params_rescale(nib_rounding rounding, int32_t x, const nib_requant *
 /** The same of a 64-bit accumulator: tflite-int64 under every integer mode. */
 int32_t nib_params_rescale64(nib_rounding rounding, int64_t x, const nib_requant *q);
 
-/** An elementwise operator from codes to codes: sigmoid, tanh, leaky_relu, relu, clamp, requantize
- *  (without `scales`). Fill with begin, then ask for each code. */
+/** A row of functions.def. */
+typedef struct nib_real_function {
+  const char *text; /**< a C expression of the float `x` */
+  float (*f32)(float x);
+  double (*f64)(double x);
+} nib_real_function;
+/** NULL for operators without a row (relu, clamp and leaky_relu have attributes). */
+const nib_real_function *nib_params_real_function(nib_op op);
+
+/** An elementwise operator from codes to codes: the family FUNCTION and requantize (without
+ * `scales`). Fill with begin, then ask for each code. */
 typedef struct nib_unary_code {
   const nib_node *n;
   nib_unary_params p;
@@ -124,6 +133,10 @@ typedef struct nib_unary_code {
 } nib_unary_code;
 nib_status nib_params_unary_begin(const nib_graph *g, const nib_node *n, nib_unary_code *out_unary);
 int64_t nib_params_unary_code(const nib_unary_code *u, int64_t code);
+
+/** Whether codes go through real numbers: dequantize, the function in f32, quantize. Functions
+ *  without fixed-point arithmetic of TensorFlow Lite do in every mode. */
+bool nib_params_unary_by_reals(nib_op op, nib_rounding rounding);
 
 /** The same for 8 bits to 8 bits as the table of `lookup`: out_table[code - min(input format)] is
  * the result's byte. NIB_ERROR_UNSUPPORTED for other operators and formats. */

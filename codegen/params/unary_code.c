@@ -4,7 +4,24 @@
 
 #include "num/snippets.h"
 
+#include <math.h>
 #include <string.h>
+
+#define NIB_FUNCTION(ID, in_f32, in_f64)                                                           \
+  static float f32_##ID(float x) { return in_f32; }                                                \
+  static double f64_##ID(double x) { return in_f64; }
+#include "params/functions.def"
+#undef NIB_FUNCTION
+
+static const nib_real_function functions[NIB_OP_COUNT] = {
+#define NIB_FUNCTION(ID, in_f32, in_f64) [NIB_OP_##ID] = {#in_f32, f32_##ID, f64_##ID},
+#include "params/functions.def"
+#undef NIB_FUNCTION
+};
+
+const nib_real_function *nib_params_real_function(nib_op op) {
+  return functions[op].text ? &functions[op] : NULL;
+}
 
 enum { LOGISTIC_INTEGER_BITS = 4 };
 
@@ -20,25 +37,21 @@ int32_t nib_params_input_radius(int32_t integer_bits, int32_t shift) {
 static int64_t clamp64(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
 
 static float real_result(const nib_node *n, float x) {
-  switch (n->op) {
-  case NIB_OP_SIGMOID:
-    return 1.0f / (1.0f + expf(-x));
-  case NIB_OP_TANH:
-    return tanhf(x);
-  case NIB_OP_LEAKY_RELU:
+  const nib_real_function *function = nib_params_real_function(n->op);
+  if (function)
+    return function->f32(x);
+  if (n->op == NIB_OP_LEAKY_RELU)
     return x < 0 ? x * (float)nib_node_float(n, NIB_A_ALPHA, 0.01) : x;
-  default:
-    return x;
-  }
+  return x;
 }
 
 /* What the unfused graph computes: dequantize, the operator in f32, quantize. */
 static int64_t float_code(const nib_unary_code *u, int32_t x) {
   const float y = real_result(u->n, (float)x * u->p.in_scale);
   const int32_t zp = (int32_t)u->p.out_zp, lo = (int32_t)u->p.lo, hi = (int32_t)u->p.hi;
-  return u->p.rounding == NIB_ROUNDING_NEAREST_AWAY
-             ? nib_quantize_away(y, u->p.out_scale, zp, lo, hi)
-             : nib_quantize_even(y, u->p.out_scale, zp, lo, hi);
+  return u->p.rounding == NIB_ROUNDING_NEAREST_EVEN
+             ? nib_quantize_even(y, u->p.out_scale, zp, lo, hi)
+             : nib_quantize_away(y, u->p.out_scale, zp, lo, hi);
 }
 
 /* TFLite's fixed-point sigmoid and tanh: results in steps of 1/256 and 1/128. */
@@ -54,11 +67,17 @@ static int64_t fixed_code(const nib_unary_code *u, int32_t x) {
   return clamp64(code, u->p.lo, u->p.hi);
 }
 
+bool nib_params_unary_by_reals(nib_op op, nib_rounding rounding) {
+  if (op == NIB_OP_SIGMOID || op == NIB_OP_TANH || op == NIB_OP_LEAKY_RELU)
+    return is_float_mode(rounding);
+  return nib_params_real_function(op) != NULL;
+}
+
 int64_t nib_params_unary_code(const nib_unary_code *u, int64_t code) {
   const int32_t x = (int32_t)(code - u->p.in_zp);
   const nib_op op = u->n->op;
   const bool nonlinear = op == NIB_OP_SIGMOID || op == NIB_OP_TANH;
-  if (is_float_mode(u->p.rounding) && (nonlinear || op == NIB_OP_LEAKY_RELU))
+  if (nib_params_unary_by_reals(op, u->p.rounding))
     return float_code(u, x);
   if (u->sixteen)
     return op == NIB_OP_TANH ? nib_tanh_i16(x, u->multiplier, u->shift, u->table)
@@ -76,8 +95,7 @@ int64_t nib_params_unary_code(const nib_unary_code *u, int64_t code) {
 }
 
 static bool is_unary_op(nib_op op) {
-  return op == NIB_OP_SIGMOID || op == NIB_OP_TANH || op == NIB_OP_LEAKY_RELU ||
-         op == NIB_OP_RELU || op == NIB_OP_CLAMP || op == NIB_OP_REQUANTIZE;
+  return nib_op_get(op)->family == NIB_FAMILY_FUNCTION || op == NIB_OP_REQUANTIZE;
 }
 
 nib_status nib_params_unary_begin(const nib_graph *g, const nib_node *n,

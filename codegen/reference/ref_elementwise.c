@@ -155,17 +155,13 @@ nib_status nib_ref_arithmetic(nib_reference *r, const nib_node *n) {
 
 static double real_unary(const nib_reference *r, const nib_node *n, double x) {
   float lo, hi;
-  switch (n->op) {
-  case NIB_OP_LEAKY_RELU:
+  const nib_real_function *function = nib_params_real_function(n->op);
+  if (function)
+    return r->use_double ? function->f64(x) : (double)function->f32((float)x);
+  if (n->op == NIB_OP_LEAKY_RELU)
     return x > 0 ? x : nib_ref_round(r, x * (float)nib_node_float(n, NIB_A_ALPHA, 0.01));
-  case NIB_OP_SIGMOID:
-    return nib_ref_round(r, 1.0 / nib_ref_round(r, 1.0 + nib_ref_exp(r, -x)));
-  case NIB_OP_TANH:
-    return nib_ref_tanh(r, x);
-  default: /* relu and clamp */
-    nib_params_real_range(r->g, n, &lo, &hi);
-    return x < lo ? lo : x > hi ? hi : x;
-  }
+  nib_params_real_range(r->g, n, &lo, &hi); /* relu and clamp */
+  return x < lo ? lo : x > hi ? hi : x;
 }
 
 nib_status nib_ref_unary(nib_reference *r, const nib_node *n) {

@@ -69,11 +69,6 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_SUB] = {nib_ref_arithmetic, plain_or_scaled},
     [NIB_OP_MUL] = {nib_ref_arithmetic, plain_or_scaled},
     [NIB_OP_DIV] = {nib_ref_arithmetic, plain_or_scaled},
-    [NIB_OP_RELU] = {nib_ref_unary, codes_have_scales},
-    [NIB_OP_CLAMP] = {nib_ref_unary, codes_have_scales},
-    [NIB_OP_LEAKY_RELU] = {nib_ref_unary, codes_have_scales},
-    [NIB_OP_SIGMOID] = {nib_ref_unary, codes_have_scales},
-    [NIB_OP_TANH] = {nib_ref_unary, codes_have_scales},
     [NIB_OP_SOFTMAX] = {nib_ref_softmax, codes_have_scales},
     [NIB_OP_LOOKUP] = {nib_ref_lookup, lookup_accepts},
     [NIB_OP_PAD] = {nib_ref_pad, NULL},
@@ -91,7 +86,12 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_UNPACK] = {nib_ref_copy, NULL},
 };
 
-const nib_ref_op *nib_ref_op_get(nib_op op) { return (size_t)op < NIB_OP_COUNT ? &ops[op] : NULL; }
+const nib_ref_op *nib_ref_op_get(nib_op op) {
+  static const nib_ref_op function = {nib_ref_unary, codes_have_scales};
+  if ((size_t)op >= NIB_OP_COUNT)
+    return NULL;
+  return nib_op_get(op)->family == NIB_FAMILY_FUNCTION ? &function : &ops[op];
+}
 
 bool nib_reference_supports(const nib_graph *g, int32_t node) {
   const nib_node *n = &g->nodes[node];

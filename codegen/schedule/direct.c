@@ -3,6 +3,7 @@
 #include "schedule/direct.h"
 
 #include "emit/snippets.h"
+#include "params/params.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -43,15 +44,16 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_RELU] = {.step = nib_direct_step_clamp},
     [NIB_OP_CLAMP] = {.step = nib_direct_step_clamp},
     [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu},
-    [NIB_OP_SIGMOID] = {.step = nib_direct_step_sigmoid},
-    [NIB_OP_TANH] = {.step = nib_direct_step_tanh},
     [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup, .first_operand_only = true},
     [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize},
     [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize, .first_operand_only = true},
     [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize, .first_operand_only = true},
 };
 
-const nib_direct_op *nib_direct_op_get(nib_op op) { return &ops[op]; }
+const nib_direct_op *nib_direct_op_get(nib_op op) {
+  static const nib_direct_op function = {.step = nib_direct_step_function};
+  return nib_params_real_function(op) ? &function : &ops[op];
+}
 
 /* ---- expressions ---- */
 
@@ -132,7 +134,7 @@ bool nib_direct_use(nib_direct *d, const nib_node *n, const char *snippet) {
 
 /* ---- segments ---- */
 
-static bool is_elementwise(nib_op op) { return ops[op].step != NULL; }
+static bool is_elementwise(nib_op op) { return nib_direct_op_get(op)->step != NULL; }
 
 /* Position in the kernel of the node that makes what is behind `tensor`, or -1. */
 static int32_t position_of(const nib_graph *g, const nib_kernel *k, int32_t tensor) {
@@ -154,7 +156,7 @@ static bool made_in(const nib_graph *g, const nib_kernel *k, int32_t tensor, int
 
 static bool joins(const nib_graph *g, const nib_kernel *k, const nib_segment *s, int32_t i) {
   const nib_node *n = &g->nodes[k->nodes[i]], *root = &g->nodes[k->nodes[s->first]];
-  if (!is_elementwise(n->op) || ops[root->op].no_followers)
+  if (!is_elementwise(n->op) || nib_direct_op_get(root->op)->no_followers)
     return false;
   if (nib_tensor_elems(&g->tensors[n->out]) != nib_tensor_elems(&g->tensors[root->out]))
     return false;
@@ -375,10 +377,10 @@ static void run_step(nib_direct *d, int32_t position, const char *index) {
   const nib_node *n = &d->g->nodes[d->kernel->nodes[position]];
   nib_expr operands[4];
   d->position = position;
-  const int32_t loaded = ops[n->op].first_operand_only ? 1 : n->n_in;
+  const int32_t loaded = nib_direct_op_get(n->op)->first_operand_only ? 1 : n->n_in;
   for (int32_t i = 0; i < loaded && i < 4; ++i)
     operands[i] = operand_value(d, n, i, index);
-  nib_expr value = ops[n->op].step(d, n, operands, index);
+  nib_expr value = nib_direct_op_get(n->op)->step(d, n, operands, index);
   nib_text_line(d->t, "const %s v%d = %s; /* %s */",
                 nib_direct_value_type(d->g->tensors[n->out].format), position, value.s,
                 nib_op_get(n->op)->mnemonic);
@@ -420,7 +422,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vo
     return false;
   for (int32_t i = 0; i < k->n_nodes; ++i) {
     const nib_node *n = &g->nodes[k->nodes[i]];
-    const nib_direct_op *op = &ops[n->op];
+    const nib_direct_op *op = nib_direct_op_get(n->op);
     if (!op->root && !op->step)
       return false;
     if (op->accepts && !op->accepts(g, n))
@@ -461,8 +463,8 @@ static void emit_segments(nib_direct *d) {
     const nib_node *root = &d->g->nodes[k->nodes[first]];
     if (k->n_nodes > 1)
       nib_text_line(d->t, "/* %s */", nib_op_get(root->op)->mnemonic);
-    if (ops[root->op].root)
-      ops[root->op].root(d, root);
+    if (nib_direct_op_get(root->op)->root)
+      nib_direct_op_get(root->op)->root(d, root);
     else
       nib_direct_elementwise(d, root);
   }

@@ -153,9 +153,9 @@ bool nib_direct_same_codes(const nib_tensor *x, const nib_tensor *y);
 typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                  const char *index);
 nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
-    nib_direct_step_leaky_relu, nib_direct_step_sigmoid, nib_direct_step_tanh,
-    nib_direct_step_lookup, nib_direct_step_quantize, nib_direct_step_dequantize,
-    nib_direct_step_requantize, nib_direct_step_identity;
+    nib_direct_step_leaky_relu, nib_direct_step_function, nib_direct_step_lookup,
+    nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
+    nib_direct_step_identity;
 /** Emits a segment whose root is elementwise. */
 void nib_direct_elementwise(nib_direct *d, const nib_node *n);
 

@@ -5,6 +5,7 @@
 
 #include "params/params.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,16 +90,38 @@ nib_expr nib_direct_step_clamp(nib_direct *d, const nib_node *n, const nib_expr 
   return nib_direct_clamp_f32(operands[0].s, lo, hi);
 }
 
-/* Float modes: dequantize, the function in f32, quantize. */
+static bool is_word(char c) { return c == '_' || isalnum((unsigned char)c); }
+
+/* The expression of functions.def with `x` in the place of its variable. */
+static nib_expr call(const char *expression, const char *x) {
+  nib_expr y = {""};
+  size_t n = 0;
+  for (const char *c = expression; *c; ++c) {
+    const bool variable = *c == 'x' && !is_word(c[1]) && (c == expression || !is_word(c[-1]));
+    const char letter[2] = {*c, '\0'};
+    const int added = snprintf(y.s + n, sizeof y.s - n, "%s", variable ? x : letter);
+    if (added < 0 || (n += (size_t)added) >= sizeof y.s)
+      return nib_expr_printf("#error expression too long");
+  }
+  return y;
+}
+
+/* The operator on the real number in the variable `x`. */
+static nib_expr of_real(const nib_node *n, const char *x) {
+  const nib_real_function *function = nib_params_real_function(n->op);
+  if (function)
+    return call(function->text, x);
+  const float alpha = (float)nib_node_float(n, NIB_A_ALPHA, 0.01);
+  return nib_expr_printf("%s < 0 ? %s * %s : %s", x, x, nib_direct_f32(alpha).s, x);
+}
+
+/* Dequantize, the operator in f32, quantize. */
 static nib_expr through_reals(nib_direct *d, const nib_node *n, const nib_unary_params *p,
-                              const char *x, const char *function, float alpha) {
+                              const char *x) {
   nib_expr real = nib_expr_printf("real%d", d->position);
   nib_text_line(d->t, "const float %s = (float)%s * %s;", real.s, nib_direct_minus(x, p->in_zp).s,
                 nib_direct_f32(p->in_scale).s);
-  nib_expr y = n->op == NIB_OP_LEAKY_RELU ? nib_expr_printf("%s < 0 ? %s * %s : %s", real.s, real.s,
-                                                            nib_direct_f32(alpha).s, real.s)
-                                          : nib_expr_printf(function, real.s);
-  return nib_direct_quantize(d, n, p->rounding, y.s, p->lo, p->hi);
+  return nib_direct_quantize(d, n, p->rounding, of_real(n, real.s).s, p->lo, p->hi);
 }
 
 static nib_expr leaky_fixed(nib_direct *d, const nib_node *n, const nib_unary_params *p,
@@ -126,8 +149,8 @@ nib_expr nib_direct_step_leaky_relu(nib_direct *d, const nib_node *n, const nib_
     return by_table(d, n, table, x);
   if (nib_params_unary(d->g, n, &p) != NIB_OK)
     return none(d, n, "these formats have no arithmetic");
-  return nib_direct_by_reals(p.rounding) ? through_reals(d, n, &p, x, "", alpha)
-                                         : leaky_fixed(d, n, &p, x);
+  return nib_params_unary_by_reals(n->op, p.rounding) ? through_reals(d, n, &p, x)
+                                                      : leaky_fixed(d, n, &p, x);
 }
 
 static nib_expr logistic_i16(nib_direct *d, const nib_node *n, const char *x) {
@@ -145,34 +168,24 @@ static nib_expr logistic_i16(nib_direct *d, const nib_node *n, const char *x) {
                          t.s);
 }
 
-/* sigmoid and tanh; `function` is a format with one %s. */
-static nib_expr step_nonlinear(nib_direct *d, const nib_node *n, const char *x,
-                               const char *function) {
+/* Operators with a row in functions.def. */
+nib_expr nib_direct_step_function(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                                  const char *index) {
+  (void)index;
+  const char *x = operands[0].s;
   uint8_t table[256];
   nib_unary_params p;
   if (is_float(result_of(d, n)))
-    return nib_expr_printf(function, x);
+    return of_real(n, x);
   if (table_of(d, n, table))
     return by_table(d, n, table, x);
   if (nib_params_unary(d->g, n, &p) != NIB_OK)
     return none(d, n, "these formats have no arithmetic");
-  if (nib_direct_by_reals(p.rounding))
-    return through_reals(d, n, &p, x, function, 0.0f);
+  if (nib_params_unary_by_reals(n->op, p.rounding))
+    return through_reals(d, n, &p, x);
   if (operand_of(d, n)->format == NIB_I16 && result_of(d, n)->format == NIB_I16)
     return logistic_i16(d, n, x);
   return none(d, n, "these formats have no arithmetic");
-}
-
-nib_expr nib_direct_step_sigmoid(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                                 const char *index) {
-  (void)index;
-  return step_nonlinear(d, n, operands[0].s, "1.0f / (1.0f + expf(-%s))");
-}
-
-nib_expr nib_direct_step_tanh(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                              const char *index) {
-  (void)index;
-  return step_nonlinear(d, n, operands[0].s, "tanhf(%s)");
 }
 
 /* ---- between reals and codes ---- */

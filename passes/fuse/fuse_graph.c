@@ -43,28 +43,12 @@ static nib_status weigh(const fusion *f, group *grp) {
 /* Groups that the portable loops run besides those of nib_epilogue_accepts: element-wise operators
  * after an operator that makes one value at a time. The cost model decides whether it pays. */
 static bool may_chain(const nib_graph *g, int32_t root, int32_t node) {
-  enum { STEP = 1, ROOT = 2 };
-  static const unsigned char k_rows[NIB_OP_COUNT] = {
-      [NIB_OP_ADD] = STEP | ROOT,
-      [NIB_OP_SUB] = STEP | ROOT,
-      [NIB_OP_MUL] = STEP | ROOT,
-      [NIB_OP_DIV] = STEP | ROOT,
-      [NIB_OP_RELU] = STEP | ROOT,
-      [NIB_OP_CLAMP] = STEP | ROOT,
-      [NIB_OP_SIGMOID] = STEP | ROOT,
-      [NIB_OP_LEAKY_RELU] = STEP | ROOT,
-      [NIB_OP_TANH] = STEP | ROOT,
-      [NIB_OP_LOOKUP] = STEP | ROOT,
-      [NIB_OP_QUANTIZE] = STEP | ROOT,
-      [NIB_OP_DEQUANTIZE] = STEP | ROOT,
-      [NIB_OP_SOFTMAX] = ROOT,
-      [NIB_OP_REQUANTIZE] = STEP | ROOT,
-      [NIB_OP_AVG_POOL2D] = ROOT,
-      [NIB_OP_MAX_POOL2D] = ROOT,
-      [NIB_OP_MEAN] = ROOT,
-  };
+  const nib_op op = g->nodes[root].op;
+  const nib_family family = nib_op_get(op)->family;
+  const bool may_lead = nib_op_is_elementwise(op) || family == NIB_FAMILY_WINDOW ||
+                        family == NIB_FAMILY_REDUCE || family == NIB_FAMILY_ROWS;
   const nib_tensor *x = &g->tensors[g->nodes[root].out], *y = &g->tensors[g->nodes[node].out];
-  return (k_rows[g->nodes[root].op] & ROOT) != 0 && (k_rows[g->nodes[node].op] & STEP) != 0 &&
+  return may_lead && nib_op_is_elementwise(g->nodes[node].op) &&
          nib_tensor_elems(x) == nib_tensor_elems(y);
 }
 

@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool nib_fuse_is_view(nib_op op) {
-  return op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE || op == NIB_OP_EXPAND_DIMS;
-}
+bool nib_fuse_is_view(nib_op op) { return nib_op_get(op)->family == NIB_FAMILY_VIEW; }
 
 int32_t nib_fuse_storage_root(const nib_graph *g, int32_t tensor) {
   for (;;) {

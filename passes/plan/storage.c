@@ -9,17 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_elementwise(nib_op op) {
-  static const bool k_rows[NIB_OP_COUNT] = {
-      [NIB_OP_ADD] = true,        [NIB_OP_SUB] = true,      [NIB_OP_MUL] = true,
-      [NIB_OP_DIV] = true,        [NIB_OP_RELU] = true,     [NIB_OP_CLAMP] = true,
-      [NIB_OP_LEAKY_RELU] = true, [NIB_OP_SIGMOID] = true,  [NIB_OP_TANH] = true,
-      [NIB_OP_LOOKUP] = true,     [NIB_OP_QUANTIZE] = true, [NIB_OP_DEQUANTIZE] = true,
-      [NIB_OP_REQUANTIZE] = true,
-  };
-  return k_rows[op];
-}
-
 bool nib_plan_may_overwrite(const nib_graph *g, const nib_kernel *k, int32_t input) {
   const nib_tensor *out = &g->tensors[nib_kernel_output(g, k)];
   const int32_t root = nib_fuse_storage_root(g, input);
@@ -31,7 +20,7 @@ bool nib_plan_may_overwrite(const nib_graph *g, const nib_kernel *k, int32_t inp
       if (n->in[s] == NIB_NONE || nib_fuse_storage_root(g, n->in[s]) != root)
         continue;
       const nib_tensor *in = &g->tensors[n->in[s]];
-      if (!is_elementwise(n->op) || nib_tensor_elems(in) != nib_tensor_elems(out) ||
+      if (!nib_op_is_elementwise(n->op) || nib_tensor_elems(in) != nib_tensor_elems(out) ||
           nib_tensor_elems(&g->tensors[n->out]) != nib_tensor_elems(out) ||
           nib_format_bytes(in->format) != nib_format_bytes(out->format))
         return false;

@@ -312,13 +312,16 @@ static island_fn *const k_islands[NIB_OP_COUNT] = {
     [NIB_OP_MUL] = island_binary,
     [NIB_OP_AVG_POOL2D] = island_pool,
     [NIB_OP_MEAN] = island_pool,
-    [NIB_OP_SIGMOID] = island_unary,
-    [NIB_OP_TANH] = island_unary,
-    [NIB_OP_LEAKY_RELU] = island_unary,
     [NIB_OP_MATMUL] = island_none,
     [NIB_OP_DIV] = island_none,
     [NIB_OP_SOFTMAX] = island_none,
 };
+
+/* By operator; functions alike, but for relu and clamp, which are bounds of what is above them. */
+static island_fn *island_of(nib_op op) {
+  const bool function = nib_op_get(op)->family == NIB_FAMILY_FUNCTION;
+  return function && op != NIB_OP_RELU && op != NIB_OP_CLAMP ? island_unary : k_islands[op];
+}
 
 static bool run(nib_simplify *s, island *i) {
   if (i->why != NULL)
@@ -326,13 +329,13 @@ static bool run(nib_simplify *s, island *i) {
   const nib_node *p = &s->g->nodes[i->p];
   if (!s->g->tensors[s->g->nodes[i->q].out].quantized)
     return refuse(i, "its result has no static scale");
-  if (k_islands[p->op] == NULL)
+  if (island_of(p->op) == NULL)
     return false;
   if (!nib_simplify_is_float(&s->g->tensors[p->out]))
     return false;
   if (!add_activation(i, p))
     return refuse(i, "its activation has no integer form");
-  return k_islands[p->op](s, i);
+  return island_of(p->op)(s, i);
 }
 
 bool nib_simplify_island(nib_simplify *s, int32_t node) {

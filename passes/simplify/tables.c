@@ -153,13 +153,9 @@ bool nib_simplify_requantize(nib_simplify *s, int32_t node) {
   return true;
 }
 
-static bool is_elementwise_float(nib_op op) {
-  static const bool k_rows[NIB_OP_COUNT] = {
-      [NIB_OP_ADD] = true,  [NIB_OP_SUB] = true,        [NIB_OP_MUL] = true,
-      [NIB_OP_DIV] = true,  [NIB_OP_RELU] = true,       [NIB_OP_CLAMP] = true,
-      [NIB_OP_TANH] = true, [NIB_OP_LEAKY_RELU] = true, [NIB_OP_SIGMOID] = true,
-  };
-  return k_rows[op];
+static bool is_arithmetic(nib_op op) {
+  const nib_family family = nib_op_get(op)->family;
+  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_FUNCTION;
 }
 
 /* The float operators between one 8-bit tensor and a quantize, producers first. */
@@ -196,7 +192,7 @@ static bool collect(nib_simplify *s, cone *c, int32_t tensor, int depth) {
       return false;
     c->code = dq.code;
   } else {
-    if (!is_elementwise_float(n->op) || depth >= MAX_CONE)
+    if (!is_arithmetic(n->op) || depth >= MAX_CONE)
       return false;
     for (int32_t i = 0; i < n->n_in; ++i)
       if (n->in[i] == NIB_NONE || !collect(s, c, n->in[i], depth + 1))
@@ -240,13 +236,9 @@ bool nib_simplify_table_of_cone(nib_simplify *s, int32_t node) {
 
 /* An integer operator of one 8-bit operand; other operands are constants of one element. */
 bool nib_simplify_table_of_op(nib_simplify *s, int32_t node) {
-  static const nib_op k_ops[] = {NIB_OP_RELU, NIB_OP_CLAMP,    NIB_OP_LEAKY_RELU, NIB_OP_SIGMOID,
-                                 NIB_OP_TANH, NIB_OP_QUANTIZE, NIB_OP_ADD,        NIB_OP_REQUANTIZE,
-                                 NIB_OP_SUB,  NIB_OP_MUL};
   const nib_node *n = nib_simplify_node(s, node);
-  bool listed = false;
-  for (size_t i = 0; i < sizeof k_ops / sizeof k_ops[0]; ++i)
-    listed = listed || k_ops[i] == n->op;
+  const bool listed =
+      is_arithmetic(n->op) || n->op == NIB_OP_QUANTIZE || n->op == NIB_OP_REQUANTIZE;
   if (!listed || !nib_simplify_is_8bit(&s->g->tensors[n->out]))
     return false;
   int32_t x = NIB_NONE;

@@ -228,32 +228,30 @@ static bool sink_reshape(nib_simplify *s, int32_t node) {
   return true;
 }
 
+/* By operator, and otherwise by family. */
 static nib_simplify_fn *const k_sinks[NIB_OP_COUNT] = {
-    [NIB_OP_RELU] = sink_unary,
-    [NIB_OP_CLAMP] = sink_unary,
-    [NIB_OP_LEAKY_RELU] = sink_unary,
-    [NIB_OP_SIGMOID] = sink_unary,
-    [NIB_OP_TANH] = sink_unary,
-    [NIB_OP_LOOKUP] = sink_unary,
-    [NIB_OP_QUANTIZE] = sink_unary,
-    [NIB_OP_DEQUANTIZE] = sink_unary,
-    [NIB_OP_REQUANTIZE] = sink_unary,
-    [NIB_OP_ADD] = sink_binary,
-    [NIB_OP_SUB] = sink_binary,
-    [NIB_OP_MUL] = sink_binary,
-    [NIB_OP_DIV] = sink_binary,
-    [NIB_OP_CONCAT] = sink_concat,
-    [NIB_OP_PAD] = sink_per_dimension,
-    [NIB_OP_SLICE] = sink_per_dimension,
-    [NIB_OP_STRIDED_SLICE] = sink_per_dimension,
-    [NIB_OP_SOFTMAX] = sink_softmax,
-    [NIB_OP_MEAN] = sink_mean,
-    [NIB_OP_RESHAPE] = sink_reshape,
-    [NIB_OP_SQUEEZE] = sink_reshape,
-    [NIB_OP_EXPAND_DIMS] = sink_reshape,
+    [NIB_OP_CONCAT] = sink_concat,       [NIB_OP_PAD] = sink_per_dimension,
+    [NIB_OP_SLICE] = sink_per_dimension, [NIB_OP_STRIDED_SLICE] = sink_per_dimension,
+    [NIB_OP_SOFTMAX] = sink_softmax,     [NIB_OP_MEAN] = sink_mean,
 };
 
+static nib_simplify_fn *sink_of(nib_op op) {
+  if (k_sinks[op] != NULL)
+    return k_sinks[op];
+  switch (nib_op_get(op)->family) {
+  case NIB_FAMILY_FUNCTION:
+  case NIB_FAMILY_RECODE:
+    return sink_unary;
+  case NIB_FAMILY_BINARY:
+    return sink_binary;
+  case NIB_FAMILY_VIEW:
+    return sink_reshape;
+  default:
+    return NULL;
+  }
+}
+
 bool nib_simplify_transpose_sink(nib_simplify *s, int32_t node) {
-  nib_simplify_fn *const sink = k_sinks[s->g->nodes[node].op];
+  nib_simplify_fn *const sink = sink_of(s->g->nodes[node].op);
   return sink != NULL && sink(s, node);
 }

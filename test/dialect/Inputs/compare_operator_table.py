@@ -19,7 +19,7 @@ def read_rows(folder):
     rows = {}
     text = re.sub(r"/\*.*?\*/", "", (folder / "ops.def").read_text(), flags=re.S)
     for mnemonic, operands, attributes in re.findall(
-            r'NIB_OP\(\w+, "(\w+)", "([^"]*)", 1,\s*"([^"]*)"\)', text):
+            r'NIB_OP\(\w+, "(\w+)", "([^"]*)", 1,\s*"([^"]*)", \w+,\s*\d+\)', text):
         rows[mnemonic] = ([(o.rstrip("?*"), o.endswith("?"), o.endswith("*")) for o in operands.split()],
                           {a: KINDS[kinds[a]] for a in attributes.split()})
     return rows

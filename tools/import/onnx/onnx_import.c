@@ -56,8 +56,8 @@ static nib_status add_initializers(nib_onnx_ctx *ctx) {
     snprintf(where, sizeof where, "initializer '%.200s'", name);
     bool half = false;
     nib_onnx_value *v = &ctx->values[id];
-    nib_status status = nib_onnx_read_tensor(t, ctx->graph, ctx->options->base_dir, where, v, &half,
-                                             ctx->diag);
+    nib_status status =
+        nib_onnx_read_tensor(t, ctx->graph, ctx->options->base_dir, where, v, &half, ctx->diag);
     if (half)
       nib_diag_note(ctx->diag, "%s: float16 widened to f32", where);
     if (status == NIB_ERROR_UNSUPPORTED)
@@ -209,9 +209,9 @@ static nib_status add_results(nib_onnx_ctx *ctx) {
 
 /* One edge of the ordering: value → operator that reads it, in a list per producing operator. */
 typedef struct order {
-  int32_t *missing;   /* operators: inputs not yet there */
-  int32_t *producer;  /* values: operator, or NIB_NONE */
-  int32_t *first;     /* operators: head of their readers, or NIB_NONE */
+  int32_t *missing;  /* operators: inputs not yet there */
+  int32_t *producer; /* values: operator, or NIB_NONE */
+  int32_t *first;    /* operators: head of their readers, or NIB_NONE */
   int32_t *next, *reader;
   int32_t *sorted, *stack;
 } order;
@@ -324,15 +324,14 @@ static nib_status find_handler(nib_onnx_node *n, const nib_onnx_row **out_row) {
 }
 
 static nib_status import_node(nib_onnx_ctx *ctx, int32_t index) {
-  nib_onnx_node n = {ctx, ctx->proto->node[index], index, node_name(ctx->proto->node[index])};
-  const nib_onnx_row *row = NULL;
-  NIB_RETURN_IF_ERROR(find_handler(&n, &row));
+  nib_onnx_node n = {ctx, ctx->proto->node[index], index, node_name(ctx->proto->node[index]), NULL};
+  NIB_RETURN_IF_ERROR(find_handler(&n, &n.row));
   for (size_t i = 0; i < n.proto->n_input; ++i) {
     const nib_onnx_value *v = nib_onnx_input(&n, i);
     if (v && !v->is_known)
       return NIB_ERROR_UNSUPPORTED; /* behind an operator that was reported */
   }
-  return row->import(&n);
+  return n.row->import(&n);
 }
 
 static nib_status import_nodes(nib_onnx_ctx *ctx) {
@@ -354,7 +353,7 @@ static int32_t output_tensor(nib_onnx_ctx *ctx, nib_onnx_value *v, const int32_t
   Onnx__NodeProto proto = ONNX__NODE_PROTO__INIT;
   proto.output = results;
   proto.n_output = 1;
-  nib_onnx_node n = {ctx, &proto, -1, v->name};
+  nib_onnx_node n = {ctx, &proto, -1, v->name, NULL};
   int32_t t = nib_onnx_materialize(&n, v);
   if (t == NIB_NONE)
     return NIB_NONE;

@@ -2,9 +2,9 @@
  * What the files of the ONNX importer share.
  *
  * An ONNX value is a nib_onnx_value. Constants stay there, as bytes, until an operator of the graph
- * needs them (materialize); so shape computations leave nothing behind. The same holds for constants
- * behind DequantizeLinear: the node is written where it is used, which lets a filter be permuted
- * together with the axis of its scales. */
+ * needs them (materialize); so shape computations leave nothing behind. The same holds for
+ * constants behind DequantizeLinear: the node is written where it is used, which lets a filter be
+ * permuted together with the axis of its scales. */
 #ifndef NIB_IMPORT_ONNX_INTERNAL_H
 #define NIB_IMPORT_ONNX_INTERNAL_H
 
@@ -16,23 +16,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NIB_ONNX_ABSENT (-1)     /**< an optional input or output that is not there */
+#define NIB_ONNX_ABSENT (-1) /**< an optional input or output that is not there */
 #define NIB_ONNX_FIRST_OPSET 7
-#define NIB_ONNX_LAST_OPSET 28   /**< the newest operator set whose definitions were read */
+#define NIB_ONNX_LAST_OPSET 28 /**< the newest operator set whose definitions were read */
 
 typedef struct nib_onnx_value {
   const char *name;
   nib_format format;
   int32_t rank;
   int64_t dims[NIB_MAX_RANK];
-  const uint8_t *data;   /**< constants: little-endian bytes; NULL otherwise */
+  const uint8_t *data; /**< constants: little-endian bytes; NULL otherwise */
   size_t bytes;
-  int32_t tensor;        /**< in the graph, or NIB_NONE */
-  bool is_known;         /**< format and dims are set; false behind an unsupported operator */
-  bool is_used;          /**< an operator reads it, or it is an output of the graph */
+  int32_t tensor; /**< in the graph, or NIB_NONE */
+  bool is_known;  /**< format and dims are set; false behind an unsupported operator */
+  bool is_used;   /**< an operator reads it, or it is an output of the graph */
   /* A constant behind DequantizeLinear. */
   const struct nib_onnx_value *codes, *scales, *zeros; /**< zeros may be NULL */
-  int32_t axis;          /**< of the scales; NIB_ONNX_ABSENT: per tensor */
+  int32_t axis;             /**< of the scales; NIB_ONNX_ABSENT: per tensor */
   int32_t dequantize_index; /**< the operator's number */
 } nib_onnx_value;
 
@@ -48,31 +48,35 @@ typedef struct nib_onnx_ctx {
   nib_graph *graph;
   int64_t opset;
   int32_t n_unsupported;
-  size_t folded_bytes;       /**< constants computed by the importer, limited */
+  size_t folded_bytes; /**< constants computed by the importer, limited */
   nib_onnx_value *values;
   int32_t n_values, cap_values;
-  nib_onnx_name *names;      /**< open addressing, a power of two */
+  nib_onnx_name *names; /**< open addressing, a power of two */
   size_t n_slots, n_names;
-  nib_status failure;        /**< of the latest message: what a handler returns after NIB_NONE */
+  nib_status failure; /**< of the latest message: what a handler returns after NIB_NONE */
 } nib_onnx_ctx;
 
 /** One operator while it is imported. */
+typedef struct nib_onnx_row nib_onnx_row;
+
 typedef struct nib_onnx_node {
   nib_onnx_ctx *ctx;
   const Onnx__NodeProto *proto;
-  int32_t index;             /**< NIB_NONE while an output is finished */
-  const char *name;          /**< the node's name, or that of its first output */
+  int32_t index;           /**< NIB_NONE while an output is finished */
+  const char *name;        /**< the node's name, or that of its first output */
+  const nib_onnx_row *row; /**< what the importer knows of the operator, NULL before that */
 } nib_onnx_node;
 
 typedef nib_status (*nib_onnx_handler)(nib_onnx_node *node);
 
 /** One row: an operator between two operator sets. */
-typedef struct nib_onnx_row {
+struct nib_onnx_row {
   const char *op_type;
   int32_t first_opset, last_opset;
   int32_t min_inputs, max_inputs; /**< of inputs that are present, by position */
   nib_onnx_handler import;
-} nib_onnx_row;
+  nib_op op; /**< that nib_onnx_import_binary and _unary make */
+};
 
 /** Row of the default domain's operator in `opset`, or NULL. *out_known tells whether the operator
  *  is in the table at any version. */
@@ -97,7 +101,8 @@ const char *nib_onnx_type_name(int32_t data_type);
 /** NIB_FORMAT_COUNT if there is none. */
 nib_format nib_onnx_format(int32_t data_type);
 /** Format, shape and bytes of a TensorProto. Bytes are allocated from `g`, or by malloc when `g` is
- *  NULL. Float16 becomes f32, which is exact, and *out_half is set. `where` begins error messages. */
+ *  NULL. Float16 becomes f32, which is exact, and *out_half is set. `where` begins error messages.
+ */
 nib_status nib_onnx_read_tensor(const Onnx__TensorProto *t, nib_graph *g, const char *base_dir,
                                 const char *where, nib_onnx_value *out_value, bool *out_half,
                                 const nib_diag *diag);
@@ -132,7 +137,8 @@ const char *nib_onnx_attr_string(const nib_onnx_node *n, const char *name, const
 /** Copies an attribute of exactly `count` integers, or `count` times `if_absent`. */
 nib_status nib_onnx_attr_ints(nib_onnx_node *n, const char *name, int32_t count, int64_t if_absent,
                               int64_t *out);
-/** Integers from input `i` (opset ≥ `since`) or attribute `name`. *out_n is -1 if there are none. */
+/** Integers from input `i` (opset ≥ `since`) or attribute `name`. *out_n is -1 if there are none.
+ */
 nib_status nib_onnx_ints(nib_onnx_node *n, int64_t since, size_t i, const char *name, int32_t limit,
                          int64_t *out, int32_t *out_n);
 /** Elements of a constant of integers. */
@@ -144,16 +150,16 @@ nib_status nib_onnx_constant_float(nib_onnx_node *n, size_t i, float if_absent, 
 nib_status nib_onnx_normalize_axes(nib_onnx_node *n, int64_t *axes, int32_t count, int32_t rank);
 
 /* onnx_emit.c: writing the graph */
-/** Graph tensor of a value; writes constants and dequantized constants. NIB_NONE on failure, after a
- *  message. */
+/** Graph tensor of a value; writes constants and dequantized constants. NIB_NONE on failure, after
+ * a message. */
 int32_t nib_onnx_materialize(nib_onnx_node *n, nib_onnx_value *v);
 /** The same with dimensions permuted: a constant is permuted here, with the axis of its scales;
  *  anything else by a transpose. `grown` > 0 says that the permuted shape is to be taken as that of
  *  `dims` (a leading or inner 1 added), for 1-D convolutions and depthwise filters. */
 int32_t nib_onnx_materialize_permuted(nib_onnx_node *n, nib_onnx_value *v, const int64_t *dims,
                                       int32_t rank, const int64_t *perm);
-/** Adds a node and its result tensor (format f32 unless `like` ≥ 0, whose format and quantization it
- *  takes). Returns the node, or NIB_NONE after a message; its result is graph->nodes[].out. */
+/** Adds a node and its result tensor (format f32 unless `like` ≥ 0, whose format and quantization
+ * it takes). Returns the node, or NIB_NONE after a message; its result is graph->nodes[].out. */
 int32_t nib_onnx_emit(nib_onnx_node *n, nib_op op, const int32_t *in, int32_t n_in, int32_t like,
                       int32_t rank, const int64_t *dims, const char *suffix);
 /** Unary helpers, returning the result tensor or NIB_NONE. */
@@ -179,14 +185,15 @@ nib_status nib_onnx_broadcast(nib_onnx_node *n, const nib_onnx_value *a, const n
                               int32_t *out_rank, int64_t *out_dims);
 
 /* onnx_spatial.c */
-/** Kernel, strides, dilations and pads of a convolution or pooling with `spatial` dimensions, as 2-D
+/** Kernel, strides, dilations and pads of a convolution or pooling with `spatial` dimensions, as
+ * 2-D
  *  ([h, w]; h is 1 for 1-D), and the size of the result. */
 typedef struct nib_onnx_window {
   int32_t spatial;
   int64_t kernel[2], strides[2], dilations[2];
   int64_t pads[4]; /**< top left bottom right */
   int64_t out[2];
-  bool grown;      /**< ceil_mode made the bottom or right padding larger than was said */
+  bool grown; /**< ceil_mode made the bottom or right padding larger than was said */
 } nib_onnx_window;
 nib_status nib_onnx_read_window(nib_onnx_node *n, const int64_t *in, int32_t spatial,
                                 const int64_t *kernel_if_absent, nib_onnx_window *out_window);

@@ -28,10 +28,6 @@ static nib_status finish(nib_onnx_node *n, int32_t tensor) {
 }
 
 nib_status nib_onnx_import_binary(nib_onnx_node *n) {
-  static const struct {
-    const char *op_type;
-    nib_op op;
-  } kinds[] = {{"Add", NIB_OP_ADD}, {"Sub", NIB_OP_SUB}, {"Mul", NIB_OP_MUL}, {"Div", NIB_OP_DIV}};
   nib_status status;
   if (nib_onnx_fold_binary(n, &status))
     return status;
@@ -42,10 +38,7 @@ nib_status nib_onnx_import_binary(nib_onnx_node *n) {
   int32_t tb = ta == NIB_NONE ? NIB_NONE : nib_onnx_materialize(n, b);
   if (tb == NIB_NONE)
     return n->ctx->failure;
-  size_t i = 0;
-  while (strcmp(kinds[i].op_type, n->proto->op_type))
-    ++i;
-  return finish(n, emit_binary(n, kinds[i].op, ta, tb, ""));
+  return finish(n, emit_binary(n, n->row->op, ta, tb, ""));
 }
 
 nib_status nib_onnx_import_sum(nib_onnx_node *n) {
@@ -67,26 +60,16 @@ nib_status nib_onnx_import_sum(nib_onnx_node *n) {
 }
 
 nib_status nib_onnx_import_unary(nib_onnx_node *n) {
-  static const struct {
-    const char *op_type;
-    nib_op op;
-  } kinds[] = {{"Relu", NIB_OP_RELU},
-               {"LeakyRelu", NIB_OP_LEAKY_RELU},
-               {"Sigmoid", NIB_OP_SIGMOID},
-               {"Tanh", NIB_OP_TANH}};
   nib_onnx_value *x = nib_onnx_input(n, 0);
   NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
-  size_t i = 0;
-  while (strcmp(kinds[i].op_type, n->proto->op_type))
-    ++i;
   int32_t in = nib_onnx_materialize(n, x);
-  int32_t node = in == NIB_NONE ? NIB_NONE
-                                : nib_onnx_emit(n, kinds[i].op, &in, 1, NIB_NONE, x->rank, x->dims,
-                                                "");
+  int32_t node = in == NIB_NONE
+                     ? NIB_NONE
+                     : nib_onnx_emit(n, n->row->op, &in, 1, NIB_NONE, x->rank, x->dims, "");
   if (node == NIB_NONE)
     return n->ctx->failure;
   nib_graph *g = n->ctx->graph;
-  if (kinds[i].op == NIB_OP_LEAKY_RELU) {
+  if (n->row->op == NIB_OP_LEAKY_RELU) {
     float alpha = nib_onnx_attr_float(n, "alpha", 0.01f);
     if (!isfinite(alpha))
       return nib_onnx_invalid(n, "alpha is not finite");
@@ -112,9 +95,9 @@ nib_status nib_onnx_import_clip(nib_onnx_node *n) {
   low = fmaxf(fminf(low, high), -FLT_MAX); /* min above max: everything becomes max */
   high = fminf(fmaxf(high, -FLT_MAX), FLT_MAX);
   int32_t in = nib_onnx_materialize(n, x);
-  int32_t node = in == NIB_NONE ? NIB_NONE
-                                : nib_onnx_emit(n, NIB_OP_CLAMP, &in, 1, NIB_NONE, x->rank, x->dims,
-                                                "");
+  int32_t node = in == NIB_NONE
+                     ? NIB_NONE
+                     : nib_onnx_emit(n, NIB_OP_CLAMP, &in, 1, NIB_NONE, x->rank, x->dims, "");
   if (node == NIB_NONE)
     return n->ctx->failure;
   nib_graph *g = n->ctx->graph;
