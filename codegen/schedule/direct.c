@@ -37,6 +37,8 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_EXPAND_DIMS] = {.root = nib_direct_copy,
                             .step = nib_direct_step_identity,
                             .no_followers = true},
+    [NIB_OP_PACK] = {.root = nib_direct_copy, .no_followers = true},
+    [NIB_OP_UNPACK] = {.root = nib_direct_copy, .no_followers = true},
     [NIB_OP_ADD] = {.step = nib_direct_step_add},
     [NIB_OP_SUB] = {.step = nib_direct_step_add},
     [NIB_OP_MUL] = {.step = nib_direct_step_mul},

@@ -300,6 +300,15 @@ static void add_movement(suite *s, nib_format f) {
   y = value(s, f, shape(2, 6, 4), scale, zp);
   node(s, NIB_OP_RESHAPE, y, 1, x);
   output(s, y);
+  label(s, "pack %s", name);
+  y = value(s, NIB_I8, shape(1, (int64_t)(24 * nib_format_bytes(f))), 0, 0);
+  node(s, NIB_OP_PACK, y, 1, x);
+  output(s, y);
+  label(s, "unpack %s", name);
+  const int32_t bytes = input(s, NIB_I8, shape(1, (int64_t)(24 * nib_format_bytes(f))), 0, 0);
+  y = value(s, f, shape(4, 1, 3, 4, 2), scale, zp);
+  node(s, NIB_OP_UNPACK, y, 1, bytes);
+  output(s, y);
 }
 
 static void add_matmuls(suite *s, nib_format f) {
