@@ -88,9 +88,10 @@ LogicalResult TransposeOp::canonicalize(TransposeOp op, PatternRewriter &rewrite
   auto inner = op.getInput().getDefiningOp<TransposeOp>();
   if (!inner || inner->getBlock() != op->getBlock() || !inner.getPerm() || !op.getPerm())
     return failure();
+  const ArrayRef<int64_t> first = *inner.getPerm(), second = *op.getPerm();
   SmallVector<int64_t> perm;
-  for (int64_t dim : *op.getPerm())
-    perm.push_back((*inner.getPerm())[dim]);
+  for (int64_t dim : second)
+    perm.push_back(first[dim]);
   rewriter.modifyOpInPlace(op, [&] {
     op.getInputMutable().assign(inner.getInput());
     op.setPerm(perm);

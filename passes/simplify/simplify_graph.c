@@ -74,7 +74,7 @@ static const struct phase {
   size_t n;
 } k_phases[] = {
 #define PHASE(table)                                                                               \
-  { #table + 2, table, sizeof table / sizeof table[0] }
+  { &#table[2], table, sizeof table / sizeof table[0] }
     PHASE(k_sink), PHASE(k_move), PHASE(k_islands), PHASE(k_absorb), PHASE(k_fold),
 #undef PHASE
 };
