@@ -40,6 +40,10 @@ typedef struct nib_kernel_desc {
 /** Describes the nodes `nodes[0..n)` of `g` as one kernel. */
 nib_status nib_kernel_desc_from_nodes(const nib_graph *g, const int32_t *nodes, int32_t n,
                                       nib_kernel_desc *out_desc);
+/** Fills d->body with the same nodes as IR: one function @kernel of what they read, without names
+ *  and locations, as the dialect prints it. */
+nib_status nib_kernel_desc_set_body(nib_kernel_desc *d, const nib_graph *g, const int32_t *nodes,
+                                    int32_t n);
 void nib_kernel_desc_free(nib_kernel_desc *d);
 /** One JSON object on one line without newline; caller frees. */
 char *nib_kernel_desc_to_json(const nib_kernel_desc *d);

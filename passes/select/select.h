@@ -45,6 +45,10 @@ nib_status nib_select_kernel(const nib_select_context *context, const nib_graph 
                              const nib_kernel *kernel, nib_select_candidate *out_choice,
                              const nib_diag *diag);
 
+/** The description of a selected kernel as it was weighed. Free it. */
+nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
+                               nib_kernel_desc *out_desc);
+
 /** Whether `choice` leaves a vector target's registers unused for an operator that has vector
  *  schedules: what --no-fallback refuses. */
 bool nib_select_is_fallback(const nib_select_context *context, const nib_graph *g,

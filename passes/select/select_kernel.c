@@ -60,6 +60,29 @@ static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate 
   return weights + c->scratch_bytes + d->input_bytes;
 }
 
+static void describe_candidate(const nib_kernel_desc *base, const nib_select_candidate *c,
+                               nib_kernel_desc *d) {
+  put_name(d->schedule, sizeof d->schedule, c->schedule);
+  put_name(d->vocab, sizeof d->vocab, c->vocab);
+  memcpy(d->tile, c->tile, sizeof d->tile);
+  d->scratch_bytes = c->scratch_bytes;
+  d->working_set_bytes = working_set(base, c);
+}
+
+nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
+                               nib_kernel_desc *out_desc) {
+  NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, kernel->nodes, kernel->n_nodes, out_desc));
+  if (kernel->schedule == NULL || kernel->vocab == NULL)
+    return NIB_OK;
+  nib_select_candidate c = {.schedule = kernel->schedule,
+                            .vocab = kernel->vocab,
+                            .scratch_bytes = kernel->scratch_bytes};
+  memcpy(c.tile, kernel->tile, sizeof c.tile);
+  const nib_kernel_desc base = *out_desc;
+  describe_candidate(&base, &c, out_desc);
+  return NIB_OK;
+}
+
 static nib_status weigh(const nib_select_context *x, const nib_graph *g, const nib_kernel *kernel,
                         const nib_kernel_desc *base, const nib_schedule *s, const nib_vocab *v,
                         candidate_list *list) {
@@ -68,8 +91,6 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
   int n = s->tiles(g, kernel, v, tiles, MAX_TILES);
   n = n < 1 ? 1 : n > MAX_TILES ? MAX_TILES : n;
   nib_kernel_desc d = *base;
-  put_name(d.schedule, sizeof d.schedule, s->name);
-  put_name(d.vocab, sizeof d.vocab, v->name);
   for (int i = 0; i < n; ++i) {
     nib_kernel trial = *kernel;
     nib_select_candidate c = {.schedule = s->name, .vocab = v->name};
@@ -77,10 +98,8 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
     trial.vocab = v->name;
     memcpy(trial.tile, tiles[i], sizeof trial.tile);
     memcpy(c.tile, tiles[i], sizeof c.tile);
-    memcpy(d.tile, tiles[i], sizeof d.tile);
     c.scratch_bytes = s->scratch_bytes ? s->scratch_bytes(g, &trial, v) : 0;
-    d.scratch_bytes = c.scratch_bytes;
-    d.working_set_bytes = working_set(base, &c);
+    describe_candidate(base, &c, &d);
     NIB_RETURN_IF_ERROR(nib_cost_predict(x->model, &d, &x->target, &c.cost));
     if (!append(list, &c))
       return NIB_ERROR_OUT_OF_MEMORY;

@@ -85,6 +85,49 @@ static void check_malformed(const char *good) {
   }
 }
 
+static const char k_conv_and_add[] =
+    "func.func @kernel(%arg0: tensor<1x8x8x3x!quant.uniform<i8:f32, 5.000000e-01:3>>, "
+    "%arg1: tensor<5x3x3x3xi8>, %arg2: tensor<5xf32>, "
+    "%arg3: tensor<1x4x4x5x!quant.uniform<i8:f32, 5.000000e-01:3>>) -> "
+    "tensor<1x4x4x5x!quant.uniform<i8:f32, 5.000000e-01:3>> "
+    "attributes {nib.rounding = \"nearest-even\"} {\n"
+    "  %0 = nib.conv2d %arg0, %arg1 scales %arg2 strides [2, 2] pads [1, 1, 0, 0] : "
+    "(tensor<1x8x8x3x!quant.uniform<i8:f32, 5.000000e-01:3>>, tensor<5x3x3x3xi8>, tensor<5xf32>) "
+    "-> tensor<1x4x4x5x!quant.uniform<i8:f32, 5.000000e-01:3>>\n"
+    "  %1 = nib.add %0, %arg3 : (tensor<1x4x4x5x!quant.uniform<i8:f32, 5.000000e-01:3>>, "
+    "tensor<1x4x4x5x!quant.uniform<i8:f32, 5.000000e-01:3>>) -> "
+    "tensor<1x4x4x5x!quant.uniform<i8:f32, 5.000000e-01:3>>\n"
+    "  return %1 : tensor<1x4x4x5x!quant.uniform<i8:f32, 5.000000e-01:3>>\n"
+    "}\n";
+
+/* Scales as the IR spells them; the last digits are those of its printer. */
+static void check_floats(void) {
+  static const struct {
+    float scale;
+    const char *text;
+  } k_rows[] = {
+      {0.00390625f, "3.906250e-03"},        {0.0787253975868225f, "0.078725397586822509"},
+      {2.5e6f, "2.500000e+06"},             {0.083858303725719452f, "0.083858303725719451"},
+      {3.3e-7f, "3.3000000598804036E-7"},   {0.0012345679f, "0.0012345679569989443"},
+      {1234.5677f, "1234.5677490234375"},   {12345679.0f, "0x41678C29E0000000"},
+      {5.6789e25f, "5.6788997995503637E+25"},
+  };
+  const int64_t one = 1;
+  for (size_t i = 0; i < sizeof k_rows / sizeof k_rows[0]; ++i) {
+    nib_graph *g = nib_graph_create("g");
+    const int32_t x = new_quantized(g, "x", NIB_I8, 1, &one, k_rows[i].scale, 0);
+    const int32_t y = new_tensor(g, "y", NIB_F32, 1, &one);
+    const int32_t n = new_node(g, NIB_OP_DEQUANTIZE, "n", 1, &x, y);
+    nib_kernel_desc d = {0};
+    CHECK(nib_kernel_desc_set_body(&d, g, &n, 1) == NIB_OK, "body");
+    char want[128];
+    snprintf(want, sizeof want, "!quant.uniform<i8:f32, %s>>", k_rows[i].text);
+    CHECK(d.body != NULL && strstr(d.body, want) != NULL, "no %s in %s", want, d.body);
+    nib_kernel_desc_free(&d);
+    nib_graph_destroy(g);
+  }
+}
+
 int main(void) {
   nib_graph *g = nib_graph_create("g");
   int32_t nodes[2];
@@ -101,7 +144,9 @@ int main(void) {
   strcpy(d.schedule, "direct");
   strcpy(d.vocab, "c99");
   d.tile[2] = 7;
-  d.body = strdup("%0 = nib.conv2d \"quoted\"\n");
+  CHECK(nib_kernel_desc_set_body(&d, g, nodes, 2) == NIB_OK, "set body");
+  CHECK(d.body != NULL && strcmp(d.body, k_conv_and_add) == 0, "body:\n%s", d.body);
+  check_floats();
   json = nib_kernel_desc_to_json(&d);
   CHECK(nib_kernel_desc_from_json(json, &back, NULL) == NIB_OK, "from json with body");
   check_same(&d, &back);

@@ -4,16 +4,18 @@
  *
  * A kernel is cut out of its model into a network of its own, compiled by the same passes and timed
  * alone with warm caches. One line of JSON per kernel is appended:
- *   {"desc":{…},"target":"x86-64-v4","ns":1234.5}
- * where desc is a kernel description as desc/kernel_desc.h writes it. */
+ *   {"desc":{…},"target":"x86-64-v4","ns":1234.5,"min_ns":1200.1,"predicted_ns":1100.0}
+ * where desc is a kernel description as desc/kernel_desc.h writes it, body included. */
 #include "binary.h"
 #include "desc/kernel_desc.h"
 #include "feed.h"
 #include "file_io.h"
 #include "message.h"
 #include "schedule/schedule.h"
+#include "select/select.h"
 #include "support.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,9 +26,12 @@
 static void print_usage(FILE *to) {
   fprintf(to,
           "nib-bench measures each kernel of compiled models on this processor.\n\n"
-          "Usage: nib-bench [--samples=F.jsonl] [--target=T] [--size] [-v] MODEL…\n\n"
+          "Usage: nib-bench [--samples=F.jsonl] [--target=T] [--size] [-v] MODEL…\n"
+          "       nib-bench --predict=F.jsonl [--cost-model=M]\n\n"
           "Prints a line per kernel: measured and predicted time. --samples appends one line of\n"
-          "JSON per kernel: {\"desc\":…,\"target\":…,\"ns\":…}.\n\n"
+          "JSON per kernel: {\"desc\":…,\"target\":…,\"ns\":…,\"min_ns\":…,\"predicted_ns\":…}.\n"
+          "--predict prints such lines again with what the cost model predicts now;\n"
+          "bench/cost_report.py sums up how good that is.\n\n"
           "Example:\n"
           "  nib-bench --samples=samples.jsonl --target=native kws.tflite\n");
 }
@@ -122,10 +127,14 @@ static nib_graph *cut_kernel(const nib_graph *g, const nib_kernel *k) {
 
 /* ---- timing ---- */
 
-/* Nanoseconds of one run: the median of batches of at least 2 ms. */
+/* Nanoseconds of one run, over batches of at least 2 ms. */
+typedef struct timing {
+  double median_ns, min_ns;
+} timing;
+
 static nib_status time_binary(const nibc_binary *b, const void *const *in, void *const *out,
-                              double *out_ns) {
-  enum { BATCHES = 7 };
+                              timing *out_timing) {
+  enum { BATCHES = 9 };
   double ns[BATCHES];
   int64_t runs = 1;
   for (double seconds = 0; seconds < 2e-3;) {
@@ -145,11 +154,11 @@ static nib_status time_binary(const nibc_binary *b, const void *const *in, void 
       ns[at] = ns[at - 1];
     ns[at] = value;
   }
-  *out_ns = ns[BATCHES / 2];
+  *out_timing = (timing){.median_ns = ns[BATCHES / 2], .min_ns = ns[0]};
   return NIB_OK;
 }
 
-static nib_status time_session(nibc_session *s, double *out_ns) {
+static nib_status time_session(nibc_session *s, timing *out_timing) {
   const nib_graph *g = s->planned;
   nibc_binary binary = {0};
   nibc_buffers x = {0}, y = {0};
@@ -161,7 +170,7 @@ static nib_status time_session(nibc_session *s, double *out_ns) {
   for (int i = 0; status == NIB_OK && i < g->n_inputs; ++i)
     nibc_fill(&g->tensors[g->inputs[i]], 2 + i, x.at[i]);
   if (status == NIB_OK)
-    status = time_binary(&binary, (const void *const *)x.at, y.at, out_ns);
+    status = time_binary(&binary, (const void *const *)x.at, y.at, out_timing);
   nibc_buffers_free(&x);
   nibc_buffers_free(&y);
   nibc_binary_unload(&binary);
@@ -186,18 +195,18 @@ static char *spell_target(const nib_target *target) {
 
 /* One write of one line, so that lines of several writers do not mix. */
 static nib_status append_sample(const char *path, const nib_graph *g, const nib_target *on,
-                                double ns) {
+                                timing took) {
   const nib_kernel *k = &g->kernels[0];
   nib_kernel_desc desc;
-  NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, k->nodes, k->n_nodes, &desc));
-  snprintf(desc.schedule, sizeof desc.schedule, "%s", k->schedule ? k->schedule : "");
-  snprintf(desc.vocab, sizeof desc.vocab, "%s", k->vocab ? k->vocab : "");
-  memcpy(desc.tile, k->tile, sizeof desc.tile);
-  char *json = nib_kernel_desc_to_json(&desc);
+  NIB_RETURN_IF_ERROR(nib_select_describe(g, k, &desc));
+  const nib_status printed = nib_kernel_desc_set_body(&desc, g, k->nodes, k->n_nodes);
+  char *json = printed == NIB_OK ? nib_kernel_desc_to_json(&desc) : NULL;
   nib_kernel_desc_free(&desc);
   char *target = spell_target(on);
   char *line = json && target
-                   ? nibc_format("{\"desc\":%s,\"target\":\"%s\",\"ns\":%.1f}\n", json, target, ns)
+                   ? nibc_format("{\"desc\":%s,\"target\":\"%s\",\"ns\":%.1f,\"min_ns\":%.1f,"
+                                 "\"predicted_ns\":%.1f}\n",
+                                 json, target, took.median_ns, took.min_ns, k->predicted_ns)
                    : NULL;
   nib_status status = line ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   const int fd = line ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
@@ -221,19 +230,19 @@ static nib_status measure_kernel(nibc_session *s, const nib_graph *selected, int
     return NIB_ERROR_INTERNAL;
   char *name = s->name;
   s->name = nibc_format("%s", k->name);
-  double ns = 0;
+  timing took = {0};
   nib_status status = s->name ? nibc_session_set_graph(s, alone) : NIB_ERROR_OUT_OF_MEMORY;
   if (status == NIB_OK)
     status = nibc_session_run(s, NIBC_STAGE_FUSE, NIBC_STAGE_SELECT, false);
   if (status == NIB_OK)
-    status = time_session(s, &ns);
+    status = time_session(s, &took);
   if (status == NIB_OK) {
     const nib_kernel *chosen = &s->planned->kernels[0];
     printf("%-32.32s %-14s %-14s %12.2f us, predicted %12.2f us\n", k->name,
            chosen->schedule ? chosen->schedule : "-", chosen->vocab ? chosen->vocab : "-",
-           ns * 1e-3, chosen->predicted_ns * 1e-3);
+           took.median_ns * 1e-3, chosen->predicted_ns * 1e-3);
     if (samples)
-      status = append_sample(samples, s->planned, &s->target, ns);
+      status = append_sample(samples, s->planned, &s->target, took);
   }
   free(s->name);
   s->name = name;
@@ -255,19 +264,77 @@ static nib_status measure_model(const nibc_options *o, const char *samples) {
   return status;
 }
 
+/* ---- predictions ---- */
+
+/* Prints one line of samples with the prediction that the cost model makes of it today. */
+static nib_status predict_line(const nib_cost_model *model, const char *line) {
+  cJSON *root = cJSON_Parse(line);
+  const cJSON *target_text = cJSON_GetObjectItemCaseSensitive(root, "target");
+  const cJSON *desc_json = cJSON_GetObjectItemCaseSensitive(root, "desc");
+  char *text = desc_json ? cJSON_PrintUnformatted(desc_json) : NULL;
+  nib_kernel_desc desc = {0};
+  nib_target target;
+  nib_cost cost;
+  nib_status status = NIB_ERROR_INVALID_INPUT;
+  if (text && cJSON_IsString(target_text))
+    status = nib_kernel_desc_from_json(text, &desc, nibc_diag());
+  else
+    nibc_error("a line is no sample: %.60s", line);
+  if (status == NIB_OK)
+    status = nib_target_parse(target_text->valuestring, &target, nibc_diag());
+  if (status == NIB_OK)
+    status = nib_cost_predict(model, &desc, &target, &cost);
+  if (status == NIB_OK) {
+    cJSON_DeleteItemFromObjectCaseSensitive(root, "predicted_ns");
+    cJSON_AddNumberToObject(root, "predicted_ns", cost.ns);
+    char *out = cJSON_PrintUnformatted(root);
+    status = out ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+    if (out)
+      puts(out);
+    cJSON_free(out);
+  }
+  nib_kernel_desc_free(&desc);
+  cJSON_free(text);
+  cJSON_Delete(root);
+  return status;
+}
+
+static nib_status predict_file(const char *path, const char *cost_model) {
+  uint8_t *bytes = NULL;
+  size_t size = 0;
+  nib_cost_model *model = NULL;
+  nib_status status = nibc_file_read(path, &bytes, &size);
+  if (status == NIB_OK)
+    status = nib_cost_model_open(cost_model ? cost_model : "analytic", &model, nibc_diag());
+  char *line = (char *)bytes;
+  while (status == NIB_OK && line && *line) {
+    char *end = strchr(line, '\n');
+    if (end)
+      *end = '\0';
+    if (*line)
+      status = predict_line(model, line);
+    line = end ? end + 1 : NULL;
+  }
+  nib_cost_model_close(model);
+  free(bytes);
+  return status;
+}
+
 int main(int argc, char **argv) {
   nibc_message_setup(NULL, false, NULL);
   if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
     print_usage(stdout);
     return 0;
   }
-  // --samples is ours; everything else that begins with '-' is an option of nibc compile.
-  const char *samples = NULL, *models[256];
+  // --samples and --predict are ours; everything else that begins with '-' is an option of nibc compile.
+  const char *samples = NULL, *predict = NULL, *models[256];
   char *words[256];
   int n_words = 0, n_models = 0;
   for (int i = 1; i < argc && i < 256; ++i) {
     if (strncmp(argv[i], "--samples=", 10) == 0)
       samples = argv[i] + 10;
+    else if (strncmp(argv[i], "--predict=", 10) == 0)
+      predict = argv[i] + 10;
     else if (strcmp(argv[i], "--samples") == 0 && i + 1 < argc)
       samples = argv[++i];
     else if (strcmp(argv[i], "--target") == 0 && i + 1 < argc) {
@@ -279,11 +346,13 @@ int main(int argc, char **argv) {
       models[n_models++] = argv[i];
   }
   nibc_options options;
-  if (n_models == 0 || !nibc_options_parse(NIBC_COMPILE, n_words, words, &options)) {
+  if ((n_models == 0) == (predict == NULL) || !nibc_options_parse(NIBC_COMPILE, n_words, words, &options)) {
     print_usage(stderr);
     return nib_status_exit_code(NIB_ERROR_INVALID_USAGE);
   }
   nib_status status = nibc_check_options(&options);
+  if (status == NIB_OK && predict)
+    status = predict_file(predict, options.cost_model);
   for (int i = 0; status == NIB_OK && i < n_models; ++i) {
     options.model = models[i];
     nibc_message_setup(options.color, options.verbose, models[i]);

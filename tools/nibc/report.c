@@ -217,6 +217,10 @@ static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
   cJSON_AddNumberToObject(j, "bytes", (double)bytes);
   cJSON_AddNumberToObject(j, "scratch_bytes", (double)k->scratch_bytes);
   cJSON_AddNumberToObject(j, "predicted_us", k->predicted_ns * 1e-3);
+  nib_kernel_desc body = {0};
+  if (nib_kernel_desc_set_body(&body, g, k->nodes, k->n_nodes) == NIB_OK)
+    cJSON_AddStringToObject(j, "body", body.body);
+  nib_kernel_desc_free(&body);
   return j;
 }
 
