@@ -13,9 +13,9 @@ static bool is_pointwise(const nib_conv_shape *s) {
 
 /* Pixels of a row when P pixels of a pointwise operator are walked in equal rows. One row is staged at
  * a time: a sixteenth of what the operator reads and writes is little beside its buffers, and fewer than
- * 6 pixels would starve the micro-kernel. */
+ * 4 pixels would starve the micro-kernel. */
 static int64_t pixels_of_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_bytes) {
-  enum { least_bytes = 1024, least_pixels = 6 };
+  enum { least_bytes = 1024, least_pixels = 4 };
   const int64_t budget = operand_bytes / 16 > least_bytes ? operand_bytes / 16 : least_bytes;
   int64_t fits = 1;
   for (int64_t d = 1; d <= pixels && d * pixel_bytes <= budget; ++d)
