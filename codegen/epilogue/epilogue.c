@@ -43,7 +43,8 @@ bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const n
   if (kernel->n_nodes > NIB_EPILOGUE_MAX_NODES || !root_is_supported(g, root, vocab))
     return false;
   for (int32_t i = 1; i < kernel->n_nodes; i++)
-    if (!nib_follower_can_emit(g, kernel, i, vocab))
+    if (!nib_epilogue_accepts(g, kernel->nodes[0], kernel->nodes[i]) ||
+        !nib_step_can_emit(g, kernel, i, vocab))
       return false;
   return true;
 }
@@ -136,6 +137,7 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
   p->kernel = kernel;
   p->root = &g->nodes[kernel->nodes[0]];
   p->channels = channels;
+  p->first = 1;
   p->is_float = is_float_format(nib_node_input(g, p->root, 0)->format);
   nib_status status = NIB_OK;
   if (p->is_float) {
@@ -234,17 +236,17 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
   nib_epilogue_offset_clamp(p, acc, &codes);
 }
 
-static void clamp_float(nib_epilogue *p, const char *acc) {
+void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, float high) {
   nib_emitter *e = p->e;
   const nib_prim prims[2] = {NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN};
-  const float bounds[2] = {p->low, p->high};
+  const float bounds[2] = {low, high};
   for (int i = 0; i < 2; i++) {
     if (isinf(bounds[i]))
       continue;
     nib_text_open(e->body, "{");
     nib_text_line(e->body, "%s bound;", e->vocab->type_f32);
     nib_say(e, NIB_PRIM_F32_SET, "bound", nib_word_f32(bounds[i]).s, NULL, NULL, NULL);
-    nib_say(e, prims[i], acc, acc, "bound", NULL, NULL);
+    nib_say(e, prims[i], value, value, "bound", NULL, NULL);
     nib_text_close(e->body, "");
   }
 }
@@ -262,10 +264,47 @@ static void store(nib_epilogue *p, const char *value, const char *at, int tail) 
 void nib_epilogue_apply(nib_epilogue *p, const char *acc, int column, const char *at, int tail) {
   const bool last = p->kernel->n_nodes == 1;
   if (p->is_float)
-    clamp_float(p, acc);
+    nib_epilogue_clamp_real(p, acc, p->low, p->high);
   else if (p->form != NIB_FORM_RAW)
     requantize(p, acc, column, last);
-  for (int32_t i = 1; i < p->kernel->n_nodes; i++)
-    nib_follower_apply(p, i, acc, at, tail);
-  store(p, acc, at, tail);
+  nib_epilogue_finish(p, acc, at, tail);
+}
+
+/* ---- roots that are not convolutions ---- */
+
+bool nib_epilogue_can_finish(const nib_graph *g, const nib_kernel *kernel, int32_t first,
+                             const nib_vocab *vocab) {
+  if (kernel->n_nodes > NIB_EPILOGUE_MAX_NODES)
+    return false;
+  for (int32_t i = first; i < kernel->n_nodes; i++)
+    if (!nib_step_can_emit(g, kernel, i, vocab))
+      return false;
+  return true;
+}
+
+nib_status nib_epilogue_begin(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
+                              int32_t first) {
+  memset(p, 0, sizeof *p);
+  p->e = e;
+  p->kernel = kernel;
+  p->root = &e->graph->nodes[kernel->nodes[0]];
+  p->first = first;
+  const nib_status status = nib_followers_prepare(p);
+  if (status != NIB_OK)
+    return nib_diag_error(e->diag, status, "%s: no parameters for its steps", kernel->name);
+  return NIB_OK;
+}
+
+/* The register that holds `tensor` as the running value. */
+static const char *register_of(const nib_epilogue *p, const char *value, int32_t tensor) {
+  if (value)
+    return value;
+  return is_float_format(p->e->graph->tensors[tensor].format) ? p->real : p->code;
+}
+
+void nib_epilogue_finish(nib_epilogue *p, const char *value, const char *at, int tail) {
+  const nib_graph *g = p->e->graph;
+  for (int32_t i = p->first; i < p->kernel->n_nodes; i++)
+    nib_follower_apply(p, i, register_of(p, value, g->nodes[p->kernel->nodes[i]].in[0]), at, tail);
+  store(p, register_of(p, value, nib_kernel_output(g, p->kernel)), at, tail);
 }

@@ -6,6 +6,7 @@
 #ifndef NIB_EPILOGUE_EPILOGUE_H
 #define NIB_EPILOGUE_EPILOGUE_H
 
+#include "epilogue/say.h"
 #include "params/params.h"
 #include "schedule/schedule.h"
 
@@ -45,7 +46,11 @@ typedef struct nib_epilogue {
   nib_requant_form form;
   bool may_wrap;            /**< a requantized accumulator may be near the ends of int32 */
   const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
-  const char *tables[NIB_EPILOGUE_MAX_NODES];  /**< array of each follower that has one, or NULL */
+  const char *tables[NIB_EPILOGUE_MAX_NODES];  /**< array of each step that has one, or NULL */
+  const char *operands[NIB_EPILOGUE_MAX_NODES]; /**< array of a step's constant operand, or NULL */
+  int32_t first;            /**< position of the first node that is a step: 1, or 0 for the root */
+  const char *channel;      /**< expression of the first lane's channel, for operands of one row */
+  const char *code, *real;  /**< registers of the running value by type where steps convert it */
   nib_linear_add adds[NIB_EPILOGUE_MAX_NODES]; /**< of each follower that is an add or sub */
 } nib_epilogue;
 
@@ -58,6 +63,26 @@ bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const n
 nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                                 const nib_acc_range *ranges, int64_t channels, int64_t padding);
 void nib_epilogue_release(nib_epilogue *p);
+
+/** For schedules whose root is not a convolution. Nodes from position `first` on are steps: operators
+ *  on a register, which may also convert its type and have a constant second operand, of all
+ *  elements, one row of the last dimension, or one element. first is 1, or 0 for a root that is a
+ *  step itself. */
+bool nib_epilogue_can_finish(const nib_graph *g, const nib_kernel *kernel, int32_t first,
+                             const nib_vocab *vocab);
+/** Instead of prepare. Set `channel`, `code` and `real` of *p before finish where they are needed. */
+nib_status nib_epilogue_begin(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
+                              int32_t first);
+/** Runs the steps on `value` (NULL: on p->code and p->real) and stores the result. */
+void nib_epilogue_finish(nib_epilogue *p, const char *value, const char *at, int tail);
+/** The operand of a root that is a step whose elements the register holds first. */
+int32_t nib_epilogue_start(const nib_graph *g, const nib_kernel *kernel);
+/** Name of the kernel's parameter that `tensor` is. */
+nib_word nib_epilogue_input(const nib_epilogue *p, int32_t tensor);
+/** to = a register of `tensor`'s elements at pointer expression `at`. */
+void nib_epilogue_load(nib_epilogue *p, int32_t tensor, const char *to, const char *at, int tail);
+/** value = min(max(value, low), high) of floats, infinite bounds left out. */
+void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, float high);
 
 /** Declares and loads what columns [0, n) of `lanes` channels from expression `channel` need. */
 void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns);

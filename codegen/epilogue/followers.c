@@ -32,7 +32,11 @@ static bool is_tflite(nib_rounding r) {
          r == NIB_ROUNDING_TFLITE_AWAY;
 }
 
-/* Two operands of the result's element count. */
+static bool is_binary(nib_op op) {
+  return op == NIB_OP_ADD || op == NIB_OP_SUB || op == NIB_OP_MUL || op == NIB_OP_DIV;
+}
+
+/* All operands have the result's element count. */
 static bool same_elems(const nib_graph *g, const nib_node *n) {
   const int64_t elems = nib_tensor_elems(&g->tensors[n->out]);
   for (int32_t i = 0; i < n->n_in; i++) {
@@ -91,18 +95,41 @@ static void real_operand(nib_epilogue *p, const char *f, const char *value, int6
   nib_text_close(e->body, "");
 }
 
-/* value = rint(real / scale) + zero point, clamped */
+/* value = rounded(real / scale) + zero point, clamped. A NaN becomes the least code: maximum gives
+ * its second operand then. */
 static void to_codes(nib_epilogue *p, const char *value, const char *real, float scale,
-                     const nib_codes *codes) {
+                     nib_rounding rounding, const nib_codes *codes) {
   nib_emitter *e = p->e;
+  const bool even = rounding == NIB_ROUNDING_NEAREST_EVEN;
+  nib_codes rest = *codes;
   say_f32_constant(e, "out_scale", scale);
   nib_say(e, NIB_PRIM_F32_DIV, real, real, "out_scale", NULL, NULL);
-  nib_say(e, NIB_PRIM_I32_FROM_F32_EVEN, value, real, NULL, NULL, NULL);
-  nib_epilogue_offset_clamp(p, value, codes);
+  nib_epilogue_clamp_real(p, real, (float)(codes->lo - codes->zero_point),
+                          (float)(codes->hi - codes->zero_point));
+  nib_say(e, even ? NIB_PRIM_I32_FROM_F32_EVEN : NIB_PRIM_I32_FROM_F32_AWAY, value, real, NULL,
+          NULL, NULL);
+  rest.may_wrap = false;
+  rest.last = true; /* in range already */
+  rest.lo = nib_format_get(codes->format)->min;
+  rest.hi = nib_format_get(codes->format)->max;
+  nib_epilogue_offset_clamp(p, value, &rest);
+}
+
+static bool starts_with_rhs(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *lhs = nib_node_input(g, n, 0);
+  return is_binary(n->op) &&
+         (lhs->data || nib_tensor_elems(lhs) != nib_tensor_elems(&g->tensors[n->out]));
+}
+
+int32_t nib_epilogue_start(const nib_graph *g, const nib_kernel *kernel) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  return n->in[starts_with_rhs(g, n) ? 1 : 0];
 }
 
 /* Which operand of `n` is the running value: the other one comes from memory. */
 static bool running_is_lhs(const nib_epilogue *p, const nib_node *n, int32_t index) {
+  if (index == 0)
+    return !starts_with_rhs(p->e->graph, n);
   return n->in[0] == p->e->graph->nodes[p->kernel->nodes[index - 1]].out;
 }
 
@@ -122,25 +149,11 @@ static void apply_linear_add(nib_epilogue *p, const char *value, const char *oth
   nib_epilogue_offset_clamp(p, value, out);
 }
 
-static void clamp_real(nib_epilogue *p, const char *value, float low, float high) {
-  nib_emitter *e = p->e;
-  const float bounds[2] = {low, high};
-  const nib_prim prims[2] = {NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN};
-  for (int i = 0; i < 2; i++) {
-    if (isinf(bounds[i]))
-      continue;
-    nib_text_open(e->body, "{");
-    say_f32_constant(e, "bound", bounds[i]);
-    nib_say(e, prims[i], value, value, "bound", NULL, NULL);
-    nib_text_close(e->body, "");
-  }
-}
-
 /* The activation of a float operator that has two operands. */
 static void apply_activation(nib_epilogue *p, const nib_node *n, const char *value) {
   float low, high;
   nib_params_real_range(p->e->graph, n, &low, &high);
-  clamp_real(p, value, low, high);
+  nib_epilogue_clamp_real(p, value, low, high);
 }
 
 static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
@@ -177,19 +190,18 @@ static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, con
   real_operand(p, "right", right, q.rhs_zp, q.rhs_scale);
   nib_say(e, n->op == NIB_OP_SUB ? NIB_PRIM_F32_SUB : NIB_PRIM_F32_ADD, "left", "left", "right",
           NULL, NULL);
-  const double reach = 256.0 * ((double)q.lhs_scale + (double)q.rhs_scale) / (double)q.out_scale;
-  out.may_wrap = !(reach < 1073741824.0);
-  to_codes(p, value, "left", q.out_scale, &out);
+  to_codes(p, value, "left", q.out_scale, q.rounding, &out);
 }
 
-static bool accepts_add(const nib_graph *g, const nib_node *n) {
-  if (!same_elems(g, n) || n->n_in != 2)
+/* Of add, sub and mul. */
+static bool accepts_pair(const nib_graph *g, const nib_node *n) {
+  if (n->n_in != 2)
     return false;
   if (all_f32(g, n))
     return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   const nib_rounding r = nib_node_rounding(g, n);
   return is_byte(nib_node_input(g, n, 0)) && is_byte(nib_node_input(g, n, 1)) &&
-         is_byte(&g->tensors[n->out]) && (is_tflite(r) || r == NIB_ROUNDING_NEAREST_EVEN);
+         is_byte(&g->tensors[n->out]) && (is_tflite(r) || nib_epilogue_is_float_rounding(r));
 }
 
 static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
@@ -207,6 +219,13 @@ static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, con
   nib_codes out = *codes;
   out.zero_point = q.out_zp, out.lo = q.lo, out.hi = q.hi;
   out.may_wrap = q.out.shift > 0;
+  if (nib_epilogue_is_float_rounding(q.rounding)) {
+    real_operand(p, "left", lhs ? value : other, q.lhs_zp, q.lhs_scale);
+    real_operand(p, "right", lhs ? other : value, q.rhs_zp, q.rhs_scale);
+    nib_say(e, NIB_PRIM_F32_MUL, "left", "left", "right", NULL, NULL);
+    to_codes(p, value, "left", q.out_scale, q.rounding, &out);
+    return;
+  }
   subtract(p, value, lhs ? q.lhs_zp : q.rhs_zp);
   subtract(p, other, lhs ? q.rhs_zp : q.lhs_zp);
   nib_say(e, NIB_PRIM_I32_MUL, value, value, other, NULL, NULL);
@@ -214,21 +233,65 @@ static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, con
   nib_epilogue_offset_clamp(p, value, &out);
 }
 
-static bool accepts_mul(const nib_graph *g, const nib_node *n) {
-  if (!same_elems(g, n) || n->n_in != 2)
-    return false;
-  if (all_f32(g, n))
-    return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
-  return is_byte(nib_node_input(g, n, 0)) && is_byte(nib_node_input(g, n, 1)) &&
-         is_byte(&g->tensors[n->out]) && is_tflite(nib_node_rounding(g, n));
+static void apply_div(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
+                      const nib_codes *codes, int32_t index) {
+  (void)codes;
+  const bool lhs = running_is_lhs(p, n, index);
+  nib_say(p->e, NIB_PRIM_F32_DIV, value, lhs ? value : other, lhs ? other : value, NULL, NULL);
+  apply_activation(p, n, value);
+}
+
+static bool accepts_div(const nib_graph *g, const nib_node *n) {
+  return all_f32(g, n) && accepts_pair(g, n);
 }
 
 /* ---- one operand ---- */
 
+static bool same_codes(const nib_tensor *x, const nib_tensor *y) {
+  return x->format == y->format && x->scale == y->scale && x->zero_point == y->zero_point;
+}
+
+/* Any function from codes of 8 bits to codes of 8 bits is a table. */
+static bool accepts_table(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *table = nib_node_input(g, n, 1);
+  const nib_tensor *y = &g->tensors[n->out];
+  if (!is_byte(x) || (y->format != NIB_I8 && y->format != NIB_U8))
+    return false;
+  if (n->op != NIB_OP_LOOKUP)
+    return y->quantized && !table;
+  return table && table->data && table->data_bytes >= 256 && table->format == y->format;
+}
+
+static nib_status fill_table(const nib_graph *g, const nib_node *n, uint8_t out_table[256]) {
+  if (n->op != NIB_OP_LOOKUP)
+    return nib_params_unary_table(g, n, out_table);
+  memcpy(out_table, nib_node_input(g, n, 1)->data, 256);
+  return NIB_OK;
+}
+
+/* The index is code - min(format); tables of ui8 results hold code - 128, as LOOKUP8 is signed. */
+static void apply_table(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
+                        const nib_codes *codes, int32_t index) {
+  (void)other, (void)codes;
+  nib_emitter *e = p->e;
+  const nib_tensor *x = nib_node_input(e->graph, n, 0), *y = &e->graph->tensors[n->out];
+  subtract(p, value, nib_format_get(x->format)->min);
+  nib_say(e, NIB_PRIM_LOOKUP8, value, p->tables[index], value, NULL, NULL);
+  if (y->format == NIB_U8)
+    nib_epilogue_with_constant(e, NIB_PRIM_I32_ADD, value, 128);
+}
+
+static bool is_rescale(const nib_graph *g, const nib_node *n) {
+  return n->op == NIB_OP_REQUANTIZE && is_tflite(nib_node_rounding(g, n));
+}
+
 static void apply_requantize(nib_epilogue *p, const nib_node *n, const char *value,
                              const char *other, const nib_codes *codes, int32_t index) {
-  (void)other, (void)index;
   nib_unary_params q;
+  if (!is_rescale(p->e->graph, n)) {
+    apply_table(p, n, value, other, codes, index);
+    return;
+  }
   if (nib_params_unary(p->e->graph, n, &q) != NIB_OK)
     return;
   nib_codes out = *codes;
@@ -239,72 +302,106 @@ static void apply_requantize(nib_epilogue *p, const nib_node *n, const char *val
   nib_epilogue_offset_clamp(p, value, &out);
 }
 
-static bool accepts_requantize(const nib_graph *g, const nib_node *n) {
-  return is_byte(nib_node_input(g, n, 0)) && is_byte(&g->tensors[n->out]) &&
-         !nib_node_input(g, n, 1) && is_tflite(nib_node_rounding(g, n));
+/* relu and clamp: bounds in the codes where these stay the same. */
+static void apply_range(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
+                        const nib_codes *codes, int32_t index) {
+  const nib_graph *g = p->e->graph;
+  if (is_f32(&g->tensors[n->out])) {
+    apply_activation(p, n, value);
+  } else if (!p->tables[index]) {
+    nib_codes out = *codes;
+    nib_params_code_range(g, n, &out.lo, &out.hi);
+    nib_epilogue_offset_clamp(p, value, &out);
+  } else {
+    apply_table(p, n, value, other, codes, index);
+  }
 }
 
-static void apply_relu(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
-                       const nib_codes *codes, int32_t index) {
-  (void)other, (void)codes, (void)index;
+static bool accepts_range(const nib_graph *g, const nib_node *n) {
+  return all_f32(g, n) || accepts_table(g, n);
+}
+
+/* max(x, 0) + alpha * min(x, 0); a NaN passes through the minimum's second operand. */
+static void apply_leaky_relu(nib_epilogue *p, const nib_node *n, const char *value,
+                             const char *other, const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
-  const nib_tensor *y = &e->graph->tensors[n->out];
-  if (!is_f32(y)) {
-    nib_epilogue_with_constant(e, NIB_PRIM_I32_MAX, value, y->zero_point);
+  if (!is_f32(&e->graph->tensors[n->out])) {
+    apply_table(p, n, value, other, codes, index);
     return;
   }
-  nib_text_open(e->body, "{");
+  nib_text_line(e->body, "%s below;", e->vocab->type_f32);
   say_f32_constant(e, "zero", 0.0f);
+  say_f32_constant(e, "alpha", (float)nib_node_float(n, NIB_A_ALPHA, 0.01));
+  nib_say(e, NIB_PRIM_F32_MIN, "below", "zero", value, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MUL, "below", "below", "alpha", NULL, NULL);
   nib_say(e, NIB_PRIM_F32_MAX, value, value, "zero", NULL, NULL);
-  nib_text_close(e->body, "");
+  nib_say(e, NIB_PRIM_F32_ADD, value, value, "below", NULL, NULL);
 }
 
-static bool accepts_relu(const nib_graph *g, const nib_node *n) {
-  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
-  return all_f32(g, n) || (is_byte(x) && is_byte(y) && x->format == y->format &&
-                           x->scale == y->scale && x->zero_point == y->zero_point);
+/* ---- between codes and reals ---- */
+
+static bool converts(const nib_graph *g, const nib_node *n) {
+  return is_f32(nib_node_input(g, n, 0)) != is_f32(&g->tensors[n->out]);
 }
 
-static void apply_clamp(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
-                        const nib_codes *codes, int32_t index) {
-  (void)other, (void)codes, (void)index;
-  clamp_real(p, value, (float)nib_node_float(n, NIB_A_MIN, -INFINITY),
-             (float)nib_node_float(n, NIB_A_MAX, INFINITY));
-}
-
-static bool accepts_clamp(const nib_graph *g, const nib_node *n) { return all_f32(g, n); }
-
-/* The index is code - min(format); tables of ui8 results hold code - 128, as LOOKUP8 is signed. */
-static void apply_lookup(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
-                         const nib_codes *codes, int32_t index) {
-  (void)other, (void)codes;
-  nib_emitter *e = p->e;
-  const nib_tensor *x = nib_node_input(e->graph, n, 0), *y = &e->graph->tensors[n->out];
-  subtract(p, value, nib_format_get(x->format)->min);
-  nib_say(e, NIB_PRIM_LOOKUP8, value, p->tables[index], value, NULL, NULL);
-  if (y->format == NIB_U8)
-    nib_epilogue_with_constant(e, NIB_PRIM_I32_ADD, value, 128);
-}
-
-static bool accepts_lookup(const nib_graph *g, const nib_node *n) {
-  const nib_tensor *x = nib_node_input(g, n, 0), *table = nib_node_input(g, n, 1);
+static void apply_quantize(nib_epilogue *p, const nib_node *n, const char *value,
+                           const char *other, const nib_codes *codes, int32_t index) {
+  (void)other, (void)index;
+  const nib_graph *g = p->e->graph;
   const nib_tensor *y = &g->tensors[n->out];
-  return is_byte(x) && table && table->data && table->data_bytes >= 256 &&
-         table->format == y->format && (y->format == NIB_I8 || y->format == NIB_U8);
+  nib_codes out = *codes;
+  out.zero_point = y->zero_point;
+  out.lo = nib_format_get(y->format)->min;
+  out.hi = nib_format_get(y->format)->max;
+  to_codes(p, p->code, value, (float)y->scale, nib_node_rounding(g, n), &out);
+}
+
+static bool accepts_quantize(const nib_graph *g, const nib_node *n) {
+  return is_f32(nib_node_input(g, n, 0)) && is_byte(&g->tensors[n->out]);
+}
+
+static void apply_dequantize(nib_epilogue *p, const nib_node *n, const char *value,
+                             const char *other, const nib_codes *codes, int32_t index) {
+  (void)other, (void)codes, (void)index;
+  nib_emitter *e = p->e;
+  const nib_tensor *x = nib_node_input(e->graph, n, 0);
+  subtract(p, value, x->zero_point);
+  say_f32_constant(e, "scale", (float)x->scale);
+  nib_say(e, NIB_PRIM_F32_FROM_I32, p->real, value, NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MUL, p->real, p->real, "scale", NULL, NULL);
+}
+
+static bool accepts_dequantize(const nib_graph *g, const nib_node *n) {
+  return is_byte(nib_node_input(g, n, 0)) && is_f32(&g->tensors[n->out]) &&
+         !nib_node_input(g, n, 1);
 }
 
 #define INTEGER_RESCALE NIB_PRIM_I32_SHL, NIB_PRIM_I32_SUB, NIB_PRIM_I32_MUL
 #define REAL_CLAMP NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN
 
 static const follower followers[NIB_OP_COUNT] = {
-    [NIB_OP_ADD] = {accepts_add, apply_add, {NIB_PRIM_F32_ADD, INTEGER_RESCALE, REAL_CLAMP}},
-    [NIB_OP_SUB] = {accepts_add, apply_add, {NIB_PRIM_F32_SUB, INTEGER_RESCALE, REAL_CLAMP}},
-    [NIB_OP_MUL] = {accepts_mul, apply_mul, {NIB_PRIM_F32_MUL, INTEGER_RESCALE, REAL_CLAMP}},
-    [NIB_OP_REQUANTIZE] = {accepts_requantize, apply_requantize, {INTEGER_RESCALE}},
-    [NIB_OP_RELU] = {accepts_relu, apply_relu, {NIB_PRIM_F32_MAX}},
-    [NIB_OP_CLAMP] = {accepts_clamp, apply_clamp, {REAL_CLAMP}},
-    [NIB_OP_LOOKUP] = {accepts_lookup, apply_lookup, {NIB_PRIM_LOOKUP8}},
+    [NIB_OP_ADD] = {accepts_pair, apply_add, {NIB_PRIM_F32_ADD, INTEGER_RESCALE, REAL_CLAMP}},
+    [NIB_OP_SUB] = {accepts_pair, apply_add, {NIB_PRIM_F32_SUB, INTEGER_RESCALE, REAL_CLAMP}},
+    [NIB_OP_MUL] = {accepts_pair, apply_mul, {NIB_PRIM_F32_MUL, INTEGER_RESCALE, REAL_CLAMP}},
+    [NIB_OP_DIV] = {accepts_div, apply_div, {NIB_PRIM_F32_DIV, REAL_CLAMP}},
+    [NIB_OP_REQUANTIZE] = {accepts_table, apply_requantize, {INTEGER_RESCALE}},
+    [NIB_OP_RELU] = {accepts_range, apply_range, {REAL_CLAMP}},
+    [NIB_OP_CLAMP] = {accepts_range, apply_range, {REAL_CLAMP}},
+    [NIB_OP_LEAKY_RELU] = {accepts_range, apply_leaky_relu, {REAL_CLAMP}},
+    [NIB_OP_LOOKUP] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
+    [NIB_OP_SIGMOID] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
+    [NIB_OP_TANH] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
+    [NIB_OP_QUANTIZE] = {accepts_quantize, apply_quantize, {NIB_PRIM_F32_DIV, REAL_CLAMP}},
+    [NIB_OP_DEQUANTIZE] = {accepts_dequantize, apply_dequantize, {NIB_PRIM_F32_FROM_I32}},
 };
+
+/* Whether 8-bit codes go through a table at this step. */
+static bool uses_table(const nib_graph *g, const nib_node *n) {
+  if (is_binary(n->op) || !accepts_table(g, n) || is_rescale(g, n))
+    return false;
+  const bool range = n->op == NIB_OP_RELU || n->op == NIB_OP_CLAMP;
+  return !(range && same_codes(nib_node_input(g, n, 0), &g->tensors[n->out]));
+}
 
 /* ---- the chain ---- */
 
@@ -316,76 +413,138 @@ bool nib_epilogue_accepts(const nib_graph *g, int32_t root, int32_t node) {
   const nib_node *r = &g->nodes[root], *n = &g->nodes[node];
   const follower *f = &followers[n->op];
   const nib_tensor *x = nib_node_input(g, r, 0), *y = &g->tensors[r->out];
-  if (!is_root(r->op) || !f->accepts || !f->accepts(g, n))
+  if (!is_root(r->op) || !f->accepts || !f->accepts(g, n) || converts(g, n))
+    return false;
+  if (is_binary(n->op) && !same_elems(g, n))
     return false;
   if (!is_byte(y) && !(is_f32(y) && is_f32(x)))
     return false;
   return nib_tensor_elems(&g->tensors[n->out]) == nib_tensor_elems(y);
 }
 
-bool nib_follower_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
-                           const nib_vocab *vocab) {
-  const nib_node *n = &g->nodes[kernel->nodes[index]];
+static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *vocab) {
   const follower *f = &followers[n->op];
-  if (!nib_epilogue_accepts(g, kernel->nodes[0], kernel->nodes[index]))
-    return false;
   for (int i = 0; i < 8 && f->prims[i] != NIB_PRIM_I32_SET; i++)
     if (!vocab->prims[f->prims[i]])
       return false;
-  /* Exactly one operand is the running value; a second one comes from an input of the kernel. */
-  const int32_t running = g->nodes[kernel->nodes[index - 1]].out;
-  const bool binary = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB || n->op == NIB_OP_MUL;
-  if (!binary)
-    return n->in[0] == running;
-  if ((n->in[0] == running) == (n->in[1] == running))
+  if (uses_table(g, n) && !vocab->prims[NIB_PRIM_LOOKUP8])
     return false;
-  const int32_t other = n->in[0] == running ? n->in[1] : n->in[0];
-  if (g->tensors[other].data)
-    return false;
+  const bool away = nib_node_rounding(g, n) != NIB_ROUNDING_NEAREST_EVEN;
+  return vocab->prims[away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN] ||
+         (away ? is_tflite(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE : all_f32(g, n));
+}
+
+/* An operand from memory: all elements, one row of the last dimension, or one element. */
+static bool operand_fits(const nib_graph *g, const nib_kernel *kernel, const nib_node *n,
+                         int32_t tensor) {
+  const nib_tensor *t = &g->tensors[tensor], *y = &g->tensors[n->out];
+  const nib_tensor *root = &g->tensors[g->nodes[kernel->nodes[0]].out];
+  const int64_t elems = nib_tensor_elems(t);
   for (int32_t i = 0; i < kernel->n_nodes; i++)
-    if (g->nodes[kernel->nodes[i]].out == other)
+    if (g->nodes[kernel->nodes[i]].out == tensor)
       return false;
-  return true;
+  if (elems == 1 || elems == nib_tensor_elems(y))
+    return true;
+  return t->rank > 0 && y->rank > 0 && root->rank > 0 && elems == t->dims[t->rank - 1] &&
+         elems == y->dims[y->rank - 1] && elems == root->dims[root->rank - 1];
+}
+
+bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
+                       const nib_vocab *vocab) {
+  const nib_node *n = &g->nodes[kernel->nodes[index]];
+  const follower *f = &followers[n->op];
+  const int64_t elems = nib_tensor_elems(&g->tensors[n->out]);
+  if (!f->accepts || !f->accepts(g, n) || !can_say(g, n, vocab) ||
+      elems != nib_tensor_elems(&g->tensors[g->nodes[kernel->nodes[0]].out]))
+    return false;
+  const int32_t running =
+      index == 0 ? nib_epilogue_start(g, kernel) : g->nodes[kernel->nodes[index - 1]].out;
+  const nib_tensor *t = &g->tensors[running];
+  if (nib_tensor_elems(t) != elems || t->data)
+    return false;
+  if (!is_binary(n->op))
+    return n->in[0] == running;
+  /* One operand is the running value; the other one comes from memory. */
+  if (index > 0 && (n->in[0] == running) == (n->in[1] == running))
+    return false;
+  return operand_fits(g, kernel, n, n->in[0] == running ? n->in[1] : n->in[0]);
 }
 
 static nib_status add_table(nib_epilogue *p, int32_t index, const nib_node *n) {
-  const nib_tensor *table = nib_node_input(p->e->graph, n, 1);
-  int8_t copy[256 + 64] = {0};
-  memcpy(copy, table->data, 256);
-  for (int i = 0; table->format == NIB_U8 && i < 256; i++)
-    copy[i] = (int8_t)(copy[i] ^ -128);
+  uint8_t copy[256 + 64] = {0};
+  NIB_RETURN_IF_ERROR(fill_table(p->e->graph, n, copy));
+  for (int i = 0; p->e->graph->tensors[n->out].format == NIB_U8 && i < 256; i++)
+    copy[i] = (uint8_t)(copy[i] ^ 0x80);
   p->tables[index] =
       nib_constants_add(p->e->constants, nib_word_of("%s_table%d", p->kernel->name, index).s,
                         "int8_t", copy, sizeof copy);
   return p->tables[index] ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
+static int32_t other_operand(const nib_epilogue *p, const nib_node *n, int32_t index) {
+  return n->in[running_is_lhs(p, n, index) ? 1 : 0];
+}
+
+static nib_status add_operand(nib_epilogue *p, int32_t index, const nib_node *n) {
+  const nib_tensor *t = &p->e->graph->tensors[other_operand(p, n, index)];
+  if (!t->data)
+    return NIB_OK;
+  p->operands[index] =
+      nib_constants_add(p->e->constants, nib_word_of("%s_operand%d", p->kernel->name, index).s,
+                        nib_format_get(t->format)->c_type, t->data, nib_tensor_bytes(t));
+  return p->operands[index] ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
 nib_status nib_followers_prepare(nib_epilogue *p) {
-  for (int32_t i = 1; i < p->kernel->n_nodes; i++) {
-    const nib_node *n = &p->e->graph->nodes[p->kernel->nodes[i]];
-    if (n->op == NIB_OP_LOOKUP)
+  const nib_graph *g = p->e->graph;
+  for (int32_t i = p->first; i < p->kernel->n_nodes; i++) {
+    const nib_node *n = &g->nodes[p->kernel->nodes[i]];
+    if (uses_table(g, n))
       NIB_RETURN_IF_ERROR(add_table(p, i, n));
+    if (is_binary(n->op))
+      NIB_RETURN_IF_ERROR(add_operand(p, i, n));
     const bool sum = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB;
-    if (sum && is_byte(&p->e->graph->tensors[n->out]) && p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
-      p->adds[i].proven = nib_linear_add_prove(p->e->graph, n, !running_is_lhs(p, n, i), &p->adds[i]);
+    if (sum && is_byte(&g->tensors[n->out]) && p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
+      p->adds[i].proven = nib_linear_add_prove(g, n, !running_is_lhs(p, n, i), &p->adds[i]);
   }
   return NIB_OK;
 }
 
-/* Loads the operand that is not the running value into `other`. */
-static void load_other(nib_epilogue *p, int32_t tensor, const char *at, int tail) {
-  nib_emitter *e = p->e;
+nib_word nib_epilogue_input(const nib_epilogue *p, int32_t tensor) {
   int32_t inputs[NIB_EPILOGUE_MAX_NODES * 2];
-  const int32_t n = nib_kernel_inputs(e->graph, p->kernel, inputs, NIB_EPILOGUE_MAX_NODES * 2);
+  const int32_t n =
+      nib_kernel_inputs(p->e->graph, p->kernel, inputs, NIB_EPILOGUE_MAX_NODES * 2);
   int32_t number = 0;
   while (number < n && inputs[number] != tensor)
     number++;
-  const nib_format format = e->graph->tensors[tensor].format;
+  return nib_word_of("in%d", number);
+}
+
+void nib_epilogue_load(nib_epilogue *p, int32_t tensor, const char *to, const char *at, int tail) {
+  const nib_format format = p->e->graph->tensors[tensor].format;
   const nib_prim load = format == NIB_F32  ? NIB_PRIM_F32_LOAD
                         : format == NIB_I8 ? NIB_PRIM_I8_LOAD
                                            : NIB_PRIM_U8_LOAD;
-  nib_text_line(e->body, "%s other;", format == NIB_F32 ? e->vocab->type_f32 : e->vocab->type_i32);
-  nib_say_lanes(e, load, "other", nib_word_of("in%d + %s", number, at).s, NULL, tail);
+  nib_say_lanes(p->e, load, to, at, NULL, tail);
+}
+
+/* Loads the operand that is not the running value into `other`. */
+static void load_other(nib_epilogue *p, const nib_node *n, int32_t index, const char *at,
+                       int tail) {
+  nib_emitter *e = p->e;
+  const int32_t tensor = other_operand(p, n, index);
+  const nib_tensor *t = &e->graph->tensors[tensor];
+  const int64_t elems = nib_tensor_elems(t);
+  const bool real = is_f32(t), whole = elems == nib_tensor_elems(&e->graph->tensors[n->out]);
+  const nib_word from =
+      p->operands[index] ? nib_word_of("%s", p->operands[index]) : nib_epilogue_input(p, tensor);
+  nib_text_line(e->body, "%s other;", real ? e->vocab->type_f32 : e->vocab->type_i32);
+  if (elems == 1)
+    nib_say(e, real ? NIB_PRIM_F32_SET : NIB_PRIM_I32_SET, "other", nib_word_of("%s[0]", from.s).s,
+            NULL, NULL, NULL);
+  else
+    nib_epilogue_load(p, tensor, "other", nib_word_of("%s + %s", from.s, whole ? at : p->channel).s,
+                      tail);
 }
 
 void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const char *at,
@@ -395,9 +554,8 @@ void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const
   const nib_codes codes = {.last = index + 1 == p->kernel->n_nodes,
                            .format = e->graph->tensors[n->out].format};
   nib_text_open(e->body, "{ /* %s */", nib_op_get(n->op)->mnemonic);
-  const bool binary = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB || n->op == NIB_OP_MUL;
-  if (binary)
-    load_other(p, n->in[running_is_lhs(p, n, index) ? 1 : 0], at, tail);
+  if (is_binary(n->op))
+    load_other(p, n, index, at, tail);
   followers[n->op].apply(p, n, value, "other", &codes, index);
   nib_text_close(e->body, "");
 }

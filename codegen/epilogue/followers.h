@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Followers: the elementwise nodes of a kernel after its root, applied in registers. Used by
- * epilogue.c alone. */
+ * Steps: the elementwise nodes of a kernel, applied in registers after its root or as its root.
+ * Used by epilogue.c alone. */
 #ifndef NIB_EPILOGUE_FOLLOWERS_H
 #define NIB_EPILOGUE_FOLLOWERS_H
 
 #include "epilogue/epilogue.h"
 
-bool nib_follower_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
-                           const nib_vocab *vocab);
+bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
+                       const nib_vocab *vocab);
 nib_status nib_followers_prepare(nib_epilogue *p);
 void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const char *at,
                         int tail);

@@ -8,6 +8,8 @@
 #define NIB_SCHEDULES(X)                                                                           \
   X(nib_schedule_conv_rows)                                                                        \
   X(nib_schedule_depthwise_rows)                                                                   \
+  X(nib_schedule_pool_channels)                                                                    \
+  X(nib_schedule_flat_steps)                                                                       \
   X(nib_schedule_direct)
 
 #define X(row) extern const nib_schedule row;

@@ -229,6 +229,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_F32_MAX] = "$d = _mm512_max_ps($a, $b);",
             [NIB_PRIM_F32_FROM_I32] = "$d = _mm512_cvtepi32_ps($a);",
             [NIB_PRIM_I32_FROM_F32_EVEN] = "$d = nib_avx512_f32_even($a);",
+            [NIB_PRIM_I32_FROM_F32_AWAY] = "$d = nib_avx512_f32_even(nib_avx512_round_away($a));",
             [NIB_PRIM_LOOKUP8] = "$d = nib_avx512_lookup8($a, $b);",
             [NIB_PRIM_RQ_LINEAR] =
                 "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps($a), $b, $c));",

@@ -106,6 +106,7 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_F32_MAX] = "$d = $a > $b ? $a : $b;",
             [NIB_PRIM_F32_FROM_I32] = "$d = (float)$a;",
             [NIB_PRIM_I32_FROM_F32_EVEN] = "$d = nib_c99_f32_even($a);",
+            [NIB_PRIM_I32_FROM_F32_AWAY] = "$d = nib_c99_f32_even(roundf($a));",
             [NIB_PRIM_LOOKUP8] = "$d = ($a)[$b];",
             /* RQ_LINEAR needs a fused multiply-add in hardware: not said here. */
             [NIB_PRIM_STAGE_I8] = "nib_c99_stage_i8($d, $a, $b, $n);",

@@ -61,6 +61,7 @@ extern "C" {
   X(F32_MIN, "f32_min") X(F32_MAX, "f32_max")                                                      \
   X(F32_FROM_I32, "f32_from_i32")                                                                  \
   X(I32_FROM_F32_EVEN, "i32_from_f32_even") /* rint, saturated to ±2^30 or more, NaN to 0 */       \
+  X(I32_FROM_F32_AWAY, "i32_from_f32_away") /* roundf, with the same ends */                       \
   X(LOOKUP8, "lookup8")             /* d = a[b lane by lane], a: const int8_t * to 256 entries and \
                                        3 more readable bytes, b in 0..255 */                       \
   /* d = (int32) rint(fma((float)a, b, c)) without saturation: |fma| < 2^31, so that multiplier,   \

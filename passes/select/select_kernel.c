@@ -179,6 +179,8 @@ static bool is_vector_capable(nib_op op) {
       NIB_OP_MATMUL,
       NIB_OP_AVG_POOL2D,
       NIB_OP_MAX_POOL2D,
+      NIB_OP_MEAN,
+      NIB_OP_LOOKUP,
       NIB_OP_ADD,
       NIB_OP_SUB,
       NIB_OP_MUL,
@@ -203,10 +205,23 @@ static bool has_vector_vocab(const nib_target *target) {
   return false;
 }
 
+static bool is_vector_form(const nib_schedule *s, const nib_vocab *v) {
+  return s != NULL && v != NULL && strcmp(s->name, "direct") != 0 && v->lanes > 1;
+}
+
 bool nib_select_is_fallback(const nib_select_context *context, const nib_graph *g,
                             const nib_kernel *kernel, const nib_select_candidate *choice) {
   if (!is_vector_capable(g->nodes[kernel->nodes[0]].op) || !has_vector_vocab(&context->target))
     return false;
-  const nib_vocab *v = nib_vocab_find(choice->vocab);
-  return strcmp(choice->schedule, "direct") == 0 || v == NULL || v->lanes <= 1;
+  if (is_vector_form(nib_schedule_find(choice->schedule), nib_vocab_find(choice->vocab)))
+    return false;
+  /* Weighed against a vector form and found faster, as for very few elements: a choice. */
+  const nib_schedule *s;
+  for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i) {
+    const nib_vocab *v;
+    for (size_t k = 0; (v = nib_vocab_at(k)) != NULL; ++k)
+      if (is_vector_form(s, v) && nib_vocab_fits(v, &context->target) && s->accepts(g, kernel, v))
+        return false;
+  }
+  return true;
 }

@@ -3,10 +3,7 @@
 /* The vector convolution schedules in every vocabulary that runs here, against the reference: odd
  * sizes, borders, strides, dilation, groups, channel tails, zero points at both ends, extreme
  * inputs and weights, and every kind of follower. */
-#include "emit_harness.h"
-
-#include "target/target.h"
-#include "vocab/vocab.h"
+#include "kernel_harness.h"
 
 typedef struct conv_case {
   const char *name;
@@ -172,82 +169,6 @@ static void add_float_followed(suite *s, nib_op op, const char *activation) {
   output(s, out);
 }
 
-/* Chooses schedule, vocabulary and the case's tile (rotating through the candidates). */
-static int select_vector(suite *s, const nib_vocab *v) {
-  nib_graph *g = s->g;
-  int vectors = 0;
-  int64_t at = g->arena_bytes;
-  for (int32_t i = 0; i < g->n_kernels; i++) {
-    nib_kernel *k = &g->kernels[i];
-    for (size_t j = 0;; j++) {
-      const nib_schedule *schedule = nib_schedule_at(j);
-      if (!schedule || strcmp(schedule->name, "direct") == 0)
-        break;
-      if (!schedule->accepts(g, k, v))
-        continue;
-      int32_t tiles[24][NIB_MAX_TILE];
-      const int n = schedule->tiles(g, k, v, tiles, 24);
-      CHECK(n >= 1 && n <= 24);
-      memcpy(k->tile, tiles[(i * 5) % n], sizeof k->tile);
-      k->schedule = schedule->name;
-      k->vocab = v->name;
-      k->scratch_bytes = schedule->scratch_bytes(g, k, v);
-      k->scratch_offset = at;
-      at += (k->scratch_bytes + 63) / 64 * 64;
-      vectors++;
-      break;
-    }
-    if (strcmp(k->schedule, "direct") == 0 && !(v->lanes == 1 && g->nodes[k->nodes[0]].op == DW)) {
-      printf("%s: no vector schedule in %s\n", g->nodes[k->nodes[0]].name, v->name);
-      harness_failures++;
-    }
-  }
-  g->arena_bytes = at;
-  return vectors;
-}
-
-static void *load_library(const char *dir, const char *compiler) {
-  char path[128];
-  CHECK(shell("cd '%s' && rm -f *_main.c && %s -std=c11 -Wall -Wextra -pedantic -Werror -O1 -shared"
-              " -fPIC *.c -lm -o model.so",
-              dir, compiler) == 0);
-  snprintf(path, sizeof path, "%s/model.so", dir);
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  CHECK(library != NULL);
-  return library;
-}
-
-static void run_suite(suite *s, const nib_vocab *v, const char *target, const char *compiler) {
-  finish(s);
-  if (nib_graph_validate(s->g, &harness_diag) != NIB_OK) {
-    printf("%s\n", harness_message);
-    harness_failures++;
-  }
-  const int vectors = select_vector(s, v);
-  char dir[64];
-  make_folder(dir);
-  nib_options o = emit_options(dir);
-  o.target = target;
-  const nib_status status = nib_emit_graph(s->g, &o, &harness_diag);
-  if (status != NIB_OK) {
-    printf("%s: %s\n", v->name, harness_message);
-    harness_failures++;
-  } else {
-    void *library = load_library(dir, compiler);
-    if (library) {
-      const int compared = compare_with_reference(s, find_run(library, s->g->name), 2);
-      printf("%s, %s, %s: %d kernels, %d results compared\n", s->g->name, v->name, s->g->rounding,
-             vectors, compared);
-      dlclose(library);
-    }
-  }
-  if (getenv("NIB_KEEP"))
-    printf("kept %s\n", dir);
-  else
-    remove_folder(dir);
-  nib_graph_destroy(s->g);
-}
-
 static void test_vocabulary(const nib_vocab *v, const char *target, const char *rounding,
                             uint64_t seed) {
   suite s = suite_open("kernels", rounding, seed);
@@ -278,26 +199,4 @@ static void test_vocabulary(const nib_vocab *v, const char *target, const char *
   run_suite(&s, v, target, clang ? "clang-22" : "cc");
 }
 
-int main(void) {
-  static const char *const targets[][2] = {{"c99", "c99"},
-                                           {"avx2", "x86-64-v3"},
-                                           {"avx512vnni", "x86-64-v4+avx512vnni"}};
-  static const char *const roundings[] = {"tflite-double", "tflite-single", "nearest-even",
-                                          "nearest-away"};
-  int ran = 0;
-  for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
-    const nib_vocab *v = nib_vocab_find(targets[t][0]);
-    nib_target target;
-    CHECK(v && nib_target_parse(targets[t][1], &target, &harness_diag) == NIB_OK);
-    if (!v || !nib_target_runs_here(&target)) {
-      printf("%s: skipped, this processor lacks its features\n", targets[t][0]);
-      continue;
-    }
-    const size_t n_roundings = v->lanes == 1 ? 1 : sizeof roundings / sizeof *roundings;
-    for (size_t r = 0; r < n_roundings; r++)
-      test_vocabulary(v, targets[t][1], roundings[r], 17 * t + r);
-    ran++;
-  }
-  printf("%d vocabularies, %d failures\n", ran, harness_failures);
-  return harness_failures != 0;
-}
+int main(void) { return test_each_vocabulary(test_vocabulary); }

@@ -70,6 +70,7 @@ static const prim_case computes[] = {
     BINARY(F32_MAX, F32, REALS),
     {NIB_PRIM_F32_FROM_I32, F32, I32, NONE, NONE, ANY, ANY, ANY, false, false},
     {NIB_PRIM_I32_FROM_F32_EVEN, I32, F32, NONE, NONE, REALS, ANY, ANY, false, false},
+    {NIB_PRIM_I32_FROM_F32_AWAY, I32, F32, NONE, NONE, REALS, ANY, ANY, false, false},
     {NIB_PRIM_LOOKUP8, I32, POINTER, I32, NONE, ANY, BYTES, ANY, false, false},
 };
 
