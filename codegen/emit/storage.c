@@ -4,7 +4,8 @@
 
 static bool is_view(nib_op op) { return nib_op_get(op)->family == NIB_FAMILY_VIEW; }
 
-/* The tensor that `tensor` is a view of, or NIB_NONE. */
+/* The tensor whose storage `tensor` uses, or NIB_NONE. A graph output that is a view may own the
+ * storage of what it views. */
 static int32_t viewed(const nib_graph *g, int32_t tensor) {
   const nib_tensor *t = &g->tensors[tensor];
   if (t->alias_of != NIB_NONE)
@@ -12,7 +13,8 @@ static int32_t viewed(const nib_graph *g, int32_t tensor) {
   if (t->producer == NIB_NONE)
     return NIB_NONE;
   const nib_node *n = &g->nodes[t->producer];
-  return n->kernel == NIB_NONE && is_view(n->op) ? n->in[0] : NIB_NONE;
+  const bool follows = n->kernel == NIB_NONE && is_view(n->op);
+  return follows && g->tensors[n->in[0]].alias_of != tensor ? n->in[0] : NIB_NONE;
 }
 
 static int32_t base_of(const nib_graph *g, int32_t tensor) {
