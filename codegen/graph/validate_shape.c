@@ -100,6 +100,12 @@ void nib_check_transpose(nib_check *c) {
   }
 }
 
+/* Codes may change their scale on the way: TFLite's concatenation of u8. */
+static bool may_concatenate(nib_check *c, const nib_tensor *in) {
+  return (in->quantized && c->out->quantized && in->format == c->out->format) ||
+         check_same_type(c, in);
+}
+
 void nib_check_concat(nib_check *c) {
   int64_t axis = nib_node_int(c->n, NIB_A_AXIS, 0), total = 0;
   if (axis < 0 || axis >= c->out->rank) {
@@ -108,7 +114,7 @@ void nib_check_concat(nib_check *c) {
   }
   for (int32_t k = 0; k < c->n->n_in; ++k) {
     const nib_tensor *in = nib_check_in(c, k);
-    if (!check_same_type(c, in) || !check_same_rank(c, in))
+    if (!may_concatenate(c, in) || !check_same_rank(c, in))
       return;
     total += in->dims[axis];
     for (int32_t i = 0; i < in->rank; ++i)

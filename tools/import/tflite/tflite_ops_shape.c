@@ -227,7 +227,9 @@ static nib_status convert_concatenation(nib_tfl_context *c) {
   for (uint32_t i = 0; i < c->inputs.count; ++i) {
     NIB_RETURN_IF_ERROR(nib_tfl_input(c, i, &in));
     NIB_RETURN_IF_ERROR(nib_tfl_value(c, &in, &ids[i]));
-    NIB_RETURN_IF_ERROR(nib_tfl_check_same_type(c, ids[i], result));
+    /* TFLite changes the scale of u8 operands alone. */
+    if (in.format != NIB_U8 || out.format != NIB_U8)
+      NIB_RETURN_IF_ERROR(nib_tfl_check_same_type(c, ids[i], result));
   }
   int32_t n = (int32_t)c->inputs.count;
   NIB_RETURN_IF_ERROR(nib_tfl_node(c, NIB_OP_CONCAT, ids, n, result, &node));
