@@ -30,7 +30,7 @@ config.test_format = lit.formats.ShTest(execute_external=False)
 config.test_source_root = str(source / "test")
 config.test_exec_root = str(build / "test")
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "golden"]
+config.excludes = ["Inputs"]
 
 
 def first_program(*names):

@@ -3,41 +3,18 @@
  *
  *   check_seanet FOLDER        every NAME.tflite below FOLDER with NAME_inputK_FORMAT.csv and
  *                              NAME_golden_FORMAT.csv, by the reference
- *   check_seanet --write DIR FOLDER   also writes DIR/NAME_inputK.bin and DIR/NAME_golden.bin */
-#include "import/import.h"
-#include "reference/reference.h"
+ *   check_seanet --library LIB.so CODE FOLDER    by generated code; CODE has the headers */
+#include "golden/subject.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void print_message(void *user, nib_severity severity, const char *message) {
-  (void)user;
-  (void)severity;
-  fprintf(stderr, "%s\n", message);
-}
-static const nib_diag diag = {print_message, NULL};
-
 typedef struct totals {
   int models, wrong;
-  const char *write_to;
+  const char *library, *code; /* NULL: the reference runs */
 } totals;
-
-static char *read_file(const char *path, size_t *out_size) {
-  FILE *file = fopen(path, "rb");
-  if (!file)
-    return NULL;
-  fseek(file, 0, SEEK_END);
-  const long size = ftell(file);
-  rewind(file);
-  char *bytes = malloc((size_t)size + 1);
-  *out_size = bytes ? fread(bytes, 1, (size_t)size, file) : 0;
-  if (bytes)
-    bytes[*out_size] = 0;
-  fclose(file);
-  return bytes;
-}
 
 /* The codes of STEM_ROLE_FORMAT.csv as bytes of `t` (free()); NULL if absent or not as many. */
 static void *read_codes(const char *stem, const char *role, const nib_tensor *t) {
@@ -47,7 +24,7 @@ static void *read_codes(const char *stem, const char *role, const nib_tensor *t)
   size_t size;
   for (size_t i = 0; i < sizeof formats / sizeof *formats && !text; ++i) {
     snprintf(path, sizeof path, "%s_%s_%s.csv", stem, role, formats[i]);
-    text = read_file(path, &size);
+    text = (char *)golden_read_file(path, &size);
   }
   const size_t bytes = nib_tensor_bytes(t), each = nib_format_bytes(t->format);
   unsigned char *codes = calloc(bytes + 1, 1);
@@ -70,50 +47,46 @@ static void *read_codes(const char *stem, const char *role, const nib_tensor *t)
   return NULL;
 }
 
-static void write_bytes(const totals *all, const char *name, const char *role, const void *bytes,
-                        size_t size) {
-  char path[1024];
-  if (!all->write_to)
-    return;
-  snprintf(path, sizeof path, "%s/%s_%s.bin", all->write_to, name, role);
-  FILE *file = fopen(path, "wb");
-  if (file) {
-    fwrite(bytes, 1, size, file);
-    fclose(file);
+static bool open_model(const totals *all, const nib_graph *g, const char *name, golden_subject *s) {
+  char header[1024];
+  if (!all->library)
+    return golden_open_reference(g, s);
+  snprintf(header, sizeof header, "%s/%s.h", all->code, name);
+  return golden_open_library(g, all->library, name, header, s);
+}
+
+static bool read_inputs(const nib_graph *g, const char *stem, golden_subject *s) {
+  for (int32_t i = 0; i < g->n_inputs; ++i) {
+    char role[16];
+    snprintf(role, sizeof role, "input%d", i);
+    const nib_tensor *x = &g->tensors[g->inputs[i]];
+    void *codes = read_codes(stem, role, x);
+    if (!codes)
+      return false;
+    memcpy(s->in[i], codes, nib_tensor_bytes(x));
+    free(codes);
   }
+  return true;
 }
 
 /* Number of result elements that differ, or -1. */
 static int64_t run_and_compare(const totals *all, const nib_graph *g, const char *stem,
                                const char *name) {
-  enum { MAX_INPUTS = 4 };
-  void *inputs[MAX_INPUTS] = {NULL};
-  nib_reference *r = NULL;
+  golden_subject s = {0};
   const nib_tensor *y = &g->tensors[g->outputs[0]];
   unsigned char *golden = read_codes(stem, "golden", y);
-  int64_t wrong = golden && g->n_inputs <= MAX_INPUTS && g->n_outputs == 1 ? 0 : -1;
-  for (int32_t i = 0; wrong == 0 && i < g->n_inputs; ++i) {
-    char role[16];
-    snprintf(role, sizeof role, "input%d", i);
-    const nib_tensor *x = &g->tensors[g->inputs[i]];
-    inputs[i] = read_codes(stem, role, x);
-    wrong = inputs[i] ? 0 : -1;
-    if (inputs[i])
-      write_bytes(all, name, role, inputs[i], nib_tensor_bytes(x));
+  int64_t wrong = -1;
+  if (golden && g->n_outputs == 1 && open_model(all, g, name, &s) && read_inputs(g, stem, &s) &&
+      golden_run(&s)) {
+    const size_t each = nib_format_bytes(y->format);
+    wrong = 0;
+    for (int64_t i = 0; i < nib_tensor_elems(y); ++i)
+      wrong += memcmp((unsigned char *)s.out[0] + (size_t)i * each, golden + (size_t)i * each,
+                      each) != 0;
   }
-  if (wrong == 0 && (nib_reference_create(g, &r, &diag) != NIB_OK ||
-                     nib_reference_run(r, (const void *const *)inputs, &diag) != NIB_OK))
-    wrong = -1;
-  const size_t each = nib_format_bytes(y->format);
-  const unsigned char *result = wrong == 0 ? nib_reference_tensor(r, g->outputs[0]) : NULL;
-  for (int64_t i = 0; result && i < nib_tensor_elems(y); ++i)
-    wrong += memcmp(result + (size_t)i * each, golden + (size_t)i * each, each) != 0;
-  if (golden)
-    write_bytes(all, name, "golden", golden, nib_tensor_bytes(y));
-  nib_reference_destroy(r);
+  if (s.graph)
+    golden_close(&s);
   free(golden);
-  for (int i = 0; i < MAX_INPUTS; ++i)
-    free(inputs[i]);
   return wrong;
 }
 
@@ -121,20 +94,14 @@ static void check_model(totals *all, const char *folder, const char *name) {
   char path[1024], stem[1000];
   snprintf(stem, sizeof stem, "%s/%s", folder, name);
   snprintf(path, sizeof path, "%s.tflite", stem);
-  size_t size = 0;
-  char *bytes = read_file(path, &size);
-  nib_graph *g = NULL;
-  const nib_import_options options = {.model_name = name, .display_path = path};
+  nib_graph *g = golden_import(path, NULL);
+  const int64_t wrong = g ? run_and_compare(all, g, stem, name) : -1;
   ++all->models;
-  int64_t wrong = -1;
-  if (bytes && nib_import_tflite((const uint8_t *)bytes, size, &options, &g, &diag) == NIB_OK)
-    wrong = run_and_compare(all, g, stem, name);
   if (wrong != 0) {
     fprintf(stderr, "%s: %lld elements differ\n", stem, (long long)wrong);
     ++all->wrong;
   }
   nib_graph_destroy(g);
-  free(bytes);
 }
 
 static void walk(totals *all, const char *folder, int depth) {
@@ -159,12 +126,13 @@ static void walk(totals *all, const char *folder, int depth) {
 int main(int argc, char **argv) {
   totals all = {0};
   int at = 1;
-  if (argc > 3 && !strcmp(argv[1], "--write")) {
-    all.write_to = argv[2];
-    at = 3;
+  if (argc > 3 && !strcmp(argv[1], "--library")) {
+    all.library = argv[2];
+    all.code = argv[3];
+    at = 4;
   }
-  if (at >= argc) {
-    fprintf(stderr, "usage: check_seanet [--write DIR] FOLDER\n");
+  if (argc != at + 1) {
+    fprintf(stderr, "usage: check_seanet [--library LIB CODE] FOLDER\n");
     return 2;
   }
   walk(&all, argv[at], 1);
