@@ -33,7 +33,7 @@ check: build
 bench: build
 	@$(PYTHON) bench/run.py --build $(BUILD)
 
-docs: build
+docs: configure
 	@cmake --build $(BUILD) --target nib-docs
 
 format:

@@ -42,7 +42,7 @@ static bool in_kernel(const nib_kernel *kernel, int32_t node) {
 }
 
 static bool is_view(nib_op op) {
-  return op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE || op == NIB_OP_EXPAND_DIMS;
+  return nib_op_get(op)->family == NIB_FAMILY_VIEW;
 }
 
 int32_t nib_kernel_source(const nib_graph *g, const nib_kernel *kernel, int32_t tensor) {
