@@ -128,7 +128,7 @@ int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vo
   const nib_tensor *x = nib_node_input(g, n, 0);
   if (x->format == NIB_F32 || v->stage == NIB_STAGE_I16)
     return 0;
-  return zero_of(x) - nib_format_get(x->format)->min;
+  return v->stage == NIB_STAGE_CODES ? zero_of(x) : zero_of(x) - nib_format_get(x->format)->min;
 }
 
 /* ---- packed weights ---- */

@@ -12,8 +12,10 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   memset(s, 0, sizeof *s);
   s->shape = *shape;
   s->format = input->format;
-  const bool is_float = input->format == NIB_F32, bytes = v->stage == NIB_STAGE_U8;
-  s->c_type = is_float ? "float" : bytes ? "uint8_t" : "int16_t";
+  const bool is_float = input->format == NIB_F32, bytes = v->stage != NIB_STAGE_I16;
+  const bool codes = v->stage == NIB_STAGE_CODES;
+  s->c_type = is_float ? "float" : codes ? nib_format_get(input->format)->c_type
+              : bytes ? "uint8_t" : "int16_t";
   s->elem_bytes = is_float ? 4 : bytes ? 1 : 2;
   s->fill = fill;
   s->zero_point = input->quantized ? input->zero_point : 0;
@@ -28,7 +30,7 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->ring;
   const bool padded = s->left || s->right || shape->pad_top || rows_needed > shape->in_h;
   s->direct = !must_stage && !padded && !s->repeat && read_past == 0 &&
-              (is_float || (bytes && input->format == NIB_U8));
+              (is_float || codes || (bytes && input->format == NIB_U8));
 }
 
 int64_t nib_stage_ring_bytes(const nib_stage *s) {

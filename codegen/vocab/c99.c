@@ -12,35 +12,7 @@ const nib_vocab nib_vocab_c99 = {
     .requires_ = 0,
     .function_attr = "",
     .includes = "",
-    .support = "//@ nib_c99_stage_i8\n"
-               "static inline void nib_c99_stage_i8(int16_t *d, const int8_t *a, int32_t zero,\n"
-               "                                    int32_t n) {\n"
-               "  for (int32_t i = 0; i < n; i++)\n"
-               "    d[i] = (int16_t)(a[i] - zero);\n"
-               "}\n"
-               "\n"
-               "//@ nib_c99_stage_u8\n"
-               "static inline void nib_c99_stage_u8(int16_t *d, const uint8_t *a, int32_t zero,\n"
-               "                                    int32_t n) {\n"
-               "  for (int32_t i = 0; i < n; i++)\n"
-               "    d[i] = (int16_t)(a[i] - zero);\n"
-               "}\n"
-               "\n"
-               "//@ nib_c99_stage_fill\n"
-               "static inline void nib_c99_stage_fill(int16_t *d, int32_t value, int32_t n) {\n"
-               "  for (int32_t i = 0; i < n; i++)\n"
-               "    d[i] = (int16_t)value;\n"
-               "}\n"
-               "\n"
-               "//@ nib_c99_stage_sum\n"
-               "static inline int32_t nib_c99_stage_sum(const int16_t *a, int32_t n) {\n"
-               "  int32_t sum = 0;\n"
-               "  for (int32_t i = 0; i < n; i++)\n"
-               "    sum += a[i];\n"
-               "  return sum;\n"
-               "}\n"
-               "\n"
-               "//@ nib_c99_f32_even\n"
+    .support = "//@ nib_c99_f32_even\n"
                "/* rint to int32, saturated; 0 for a NaN. */\n"
                "static inline int32_t nib_c99_f32_even(float x) {\n"
                "  const float y = rintf(x);\n"
@@ -51,9 +23,9 @@ const nib_vocab nib_vocab_c99 = {
                "}\n",
     .lanes = 1,
     .registers = 16,
-    .stage = NIB_STAGE_I16,
+    .stage = NIB_STAGE_CODES,
     .dot_k = 1,
-    .weights_i16 = true,
+    .weights_i16 = false,
     .type_i32 = "int32_t",
     .type_f32 = "float",
     .type_act = "int32_t",
@@ -109,10 +81,10 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_I32_FROM_F32_AWAY] = "$d = nib_c99_f32_even(roundf($a));",
             [NIB_PRIM_LOOKUP8] = "$d = ($a)[$b];",
             /* RQ_LINEAR needs a fused multiply-add in hardware: not said here. */
-            [NIB_PRIM_STAGE_I8] = "nib_c99_stage_i8($d, $a, $b, $n);",
-            [NIB_PRIM_STAGE_U8] = "nib_c99_stage_u8($d, $a, $b, $n);",
-            [NIB_PRIM_STAGE_FILL] = "nib_c99_stage_fill($d, $a, $n);",
-            [NIB_PRIM_STAGE_SUM] = "$d = nib_c99_stage_sum($a, $n);",
+            [NIB_PRIM_STAGE_I8] = "memcpy($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_SUM] = "$d = 0;\nfor (int32_t i = 0; i < $n; i++)\n  $d += ($a)[i];",
         },
     .dot_cycles = 1.0,
     .fma_cycles = 1.0,

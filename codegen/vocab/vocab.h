@@ -84,6 +84,7 @@ typedef enum nib_prim {
 typedef enum nib_stage_kind {
   NIB_STAGE_U8,  /**< u8 = code - min(format): i8 flipped; zero point folded into the bias */
   NIB_STAGE_I16, /**< i16 = code - zero_point: padding is 0, nothing to fold */
+  NIB_STAGE_CODES, /**< the input's own codes (int8 or uint8); zero point folded into the bias */
 } nib_stage_kind;
 
 typedef struct nib_vocab {

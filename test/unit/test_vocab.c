@@ -148,10 +148,17 @@ static void write_compute(nib_emitter *e, const prim_case *k) {
   close_function(e);
 }
 
+/* Codes stay int8 or uint8; the dot product and sums are tried on int8. */
+static const char *staged_type(const nib_vocab *v) {
+  static const char *const types[] = {
+      [NIB_STAGE_U8] = "uint8_t", [NIB_STAGE_I16] = "int16_t", [NIB_STAGE_CODES] = "int8_t"};
+  return types[v->stage];
+}
+
 /* The primitives whose operands depend on the vocabulary. */
 static void write_others(nib_emitter *e) {
   const nib_vocab *v = e->vocab;
-  const char *staged = v->stage == NIB_STAGE_U8 ? "uint8_t" : "int16_t";
+  const char *staged = staged_type(v);
   open_function(e, "dot", elems);
   nib_text_line(e->body, "%s w;", v->type_weight);
   nib_say(e, NIB_PRIM_WEIGHT_LOAD, "w",
@@ -351,8 +358,12 @@ static void test_compute(void *library, const nib_vocab *v, const prim_case *k) 
 }
 
 static int32_t staged_at(const nib_vocab *v, const void *p, int i) {
-  return v->stage == NIB_STAGE_U8 ? ((const uint8_t *)p)[i] : ((const int16_t *)p)[i];
+  return v->stage == NIB_STAGE_U8    ? ((const uint8_t *)p)[i]
+         : v->stage == NIB_STAGE_I16 ? ((const int16_t *)p)[i]
+                                     : ((const int8_t *)p)[i];
 }
+
+static int staged_bytes(const nib_vocab *v) { return v->stage == NIB_STAGE_I16 ? 2 : 1; }
 
 /* Staged values that a schedule can make: every u8, or int8/uint8 codes minus a zero point. */
 static void make_staged(const nib_vocab *v, unsigned char *p, bool ends) {
@@ -404,9 +415,11 @@ static void test_staging(void *library, const nib_vocab *v) {
       memset(got, 0x5A, sizeof got);
       f(pa, pb, pc, got);
       const int32_t minus = v->stage == NIB_STAGE_U8 ? least : zero;
-      bool same = got[(v->stage == NIB_STAGE_U8 ? 1 : 2) * 213] == 0x5A;
+      bool same = got[staged_bytes(v) * 213] == 0x5A;
       for (int i = 0; i < 213; i++)
-        same &= staged_at(v, got, i) == (kind ? pa[i] : (int8_t)pa[i]) - minus;
+        same &= v->stage == NIB_STAGE_CODES
+                    ? got[i] == pa[i]
+                    : staged_at(v, got, i) == (kind ? pa[i] : (int8_t)pa[i]) - minus;
       if (!same)
         report(names[kind], v, round);
       ++compared;
@@ -426,7 +439,7 @@ static void test_staging(void *library, const nib_vocab *v) {
     fill(pa, pb, pc, got);
     for (int i = 0; i < 41; i++)
       CHECK(staged_at(v, got, i) == 77);
-    CHECK(got[(v->stage == NIB_STAGE_U8 ? 1 : 2) * 41] == 0x5A);
+    CHECK(got[staged_bytes(v) * 41] == 0x5A);
     compared += 2;
   }
 }
