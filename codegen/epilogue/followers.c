@@ -487,7 +487,7 @@ static int32_t other_operand(const nib_epilogue *p, const nib_node *n, int32_t i
 
 static nib_status add_operand(nib_epilogue *p, int32_t index, const nib_node *n) {
   const nib_tensor *t = &p->e->graph->tensors[other_operand(p, n, index)];
-  if (!t->data)
+  if (!t->data || nib_tensor_elems(t) == 1)
     return NIB_OK;
   p->operands[index] =
       nib_constants_add(p->e->constants, nib_word_of("%s_operand%d", p->kernel->name, index).s,
@@ -528,6 +528,13 @@ void nib_epilogue_load(nib_epilogue *p, int32_t tensor, const char *to, const ch
   nib_say_lanes(p->e, load, to, at, NULL, tail);
 }
 
+static nib_word only_element(const nib_tensor *t) {
+  if (is_f32(t))
+    return nib_word_f32(*(const float *)t->data);
+  return nib_word_of("%d", t->format == NIB_I8 ? *(const int8_t *)t->data
+                                               : *(const uint8_t *)t->data);
+}
+
 /* Loads the operand that is not the running value into `other`. */
 static void load_other(nib_epilogue *p, const nib_node *n, int32_t index, const char *at,
                        int tail) {
@@ -540,8 +547,8 @@ static void load_other(nib_epilogue *p, const nib_node *n, int32_t index, const 
       p->operands[index] ? nib_word_of("%s", p->operands[index]) : nib_epilogue_input(p, tensor);
   nib_text_line(e->body, "%s other;", real ? e->vocab->type_f32 : e->vocab->type_i32);
   if (elems == 1)
-    nib_say(e, real ? NIB_PRIM_F32_SET : NIB_PRIM_I32_SET, "other", nib_word_of("%s[0]", from.s).s,
-            NULL, NULL, NULL);
+    nib_say(e, real ? NIB_PRIM_F32_SET : NIB_PRIM_I32_SET, "other",
+            t->data ? only_element(t).s : nib_word_of("%s[0]", from.s).s, NULL, NULL, NULL);
   else
     nib_epilogue_load(p, tensor, "other", nib_word_of("%s + %s", from.s, whole ? at : p->channel).s,
                       tail);

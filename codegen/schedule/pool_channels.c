@@ -202,7 +202,8 @@ typedef struct pool_channels {
   nib_emitter *e;
   nib_epilogue epilogue;
   nib_mean_params mean; /* of any count: what does not depend on it */
-  const char *by_count[2]; /* arrays by count, or NULL: constants of the only count */
+  const char *table[2];    /* arrays of factors by count; NULL for a single count */
+  nib_word factor[2];      /* expressions */
 } pool_channels;
 
 static bool is_average_of_codes(const pool *p) {
@@ -213,51 +214,61 @@ static bool by_reals(const pool_channels *r) {
   return r->mean.divide || nib_epilogue_is_float_rounding(r->mean.rounding);
 }
 
-/* The two factors of a count as words of memory: scale and offset, or multiplier and shift. */
-static bool factors(const pool_channels *r, int64_t count, nib_mean_params *m, void *first,
-                    void *second) {
+/* What a count multiplies by: scale and offset, or multiplier and shift. */
+typedef struct factors {
+  float reals[2];
+  int32_t ints[2];
+} factors;
+
+static bool factors_of(const pool_channels *r, int64_t count, factors *out_factors) {
   division d;
-  if (nib_params_mean(r->e->graph, r->p.n, count, m) != NIB_OK)
+  nib_mean_params m;
+  memset(out_factors, 0, sizeof *out_factors);
+  if (nib_params_mean(r->e->graph, r->p.n, count, &m) != NIB_OK)
     return false;
-  if (m->divide) {
-    if (!prove_division(r->p.x->format, count, &d))
-      return false;
-    memcpy(first, &d.scale, 4);
-    memcpy(second, &d.offset, 4);
-  } else if (by_reals(r)) {
-    memcpy(first, &m->out.scale, 4);
-  } else {
-    memcpy(first, &m->out.multiplier, 4);
-    memcpy(second, &m->out.shift, 4);
+  if (m.divide) {
+    const bool proven = prove_division(r->p.x->format, count, &d);
+    *out_factors = (factors){.reals = {d.scale, d.offset}};
+    return proven;
   }
+  *out_factors = (factors){{m.out.scale, 0.0f}, {m.out.multiplier, m.out.shift}};
   return true;
 }
 
+/* Fills r->factor: literals for a single count, else expressions of entry `count` of tables. */
 static nib_status add_factors(pool_channels *r) {
   int64_t first, last;
+  factors f;
   counts_of(&r->p, &first, &last);
   if (!is_average_of_codes(&r->p))
     return NIB_OK;
   NIB_RETURN_IF_ERROR(nib_params_mean(r->e->graph, r->p.n, last, &r->mean));
-  int32_t *words = calloc((size_t)last + 1, 2 * sizeof *words);
-  if (!words)
-    return NIB_ERROR_OUT_OF_MEMORY;
-  int32_t *seconds = words + last + 1;
-  bool ok = true;
-  for (int64_t count = first; ok && count <= last; count++) {
-    nib_mean_params m;
-    ok = factors(r, count, &m, &words[count], &seconds[count]);
+  const bool real = by_reals(r);
+  if (!has_border(&r->p)) {
+    if (!factors_of(r, last, &f))
+      return NIB_ERROR_INTERNAL;
+    for (int i = 0; i < 2; i++)
+      r->factor[i] = real ? nib_word_f32(f.reals[i]) : nib_word_of("%d", (int)f.ints[i]);
+    return NIB_OK;
   }
-  /* A single count leaves one entry: the table starts there. */
-  const char *type = by_reals(r) ? "float" : "int32_t", *name = r->epilogue.kernel->name;
-  const size_t bytes = (size_t)(has_border(&r->p) ? last + 1 : 1) * sizeof *words;
-  const int64_t from = has_border(&r->p) ? 0 : last;
-  r->by_count[0] = nib_constants_add(r->e->constants, nib_word_of("%s_factor", name).s, type,
-                                     words + from, bytes);
-  r->by_count[1] = nib_constants_add(r->e->constants, nib_word_of("%s_second", name).s, type,
-                                     seconds + from, bytes);
-  free(words);
-  return ok && r->by_count[0] && r->by_count[1] ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  const size_t bytes = ((size_t)last + 1) * 4;
+  nib_status status = NIB_OK;
+  for (int i = 0; status == NIB_OK && i < 2; i++) {
+    int32_t *words = calloc((size_t)last + 1, 4);
+    status = words ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+    for (int64_t count = first; status == NIB_OK && count <= last; count++) {
+      status = factors_of(r, count, &f) ? NIB_OK : NIB_ERROR_INTERNAL;
+      memcpy(&words[count], real ? (const void *)&f.reals[i] : &f.ints[i], 4);
+    }
+    const nib_word hint = nib_word_of("%s_factor%d", r->epilogue.kernel->name, i);
+    if (status == NIB_OK)
+      r->table[i] = nib_constants_add(r->e->constants, hint.s, real ? "float" : "int32_t", words, bytes);
+    free(words);
+    r->factor[i] = nib_word_of("factors%d[count]", i);
+    if (status == NIB_OK && !r->table[i])
+      status = NIB_ERROR_OUT_OF_MEMORY;
+  }
+  return status;
 }
 
 static const char *register_type(const pool_channels *r) {
@@ -317,7 +328,6 @@ static void emit_mean_of_codes(pool_channels *r, const char *acc) {
   const nib_mean_params *m = &r->mean;
   const bool border = has_border(p);
   const ll zp = m->in_zp, count = p->kernel[0] * p->kernel[1];
-  const char *at = border ? "count" : "0";
   const nib_prim prim = m->divide ? NIB_PRIM_RQ_SIGNED : nib_epilogue_requant_prim(m->rounding);
   /* Padding counts as codes of the zero point; multipliers want codes less their zero point. */
   const char *pads = border && p->with_padding ? "(count - inside)" : "0";
@@ -329,9 +339,9 @@ static void emit_mean_of_codes(pool_channels *r, const char *acc) {
     say_set(r, "zeros", false, shift.s);
     nib_say(e, NIB_PRIM_I32_ADD, acc, acc, "zeros", NULL, NULL);
   }
-  say_set(r, "factor", by_reals(r), nib_word_of("%s[%s]", r->by_count[0], at).s);
+  say_set(r, "factor", by_reals(r), r->factor[0].s);
   if (m->divide || !by_reals(r))
-    say_set(r, "second", by_reals(r), nib_word_of("%s[%s]", r->by_count[1], at).s);
+    say_set(r, "second", by_reals(r), r->factor[1].s);
   nib_say(e, prim, acc, acc, "factor", "second", NULL);
   const double reach = 256.0 * p->x->scale / p->y->scale;
   const nib_codes codes = {.zero_point = m->divide ? 0 : m->out_zp, .lo = m->lo, .hi = m->hi,
@@ -457,6 +467,11 @@ static void emit_body(pool_channels *r, int64_t columns) {
                 r->epilogue.kernel->name, nib_op_get(p->op)->mnemonic, (ll)p->kernel[0],
                 (ll)p->kernel[1], (ll)p->in[0], (ll)p->in[1], (ll)p->channels, (ll)p->out[0],
                 (ll)p->out[1], (ll)p->channels);
+  const bool second = r->mean.divide || !by_reals(r);
+  for (int i = 0; i < 2; i++)
+    if (r->table[i] && (i == 0 || second))
+      nib_text_line(e->body, "const %s *const factors%d = %s;", by_reals(r) ? "float" : "int32_t", i,
+                    r->table[i]);
   if (p->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)p->batch);
   for (int axis = 0; axis < 2; axis++) {

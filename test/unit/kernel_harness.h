@@ -52,7 +52,7 @@ HARNESS_UNUSED static int select_vector(suite *s, const nib_vocab *v) {
 HARNESS_UNUSED static void *load_library(const char *dir, const char *compiler) {
   char path[128];
   CHECK(shell("cd '%s' && rm -f *_main.c && %s -std=c11 -Wall -Wextra -pedantic -Werror -O1 -shared"
-              " -fPIC *.c -lm -o model.so",
+              " -fstrict-aliasing -fPIC *.c -lm -o model.so",
               dir, compiler) == 0);
   snprintf(path, sizeof path, "%s/model.so", dir);
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
