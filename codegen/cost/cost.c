@@ -15,15 +15,17 @@ struct nib_cost_model {
 };
 
 /* Entering a kernel: call, constants into registers, cold branches. */
-static const double k_kernel_cycles = 60.0;
+static const double k_kernel_cycles = 20.0;
 /* A chain of dependent accumulations issues one per this many cycles. */
 static const double k_accumulate_latency = 4.0;
 /* Vector loads per cycle. */
 static const double k_loads_per_cycle = 2.0;
-/* One step of the portable loop nest compared with one of a c99 register tile. */
-static const double k_direct_penalty = 2.0;
-/* Element-wise work per element when nothing is vectorised. */
-static const double k_scalar_element_cycles = 1.5;
+/* Portable C, measured: the C compiler finds vectors in the loops over channels of a c99 register
+ * tile, and in element-wise loops, but not in the loop nest around one multiplication. */
+static const double k_scalar_tile_share = 0.4;
+static const double k_direct_mac_cycles = 1.5;
+static const double k_scalar_element_cycles = 0.2;
+static const double k_exp_element_cycles = 1.0; /* softmax, sigmoid, tanh: no vectors found */
 
 nib_status nib_cost_model_open(const char *spec, nib_cost_model **out_model, const nib_diag *diag) {
   *out_model = NULL;
@@ -68,6 +70,25 @@ static const nib_desc_tensor *find_role(const nib_kernel_desc *d, const char *ro
 
 static bool is_float(const nib_desc_tensor *t) { return t != NULL && t->format[0] == 'f'; }
 
+static double scalar_element_cycles(const nib_kernel_desc *d) {
+  static const char *const k_exps[] = {"softmax", "sigmoid", "tanh"};
+  for (size_t i = 0; d->n_ops > 0 && i < sizeof k_exps / sizeof k_exps[0]; ++i)
+    if (strcmp(k_exps[i], d->ops[0]) == 0)
+      return k_exp_element_cycles;
+  return k_scalar_element_cycles;
+}
+
+/* Whether results are rounded to another scale; the others move or compare codes. */
+static bool rescales(const nib_kernel_desc *d) {
+  static const char *const k_moves[] = {"max_pool2d", "relu",          "clamp",     "lookup",
+                                        "pad",        "reshape",       "transpose", "concat",
+                                        "slice",      "strided_slice", "dequantize"};
+  for (size_t i = 0; d->n_ops == 1 && i < sizeof k_moves / sizeof k_moves[0]; ++i)
+    if (strcmp(k_moves[i], d->ops[0]) == 0)
+      return false;
+  return true;
+}
+
 /* Throughputs per register operation. */
 typedef struct rates {
   double lanes, dot_k, registers;
@@ -86,7 +107,7 @@ static rates rates_of_vocab(const nib_vocab *v) {
       .fma = or_default(v->fma_cycles, 1),
       .lane_mac = or_default(v->mac16_cycles, 1),
       .requant = or_default(v->requant_cycles, 8),
-      .element = or_default(v->elementwise_cycles, 1),
+      .element = v->lanes > 1 ? or_default(v->elementwise_cycles, 1) : k_scalar_element_cycles,
       .scalar = v->lanes <= 1,
   };
 }
@@ -152,7 +173,7 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
     cycles += whole_n * tile_step_cycles(rest_m, nr, issue, r->registers);
   if (rest_m > 0 && rest_n > 0)
     cycles += tile_step_cycles(rest_m, rest_n, issue, r->registers);
-  return cycles * steps;
+  return cycles * steps * (r->scalar ? k_scalar_tile_share : 1.0);
 }
 
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
@@ -169,8 +190,10 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   double cycles = kind == MAC_DOT    ? dot_cycles(d, r, real)
                   : kind == MAC_LANE ? lane_mac_cycles(d, r, real)
                                      : 0.0;
-  cycles += (double)d->elementwise / r->lanes * r->element / fmax(lanes_used, 1.0 / r->lanes);
-  if (!real && !is_float(out))
+  /* Codes are widened and narrowed around each step; floats are not. */
+  const double element = real && is_float(out) ? r->element / 2 : r->element;
+  cycles += (double)d->elementwise / r->lanes * element / fmax(lanes_used, 1.0 / r->lanes);
+  if (!real && !is_float(out) && rescales(d))
     cycles += rows_of(d) * round_up(n, r->lanes) / r->lanes * r->requant;
   return cycles;
 }
@@ -178,9 +201,9 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
 static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   const bool real = is_float(find_role(d, "in"));
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
-  return (double)d->macs * fmax(mac, 1.0) * k_direct_penalty +
-         (double)d->elementwise * k_scalar_element_cycles +
-         (real ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
+  return (double)d->macs * fmax(mac, 1.0) * k_direct_mac_cycles +
+         (double)d->elementwise * scalar_element_cycles(d) +
+         (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
 }
 
 static double bytes_per_cycle(const nib_machine *m, double working_set) {

@@ -15,6 +15,7 @@ typedef struct model_row {
 static const model_row k_models[] = {
     {"mlperf-tiny/kws_ref_model.tflite", 3, -1},
     {"mlperf-tiny/pretrainedResnet_quant.tflite", 3, 12},
+    {"mlperf-tiny/pretrainedResnet.tflite", 2, 12},
     {"mlperf-tiny/vww_96_int8.tflite", 2, -1},
     {"mlperf-tiny/ad01_int8.tflite", 5, -1},
     {"tflite-micro/person_detect.tflite", 2, -1},
@@ -75,7 +76,8 @@ static void check_model(const model_row *row) {
   CHECK(nib_simplify_graph(after, &o, &diag) == NIB_OK, "%s: simplify: %s", row->path, log.text);
   if (row->runs > 0) {
     const double worst = compare_graphs(before, after, row->runs, &diag);
-    CHECK(worst == 0, "%s: simplify changed results by %g: %s", row->path, worst, log.text);
+    CHECK(worst >= 0 && worst < 1e-6, "%s: simplify changed results by %g: %s", row->path, worst,
+          log.text);
   }
   for (size_t i = 0; i < sizeof k_targets / sizeof k_targets[0]; ++i)
     check_plan(row->path, after, row, k_targets[i]);
