@@ -19,6 +19,8 @@ typedef struct nib_simplify {
   nib_graph *g;
   const nib_diag *diag;
   nib_status status; /* first failure (out of memory): rules stop */
+  bool *turned;      /* by tensor: results whose operands got inverse transposes; see sink_binary */
+  int32_t n_turned;
 } nib_simplify;
 
 typedef bool nib_simplify_fn(nib_simplify *s, int32_t node);

@@ -11,6 +11,8 @@
 
 #include "pipeline/stages.h"
 
+#include <stdlib.h>
+
 #define ANY NIB_OP_COUNT
 
 #define CLEANUP                                                                                    \
@@ -108,6 +110,15 @@ static nib_status run_phase(nib_simplify *s, const struct phase *phase) {
                         phase->name);
 }
 
+static nib_status run_phases(nib_simplify *s) {
+  for (size_t i = 0; i < sizeof k_phases / sizeof k_phases[0]; ++i) {
+    if (k_phases[i].rules == k_fold)
+      nib_simplify_report(s); /* while weights are still dequantized constants */
+    NIB_RETURN_IF_ERROR(run_phase(s, &k_phases[i]));
+  }
+  return NIB_OK;
+}
+
 nib_status nib_simplify_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
   if (g->n_kernels > 0)
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE, "simplify must run before fuse");
@@ -118,10 +129,7 @@ nib_status nib_simplify_graph(nib_graph *g, const nib_options *o, const nib_diag
       return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "simplify: out of memory");
   }
   NIB_RETURN_IF_ERROR(nib_graph_sweep(g, diag));
-  for (size_t i = 0; i < sizeof k_phases / sizeof k_phases[0]; ++i) {
-    if (k_phases[i].rules == k_fold)
-      nib_simplify_report(&s); /* while weights are still dequantized constants */
-    NIB_RETURN_IF_ERROR(run_phase(&s, &k_phases[i]));
-  }
-  return nib_graph_validate(g, diag);
+  const nib_status status = run_phases(&s);
+  free(s.turned);
+  return status != NIB_OK ? status : nib_graph_validate(g, diag);
 }

@@ -4,6 +4,7 @@
  * inverse. */
 #include "simplify/simplify.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A transpose above an operand. */
@@ -108,6 +109,36 @@ static bool sink_operands(nib_simplify *s, int32_t node, const above *t) {
   return true;
 }
 
+/* Whether bringing `tensor` into the order before `t` takes a new inverse transpose. */
+static bool needs_inverse(const nib_simplify *s, int32_t tensor, const above *t) {
+  above other;
+  return s->g->tensors[tensor].data == NULL &&
+         !(transpose_above(s, tensor, &other) && other.rank == t->rank &&
+           memcmp(other.perm, t->perm, (size_t)t->rank * sizeof t->perm[0]) == 0);
+}
+
+static bool is_turned(const nib_simplify *s, int32_t tensor) {
+  return tensor < s->n_turned && s->turned[tensor];
+}
+
+static bool set_turned(nib_simplify *s, int32_t tensor) {
+  if (tensor >= s->n_turned) {
+    const int32_t n = tensor + tensor / 2 + 64;
+    bool *grown = realloc(s->turned, (size_t)n * sizeof *grown);
+    if (grown == NULL) {
+      nib_simplify_check(s, NIB_ERROR_OUT_OF_MEMORY);
+      return false;
+    }
+    memset(grown + s->n_turned, 0, (size_t)(n - s->n_turned) * sizeof *grown);
+    s->turned = grown;
+    s->n_turned = n;
+  }
+  s->turned[tensor] = true;
+  return true;
+}
+
+/* An inverse transpose above one operand is itself a transpose that could sink, and so on without
+ * end. Each operator therefore makes inverses at most once. */
 static bool sink_binary(nib_simplify *s, int32_t node) {
   above t;
   const nib_node *n = nib_simplify_node(s, node);
@@ -115,7 +146,11 @@ static bool sink_binary(nib_simplify *s, int32_t node) {
     return false;
   if (s->g->tensors[n->out].rank != t.rank)
     return false;
-  return sink_operands(s, node, &t) && finish(s, node, t.rank, t.perm);
+  const bool turned = is_turned(s, n->out);
+  const bool turns = needs_inverse(s, n->in[0], &t) || needs_inverse(s, n->in[1], &t);
+  if ((turned && turns) || !sink_operands(s, node, &t) || !finish(s, node, t.rank, t.perm))
+    return false;
+  return !(turned || turns) || set_turned(s, nib_simplify_node(s, node)->out);
 }
 
 static bool sink_concat(nib_simplify *s, int32_t node) {
