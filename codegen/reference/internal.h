@@ -14,6 +14,8 @@ struct nib_reference {
   void **data;   /**< by tensor: stored bytes; NULL for constants */
   double **wide; /**< by tensor: f32 tensors in double, when use_double */
   bool use_double;
+  nib_reference_observer *observer;
+  void *observer_context;
 };
 
 typedef nib_status nib_ref_kernel(nib_reference *r, const nib_node *n);

@@ -146,6 +146,11 @@ void nib_reference_destroy(nib_reference *r) {
 
 void nib_reference_use_double(nib_reference *r, bool on) { r->use_double = on; }
 
+void nib_reference_observe(nib_reference *r, nib_reference_observer *observer, void *context) {
+  r->observer = observer;
+  r->observer_context = context;
+}
+
 static nib_status allocate_wide(nib_reference *r, const nib_diag *diag) {
   for (int32_t i = 0; r->use_double && i < r->g->n_tensors; ++i) {
     const nib_tensor *t = &r->g->tensors[i];
@@ -185,6 +190,8 @@ nib_status nib_reference_run(nib_reference *r, const void *const *inputs, const 
       return nib_diag_error(diag, status, "operator %d '%s' (%s): the reference failed%s", i,
                             n->name, nib_op_get(n->op)->mnemonic,
                             status == NIB_ERROR_OUT_OF_MEMORY ? ": out of memory" : "");
+    if (r->observer && r->data[n->out])
+      r->observer(r->observer_context, n->out, r->data[n->out]);
   }
   return NIB_OK;
 }

@@ -18,6 +18,10 @@ nib_status nib_reference_create(const nib_graph *g, nib_reference **out_referenc
 void nib_reference_destroy(nib_reference *r);
 /** f32 tensors are computed and kept in double between operators when on (default off). */
 void nib_reference_use_double(nib_reference *r, bool on);
+/** Called after each operator of a run with its result, which it may overwrite for the operators
+ *  that follow; NULL takes it away. */
+typedef void nib_reference_observer(void *context, int32_t tensor, void *bytes);
+void nib_reference_observe(nib_reference *r, nib_reference_observer *observer, void *context);
 /** Runs once. inputs[i] holds nib_tensor_bytes of graph input i. */
 nib_status nib_reference_run(nib_reference *r, const void *const *inputs, const nib_diag *diag);
 /** Bytes of any tensor after a run (with use_double, f32 tensors are rounded on reading). */

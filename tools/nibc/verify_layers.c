@@ -12,11 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_tensor(const nib_tensor *a, const nib_tensor *b) {
-  return a->format == b->format && a->rank == b->rank && a->quantized == b->quantized &&
-         a->zero_point == b->zero_point && a->scale == b->scale && !a->data && !b->data &&
-         memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0 && a->name[0] &&
-         strcmp(a->name, b->name) == 0;
+/* Whether `b`, of another form of the network, is `a`; its dimension i is a's dimension perm[i]. */
+static bool same_tensor(const nib_tensor *a, const nib_tensor *b, const int *perm) {
+  if (a->format != b->format || a->rank != b->rank || a->quantized != b->quantized ||
+      a->zero_point != b->zero_point || a->scale != b->scale || a->data || b->data || !a->name[0] ||
+      strcmp(a->name, b->name) != 0)
+    return false;
+  for (int32_t i = 0; i < a->rank; ++i)
+    if (b->dims[i] != a->dims[perm[i]])
+      return false;
+  return true;
 }
 
 /* A shape that looks the same in NCHW and NHWC: its elements may be in another order. */
@@ -27,17 +32,54 @@ static bool layout_is_ambiguous(const nib_tensor *t) {
   return equal;
 }
 
+static int32_t find_permuted(const nib_graph *g, const nib_tensor *t, const int *perm,
+                             int *out_count) {
+  int32_t found = NIB_NONE;
+  *out_count = 0;
+  for (int32_t i = 0; i < g->n_tensors; ++i)
+    if (g->tensors[i].producer != NIB_NONE && same_tensor(t, &g->tensors[i], perm)) {
+      found = i;
+      ++*out_count;
+    }
+  return found;
+}
+
+static const int k_same_order[NIB_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+static const int k_nhwc[NIB_MAX_RANK] = {0, 2, 3, 1};
+
 /* The tensor of `g` that is `t` of another form of the same network; NIB_NONE if there is none, or
  * more than one. */
 static int32_t find_same(const nib_graph *g, const nib_tensor *t) {
-  int32_t found = NIB_NONE;
-  for (int32_t i = 0; i < g->n_tensors && !layout_is_ambiguous(t); ++i)
-    if (g->tensors[i].producer != NIB_NONE && same_tensor(&g->tensors[i], t)) {
-      if (found != NIB_NONE)
-        return NIB_NONE;
-      found = i;
-    }
-  return found;
+  int count = 0;
+  const int32_t found =
+      layout_is_ambiguous(t) ? NIB_NONE : find_permuted(g, t, k_same_order, &count);
+  return count == 1 ? found : NIB_NONE;
+}
+
+/* Bytes of the integer form's tensor that is `t`, in t's order (NHWC brought back to NCHW); NULL if
+ * there is none. `*out_made` is the caller's to free. */
+static const void *codes_of(const nib_graph *g, nib_reference *r, const nib_tensor *t,
+                            void **out_made) {
+  *out_made = NULL;
+  int count = 0;
+  int32_t same = layout_is_ambiguous(t) ? NIB_NONE : find_permuted(g, t, k_same_order, &count);
+  if (count == 1)
+    return nib_reference_tensor(r, same);
+  if (count > 1 || t->rank != 4 || layout_is_ambiguous(t))
+    return NULL;
+  same = find_permuted(g, t, k_nhwc, &count);
+  const size_t size = nib_format_bytes(t->format);
+  unsigned char *to = count == 1 ? malloc(nib_tensor_bytes(t) + 1) : NULL;
+  if (!to)
+    return NULL;
+  const unsigned char *from = nib_reference_tensor(r, same);
+  const int64_t c = t->dims[1], area = t->dims[2] * t->dims[3];
+  for (int64_t i = 0, n = nib_tensor_elems(t); i < n; ++i) {
+    const int64_t image = i / (c * area), channel = i / area % c, place = i % area;
+    memcpy(to + (size_t)i * size, from + (size_t)((image * area + place) * c + channel) * size,
+           size);
+  }
+  return *out_made = to;
 }
 
 static void add_steps(nibc_step_tally *tally, const nib_tensor *t, double step, const void *a,
@@ -62,18 +104,9 @@ static void add_steps(nibc_step_tally *tally, const nib_tensor *t, double step, 
   }
 }
 
-void nibc_step_tally_add(nibc_step_tally *tally, const nib_graph *written_graph,
-                         nib_reference *written, const nib_graph *integer_graph,
-                         nib_reference *integer, int64_t run) {
-  tally->tensors = 0;
-  for (int32_t i = 0; i < written_graph->n_tensors; ++i) {
-    const nib_tensor *t = &written_graph->tensors[i];
-    const int32_t same =
-        t->quantized && t->producer != NIB_NONE ? find_same(integer_graph, t) : NIB_NONE;
-    if (same != NIB_NONE)
-      add_steps(tally, t, 1, nib_reference_tensor(written, i), nib_reference_tensor(integer, same),
-                run);
-  }
+static void add_outputs(nibc_step_tally *tally, const nib_graph *written_graph,
+                        nib_reference *written, const nib_graph *integer_graph,
+                        nib_reference *integer, int64_t run) {
   for (int i = 0; i < written_graph->n_outputs; ++i) {
     const int32_t id = written_graph->outputs[i];
     const nib_tensor *t = &written_graph->tensors[id];
@@ -85,6 +118,55 @@ void nibc_step_tally_add(nibc_step_tally *tally, const nib_graph *written_graph,
       add_steps(tally, t, codes->scale, nib_reference_tensor(written, id),
                 nib_reference_tensor(integer, integer_graph->outputs[i]), run);
   }
+}
+
+void nibc_step_tally_add(nibc_step_tally *tally, const nib_graph *written_graph,
+                         nib_reference *written, const nib_graph *integer_graph,
+                         nib_reference *integer, int64_t run) {
+  tally->tensors = 0;
+  for (int32_t i = 0; i < written_graph->n_tensors; ++i) {
+    const nib_tensor *t = &written_graph->tensors[i];
+    if (!t->quantized || t->producer == NIB_NONE)
+      continue;
+    void *made;
+    const void *codes = codes_of(integer_graph, integer, t, &made);
+    if (codes)
+      add_steps(tally, t, 1, nib_reference_tensor(written, i), codes, run);
+    free(made);
+  }
+  add_outputs(tally, written_graph, written, integer_graph, integer, run);
+}
+
+typedef struct step_observer {
+  nibc_step_tally *tally;
+  const nib_graph *written_graph, *integer_graph;
+  nib_reference *integer;
+  int64_t run;
+} step_observer;
+
+static void observe(void *context, int32_t tensor, void *bytes) {
+  const step_observer *o = context;
+  const nib_tensor *t = &o->written_graph->tensors[tensor];
+  void *made = NULL;
+  const void *codes = t->quantized ? codes_of(o->integer_graph, o->integer, t, &made) : NULL;
+  if (codes) {
+    add_steps(o->tally, t, 1, bytes, codes, o->run);
+    memcpy(bytes, codes, nib_tensor_bytes(t));
+  }
+  free(made);
+}
+
+nib_status nibc_step_tally_run(nibc_step_tally *tally, const nib_graph *written_graph,
+                               nib_reference *written, const nib_graph *integer_graph,
+                               nib_reference *integer, const void *const *inputs, int64_t run) {
+  step_observer o = {tally, written_graph, integer_graph, integer, run};
+  tally->tensors = 0;
+  nib_reference_observe(written, observe, &o);
+  const nib_status status = nib_reference_run(written, inputs, nibc_diag());
+  nib_reference_observe(written, NULL, NULL);
+  if (status == NIB_OK)
+    add_outputs(tally, written_graph, written, integer_graph, integer, run);
+  return status;
 }
 
 /* ---- layer by layer ---- */

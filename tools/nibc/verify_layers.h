@@ -22,6 +22,13 @@ void nibc_step_tally_add(nibc_step_tally *tally, const nib_graph *written_graph,
                          nib_reference *written, const nib_graph *integer_graph,
                          nib_reference *integer, int64_t run);
 
+/** The same operator by operator: runs `written` on `inputs`, each quantized result compared and then
+ *  replaced by the integer form's codes. A difference of one step, where a result lies between two
+ *  codes, is so not multiplied by the operators that follow. */
+nib_status nibc_step_tally_run(nibc_step_tally *tally, const nib_graph *written_graph,
+                               nib_reference *written, const nib_graph *integer_graph,
+                               nib_reference *integer, const void *const *inputs, int64_t run);
+
 /** Compiles a variant of the session's model that keeps the result of every kernel, and compares
  *  each with the reference of the fused graph; that reference with the one of `oracle`, tensor by
  *  tensor. Names the first that differs. */

@@ -86,6 +86,12 @@ def unsupported():
     n.save("unsupported.onnx", [value("x", [2, 3, 3])], [value("y", [2])])
 
 
-tiny()
-tiny_float()
-unsupported()
+def ties():
+    """An average pool at equal scales, where one mean in four lies between two codes, then a sum at a much
+    finer scale: a step of the pool is ten of the sum."""
+    n = Net()
+    x = n.quantized("x", "x_q", 0.03, -5)
+    y = n.quantized(n.node("AveragePool", [x], "pool", kernel_shape=[2, 2], strides=[2, 2]), "pool_q", 0.03, -5)
+    n.quantized(n.node("Add", [y, y], "sum"), "y", 0.006, 0)
+    n.save("ties.onnx", [value("x", [1, 3, 8, 8])], [value("y_real", [1, 3, 4, 4])])
+ties()
