@@ -14,6 +14,26 @@ static const char support[] =
     "  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_dot\n"
+    "/* Products of two int16 and their sum. The empty statement keeps gcc from copying the\n"
+    " * accumulator. */\n" INLINE
+    "__m256i nib_avx2_dot(__m256i sum, __m256i a, __m256i weights) {\n"
+    "  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, weights));\n"
+    "#ifndef __clang__\n"
+    "  " KEEP("sum") "\n"
+    "#endif\n"
+    "  return sum;\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_fma\n" INLINE
+    "__m256 nib_avx2_fma(__m256 sum, __m256 a, __m256 b) {\n"
+    "  sum = _mm256_fmadd_ps(a, b, sum);\n"
+    "#ifndef __clang__\n"
+    "  " KEEP("sum") "\n"
+    "#endif\n"
+    "  return sum;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_load_bytes\n" INLINE
     "__m128i nib_avx2_load_bytes(const void *a, int32_t bytes) {\n"
     "  uint64_t word[2] = {0, 0};\n"
@@ -243,9 +263,9 @@ const nib_vocab nib_vocab_avx2 = {
                 "nib_avx2_store_bytes($a, nib_avx2_narrow16($b), 2 * ($n));",
             [NIB_PRIM_WEIGHT_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
             [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2_bcast2($a);",
-            [NIB_PRIM_DOT] = "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, $b));",
-            [NIB_PRIM_MAC16] = "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, $b));",
-            [NIB_PRIM_F32_FMA] = "$d = _mm256_fmadd_ps($a, $b, $d);",
+            [NIB_PRIM_DOT] = "$d = nib_avx2_dot($d, $a, $b);",
+            [NIB_PRIM_MAC16] = "$d = nib_avx2_dot($d, $a, $b);",
+            [NIB_PRIM_F32_FMA] = "$d = nib_avx2_fma($d, $a, $b);",
             [NIB_PRIM_I32_ADD] = "$d = _mm256_add_epi32($a, $b);",
             [NIB_PRIM_I32_SUB] = "$d = _mm256_sub_epi32($a, $b);",
             [NIB_PRIM_I32_MUL] = "$d = _mm256_mullo_epi32($a, $b);",

@@ -16,6 +16,34 @@ static const char support[] =
     "  return _mm512_broadcastd_epi32(_mm_loadu_si32(a));\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_dot\n"
+    "/* Dot products of four. The empty statement keeps gcc from copying the accumulator. */\n" INLINE
+    "__m512i nib_avx512_dot(__m512i sum, __m512i a, __m512i weights) {\n"
+    "  sum = _mm512_dpbusd_epi32(sum, a, weights);\n"
+    "#ifndef __clang__\n"
+    "  " KEEP("sum") "\n"
+    "#endif\n"
+    "  return sum;\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_mac16\n" INLINE
+    "__m512i nib_avx512_mac16(__m512i sum, __m512i a, __m512i weights) {\n"
+    "  sum = _mm512_dpwssd_epi32(sum, a, weights);\n"
+    "#ifndef __clang__\n"
+    "  " KEEP("sum") "\n"
+    "#endif\n"
+    "  return sum;\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_fma\n" INLINE
+    "__m512 nib_avx512_fma(__m512 sum, __m512 a, __m512 b) {\n"
+    "  sum = _mm512_fmadd_ps(a, b, sum);\n"
+    "#ifndef __clang__\n"
+    "  " KEEP("sum") "\n"
+    "#endif\n"
+    "  return sum;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_rq_signed\n"
     "/* x * scale plus offset away from zero, rounded. */\n" INLINE
     "__m512i nib_avx512_rq_signed(__m512i x, __m512 scale, __m512 offset) {\n"
@@ -205,9 +233,9 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "_mm256_mask_storeu_epi16((void *)($a), " MASK ", _mm512_cvtsepi32_epi16($b));",
             [NIB_PRIM_WEIGHT_LOAD] = "$d = _mm512_loadu_si512((const void *)($a));",
             [NIB_PRIM_ACT_BCAST] = "$d = nib_avx512_bcast4($a);",
-            [NIB_PRIM_DOT] = "$d = _mm512_dpbusd_epi32($d, $a, $b);",
-            [NIB_PRIM_MAC16] = "$d = _mm512_dpwssd_epi32($d, $a, $b);",
-            [NIB_PRIM_F32_FMA] = "$d = _mm512_fmadd_ps($a, $b, $d);",
+            [NIB_PRIM_DOT] = "$d = nib_avx512_dot($d, $a, $b);",
+            [NIB_PRIM_MAC16] = "$d = nib_avx512_mac16($d, $a, $b);",
+            [NIB_PRIM_F32_FMA] = "$d = nib_avx512_fma($d, $a, $b);",
             [NIB_PRIM_I32_ADD] = "$d = _mm512_add_epi32($a, $b);",
             [NIB_PRIM_I32_SUB] = "$d = _mm512_sub_epi32($a, $b);",
             [NIB_PRIM_I32_MUL] = "$d = _mm512_mullo_epi32($a, $b);",
