@@ -94,4 +94,9 @@ def ties():
     y = n.quantized(n.node("AveragePool", [x], "pool", kernel_shape=[2, 2], strides=[2, 2]), "pool_q", 0.03, -5)
     n.quantized(n.node("Add", [y, y], "sum"), "y", 0.006, 0)
     n.save("ties.onnx", [value("x", [1, 3, 8, 8])], [value("y_real", [1, 3, 4, 4])])
+
+
+tiny()
+tiny_float()
+unsupported()
 ties()
