@@ -112,6 +112,24 @@ static const uint8_t *widen_zeros(nib_onnx_node *n, const nib_onnx_value *zeros)
   return wide;
 }
 
+const float *nib_onnx_float_vector(nib_onnx_node *n, const nib_onnx_value *v) {
+  if (v->data && v->format == NIB_F32)
+    return (const float *)(const void *)v->data;
+  if (v->data || !v->codes || v->rank != 1 || v->scales->format != NIB_F32) {
+    nib_onnx_unsupported(n, "'%.100s' is not a constant vector of f32", v->name);
+    return NULL;
+  }
+  float *out = (float *)(void *)nib_onnx_fold_alloc(n, (size_t)v->dims[0] * sizeof *out);
+  const bool one = v->axis == NIB_ONNX_ABSENT;
+  for (int64_t i = 0; out && i < v->dims[0]; ++i) {
+    float scale;
+    memcpy(&scale, v->scales->data + (one ? 0 : (size_t)i * sizeof scale), sizeof scale);
+    const int64_t zero = v->zeros ? integer_at(v->zeros, one ? 0 : i) : 0;
+    out[i] = (float)(integer_at(v->codes, i) - zero) * scale;
+  }
+  return out;
+}
+
 /* dequantize of the constant tensor `codes`, whose scales lie along `axis`. */
 static int32_t emit_dequantize(nib_onnx_node *n, const nib_onnx_value *v, int32_t codes,
                                int32_t axis) {
@@ -283,7 +301,11 @@ int32_t nib_onnx_from_nhwc(nib_onnx_node *n, int32_t in, int32_t spatial) {
 }
 
 nib_status nib_onnx_set_result(nib_onnx_node *n, int32_t tensor) {
-  int32_t id = nib_onnx_find_value(n->ctx, n->proto->output[0]);
+  return nib_onnx_set_result_at(n, 0, tensor);
+}
+
+nib_status nib_onnx_set_result_at(nib_onnx_node *n, size_t i, int32_t tensor) {
+  int32_t id = nib_onnx_find_value(n->ctx, n->proto->output[i]);
   if (id == NIB_ONNX_ABSENT)
     return nib_onnx_invalid(n, "its output has no name");
   nib_onnx_value *v = &n->ctx->values[id];

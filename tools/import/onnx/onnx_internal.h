@@ -153,6 +153,9 @@ nib_status nib_onnx_normalize_axes(nib_onnx_node *n, int64_t *axes, int32_t coun
 /** Graph tensor of a value; writes constants and dequantized constants. NIB_NONE on failure, after
  * a message. */
 int32_t nib_onnx_materialize(nib_onnx_node *n, nib_onnx_value *v);
+/** Elements of a constant vector of f32, or of codes that are dequantized here; NULL after a
+ *  message. */
+const float *nib_onnx_float_vector(nib_onnx_node *n, const nib_onnx_value *v);
 /** The same with dimensions permuted: a constant is permuted here, with the axis of its scales;
  *  anything else by a transpose. `grown` > 0 says that the permuted shape is to be taken as that of
  *  `dims` (a leading or inner 1 added), for 1-D convolutions and depthwise filters. */
@@ -170,8 +173,9 @@ int32_t nib_onnx_emit_reshape(nib_onnx_node *n, nib_op op, int32_t in, int32_t r
 /** Transposes to and from NHWC; 1-D (NCW) and 2-D inputs. */
 int32_t nib_onnx_to_nhwc(nib_onnx_node *n, int32_t in);
 int32_t nib_onnx_from_nhwc(nib_onnx_node *n, int32_t in, int32_t spatial);
-/** Makes `tensor` the node's first output. */
+/** Makes `tensor` the node's first output, or output `i`. */
 nib_status nib_onnx_set_result(nib_onnx_node *n, int32_t tensor);
+nib_status nib_onnx_set_result_at(nib_onnx_node *n, size_t i, int32_t tensor);
 /** Makes a constant the node's first output (data from nib_onnx_fold_alloc). */
 nib_status nib_onnx_set_constant(nib_onnx_node *n, nib_format format, int32_t rank,
                                  const int64_t *dims, const uint8_t *data);
@@ -215,6 +219,8 @@ nib_status nib_onnx_import_binary(nib_onnx_node *n);
 nib_status nib_onnx_import_sum(nib_onnx_node *n);
 nib_status nib_onnx_import_unary(nib_onnx_node *n);
 nib_status nib_onnx_import_clip(nib_onnx_node *n);
+nib_status nib_onnx_import_hard(nib_onnx_node *n);
+nib_status nib_onnx_import_negate(nib_onnx_node *n);
 nib_status nib_onnx_import_softmax(nib_onnx_node *n);
 nib_status nib_onnx_import_reduce_mean(nib_onnx_node *n);
 nib_status nib_onnx_import_batch_norm(nib_onnx_node *n);
@@ -225,6 +231,7 @@ nib_status nib_onnx_import_unsqueeze(nib_onnx_node *n);
 nib_status nib_onnx_import_transpose(nib_onnx_node *n);
 nib_status nib_onnx_import_concat(nib_onnx_node *n);
 nib_status nib_onnx_import_slice(nib_onnx_node *n);
+nib_status nib_onnx_import_split(nib_onnx_node *n);
 nib_status nib_onnx_import_pad(nib_onnx_node *n);
 nib_status nib_onnx_import_identity(nib_onnx_node *n);
 nib_status nib_onnx_import_constant(nib_onnx_node *n);

@@ -107,6 +107,50 @@ nib_status nib_onnx_import_clip(nib_onnx_node *n) {
   return finish(n, g->nodes[node].out);
 }
 
+/* `op` of `in` and the number `value`. */
+static int32_t emit_with_number(nib_onnx_node *n, nib_op op, int32_t in, float value,
+                                const char *suffix) {
+  float *data = in == NIB_NONE ? NULL : (float *)(void *)nib_onnx_fold_alloc(n, sizeof *data);
+  if (!data)
+    return NIB_NONE;
+  *data = value;
+  const int32_t number = nib_onnx_emit_constant(n, "number", NIB_F32, 0, NULL, data);
+  return number == NIB_NONE ? NIB_NONE : emit_binary(n, op, in, number, suffix);
+}
+
+/* HardSigmoid, max(0, min(1, alpha x + beta)); HardSwish is x times that at 1/6 and 1/2. */
+nib_status nib_onnx_import_hard(nib_onnx_node *n) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
+  const bool swish = n->row->op == NIB_OP_MUL;
+  const float alpha = swish ? 1.0f / 6.0f : nib_onnx_attr_float(n, "alpha", 0.2f);
+  const float beta = swish ? 0.5f : nib_onnx_attr_float(n, "beta", 0.5f);
+  if (!isfinite(alpha) || !isfinite(beta))
+    return nib_onnx_invalid(n, "alpha or beta is not finite");
+  nib_graph *g = n->ctx->graph;
+  const int32_t in = nib_onnx_materialize(n, x);
+  const int32_t line = emit_with_number(
+      n, NIB_OP_ADD, emit_with_number(n, NIB_OP_MUL, in, alpha, "_scaled"), beta, "_line");
+  if (line == NIB_NONE)
+    return n->ctx->failure;
+  const nib_tensor t = g->tensors[line];
+  const int32_t node = nib_onnx_emit(n, NIB_OP_CLAMP, &line, 1, NIB_NONE, t.rank, t.dims,
+                                     swish ? "_gate" : "");
+  if (node == NIB_NONE)
+    return n->ctx->failure;
+  if (nib_graph_set_float(g, node, NIB_A_MIN, 0.0) != NIB_OK ||
+      nib_graph_set_float(g, node, NIB_A_MAX, 1.0) != NIB_OK)
+    return nib_onnx_out_of_memory(n->ctx);
+  const int32_t gate = g->nodes[node].out;
+  return finish(n, swish ? emit_binary(n, NIB_OP_MUL, in, gate, "") : gate);
+}
+
+nib_status nib_onnx_import_negate(nib_onnx_node *n) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
+  return finish(n, emit_with_number(n, NIB_OP_MUL, nib_onnx_materialize(n, x), -1.0f, ""));
+}
+
 /* softmax along the last dimension of `in`, whatever its rank. */
 static int32_t emit_softmax(nib_onnx_node *n, int32_t in, const char *suffix) {
   nib_graph *g = n->ctx->graph;
@@ -208,7 +252,7 @@ nib_status nib_onnx_import_reduce_mean(nib_onnx_node *n) {
 /* One f32 constant of one element per channel, or NULL after a message. */
 static const float *channel_constant(nib_onnx_node *n, size_t i, int64_t channels) {
   const nib_onnx_value *v = nib_onnx_input(n, i);
-  if (!v->data)
+  if (!v->data && !v->codes)
     nib_onnx_unsupported(n, "input %zu '%.100s' is not a constant", i, v->name);
   else if (v->format != NIB_F32)
     nib_onnx_unsupported(n, "input %zu is %s, only f32 is supported", i,
@@ -217,7 +261,7 @@ static const float *channel_constant(nib_onnx_node *n, size_t i, int64_t channel
     nib_onnx_invalid(n, "input %zu is not one number for each of %" PRId64 " channels", i,
                      channels);
   else
-    return (const float *)(const void *)v->data;
+    return nib_onnx_float_vector(n, v);
   return NULL;
 }
 

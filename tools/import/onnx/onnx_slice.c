@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Slice and Pad. */
+ * Slice, Split and Pad. */
+#include "import/import_util.h"
 #include "onnx_internal.h"
 
 #include <inttypes.h>
@@ -92,6 +93,59 @@ nib_status nib_onnx_import_slice(nib_onnx_node *n) {
                    : nib_graph_set_ints(g, node, NIB_A_STEPS, s.step, x->rank);
   return status == NIB_OK ? nib_onnx_set_result(n, g->nodes[node].out)
                           : nib_onnx_out_of_memory(n->ctx);
+}
+
+/* Sizes of the outputs along `axis`: given, or equal, the last one smaller (operator set 18 on). */
+static nib_status read_split(nib_onnx_node *n, int64_t size, int32_t count, int64_t *out_sizes) {
+  int32_t n_sizes;
+  NIB_RETURN_IF_ERROR(nib_onnx_ints(n, 13, 1, "split", count, out_sizes, &n_sizes));
+  const int64_t each = (size + count - 1) / count;
+  if (n_sizes < 0 && size % count && n->ctx->opset < 18)
+    return nib_onnx_invalid(n, "%" PRId64 " elements in %d equal parts", size, count);
+  int64_t left = size;
+  for (int32_t i = 0; i < count; ++i) {
+    if (n_sizes < 0)
+      out_sizes[i] = left < each ? left : each;
+    if ((n_sizes >= 0 && n_sizes != count) || out_sizes[i] < 1 || out_sizes[i] > left)
+      return nib_onnx_invalid(n, "its parts are not those of %" PRId64 " elements", size);
+    left -= out_sizes[i];
+  }
+  return left == 0 ? NIB_OK
+                   : nib_onnx_invalid(n, "%" PRId64 " of %" PRId64 " elements are in no part", left,
+                                      size);
+}
+
+enum { MAX_PARTS = 256 };
+
+nib_status nib_onnx_import_split(nib_onnx_node *n) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  const size_t count = n->proto->n_output;
+  int64_t axis = nib_onnx_attr_int(n, "axis", 0), sizes[MAX_PARTS], begin[NIB_MAX_RANK] = {0};
+  int64_t dims[NIB_MAX_RANK];
+  NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, &axis, 1, x->rank));
+  if (count > MAX_PARTS)
+    return nib_onnx_unsupported(n, "more than %d outputs", MAX_PARTS);
+  memcpy(dims, x->dims, sizeof dims);
+  const int32_t rank = x->rank;
+  NIB_RETURN_IF_ERROR(read_split(n, dims[axis], (int32_t)count, sizes));
+  const int32_t in = nib_onnx_materialize(n, x);
+  nib_graph *g = n->ctx->graph;
+  for (size_t i = 0; i < count && in != NIB_NONE; begin[axis] += sizes[i++]) {
+    if (!nib_onnx_output_is_used(n, i))
+      continue;
+    dims[axis] = sizes[i];
+    const int32_t node = nib_onnx_emit(n, NIB_OP_SLICE, &in, 1, in, rank, dims, "");
+    if (node == NIB_NONE)
+      return n->ctx->failure;
+    const char *name = n->proto->output[i];
+    name = nib_import_clean_name(g, name, strlen(name));
+    if (!name || nib_graph_set_ints(g, node, NIB_A_BEGIN, begin, rank) != NIB_OK ||
+        nib_graph_set_ints(g, node, NIB_A_SIZES, dims, rank) != NIB_OK)
+      return nib_onnx_out_of_memory(n->ctx);
+    g->tensors[g->nodes[node].out].name = name;
+    NIB_RETURN_IF_ERROR(nib_onnx_set_result_at(n, i, g->nodes[node].out));
+  }
+  return in == NIB_NONE ? n->ctx->failure : NIB_OK;
 }
 
 /* Padding in front of and behind each dimension. */
