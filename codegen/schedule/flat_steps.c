@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * flat_steps: element-wise operators alone or in a chain. One register of elements at a time is
- * loaded, taken through the steps of the epilogue, and stored; rows of the last dimension are walked
- * one by one only where an operand is one row. */
+ * loaded, taken through the steps of the epilogue, and stored; rows of the last dimension are
+ * walked one by one only where an operand is one row. */
 #include "emit/snippets.h"
-#include "epilogue/say.h"
 #include "epilogue/epilogue.h"
+#include "epilogue/say.h"
 
 #include <string.h>
 

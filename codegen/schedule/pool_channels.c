@@ -202,8 +202,8 @@ typedef struct pool_channels {
   nib_emitter *e;
   nib_epilogue epilogue;
   nib_mean_params mean; /* of any count: what does not depend on it */
-  const char *table[2];    /* arrays of factors by count; NULL for a single count */
-  nib_word factor[2];      /* expressions */
+  const char *table[2]; /* arrays of factors by count; NULL for a single count */
+  nib_word factor[2];   /* expressions */
 } pool_channels;
 
 static bool is_average_of_codes(const pool *p) {
@@ -262,7 +262,8 @@ static nib_status add_factors(pool_channels *r) {
     }
     const nib_word hint = nib_word_of("%s_factor%d", r->epilogue.kernel->name, i);
     if (status == NIB_OK)
-      r->table[i] = nib_constants_add(r->e->constants, hint.s, real ? "float" : "int32_t", words, bytes);
+      r->table[i] =
+          nib_constants_add(r->e->constants, hint.s, real ? "float" : "int32_t", words, bytes);
     free(words);
     r->factor[i] = nib_word_of("factors%d[count]", i);
     if (status == NIB_OK && !r->table[i])
@@ -278,12 +279,16 @@ static const char *register_type(const pool_channels *r) {
 static void emit_initial(pool_channels *r, int64_t columns) {
   nib_emitter *e = r->e;
   const bool max = r->p.op == NIB_OP_MAX_POOL2D;
-  const nib_word least = r->p.is_float ? nib_word_f32(-INFINITY)
-                                       : nib_word_of("%lld", (ll)nib_format_get(r->p.x->format)->min);
+  const nib_word least = r->p.is_float
+                             ? nib_word_f32(-INFINITY)
+                             : nib_word_of("%lld", (ll)nib_format_get(r->p.x->format)->min);
   for (int64_t k = 0; k < columns; k++) {
     nib_text_line(e->body, "%s acc%lld;", register_type(r), (ll)k);
     nib_say(e, r->p.is_float ? NIB_PRIM_F32_SET : NIB_PRIM_I32_SET, nib_word_of("acc%lld", (ll)k).s,
-            max ? least.s : r->p.is_float ? "0.0f" : "0", NULL, NULL, NULL);
+            max             ? least.s
+            : r->p.is_float ? "0.0f"
+                            : "0",
+            NULL, NULL, NULL);
   }
 }
 
@@ -297,8 +302,8 @@ static void emit_window(pool_channels *r, int64_t columns, int tail) {
   nib_emitter *e = r->e;
   const pool *p = &r->p;
   const int64_t lanes = e->vocab->lanes;
-  const nib_word image = p->batch > 1 ? nib_word_of("b * %lld + ", (ll)p->in[0])
-                                      : nib_word_of("%s", "");
+  const nib_word image =
+      p->batch > 1 ? nib_word_of("b * %lld + ", (ll)p->in[0]) : nib_word_of("%s", "");
   nib_text_open(e->body, "for (int32_t y = y0; y < y1; y++) {");
   nib_text_line(e->body, "const %s *a = in0 + ((%sy) * %lld + x0) * %lld + c;",
                 nib_format_get(p->x->format)->c_type, image.s, (ll)p->in[1], (ll)p->channels);
@@ -306,8 +311,8 @@ static void emit_window(pool_channels *r, int64_t columns, int tail) {
   nib_text_line(e->body, "%s value;", register_type(r));
   for (int64_t k = 0; k < columns; k++) {
     const nib_word acc = nib_word_of("acc%lld", (ll)k);
-    nib_epilogue_load(&r->epilogue, p->n->in[0], "value", nib_word_of("a + %lld", (ll)(k * lanes)).s,
-                      tail);
+    nib_epilogue_load(&r->epilogue, p->n->in[0], "value",
+                      nib_word_of("a + %lld", (ll)(k * lanes)).s, tail);
     nib_say(e, combining(p), acc.s, p->op == NIB_OP_MAX_POOL2D ? "value" : acc.s,
             p->op == NIB_OP_MAX_POOL2D ? acc.s : "value", NULL, NULL);
   }
@@ -344,9 +349,12 @@ static void emit_mean_of_codes(pool_channels *r, const char *acc) {
     say_set(r, "second", by_reals(r), r->factor[1].s);
   nib_say(e, prim, acc, acc, "factor", "second", NULL);
   const double reach = 256.0 * p->x->scale / p->y->scale;
-  const nib_codes codes = {.zero_point = m->divide ? 0 : m->out_zp, .lo = m->lo, .hi = m->hi,
+  const nib_codes codes = {.zero_point = m->divide ? 0 : m->out_zp,
+                           .lo = m->lo,
+                           .hi = m->hi,
                            .may_wrap = !m->divide && !(reach < 1073741824.0),
-                           .last = r->epilogue.kernel->n_nodes == 1, .format = p->y->format};
+                           .last = r->epilogue.kernel->n_nodes == 1,
+                           .format = p->y->format};
   nib_epilogue_offset_clamp(&r->epilogue, acc, &codes);
   nib_text_close(e->body, "");
 }
@@ -381,12 +389,13 @@ static void emit_columns(pool_channels *r, int64_t columns, int tail) {
   const pool *p = &r->p;
   emit_initial(r, columns);
   emit_window(r, columns, tail);
-  const nib_word image = p->batch > 1 ? nib_word_of("(b * %lld + oy)", (ll)p->out[0])
-                                      : nib_word_of("oy");
+  const nib_word image =
+      p->batch > 1 ? nib_word_of("(b * %lld + oy)", (ll)p->out[0]) : nib_word_of("oy");
   nib_text_line(e->body, "const int32_t at = (%s * %lld + ox) * %lld + c;", image.s, (ll)p->out[1],
                 (ll)p->channels);
   for (int64_t k = 0; k < columns; k++) {
-    const nib_word acc = nib_word_of("acc%lld", (ll)k), from = nib_word_of("%lld", (ll)(k * e->vocab->lanes));
+    const nib_word acc = nib_word_of("acc%lld", (ll)k),
+                   from = nib_word_of("%lld", (ll)(k * e->vocab->lanes));
     const nib_word channel = nib_word_of("c + %s", from.s);
     emit_root(r, acc.s);
     r->epilogue.channel = channel.s;
@@ -470,8 +479,8 @@ static void emit_body(pool_channels *r, int64_t columns) {
   const bool second = r->mean.divide || !by_reals(r);
   for (int i = 0; i < 2; i++)
     if (r->table[i] && (i == 0 || second))
-      nib_text_line(e->body, "const %s *const factors%d = %s;", by_reals(r) ? "float" : "int32_t", i,
-                    r->table[i]);
+      nib_text_line(e->body, "const %s *const factors%d = %s;", by_reals(r) ? "float" : "int32_t",
+                    i, r->table[i]);
   if (p->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)p->batch);
   for (int axis = 0; axis < 2; axis++) {

@@ -11,7 +11,8 @@ static const char support[] =
     "//@ nib_avx2_mask\n"
     "/* The first n of eight lanes. */\n" INLINE
     "__m256i nib_avx2_mask(int32_t n) {\n"
-    "  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));\n"
+    "  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, "
+    "6, 7));\n"
     "}\n"
     "\n"
     "//@ nib_avx2_dot\n"
@@ -80,7 +81,8 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx2_rq_tflite_double\n"
-    "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), then a shift\n"
+    "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), "
+    "then a shift\n"
     " * right that rounds ties away from zero. */\n" INLINE
     "__m256i nib_avx2_rq_tflite_double(__m256i x, __m256i multiplier, __m256i shift) {\n"
     "  const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);\n"
@@ -164,7 +166,8 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx2_round_away\n"
-    "/* Nearest, ties away from zero: add the float below one half with x's sign, truncate. */\n" INLINE
+    "/* Nearest, ties away from zero: add the float below one half with x's sign, truncate. */\n"
+    INLINE
     "__m256 nib_avx2_round_away(__m256 x) {\n"
     "  " KEEP("x") "\n"
     "  const __m256 sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0f));\n"
@@ -245,10 +248,13 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_F32_STORE] = "_mm256_storeu_ps($a, $b);",
             [NIB_PRIM_F32_STORE_TAIL] = "_mm256_maskstore_ps($a, nib_avx2_mask($n), $b);",
             [NIB_PRIM_I32_STORE] = "_mm256_storeu_si256((__m256i *)(void *)($a), $b);",
-            [NIB_PRIM_I32_STORE_TAIL] = "_mm256_maskstore_epi32((int *)($a), nib_avx2_mask($n), $b);",
-            [NIB_PRIM_I8_LOAD] = "$d = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)($a)));",
+            [NIB_PRIM_I32_STORE_TAIL] =
+                "_mm256_maskstore_epi32((int *)($a), nib_avx2_mask($n), $b);",
+            [NIB_PRIM_I8_LOAD] =
+                "$d = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)($a)));",
             [NIB_PRIM_I8_LOAD_TAIL] = "$d = _mm256_cvtepi8_epi32(nib_avx2_load_bytes($a, $n));",
-            [NIB_PRIM_U8_LOAD] = "$d = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)($a)));",
+            [NIB_PRIM_U8_LOAD] =
+                "$d = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)($a)));",
             [NIB_PRIM_U8_LOAD_TAIL] = "$d = _mm256_cvtepu8_epi32(nib_avx2_load_bytes($a, $n));",
             [NIB_PRIM_I16_LOAD] =
                 "$d = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)($a)));",
@@ -261,7 +267,8 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_I16_STORE] = "_mm_storeu_si128((__m128i *)($a), nib_avx2_narrow16($b));",
             [NIB_PRIM_I16_STORE_TAIL] =
                 "nib_avx2_store_bytes($a, nib_avx2_narrow16($b), 2 * ($n));",
-            [NIB_PRIM_WEIGHT_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
+            [NIB_PRIM_WEIGHT_LOAD] =
+                "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
             [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2_bcast2($a);",
             [NIB_PRIM_DOT] = "$d = nib_avx2_dot($d, $a, $b);",
             [NIB_PRIM_MAC16] = "$d = nib_avx2_dot($d, $a, $b);",

@@ -17,7 +17,8 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx512_dot\n"
-    "/* Dot products of four. The empty statement keeps gcc from copying the accumulator. */\n" INLINE
+    "/* Dot products of four. The empty statement keeps gcc from copying the accumulator. */\n"
+    INLINE
     "__m512i nib_avx512_dot(__m512i sum, __m512i a, __m512i weights) {\n"
     "  sum = _mm512_dpbusd_epi32(sum, a, weights);\n"
     "#ifndef __clang__\n"
@@ -49,12 +50,14 @@ static const char support[] =
     "__m512i nib_avx512_rq_signed(__m512i x, __m512 scale, __m512 offset) {\n"
     "  const __m512 real = _mm512_cvtepi32_ps(x);\n"
     "  const __m512i away = _mm512_ternarylogic_epi32(\n"
-    "      _mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(real), _mm512_castps_si512(offset), 0xEA);\n"
+    "      _mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(real), "
+    "_mm512_castps_si512(offset), 0xEA);\n"
     "  return _mm512_cvtps_epi32(_mm512_fmadd_ps(real, scale, _mm512_castsi512_ps(away)));\n"
     "}\n"
     "\n"
     "//@ nib_avx512_rq_tflite_double\n"
-    "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), then a shift\n"
+    "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), "
+    "then a shift\n"
     " * right that rounds ties away from zero. */\n" INLINE
     "__m512i nib_avx512_rq_tflite_double(__m512i x, __m512i multiplier, __m512i shift) {\n"
     "  const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);\n"
@@ -107,7 +110,8 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx512_rq_tflite_away\n"
-    "/* One rounding shift of the 64-bit product by 31 - shift, ties away from zero, saturated. */\n"
+    "/* One rounding shift of the 64-bit product by 31 - shift, ties away from zero, "
+    "saturated. */\n"
     INLINE
     "__m512i nib_avx512_rq_tflite_away(__m512i x, __m512i multiplier, __m512i shift) {\n"
     "  const __m512i total = _mm512_sub_epi32(_mm512_set1_epi32(31), shift);\n"
@@ -133,7 +137,8 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx512_round_away\n"
-    "/* Nearest, ties away from zero: add the float below one half with x's sign, truncate. */\n" INLINE
+    "/* Nearest, ties away from zero: add the float below one half with x's sign, truncate. */\n"
+    INLINE
     "__m512 nib_avx512_round_away(__m512 x) {\n"
     "  " KEEP("x") "\n"
     "  const __m512 sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));\n"
@@ -210,10 +215,12 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_I32_STORE_TAIL] = "_mm512_mask_storeu_epi32((void *)($a), " MASK ", $b);",
             [NIB_PRIM_I8_LOAD] =
                 "$d = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)($a)));",
-            [NIB_PRIM_I8_LOAD_TAIL] = "$d = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(" MASK ", $a));",
+            [NIB_PRIM_I8_LOAD_TAIL] =
+                "$d = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(" MASK ", $a));",
             [NIB_PRIM_U8_LOAD] =
                 "$d = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)($a)));",
-            [NIB_PRIM_U8_LOAD_TAIL] = "$d = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(" MASK ", $a));",
+            [NIB_PRIM_U8_LOAD_TAIL] =
+                "$d = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(" MASK ", $a));",
             [NIB_PRIM_I16_LOAD] =
                 "$d = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)($a)));",
             [NIB_PRIM_I16_LOAD_TAIL] =

@@ -60,7 +60,7 @@ extern "C" {
   X(F32_ADD, "f32_add") X(F32_SUB, "f32_sub") X(F32_MUL, "f32_mul") X(F32_DIV, "f32_div")          \
   X(F32_MIN, "f32_min") X(F32_MAX, "f32_max")                                                      \
   X(F32_FROM_I32, "f32_from_i32")                                                                  \
-  X(I32_FROM_F32_EVEN, "i32_from_f32_even") /* rint, saturated to ±2^30 or more, NaN to 0 */       \
+  X(I32_FROM_F32_EVEN, "i32_from_f32_even") /* rint, saturated at 2^30 or more; NaN: 0 */         \
   X(I32_FROM_F32_AWAY, "i32_from_f32_away") /* roundf, with the same ends */                       \
   X(LOOKUP8, "lookup8")             /* d = a[b lane by lane], a: const int8_t * to 256 entries and \
                                        3 more readable bytes, b in 0..255 */                       \
@@ -93,7 +93,7 @@ typedef struct nib_vocab {
   nib_feature_set requires_;  /**< features that must be present */
   const char *function_attr;  /**< e.g. __attribute__((target("avx2,fma"))), "" if none */
   const char *includes;       /**< text for the top of the file: #include lines, "" if none */
-  const char *support;        /**< static inline helper functions that the templates call, "" if none;
+  const char *support;        /**< static inline helpers that the templates call, "" if none;
                                    emitted once per file if the vocabulary is used. A paragraph that
                                    starts with "//@ name" is emitted only if a used template (or an
                                    emitted paragraph) contains `name` */

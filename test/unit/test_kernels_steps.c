@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 // RUN: %unit/test_kernels_steps
-/* The vector schedules of pools, means and element-wise operators in every vocabulary that runs here,
- * against the reference: odd sizes, borders that count and that do not, tails, zero points at both
- * ends, operands of one row and of one element, constants, chains. */
+/* The vector schedules of pools, means and element-wise operators in every vocabulary that runs
+ * here, against the reference: odd sizes, borders that count and that do not, tails, zero points at
+ * both ends, operands of one row and of one element, constants, chains. */
 #include "kernel_harness.h"
 
 #define I8 NIB_I8
@@ -42,7 +42,8 @@ static void add_pool(suite *s, const pool_case *k, nib_format f, int index) {
   snprintf(s->label, sizeof s->label, "%s %s", k->name, nib_format_get(f)->name);
   const int oh = (k->h + k->top + k->bottom - k->kh + k->stride - 1) / k->stride + 1;
   const int ow = (k->w + k->left + k->right - k->kw + k->stride - 1) / k->stride + 1;
-  const bool ceil_fits = (oh - 1) * k->stride - k->top < k->h && (ow - 1) * k->stride - k->left < k->w;
+  const bool ceil_fits =
+      (oh - 1) * k->stride - k->top < k->h && (ow - 1) * k->stride - k->left < k->w;
   const int less = ceil_fits && k->bottom == 0 && k->top ? 0 : 1;
   const int h = less ? (k->h + k->top + k->bottom - k->kh) / k->stride + 1 : oh;
   const int w = less ? (k->w + k->left + k->right - k->kw) / k->stride + 1 : ow;
@@ -93,9 +94,18 @@ static void add_pool_chain(suite *s, nib_format f) {
 
 /* ---- element by element ---- */
 
-typedef enum second_kind { WHOLE, ROW, ONE, CONSTANT_WHOLE, CONSTANT_ROW, CONSTANT_ONE, KINDS } second_kind;
+typedef enum second_kind {
+  WHOLE,
+  ROW,
+  ONE,
+  CONSTANT_WHOLE,
+  CONSTANT_ROW,
+  CONSTANT_ONE,
+  KINDS
+} second_kind;
 
-static const char *const kind_names[] = {"", "row ", "one ", "constant ", "constant row ", "constant one "};
+static const char *const kind_names[] = {"",          "row ",          "one ",
+                                         "constant ", "constant row ", "constant one "};
 
 static void add_pair(suite *s, nib_op op, nib_format f, second_kind kind, bool swapped) {
   const bool real = f == F32;
@@ -108,7 +118,8 @@ static void add_pair(suite *s, nib_op op, nib_format f, second_kind kind, bool s
   const double sy = real ? 0 : op == NIB_OP_MUL ? 0.2 : pick_scale(s, 0.06);
   const int32_t a = input(s, f, whole, sa, (int)pick(s, -128, 127) + shift);
   const int zp = (int)pick(s, -128, 127) + shift;
-  const int32_t b = kind >= CONSTANT_WHOLE ? constant(s, f, second, sb, zp, 0) : input(s, f, second, sb, zp);
+  const int32_t b =
+      kind >= CONSTANT_WHOLE ? constant(s, f, second, sb, zp, 0) : input(s, f, second, sb, zp);
   const int32_t y = value(s, f, whole, (double)(float)sy, (int)pick(s, -128, 127) + shift);
   const int32_t n = swapped ? node(s, op, y, 2, b, a) : node(s, op, y, 2, a, b);
   if (pick(s, 0, 1))
@@ -117,16 +128,22 @@ static void add_pair(suite *s, nib_op op, nib_format f, second_kind kind, bool s
 }
 
 static void add_unary(suite *s, nib_op op, nib_format from, nib_format to, bool same) {
-  snprintf(s->label, sizeof s->label, "%s %s", nib_op_get(op)->mnemonic, nib_format_get(from)->name);
+  snprintf(s->label, sizeof s->label, "%s %s", nib_op_get(op)->mnemonic,
+           nib_format_get(from)->name);
   const int zp = from == U8 ? 131 : -7, shift = to == U8 ? 128 : 0;
   const bool nonlinear = op == NIB_OP_SIGMOID || op == NIB_OP_TANH;
   const double sx = from == F32 ? 0 : (double)0.05f;
-  const double sy = to == F32 ? 0 : op == NIB_OP_SIGMOID ? 1.0 / 256 : nonlinear ? 1.0 / 128 : same ? sx : (double)0.041f;
+  const double sy = to == F32              ? 0
+                    : op == NIB_OP_SIGMOID ? 1.0 / 256
+                    : nonlinear            ? 1.0 / 128
+                    : same                 ? sx
+                                           : (double)0.041f;
   const int zy = same ? zp : op == NIB_OP_SIGMOID ? -128 + shift : nonlinear ? shift : 9 + shift;
   const shape_of d = shape(2, 7, 29);
   const int32_t x = input(s, from, d, sx, zp), y = value(s, to, d, sy, zy);
-  const int32_t n = op == NIB_OP_LOOKUP ? node(s, op, y, 2, x, constant(s, to, shape(1, 256), 0, 0, 0))
-                                        : node(s, op, y, 1, x);
+  const int32_t n = op == NIB_OP_LOOKUP
+                        ? node(s, op, y, 2, x, constant(s, to, shape(1, 256), 0, 0, 0))
+                        : node(s, op, y, 1, x);
   if (op == NIB_OP_LEAKY_RELU)
     nib_graph_set_float(s->g, n, NIB_A_ALPHA, pick(s, 0, 1) ? 0.3 : -0.2);
   if (op == NIB_OP_CLAMP) {
@@ -167,7 +184,7 @@ static void add_two_kernels(suite *s) {
 
 static void add_steps(suite *s) {
   static const nib_op pairs[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_DIV};
-  static const nib_op unary[] = {NIB_OP_RELU, NIB_OP_CLAMP, NIB_OP_LEAKY_RELU, NIB_OP_SIGMOID,
+  static const nib_op unary[] = {NIB_OP_RELU, NIB_OP_CLAMP,  NIB_OP_LEAKY_RELU, NIB_OP_SIGMOID,
                                  NIB_OP_TANH, NIB_OP_LOOKUP, NIB_OP_REQUANTIZE};
   static const nib_format formats[] = {I8, U8, F32};
   for (int f = 0; f < 3; f++) {
@@ -177,7 +194,8 @@ static void add_steps(suite *s) {
     for (size_t i = 0; i < (formats[f] == F32 ? 3 : 7); i++) {
       add_unary(s, unary[i], formats[f], formats[f], false);
       if (formats[f] != F32)
-        add_unary(s, unary[i], formats[f], formats[f] == I8 && (i == 5 || i == 6) ? U8 : formats[f], i < 3);
+        add_unary(s, unary[i], formats[f], formats[f] == I8 && (i == 5 || i == 6) ? U8 : formats[f],
+                  i < 3);
     }
     if (formats[f] == F32)
       continue;
