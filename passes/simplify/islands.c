@@ -53,6 +53,12 @@ static bool add_activation(island *i, const nib_node *n) {
   return false;
 }
 
+/* A relu or clamp between dequantize and quantize, of 16 bits (of 8 bits it is a table). */
+static bool is_whole_island(const nib_simplify *s, const nib_node *n) {
+  const int32_t p = nib_simplify_producer_of(s, n->in[0], NIB_OP_DEQUANTIZE);
+  return p != NIB_NONE && nib_format_get(s->g->tensors[s->g->nodes[p].in[0]].format)->bits == 16;
+}
+
 /* Walks up from the quantize. False: no float operator there, nothing to report. */
 static bool find_operator(nib_simplify *s, int32_t q, island *out) {
   *out = (island){.q = q, .lo = -INFINITY, .hi = INFINITY};
@@ -69,7 +75,7 @@ static bool find_operator(nib_simplify *s, int32_t q, island *out) {
     const nib_node *n = &s->g->nodes[out->p];
     if (!nib_simplify_is_single_use(s, t))
       return n->op != NIB_OP_DEQUANTIZE && refuse(out, "its float result has other readers");
-    if (!bounds_of(n, &lo, &hi))
+    if (!bounds_of(n, &lo, &hi) || is_whole_island(s, n))
       return true;
     add_bounds(out, lo, hi);
     t = n->in[0];
@@ -108,7 +114,9 @@ static bool finish(nib_simplify *s, const island *i, const int32_t *in, int32_t 
   nib_graph_clear_attr(g, i->p, NIB_A_CLAMP);
   if (clamp[0] != f->min || clamp[1] != f->max)
     nib_simplify_check(s, nib_graph_set_ints(g, i->p, NIB_A_CLAMP, clamp, 2));
-  nib_simplify_check(s, nib_graph_set_string(g, i->p, NIB_A_ROUNDING, "nearest-even"));
+  const bool away = g->rounding != NULL && strcmp(g->rounding, "nearest-away") == 0;
+  nib_simplify_check(s, nib_graph_set_string(g, i->p, NIB_A_ROUNDING,
+                                             away ? "nearest-away" : "nearest-even"));
   nib_simplify_take_over(s, i->p, out);
   return true;
 }
@@ -317,10 +325,9 @@ static island_fn *const k_islands[NIB_OP_COUNT] = {
     [NIB_OP_SOFTMAX] = island_none,
 };
 
-/* By operator; functions alike, but for relu and clamp, which are bounds of what is above them. */
+/* By operator; functions alike. (A relu or clamp gets here only where nothing else is above it.) */
 static island_fn *island_of(nib_op op) {
-  const bool function = nib_op_get(op)->family == NIB_FAMILY_FUNCTION;
-  return function && op != NIB_OP_RELU && op != NIB_OP_CLAMP ? island_unary : k_islands[op];
+  return nib_op_get(op)->family == NIB_FAMILY_FUNCTION ? island_unary : k_islands[op];
 }
 
 static bool run(nib_simplify *s, island *i) {

@@ -52,6 +52,25 @@ bool nib_simplify_dequantize_sink(nib_simplify *s, int32_t node) {
   return nib_simplify_add_node(s, node, NIB_OP_DEQUANTIZE, &codes, 1, out) != NIB_NONE;
 }
 
+/* Two quantizes of one tensor to one type are one: exporters give each reader its own pair. */
+bool nib_simplify_quantize_share(nib_simplify *s, int32_t node) {
+  const nib_node *n = nib_simplify_node(s, node);
+  if (nib_graph_count_uses(s->g, n->in[0], NULL) < 2)
+    return false;
+  for (int32_t i = 0; i < s->g->n_nodes; ++i) {
+    const nib_node *other = &s->g->nodes[i];
+    if (i == node || nib_node_is_erased(other) || other->op != NIB_OP_QUANTIZE ||
+        other->in[0] != n->in[0] ||
+        !nib_simplify_same_type(&s->g->tensors[other->out], &s->g->tensors[n->out]) ||
+        strcmp(nib_node_string(other, NIB_A_ROUNDING, ""),
+               nib_node_string(n, NIB_A_ROUNDING, "")) != 0 ||
+        nib_graph_is_output(s->g, n->out))
+      continue;
+    return nib_simplify_forward(s, node, other->out);
+  }
+  return false;
+}
+
 /* At the quantize: it goes above the movement operator before it. */
 bool nib_simplify_quantize_hoist(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);

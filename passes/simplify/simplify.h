@@ -102,7 +102,8 @@ nib_simplify_fn nib_simplify_transpose_merge, nib_simplify_transpose_of_constant
     nib_simplify_transpose_of_weights, nib_simplify_transpose_to_reshape,
     nib_simplify_dense_columns;              /* transposes.c */
 nib_simplify_fn nib_simplify_transpose_sink; /* transpose_sink.c */
-nib_simplify_fn nib_simplify_dequantize_sink, nib_simplify_quantize_hoist,
+nib_simplify_fn nib_simplify_dequantize_sink, nib_simplify_quantize_share,
+    nib_simplify_quantize_hoist,
     nib_simplify_quantize_distribute; /* qdq_move.c */
 nib_simplify_fn nib_simplify_island;  /* islands.c */
 nib_simplify_fn nib_simplify_requantize, nib_simplify_table_of_cone, nib_simplify_table_of_op,

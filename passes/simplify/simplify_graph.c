@@ -41,6 +41,7 @@ static const nib_simplify_rule k_move[] = {
     {NIB_OP_RELU, nib_simplify_activation_absorb},
     {NIB_OP_CLAMP, nib_simplify_activation_absorb},
     {ANY, nib_simplify_dequantize_sink},
+    {NIB_OP_QUANTIZE, nib_simplify_quantize_share},
     {NIB_OP_QUANTIZE, nib_simplify_quantize_hoist},
     {NIB_OP_QUANTIZE, nib_simplify_quantize_distribute},
 };

@@ -209,6 +209,23 @@ static void test_skip_of_input(void) {
   nib_graph_destroy(n.g);
 }
 
+/* Each reader of a result has its own quantize; between 16-bit codes a relu is an integer operator. */
+static void test_dedicated_pairs(void) {
+  net n;
+  open_net(&n, "nearest-even");
+  const int32_t x = input(&n, NIB_I16, 2, 3, 4, 0.001f, 0);
+  const int32_t y = unary(&n, NIB_OP_RELU, dequantize(&n, x));
+  const int32_t in[] = {dequantize(&n, quantize(&n, y, NIB_I16, 0.0015f, 0)),
+                        dequantize(&n, quantize(&n, y, NIB_I16, 0.0015f, 0))};
+  const int32_t q = quantize(&n, like(&n, NIB_OP_ADD, 2, in), NIB_I16, 0.004f, 0);
+  simplify(&n, &x, 1, q, 1, "dedicated pairs");
+  expect_ops(&n, NIB_OP_RELU, 1, "dedicated pairs");
+  expect_ops(&n, NIB_OP_ADD, 1, "dedicated pairs");
+  expect_ops(&n, NIB_OP_DEQUANTIZE, 0, "dedicated pairs");
+  expect_ops(&n, NIB_OP_QUANTIZE, 0, "dedicated pairs");
+  nib_graph_destroy(n.g);
+}
+
 /* conv - flatten (of NCHW) - matmul - add: the transpose goes into the columns of the weights. */
 static void test_flatten_and_matmul(void) {
   net n;
@@ -417,6 +434,7 @@ int main(void) {
   test_conv_islands();
   test_residual_block();
   test_skip_of_input();
+  test_dedicated_pairs();
   test_flatten_and_matmul();
   test_concat_and_pools();
   test_table_of_cone();
