@@ -81,10 +81,9 @@ nib_status nib_onnx_import_slice(nib_onnx_node *n) {
     dense &= s.step[i] == 1;
   nib_graph *g = n->ctx->graph;
   int32_t in = nib_onnx_materialize(n, x);
-  int32_t node = in == NIB_NONE
-                     ? NIB_NONE
-                     : nib_onnx_emit(n, dense ? NIB_OP_SLICE : NIB_OP_STRIDED_SLICE, &in, 1, in,
-                                     x->rank, s.count, "");
+  int32_t node = in == NIB_NONE ? NIB_NONE
+                                : nib_onnx_emit(n, dense ? NIB_OP_SLICE : NIB_OP_STRIDED_SLICE, &in,
+                                                1, in, x->rank, s.count, "");
   if (node == NIB_NONE)
     return n->ctx->failure;
   nib_status status = nib_graph_set_ints(g, node, NIB_A_BEGIN, s.begin, x->rank);

@@ -212,6 +212,49 @@ static nib_status convert_strided_slice(nib_tfl_context *c) {
   return NIB_OK;
 }
 
+/* One part of a split: `m->out`, from `*at` on along `axis`. */
+static nib_status convert_part(nib_tfl_context *c, moved *m, int64_t axis, int64_t *at) {
+  int64_t first[NIB_MAX_RANK] = {0};
+  int32_t node;
+  bool fits = m->out.rank == m->in.rank && m->out.dims[axis] <= m->in.dims[axis] - *at;
+  for (int32_t i = 0; fits && i < m->in.rank; ++i)
+    fits = i == axis || m->out.dims[i] == m->in.dims[i];
+  if (!fits)
+    return nib_tfl_invalid(c, "its result '%s' is no part of '%s'", m->out.name, m->in.name);
+  first[axis] = *at;
+  *at += m->out.dims[axis];
+  NIB_RETURN_IF_ERROR(nib_tfl_result(c, &m->out, &m->out_id));
+  NIB_RETURN_IF_ERROR(nib_tfl_check_same_type(c, m->in_id, m->out_id));
+  NIB_RETURN_IF_ERROR(nib_tfl_node(c, NIB_OP_SLICE, &m->in_id, 1, m->out_id, &node));
+  NIB_RETURN_IF_ERROR(nib_graph_set_ints(c->graph, node, NIB_A_BEGIN, first, m->in.rank));
+  return nib_graph_set_ints(c->graph, node, NIB_A_SIZES, m->out.dims, m->in.rank);
+}
+
+/* SPLIT reads the axis first, SPLIT_V last; the results' static shapes say how large the parts are.
+ */
+static nib_status split_at(nib_tfl_context *c, uint32_t value, uint32_t axis_slot) {
+  moved m;
+  int64_t axis[MAX_LIST], at = 0;
+  NIB_RETURN_IF_ERROR(nib_tfl_input(c, value, &m.in));
+  NIB_RETURN_IF_ERROR(int_list(c, axis_slot, 1, "axis", axis));
+  axis[0] += axis[0] < 0 ? m.in.rank : 0;
+  if (axis[0] < 0 || axis[0] >= m.in.rank)
+    return nib_tfl_invalid(c, "its axis is outside of the %d dimensions of '%s'", m.in.rank,
+                           m.in.name);
+  NIB_RETURN_IF_ERROR(nib_tfl_value(c, &m.in, &m.in_id));
+  for (uint32_t i = 0; i < c->outputs.count; ++i) {
+    NIB_RETURN_IF_ERROR(nib_tfl_read_tensor(c, nib_fb_i32_at(&c->outputs, i), &m.out));
+    NIB_RETURN_IF_ERROR(convert_part(c, &m, axis[0], &at));
+  }
+  if (at != m.in.dims[axis[0]])
+    return nib_tfl_invalid(c, "its parts are %lld of %lld elements", (long long)at,
+                           (long long)m.in.dims[axis[0]]);
+  return NIB_OK;
+}
+
+static nib_status convert_split(nib_tfl_context *c) { return split_at(c, 1, 0); }
+static nib_status convert_split_v(nib_tfl_context *c) { return split_at(c, 0, 2); }
+
 static nib_status convert_concatenation(nib_tfl_context *c) {
   nib_tfl_tensor in, out;
   int32_t ids[NIB_TFL_MAX_INPUTS], result, node;
@@ -243,8 +286,10 @@ const nib_tfl_op nib_tfl_shape_ops[] = {
     {39, "TRANSPOSE", 1, 7, TFL_NO_OPTIONS, 2, 2, 0, MOVABLE, convert_transpose},
     {43, "SQUEEZE", 1, 2, TFL_NO_OPTIONS, 1, 1, 0, MOVABLE, convert_squeeze},
     {45, "STRIDED_SLICE", 1, 8, TFL_STRIDED_SLICE_OPTIONS, 4, 4, 0, MOVABLE, convert_strided_slice},
+    {49, "SPLIT", 1, 4, TFL_NO_OPTIONS, 2, 2, 1, MOVABLE, convert_split},
     {60, "PADV2", 1, 5, TFL_NO_OPTIONS, 3, 3, 0, MOVABLE, convert_pad},
     {65, "SLICE", 1, 7, TFL_NO_OPTIONS, 3, 3, 0, MOVABLE, convert_slice},
+    {102, "SPLIT_V", 1, 2, TFL_NO_OPTIONS, 3, 3, 0, MOVABLE, convert_split_v},
     {70, "EXPAND_DIMS", 1, 2, TFL_NO_OPTIONS, 2, 2, 0, MOVABLE, convert_expand_dims},
 };
 const size_t nib_tfl_n_shape_ops = sizeof nib_tfl_shape_ops / sizeof *nib_tfl_shape_ops;
