@@ -10,6 +10,7 @@
 #include "desc/kernel_desc.h"
 #include "feed.h"
 #include "file_io.h"
+#include "interrupt.h"
 #include "message.h"
 #include "schedule/schedule.h"
 #include "select/select.h"
@@ -321,6 +322,7 @@ static nib_status predict_file(const char *path, const char *cost_model) {
 }
 
 int main(int argc, char **argv) {
+  nibc_interrupt_setup();
   nibc_message_setup(NULL, false, NULL);
   if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
     print_usage(stdout);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Files: whole reads, atomic writes, temporary folders. */
 #include "file_io.h"
+#include "interrupt.h"
 #include "message.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +76,41 @@ nib_status nibc_file_read(const char *path, uint8_t **out_bytes, size_t *out_siz
   return NIB_OK;
 }
 
+static int write_all(int fd, const void *bytes, size_t size) {
+  const mode_t mask = umask(0);
+  umask(mask);
+  int failure = fchmod(fd, 0666 & ~mask) ? errno : 0;
+  for (size_t done = 0; !failure && done < size;) {
+    const ssize_t n = write(fd, (const char *)bytes + done, size - done);
+    if (n < 0 && errno != EINTR)
+      failure = errno;
+    else if (n > 0)
+      done += (size_t)n;
+  }
+  if (close(fd) && !failure)
+    failure = errno;
+  return failure;
+}
+
+int nibc_file_replace(const char *path, const void *bytes, size_t size) {
+  char *temporary = nibc_format("%s.XXXXXX", path);
+  if (!temporary)
+    return ENOMEM;
+  const int fd = mkstemp(temporary);
+  int failure = fd < 0 ? errno : 0;
+  if (!failure) {
+    nibc_interrupt_remove(temporary);
+    failure = write_all(fd, bytes, size);
+    if (!failure && rename(temporary, path))
+      failure = errno;
+    if (failure)
+      unlink(temporary);
+    nibc_interrupt_forget(temporary);
+  }
+  free(temporary);
+  return failure;
+}
+
 nib_status nibc_file_write(const char *path, const void *bytes, size_t size) {
   struct stat existing;
   if (stat(path, &existing) == 0 && !S_ISREG(existing.st_mode)) {
@@ -88,37 +123,9 @@ nib_status nibc_file_write(const char *path, const void *bytes, size_t size) {
     const bool closed = fclose(file) == 0;
     return written && closed ? NIB_OK : nibc_fail(NIB_ERROR_IO, "%s: %s", path, strerror(errno));
   }
-  char *temporary = nibc_format("%s.XXXXXX", path);
-  if (!temporary)
-    return no_memory(path);
-  const int fd = mkstemp(temporary);
-  nib_status status = NIB_OK;
-  if (fd < 0) {
-    status = nibc_fail(NIB_ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
-    free(temporary);
-    return status;
-  }
-  const mode_t mask = umask(0);
-  umask(mask);
-  size_t done = 0;
-  int failure = fchmod(fd, 0666 & ~mask) ? errno : 0;
-  while (!failure && done < size) {
-    const ssize_t n = write(fd, (const char *)bytes + done, size - done);
-    if (n < 0 && errno != EINTR)
-      failure = errno;
-    else if (n > 0)
-      done += (size_t)n;
-  }
-  if (close(fd) && !failure)
-    failure = errno;
-  if (!failure && rename(temporary, path))
-    failure = errno;
-  if (failure) {
-    unlink(temporary);
-    status = nibc_fail(NIB_ERROR_IO, "%s: cannot write: %s", path, strerror(failure));
-  }
-  free(temporary);
-  return status;
+  const int failure = nibc_file_replace(path, bytes, size);
+  return failure ? nibc_fail(NIB_ERROR_IO, "%s: cannot write: %s", path, strerror(failure))
+                 : NIB_OK;
 }
 
 nib_status nibc_dir_create(const char *path, char **out_created) {
@@ -146,6 +153,8 @@ nib_status nibc_dir_create(const char *path, char **out_created) {
   if (status == NIB_OK && (stat(path, &info) || !S_ISDIR(info.st_mode)))
     status = nibc_fail(NIB_ERROR_IO, "%s: is not a folder", path);
   free(partial);
+  if (status == NIB_OK && *out_created)
+    nibc_interrupt_remove_empty(path, *out_created);
   if (status != NIB_OK) {
     nibc_dir_abandon(path, *out_created);
     free(*out_created);
@@ -170,10 +179,6 @@ void nibc_dir_abandon(const char *path, const char *created) {
   free(partial);
 }
 
-/* Temporary folders to remove when a signal ends the process. */
-enum { MAX_TEMPORARY = 8 };
-static char *volatile temporaries[MAX_TEMPORARY];
-
 static void remove_flat(const char *path) {
   DIR *dir = opendir(path);
   if (dir) {
@@ -183,15 +188,6 @@ static void remove_flat(const char *path) {
     closedir(dir);
   }
   rmdir(path);
-}
-
-/* readdir is not async-signal-safe by the letter; the process ends here anyway. */
-static void interrupted(int number) {
-  for (int i = 0; i < MAX_TEMPORARY; ++i)
-    if (temporaries[i])
-      remove_flat(temporaries[i]);
-  signal(number, SIG_DFL);
-  raise(number);
 }
 
 nib_status nibc_dir_temporary(const char *parent, char **out_path) {
@@ -206,13 +202,7 @@ nib_status nibc_dir_temporary(const char *parent, char **out_path) {
     free(path);
     return status;
   }
-  signal(SIGINT, interrupted);
-  signal(SIGTERM, interrupted);
-  for (int i = 0; i < MAX_TEMPORARY; ++i)
-    if (!temporaries[i]) {
-      temporaries[i] = nibc_format("%s", path);
-      break;
-    }
+  nibc_interrupt_remove(path);
   *out_path = path;
   return NIB_OK;
 }
@@ -221,11 +211,22 @@ void nibc_dir_remove(const char *path) {
   if (!path)
     return;
   remove_flat(path);
-  for (int i = 0; i < MAX_TEMPORARY; ++i)
-    if (temporaries[i] && strcmp(temporaries[i], path) == 0) {
-      free(temporaries[i]);
-      temporaries[i] = NULL;
-    }
+  nibc_interrupt_forget(path);
+}
+
+/* Whether `to` can take the place of whatever is there: all of it is found out before anything is
+ * moved. */
+static nib_status check_target(const char *to) {
+  struct stat info;
+  if (lstat(to, &info) == 0 && S_ISDIR(info.st_mode))
+    return nibc_fail(NIB_ERROR_IO, "%s: cannot write: is a folder", to);
+  return NIB_OK;
+}
+
+static nib_status move_file(const char *from, const char *to) {
+  if (rename(from, to) == 0)
+    return NIB_OK;
+  return nibc_fail(NIB_ERROR_IO, "%s: cannot write: %s", to, strerror(errno));
 }
 
 nib_status nibc_dir_move_files(const char *from, const char *to) {
@@ -233,18 +234,23 @@ nib_status nibc_dir_move_files(const char *from, const char *to) {
   if (!dir)
     return nibc_fail(NIB_ERROR_IO, "%s: %s", from, strerror(errno));
   nib_status status = NIB_OK;
-  for (const struct dirent *entry; status == NIB_OK && (entry = readdir(dir));) {
-    if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-      continue;
-    char *old_path = nibc_path_join(from, entry->d_name);
-    char *new_path = nibc_path_join(to, entry->d_name);
-    if (!old_path || !new_path)
-      status = no_memory(to);
-    else if (rename(old_path, new_path))
-      status = nibc_fail(NIB_ERROR_IO, "%s: cannot write: %s", new_path, strerror(errno));
-    free(old_path);
-    free(new_path);
+  nibc_interrupt_hold();
+  for (int pass = 0; pass < 2; ++pass) {
+    rewinddir(dir);
+    for (const struct dirent *entry; status == NIB_OK && (entry = readdir(dir));) {
+      if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+        continue;
+      char *old_path = nibc_path_join(from, entry->d_name);
+      char *new_path = nibc_path_join(to, entry->d_name);
+      if (!old_path || !new_path)
+        status = no_memory(to);
+      else
+        status = pass == 0 ? check_target(new_path) : move_file(old_path, new_path);
+      free(old_path);
+      free(new_path);
+    }
   }
+  nibc_interrupt_release();
   closedir(dir);
   return status;
 }

@@ -15,6 +15,8 @@ nib_status nibc_file_read(const char *path, uint8_t **out_bytes, size_t *out_siz
 
 /** Writes `path` as a whole: a temporary file beside it, then a rename. */
 nib_status nibc_file_write(const char *path, const void *bytes, size_t size);
+/** The same for a regular file, without a message: 0 or an errno. */
+int nibc_file_replace(const char *path, const void *bytes, size_t size);
 
 /** Creates `path` and its parents. *out_created: the topmost folder that did not exist (free()), or
  *  NULL; give it to nibc_dir_abandon when nothing was written after all. */
@@ -25,7 +27,7 @@ void nibc_dir_abandon(const char *path, const char *created);
  *  in it, by nibc_dir_remove, or when nibc is interrupted. */
 nib_status nibc_dir_temporary(const char *parent, char **out_path);
 void nibc_dir_remove(const char *path);
-/** Moves every file of folder `from` into `to`. */
+/** Moves every file of folder `from` into `to`, or none if one of them cannot be. */
 nib_status nibc_dir_move_files(const char *from, const char *to);
 
 /** "a/b" from parts; NULL when out of memory; free(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * nibc: the ahead-of-time compiler's command line. */
 #include "commands.h"
+#include "interrupt.h"
 #include "message.h"
 
 #include <signal.h>
@@ -13,6 +14,17 @@ static nib_status (*const commands[NIBC_COMMAND_COUNT])(const nibc_options *) = 
     [NIBC_TARGETS] = nibc_command_targets,
 };
 
+/* What was printed must have arrived. */
+static nib_status flush_output(nib_status status) {
+  if (!fflush(stdout) && !ferror(stdout))
+    return status;
+  if (nibc_error_count() == 0)
+    nibc_error("standard output cannot be written");
+  return status == NIB_OK ? NIB_ERROR_IO : status;
+}
+
+static int printed(void) { return nib_status_exit_code(flush_output(NIB_OK)); }
+
 static int unknown_command(const char *word) {
   nibc_error("'%s' is not a command", word);
   nibc_hint("'nibc help' lists the commands");
@@ -22,13 +34,13 @@ static int unknown_command(const char *word) {
 static int help(int argc, char **argv) {
   if (argc == 0) {
     nibc_help_general(stdout);
-    return 0;
+    return printed();
   }
   const nibc_command_id command = nibc_command_find(argv[0]);
   if (command == NIBC_COMMAND_COUNT)
     return unknown_command(argv[0]);
   nibc_help_command(stdout, command);
-  return 0;
+  return printed();
 }
 
 static int run_command(nibc_command_id command, int argc, char **argv) {
@@ -37,7 +49,7 @@ static int run_command(nibc_command_id command, int argc, char **argv) {
     return nib_status_exit_code(NIB_ERROR_INVALID_USAGE);
   if (options.help) {
     nibc_help_command(stdout, command);
-    return 0;
+    return printed();
   }
   nibc_message_setup(options.color, options.verbose, options.model);
   if (!options.model && command != NIBC_TARGETS) {
@@ -48,17 +60,14 @@ static int run_command(nibc_command_id command, int argc, char **argv) {
   nib_status status = commands[command](&options);
   if (status != NIB_OK && nibc_error_count() == 0 && status != NIB_ERROR_UNSUPPORTED)
     nibc_error("failed without a message (status %d)", status);
-  if (fflush(stdout) || ferror(stdout)) {
-    nibc_error("standard output cannot be written");
-    if (status == NIB_OK)
-      status = NIB_ERROR_IO;
-  }
+  status = flush_output(status);
   return nib_status_exit_code(status);
 }
 
 int main(int argc, char **argv) {
   signal(SIGXFSZ, SIG_IGN); // writes beyond a limit fail with a message instead
   signal(SIGPIPE, SIG_IGN);
+  nibc_interrupt_setup();
   nibc_message_setup(NULL, false, NULL);
   if (argc < 2) {
     nibc_help_general(stderr);
@@ -67,7 +76,7 @@ int main(int argc, char **argv) {
   const char *word = argv[1];
   if (strcmp(word, "--version") == 0) {
     printf("nibc %s\n", NIBC_VERSION);
-    return 0;
+    return printed();
   }
   if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
     return help(argc - 2, argv + 2);

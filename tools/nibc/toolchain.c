@@ -3,10 +3,12 @@
 #include "toolchain.h"
 #include "emit/text.h"
 #include "file_io.h"
+#include "interrupt.h"
 #include "message.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +87,41 @@ char *nibc_compiler_flags(const nib_target *target, bool size) {
   return flags.data;
 }
 
+/* The compiler's own temporary files go to `dir`: whoever removes it removes them. The first string
+ * and the array are to be freed. */
+static char **child_environment(const char *dir) {
+  size_t n = 0;
+  while (environ[n])
+    ++n;
+  char **copy = calloc(n + 2, sizeof *copy);
+  char *absolute = realpath(dir, NULL);
+  char *tmpdir = absolute ? nibc_format("TMPDIR=%s", absolute) : NULL;
+  free(absolute);
+  if (!copy || !tmpdir) {
+    free(copy);
+    free(tmpdir);
+    return NULL;
+  }
+  size_t used = 0;
+  copy[used++] = tmpdir;
+  for (size_t i = 0; i < n; ++i)
+    if (strncmp(environ[i], "TMPDIR=", 7) != 0)
+      copy[used++] = environ[i];
+  return copy;
+}
+
+/* No signal blocked; a closed pipe ends the child as usual. */
+static void child_signals(posix_spawnattr_t *out) {
+  sigset_t none, usual;
+  sigemptyset(&none);
+  sigemptyset(&usual);
+  sigaddset(&usual, SIGPIPE);
+  posix_spawnattr_init(out);
+  posix_spawnattr_setsigmask(out, &none);
+  posix_spawnattr_setsigdefault(out, &usual);
+  posix_spawnattr_setflags(out, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+}
+
 /* Runs argv in `dir`; its standard error into *out_messages (at most 64 KB, free()). */
 static nib_status spawn(const char *dir, char *const *argv, char **out_messages) {
   int ends[2];
@@ -97,8 +134,19 @@ static nib_status spawn(const char *dir, char *const *argv, char **out_messages)
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
   posix_spawn_file_actions_addclose(&actions, ends[0]);
+  posix_spawnattr_t attributes;
+  child_signals(&attributes);
+  char **environment = child_environment(dir);
   pid_t child = -1;
-  const int failure = posix_spawn(&child, argv[0], &actions, NULL, argv, environ);
+  nibc_interrupt_hold();
+  const int failure =
+      environment ? posix_spawn(&child, argv[0], &actions, &attributes, argv, environment) : ENOMEM;
+  nibc_interrupt_child(failure ? 0 : child);
+  nibc_interrupt_release();
+  if (environment)
+    free(environment[0]);
+  free(environment);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   if (failure) {
@@ -119,8 +167,13 @@ static nib_status spawn(const char *dir, char *const *argv, char **out_messages)
   }
   close(ends[0]);
   int result = 0;
-  while (waitpid(child, &result, 0) < 0 && errno == EINTR)
+  siginfo_t ended;
+  while (waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
     ;
+  nibc_interrupt_hold(); // its number may be another process's once it has been waited for
+  waitpid(child, &result, 0);
+  nibc_interrupt_child(0);
+  nibc_interrupt_release();
   *out_messages = messages;
   return WIFEXITED(result) && WEXITSTATUS(result) == 0 ? NIB_OK : NIB_ERROR_IO;
 }
