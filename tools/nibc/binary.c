@@ -2,7 +2,8 @@
  * Compiling to a shared object, the cache of such objects, and loading them.
  *
  * The cache's key is the hash of everything the object depends on: the text of the generated files,
- * the compiler (path, size, date), its flags and nibc's version. */
+ * the compiler (path, size, date), its flags and nibc's version. An entry is the object with the
+ * hash of its bytes behind it: a damaged one is compiled again, not loaded. */
 #include "binary.h"
 #include "file_io.h"
 #include "message.h"
@@ -114,42 +115,70 @@ static nib_status compile_shared(const nibc_session *s, const nibc_compiler *com
   return status;
 }
 
-/* The object in the cache, compiled if it is not there. *out_path is NULL when the cache cannot be
- * used. */
-static nib_status cached_object(const nibc_session *s, const nibc_compiler *compiler,
-                                const char *flags, const char *dir, char **out_path) {
+/* Where the cache keeps the object; NULL when there is no cache. */
+static nib_status cache_path(const nibc_session *s, const nibc_compiler *compiler,
+                             const char *flags, const char *dir, char **out_path) {
   *out_path = NULL;
-  char *cache = s->options->no_cache ? NULL : cache_dir();
-  if (!cache)
-    return NIB_OK;
+  char *cache = s->options->no_cache || s->options->dry_run ? NULL : cache_dir();
   char *name = NULL;
-  nib_status status = object_name(dir, compiler, flags, &name);
-  char *path = status == NIB_OK ? nibc_path_join(cache, name) : NULL;
-  char *temporary = path ? nibc_format("%s.%ld", path, (long)getpid()) : NULL;
-  if (temporary && access(path, R_OK) == 0) {
-    if (nibc_is_verbose())
-      nibc_say(NIB_NOTE, "compiled object found in the cache");
-  } else if (temporary) {
-    status = compile_shared(s, compiler, flags, dir, temporary);
-    if (status == NIB_OK && rename(temporary, path)) {
-      unlink(temporary); // a cache that cannot be written is no failure
-      free(path);
-      path = NULL;
-    }
-    if (status != NIB_OK)
-      unlink(temporary);
-  }
-  free(temporary);
+  const nib_status status = cache ? object_name(dir, compiler, flags, &name) : NIB_OK;
+  if (name)
+    *out_path = nibc_path_join(cache, name);
   free(name);
   free(cache);
-  *out_path = path;
   return status;
 }
 
-static nib_status load(const nibc_session *s, const char *path, nibc_binary *b) {
-  b->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!b->handle)
-    return nibc_fail(NIB_ERROR_IO, "cannot load the compiled model: %s", dlerror());
+static bool is_intact(const char *path) {
+  uint8_t *bytes = NULL;
+  size_t size = 0;
+  if (access(path, R_OK) || nibc_file_read(path, &bytes, &size) != NIB_OK)
+    return false;
+  XXH128_canonical_t hash;
+  bool intact = size > sizeof hash;
+  if (intact) {
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(bytes, size - sizeof hash));
+    intact = memcmp(bytes + size - sizeof hash, &hash, sizeof hash) == 0;
+  }
+  free(bytes);
+  return intact;
+}
+
+/* Puts a copy of `object` into the cache; a cache that cannot be written is passed over. */
+static void store(const char *object, const char *path) {
+  uint8_t *bytes = NULL, *entry = NULL;
+  size_t size = 0;
+  XXH128_canonical_t hash;
+  if (nibc_file_read(object, &bytes, &size) == NIB_OK &&
+      (entry = realloc(bytes, size + sizeof hash))) {
+    bytes = entry;
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(bytes, size));
+    memcpy(bytes + size, &hash, sizeof hash);
+    const int failure = nibc_file_replace(path, bytes, size + sizeof hash);
+    if (failure && nibc_is_verbose())
+      nibc_warn("the compiled object is not cached: %s: %s", path, strerror(failure));
+  }
+  free(bytes);
+}
+
+enum { BINDING = RTLD_NOW | RTLD_LOCAL };
+
+/* Compiles and loads the object, and puts it into the cache as `cached` (NULL: no cache). */
+static nib_status make_object(const nibc_session *s, const nibc_compiler *compiler,
+                              const char *flags, nibc_binary *b, const char *cached) {
+  char *path = nibc_path_join(b->kept, "model.so");
+  if (!path)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  nib_status status = compile_shared(s, compiler, flags, b->kept, "model.so");
+  if (status == NIB_OK && cached)
+    store(path, cached);
+  if (status == NIB_OK && !(b->handle = dlopen(path, BINDING)))
+    status = nibc_fail(NIB_ERROR_IO, "cannot load the compiled model: %s", dlerror());
+  free(path);
+  return status;
+}
+
+static nib_status prepare(const nibc_session *s, nibc_binary *b) {
   char *symbol = nibc_format("%s_run", s->name);
   void *address = symbol ? dlsym(b->handle, symbol) : NULL;
   free(symbol);
@@ -175,13 +204,15 @@ nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
   if (status == NIB_OK)
     status = nibc_session_emit(s, b->kept);
   if (status == NIB_OK)
-    status = cached_object(s, &compiler, flags, b->kept, &path);
-  if (status == NIB_OK && !path) {
-    status = compile_shared(s, &compiler, flags, b->kept, "model.so");
-    path = nibc_path_join(b->kept, "model.so");
+    status = cache_path(s, &compiler, flags, b->kept, &path);
+  if (status == NIB_OK && path && is_intact(path) && (b->handle = dlopen(path, BINDING))) {
+    if (nibc_is_verbose())
+      nibc_say(NIB_NOTE, "compiled object found in the cache");
+  } else if (status == NIB_OK) {
+    status = make_object(s, &compiler, flags, b, path);
   }
   if (status == NIB_OK)
-    status = path ? load(s, path, b) : NIB_ERROR_OUT_OF_MEMORY;
+    status = prepare(s, b);
   free(path);
   free(flags);
   nibc_compiler_free(&compiler);

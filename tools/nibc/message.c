@@ -74,13 +74,6 @@ void nibc_say(nib_severity severity, const char *message) {
   static const char *const labels[] = {"note", "warning", "error"};
   static const char *const colors[] = {CYAN, YELLOW, RED};
   state.errors += severity == NIB_ERROR;
-  const size_t size = state.model_path ? strlen(state.model_path) : 0;
-  if (size && strncmp(message, state.model_path, size) == 0 && message[size] == ':') {
-    fflush(stdout);
-    const char *on = state.color_err ? colors[severity] : "";
-    fprintf(stderr, "%s%s%s%s\n", on, state.model_path, *on ? "\033[0m" : "", message + size);
-    return;
-  }
   print(colors[severity], labels[severity], message);
 }
 

@@ -174,8 +174,10 @@ nib_status nibc_npy_parse(const char *path, const uint8_t *bytes, size_t size, n
   size_t length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
   if (wide)
     length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-  if (length > size - start || length > 1 << 16)
+  if (length > size - start)
     return malformed(path, "truncated header");
+  if (length > 1 << 16)
+    return malformed(path, "header of more than 64 KB");
   char *text = malloc(length + 1);
   if (!text)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);

@@ -57,8 +57,9 @@ static void location_text(MlirLocation location, nib_text *out) {
     }
     nib_text_printf(out, "('%.*s'): ", (int)name.length, name.data);
   } else if (mlirLocationIsAFileLineColRange(location)) {
-    nib_text_printf(out, "%d:%d: ", mlirLocationFileLineColRangeGetStartLine(location),
-                    mlirLocationFileLineColRangeGetStartColumn(location));
+    if (mlirLocationFileLineColRangeGetStartLine(location) > 0)
+      nib_text_printf(out, "%d:%d: ", mlirLocationFileLineColRangeGetStartLine(location),
+                      mlirLocationFileLineColRangeGetStartColumn(location));
   } else if (mlirLocationIsAFused(location) && mlirLocationFusedGetNumLocations(location) > 0) {
     MlirLocation *all = malloc(mlirLocationFusedGetNumLocations(location) * sizeof(MlirLocation));
     if (all) {
@@ -69,6 +70,34 @@ static void location_text(MlirLocation location, nib_text *out) {
   }
 }
 
+static const char *shown_model(const nibc_session *s) {
+  return strcmp(s->options->model, "-") == 0 ? "standard input" : s->options->model;
+}
+
+/* A message of MLIR in the words of this tool: options that nibc has not, and the folder that files
+ * are made in, are left out. */
+static void plain_words(nib_text *message) {
+  static const struct {
+    const char *theirs, *ours;
+  } words[] = {
+      {"operation being parsed with an unregistered dialect. If this is intended, please use "
+       "-allow-unregistered-dialect with the MLIR tool used",
+       "this operation's dialect is not known to nibc"},
+      {" in folder '.'", ""},
+  };
+  for (size_t i = 0; message->data && i < sizeof words / sizeof *words; ++i) {
+    char *at = strstr(message->data, words[i].theirs);
+    if (!at)
+      continue;
+    const size_t theirs = strlen(words[i].theirs), ours = strlen(words[i].ours);
+    memcpy(at, words[i].ours, ours);
+    memmove(at + ours, at + theirs, strlen(at + theirs) + 1);
+    message->size -= theirs - ours;
+  }
+  while (message->data && message->size && message->data[message->size - 1] == ' ')
+    message->data[--message->size] = 0;
+}
+
 static MlirLogicalResult on_diagnostic(MlirDiagnostic diagnostic, void *user) {
   static const nib_severity severities[] = {NIB_ERROR, NIB_WARNING, NIB_NOTE, NIB_NOTE};
   const nibc_session *s = user;
@@ -77,10 +106,10 @@ static MlirLogicalResult on_diagnostic(MlirDiagnostic diagnostic, void *user) {
     return mlirLogicalResultSuccess();
   nib_text text;
   nib_text_init(&text);
-  const char *model = strcmp(s->options->model, "-") == 0 ? "standard input" : s->options->model;
-  nib_text_printf(&text, "%s: ", model);
+  nib_text_printf(&text, "%s: ", shown_model(s));
   location_text(mlirDiagnosticGetLocation(diagnostic), &text);
   mlirDiagnosticPrint(diagnostic, append, &text);
+  plain_words(&text);
   if (text.data)
     nibc_say(severity, text.data);
   nib_text_free(&text);
@@ -96,6 +125,10 @@ static bool has_suffix(const char *text, const char *suffix) {
   return a >= b && strcmp(text + a - b, suffix) == 0;
 }
 
+static bool is_bytecode(const uint8_t *bytes, size_t size) {
+  return size >= 4 && memcmp(bytes, "ML\xefR", 4) == 0;
+}
+
 /* By extension; standard input and other names by content. */
 static model_kind kind_of(const char *path, const uint8_t *bytes, size_t size) {
   if (has_suffix(path, ".tflite"))
@@ -106,7 +139,7 @@ static model_kind kind_of(const char *path, const uint8_t *bytes, size_t size) {
     return KIND_MLIR;
   if (size >= 8 && memcmp(bytes + 4, "TFL3", 4) == 0)
     return KIND_TFLITE;
-  if (size >= 4 && memcmp(bytes, "ML\xefR", 4) == 0)
+  if (is_bytecode(bytes, size))
     return KIND_MLIR;
   size_t printable = 0;
   const size_t look = size < 512 ? size : 512;
@@ -119,7 +152,10 @@ static model_kind kind_of(const char *path, const uint8_t *bytes, size_t size) {
   return KIND_UNKNOWN;
 }
 
-/* The name of generated symbols: letters, digits and _, not starting with a digit. */
+enum { MAX_NAME = 100 }; /* what the emitter takes */
+
+/* The name of generated symbols: letters, digits and _, not starting with a digit. A file's name
+ * that is too long is cut; one that was given is not. */
 static char *make_name(const nibc_options *o) {
   const char *from = o->name;
   if (!from) {
@@ -137,6 +173,8 @@ static char *make_name(const nibc_options *o) {
   for (char *c = name; *c; ++c)
     if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127)
       *c = '_';
+  if (!o->name && strlen(name) > MAX_NAME)
+    name[MAX_NAME] = 0;
   return name;
 }
 
@@ -149,14 +187,67 @@ static nib_status keep(nibc_session *s, nib_graph *graph) {
   return NIB_OK;
 }
 
-static nib_status parse_module(nibc_session *s, const uint8_t *bytes) {
-  s->module = mlirModuleCreateParse(s->context, ref((const char *)bytes));
+/* MLIR's parser calls itself for each nesting and for each sign of an affine expression; this is
+ * far more than any network has and far less than the stack. */
+enum { MAX_NESTING = 256, BYTECODE_ALIGNMENT = 64 };
+
+/* Whether brackets (not arrows and comparisons), outside strings and comments, or signs in a row go
+ * beyond MAX_NESTING. */
+static bool nests_too_deeply(const uint8_t *bytes, size_t size) {
+  int depth = 0, signs = 0;
+  for (size_t i = 0; i < size; ++i) {
+    const uint8_t c = bytes[i];
+    if (c == '"') {
+      while (++i < size && bytes[i] != '"' && bytes[i] != '\n')
+        i += bytes[i] == '\\';
+    } else if (c == '/' && i + 1 < size && bytes[i + 1] == '/') {
+      while (i < size && bytes[i] != '\n')
+        ++i;
+    } else if (strchr("([{<", c) && c) {
+      ++depth;
+    } else if ((strchr(")]}", c) && c) ||
+               (c == '>' && bytes[i + 1] != '=' && !(i > 0 && bytes[i - 1] == '-'))) {
+      depth -= depth > 0;
+    }
+    signs = c == '-' ? signs + 1 : c == ' ' || c == '\t' || c == '\n' || c == '\r' ? signs : 0;
+    if (depth > MAX_NESTING || signs > MAX_NESTING)
+      return true;
+  }
+  return false;
+}
+
+static nib_status parse_module(nibc_session *s, const uint8_t *bytes, size_t size) {
+  if (!is_bytecode(bytes, size) && nests_too_deeply(bytes, size))
+    return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: brackets nest deeper than %d levels",
+                     shown_model(s), MAX_NESTING);
+  // Sections of bytecode are aligned within the file: so must be the file.
+  char *aligned =
+      aligned_alloc(BYTECODE_ALIGNMENT, (size / BYTECODE_ALIGNMENT + 1) * BYTECODE_ALIGNMENT);
+  if (!aligned)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory", shown_model(s));
+  memcpy(aligned, bytes, size);
+  aligned[size] = 0;
+  s->module = mlirModuleCreateParse(s->context, mlirStringRefCreate(aligned, size));
+  free(aligned);
   if (mlirModuleIsNull(s->module))
     return nibc_error_count()
                ? NIB_ERROR_INVALID_INPUT
-               : nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: not a module of MLIR", s->options->model);
+               : nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: not a module of MLIR", shown_model(s));
   s->imported = nibc_session_graph(s);
   return s->imported ? NIB_OK : NIB_ERROR_INVALID_INPUT;
+}
+
+/* Messages of the ONNX importer, with the file before them. */
+typedef struct named_diag {
+  const nibc_session *session;
+  const nib_diag *to;
+} named_diag;
+
+static void emit_named(void *user, nib_severity severity, const char *message) {
+  const named_diag *d = user;
+  char *text = nibc_format("%s: %s", shown_model(d->session), message);
+  d->to->emit(d->to->user, severity, text ? text : message);
+  free(text);
 }
 
 static nib_status import_bytes(nibc_session *s, const uint8_t *bytes, size_t size, bool list_only,
@@ -165,10 +256,9 @@ static nib_status import_bytes(nibc_session *s, const uint8_t *bytes, size_t siz
   const bool standard = strcmp(o->model, "-") == 0;
   const model_kind kind = kind_of(o->model, bytes, size);
   if (kind == KIND_UNKNOWN)
-    return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: neither TFLite, ONNX nor MLIR",
-                     standard ? "standard input" : o->model);
+    return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: neither TFLite, ONNX nor MLIR", shown_model(s));
   if (kind == KIND_MLIR)
-    return parse_module(s, bytes);
+    return parse_module(s, bytes, size);
 
   nib_dim_binding dims[NIBC_MAX_LIST];
   char *names[NIBC_MAX_LIST] = {NULL};
@@ -183,15 +273,18 @@ static nib_status import_bytes(nibc_session *s, const uint8_t *bytes, size_t siz
                         : nibc_format(".");
   const nib_import_options import = {
       .model_name = s->name,
-      .display_path = standard ? "standard input" : o->model,
+      .display_path = shown_model(s),
       .base_dir = base,
       .rounding = o->rounding,
       .dims = dims,
       .n_dims = (size_t)o->dims.n,
       .list_only = list_only,
   };
-  const nib_status status = (kind == KIND_TFLITE ? nib_import_tflite : nib_import_onnx)(
-      bytes, size, &import, &s->imported, diag);
+  named_diag named = {s, diag};
+  const nib_diag onnx_diag = {emit_named, &named};
+  const nib_status status = kind == KIND_TFLITE
+                                ? nib_import_tflite(bytes, size, &import, &s->imported, diag)
+                                : nib_import_onnx(bytes, size, &import, &s->imported, &onnx_diag);
   for (int i = 0; i < o->dims.n; ++i)
     free(names[i]);
   free(base);
@@ -232,6 +325,12 @@ nib_status nibc_session_begin(const nibc_options *options, nibc_session *s) {
   s->name = make_name(options);
   if (!s->name || !s->name[0])
     return nibc_fail(NIB_ERROR_INVALID_USAGE, "--name is empty");
+  if (strlen(s->name) > MAX_NAME)
+    return nibc_fail(NIB_ERROR_INVALID_USAGE, "--name: at most %d characters", MAX_NAME);
+  if (strcmp(s->name, "nibrt_abi") == 0)
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     "the name 'nibrt_abi' is taken by the runtime's header; choose another with "
+                     "--name");
   make_context(s);
   return NIB_OK;
 }

@@ -63,9 +63,12 @@ bool nibc_graph_is_float(const nib_graph *g) {
   return true;
 }
 
-bool nibc_graph_is_qdq(const nib_graph *g) {
-  if (g->rounding && strncmp(g->rounding, "tflite", 6) == 0)
-    return false;
+static bool is_tflite(const char *rounding) {
+  return rounding && strncmp(rounding, "tflite", 6) == 0;
+}
+
+/* Whether a float operator reads dequantized codes. */
+static bool has_float_between_codes(const nib_graph *g) {
   for (int32_t i = 0; i < g->n_nodes; ++i) {
     const nib_node *n = &g->nodes[i];
     if (n->op == NIB_OP_QUANTIZE || n->op == NIB_OP_DEQUANTIZE ||
@@ -80,6 +83,10 @@ bool nibc_graph_is_qdq(const nib_graph *g) {
   return false;
 }
 
+bool nibc_graph_is_qdq(const nib_graph *g) {
+  return !is_tflite(g->rounding) && has_float_between_codes(g);
+}
+
 nib_status nibc_check_graph(const nibc_options *o, const nib_graph *g) {
   nib_status status = NIB_OK;
   const bool is_float = nibc_graph_is_float(g);
@@ -89,6 +96,11 @@ nib_status nibc_check_graph(const nibc_options *o, const nib_graph *g) {
   if (is(o->precision, "f32") && !is_float)
     status = nibc_fail(NIB_ERROR_UNSUPPORTED,
                        "--precision=f32: running a quantized model in float is not supported yet");
+  if (is_tflite(o->rounding) && has_float_between_codes(g))
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED,
+                       "--rounding=%s: a network of quantize/dequantize pairs rounds a float, to "
+                       "nearest-even or nearest-away",
+                       o->rounding);
   for (int32_t i = 0; i < g->n_nodes; ++i) {
     const nib_node *n = &g->nodes[i];
     if (nib_reference_supports(g, i))
