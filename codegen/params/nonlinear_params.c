@@ -72,30 +72,26 @@ nib_status nib_params_softmax(const nib_graph *g, const nib_node *n,
   return NIB_OK;
 }
 
-static float exp_of(float x) { return expf(x); }
-static float inverse_of(float x) { return 1.0f / (1.0f + x); }
+static double exp_of(double x) { return exp(x); }
+static double inverse_of(double x) { return 1.0 / (1.0 + x); }
 
-/* 512 steps from lo to hi; each entry is lowered by half the error that interpolation makes in the
- * middle of its step. Values in [-1, 1] become the 16-bit range. */
-static void fill_lut513(float lo, float hi, float (*f)(float), int16_t *table) {
-  const float step = (hi - lo) / 512, half = step / 2;
-  const float out_step = 2.0f / 65535;
-  const float inverse = 65536.0f / (out_step * 32767 - out_step * -32768);
+/* 512 steps from lo to hi, in double; each entry is lowered by half the error that interpolation
+ * makes in the middle of its step. Values in [-1, 1] become the 16-bit range. */
+static void fill_lut513(double lo, double hi, double (*f)(double), int16_t *table) {
+  const double step = (hi - lo) / 512, half = step / 2;
   for (int i = 0; i < 512; ++i) {
-    const float at = f(lo + i * step), next = f(lo + (i + 1) * step);
-    const float sample = roundf(at * inverse);
-    const float interpolated = roundf((next * inverse + sample) / 2);
-    const float middle = roundf(f(lo + i * step + half) * inverse);
-    const float value = sample - roundf((interpolated - middle) / 2);
-    table[i] = (int16_t)fminf(fmaxf(value, -32768), 32767);
+    const double sample = round(f(lo + i * step) * 32768);
+    const double interpolated = round((f(lo + (i + 1) * step) * 32768 + sample) / 2);
+    const double middle = round(f(lo + i * step + half) * 32768);
+    const double value = sample - round((interpolated - middle) / 2);
+    table[i] = (int16_t)fmin(fmax(value, -32768), 32767);
   }
-  table[512] = (int16_t)fminf(fmaxf(roundf(f(hi) * inverse), -32768), 32767);
+  table[512] = (int16_t)fmin(fmax(round(f(hi) * 32768), -32768), 32767);
 }
 
 void nib_params_softmax_tables(int16_t out_exp[513], int16_t out_inverse[513]) {
-  const float exp_step = 10.0f / 65535, inverse_step = 1.0f / 65535;
-  fill_lut513(exp_step * (-32768 - 32767), exp_step * 0, exp_of, out_exp);
-  fill_lut513(inverse_step * 0, inverse_step * 65535, inverse_of, out_inverse);
+  fill_lut513(-10, 0, exp_of, out_exp);
+  fill_lut513(0, 1, inverse_of, out_inverse);
 }
 
 nib_status nib_params_logistic_i16(const nib_graph *g, const nib_node *n,
