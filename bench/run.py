@@ -129,7 +129,7 @@ def bench_model(build: pathlib.Path, model: pathlib.Path, rounds: int) -> dict:
             peer.invoke()
         samples["litert"].append((time.perf_counter_ns() - start) / 10e3)
         samples["c99"].append(portable.run(inputs, outputs, 1) / 1e3)
-    best = min(canaries)
+    best = sorted(canaries)[len(canaries) // 20]  # not the minimum: one lucky round would drop all others
     kept = [i for i, c in enumerate(canaries) if best / c >= CANARY_SHARE] or list(range(rounds))
     row = {"model": model.name, "rounds": rounds, "kept": len(kept), "max_output_difference": difference}
     for key, values in samples.items():
