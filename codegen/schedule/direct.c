@@ -125,6 +125,19 @@ void nib_direct_fail(nib_direct *d, const nib_node *n, nib_status status, const 
                                n->name, what);
 }
 
+nib_expr nib_direct_none(nib_direct *d, const nib_node *n, const char *what) {
+  nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, what);
+  return nib_expr_printf("0");
+}
+
+const nib_tensor *nib_direct_result(const nib_direct *d, const nib_node *n) {
+  return &d->g->tensors[n->out];
+}
+
+bool nib_direct_is_float(const nib_tensor *t) {
+  return nib_format_get(t->format)->kind == NIB_KIND_FLOAT;
+}
+
 bool nib_direct_use(nib_direct *d, const nib_node *n, const char *snippet) {
   if (nib_emitter_use(d->e, snippet))
     return true;

@@ -58,6 +58,10 @@ typedef struct nib_direct {
 
 /** Records a failure with a message naming `n`. */
 void nib_direct_fail(nib_direct *d, const nib_node *n, nib_status status, const char *what);
+/** Records that `n` is not supported, and returns an expression that keeps the text whole. */
+nib_expr nib_direct_none(nib_direct *d, const nib_node *n, const char *what);
+const nib_tensor *nib_direct_result(const nib_direct *d, const nib_node *n);
+bool nib_direct_is_float(const nib_tensor *t);
 
 /** A pointer to `tensor` for reading; constants are added under "<kernel>_<hint>". */
 nib_expr nib_direct_pointer(nib_direct *d, int32_t tensor, const char *hint);

@@ -8,19 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const nib_tensor *result_of(const nib_direct *d, const nib_node *n) {
-  return &d->g->tensors[n->out];
-}
-
-static bool is_float(const nib_tensor *t) {
-  return nib_format_get(t->format)->kind == NIB_KIND_FLOAT;
-}
-
-static nib_expr none(nib_direct *d, const nib_node *n, const char *what) {
-  nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, what);
-  return nib_expr_printf("0");
-}
-
 static nib_expr requant_one(nib_direct *d, const nib_node *n, nib_rounding rounding,
                             const nib_requant *requant, const char *value) {
   nib_direct_multiplier m = {.rounding = rounding, .requant = requant, .n = 1};
@@ -75,13 +62,13 @@ nib_expr nib_direct_step_add(nib_direct *d, const nib_node *n, const nib_expr *o
                              const char *index) {
   (void)index;
   const char *op = operator_of(n), *x = operands[0].s, *y = operands[1].s;
-  if (is_float(result_of(d, n)))
+  if (nib_direct_is_float(nib_direct_result(d, n)))
     return nib_direct_activate_f32(d, n, nib_expr_printf("%s %s %s", x, op, y).s);
-  if (!result_of(d, n)->quantized)
-    return plain(n, result_of(d, n), x, y);
+  if (!nib_direct_result(d, n)->quantized)
+    return plain(n, nib_direct_result(d, n), x, y);
   nib_add_params p;
   if (nib_params_add(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
+    return nib_direct_none(d, n, "these formats have no arithmetic");
   if (!nib_direct_by_reals(p.rounding))
     return add_fixed(d, n, &p, x, y);
   nib_expr sum = nib_expr_printf("%s %s %s", real_of(x, p.lhs_zp, p.lhs_scale).s, op,
@@ -100,13 +87,13 @@ nib_expr nib_direct_step_mul(nib_direct *d, const nib_node *n, const nib_expr *o
                              const char *index) {
   (void)index;
   const char *x = operands[0].s, *y = operands[1].s;
-  if (is_float(result_of(d, n)))
+  if (nib_direct_is_float(nib_direct_result(d, n)))
     return nib_direct_activate_f32(d, n, nib_expr_printf("%s %s %s", x, operator_of(n), y).s);
-  if (!result_of(d, n)->quantized)
-    return plain(n, result_of(d, n), x, y);
+  if (!nib_direct_result(d, n)->quantized)
+    return plain(n, nib_direct_result(d, n), x, y);
   nib_mul_params p;
   if (nib_params_mul(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
+    return nib_direct_none(d, n, "these formats have no arithmetic");
   if (nib_direct_by_reals(p.rounding) || n->op == NIB_OP_DIV)
     return real_product(d, n, &p, x, y);
   nib_expr product =

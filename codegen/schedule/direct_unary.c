@@ -15,19 +15,6 @@ static const nib_tensor *operand_of(const nib_direct *d, const nib_node *n) {
   return nib_node_input(d->g, n, 0);
 }
 
-static const nib_tensor *result_of(const nib_direct *d, const nib_node *n) {
-  return &d->g->tensors[n->out];
-}
-
-static bool is_float(const nib_tensor *t) {
-  return nib_format_get(t->format)->kind == NIB_KIND_FLOAT;
-}
-
-static nib_expr none(nib_direct *d, const nib_node *n, const char *what) {
-  nib_direct_fail(d, n, NIB_ERROR_UNSUPPORTED, what);
-  return nib_expr_printf("0");
-}
-
 bool nib_direct_same_codes(const nib_tensor *x, const nib_tensor *y) {
   return x->format == y->format && x->quantized == y->quantized && x->scale == y->scale &&
          x->zero_point == y->zero_point;
@@ -44,7 +31,7 @@ static nib_expr by_table(nib_direct *d, const nib_node *n, const uint8_t table[2
   char hint[64];
   snprintf(hint, sizeof hint, "%s_table", nib_op_get(n->op)->mnemonic);
   nib_expr p =
-      nib_direct_constant(d, hint, nib_format_get(result_of(d, n)->format)->c_type, table, 256);
+      nib_direct_constant(d, hint, nib_format_get(nib_direct_result(d, n)->format)->c_type, table, 256);
   const int64_t first = nib_format_get(operand_of(d, n)->format)->min;
   return nib_expr_printf("%s[%s]", p.s, nib_direct_minus(x, first).s);
 }
@@ -72,8 +59,8 @@ static nib_expr step_range(nib_direct *d, const nib_node *n, const char *x) {
   nib_unary_params p;
   uint8_t table[256];
   if (nib_params_unary(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
-  if (nib_direct_same_codes(operand_of(d, n), result_of(d, n)))
+    return nib_direct_none(d, n, "these formats have no arithmetic");
+  if (nib_direct_same_codes(operand_of(d, n), nib_direct_result(d, n)))
     return nib_direct_saturate(d, n, x, 0, p.lo, p.hi);
   if (table_of(d, n, table))
     return by_table(d, n, table, x);
@@ -83,7 +70,7 @@ static nib_expr step_range(nib_direct *d, const nib_node *n, const char *x) {
 nib_expr nib_direct_step_clamp(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                const char *index) {
   (void)index;
-  if (!is_float(result_of(d, n)))
+  if (!nib_direct_is_float(nib_direct_result(d, n)))
     return step_range(d, n, operands[0].s);
   float lo, hi;
   nib_params_real_range(d->g, n, &lo, &hi);
@@ -143,12 +130,12 @@ nib_expr nib_direct_step_leaky_relu(nib_direct *d, const nib_node *n, const nib_
   const float alpha = (float)nib_node_float(n, NIB_A_ALPHA, 0.01);
   uint8_t table[256];
   nib_unary_params p;
-  if (is_float(result_of(d, n)))
+  if (nib_direct_is_float(nib_direct_result(d, n)))
     return nib_expr_printf("%s > 0 ? %s : %s * %s", x, x, x, nib_direct_f32(alpha).s);
   if (table_of(d, n, table))
     return by_table(d, n, table, x);
   if (nib_params_unary(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
+    return nib_direct_none(d, n, "these formats have no arithmetic");
   return nib_params_unary_by_reals(n->op, p.rounding) ? through_reals(d, n, &p, x)
                                                       : leaky_fixed(d, n, &p, x);
 }
@@ -158,7 +145,7 @@ static nib_expr logistic_i16(nib_direct *d, const nib_node *n, const char *x) {
   nib_logistic_params p;
   uint16_t table[256];
   if (nib_params_logistic_i16(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
+    return nib_direct_none(d, n, "these formats have no arithmetic");
   if (!nib_direct_use(d, n, snippet))
     return nib_expr_printf("0");
   nib_params_logistic_table(table);
@@ -175,17 +162,17 @@ nib_expr nib_direct_step_function(nib_direct *d, const nib_node *n, const nib_ex
   const char *x = operands[0].s;
   uint8_t table[256];
   nib_unary_params p;
-  if (is_float(result_of(d, n)))
+  if (nib_direct_is_float(nib_direct_result(d, n)))
     return of_real(n, x);
   if (table_of(d, n, table))
     return by_table(d, n, table, x);
   if (nib_params_unary(d->g, n, &p) != NIB_OK)
-    return none(d, n, "these formats have no arithmetic");
+    return nib_direct_none(d, n, "these formats have no arithmetic");
   if (nib_params_unary_by_reals(n->op, p.rounding))
     return through_reals(d, n, &p, x);
-  if (operand_of(d, n)->format == NIB_I16 && result_of(d, n)->format == NIB_I16)
+  if (operand_of(d, n)->format == NIB_I16 && nib_direct_result(d, n)->format == NIB_I16)
     return logistic_i16(d, n, x);
-  return none(d, n, "these formats have no arithmetic");
+  return nib_direct_none(d, n, "these formats have no arithmetic");
 }
 
 /* ---- between reals and codes ---- */
@@ -210,10 +197,10 @@ static nib_expr requantize_channels(nib_direct *d, const nib_node *n, const char
   const int64_t count = nib_tensor_elems(scales);
   nib_unary_params p;
   if (!scales->data || scales->format != NIB_F32 || nib_params_unary(d->g, n, &p) != NIB_OK)
-    return none(d, n, "its scales must be constants");
+    return nib_direct_none(d, n, "its scales must be constants");
   nib_requant *all = malloc((size_t)count * sizeof *all);
   if (!all)
-    return none(d, n, "out of memory");
+    return nib_direct_none(d, n, "out of memory");
   for (int64_t i = 0; i < count; ++i)
     all[i] = nib_requant_from_real((double)((const float *)scales->data)[i] / (double)p.out_scale);
   nib_direct_multiplier m = {.rounding = p.rounding, .requant = all, .n = (int32_t)count};
@@ -232,9 +219,9 @@ nib_expr nib_direct_step_requantize(nib_direct *d, const nib_node *n, const nib_
 
 nib_expr nib_direct_step_quantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                   const char *index) {
-  if (!is_float(operand_of(d, n)))
+  if (!nib_direct_is_float(operand_of(d, n)))
     return nib_direct_step_requantize(d, n, operands, index);
-  const nib_format_info *f = nib_format_get(result_of(d, n)->format);
+  const nib_format_info *f = nib_format_get(nib_direct_result(d, n)->format);
   return nib_direct_quantize(d, n, nib_node_rounding(d->g, n), operands[0].s, f->min, f->max);
 }
 

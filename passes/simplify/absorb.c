@@ -71,6 +71,15 @@ static int32_t channel_vector(nib_simplify *s, int32_t tensor, const nib_tensor 
   return weights ? tensor : NIB_NONE;
 }
 
+/* The convolution without activation whose only use is `tensor`, shaped as `result`, or NIB_NONE. */
+static int32_t plain_conv_behind(nib_simplify *s, int32_t tensor, const nib_tensor *result) {
+  const int32_t p = nib_simplify_producer(s, tensor);
+  const bool fits = p != NIB_NONE && is_conv_like(s->g->nodes[p].op) &&
+                    nib_simplify_is_single_use(s, tensor) && !has_activation(&s->g->nodes[p]) &&
+                    nib_simplify_same_shape(&s->g->tensors[tensor], result);
+  return fits ? p : NIB_NONE;
+}
+
 /* add(conv(x), v): v is the bias of a float convolution that has none. */
 bool nib_simplify_bias_absorb(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);
@@ -78,9 +87,8 @@ bool nib_simplify_bias_absorb(nib_simplify *s, int32_t node) {
   if (!nib_simplify_is_float(&result))
     return false;
   for (int side = 0; side < 2; ++side) {
-    const int32_t t = n->in[side], p = nib_simplify_producer(s, t);
-    if (p == NIB_NONE || !is_conv_like(s->g->nodes[p].op) || !nib_simplify_is_single_use(s, t) ||
-        has_activation(&s->g->nodes[p]) || !nib_simplify_same_shape(&s->g->tensors[t], &result))
+    const int32_t p = plain_conv_behind(s, n->in[side], &result);
+    if (p == NIB_NONE)
       continue;
     const nib_node conv = s->g->nodes[p];
     if (conv.n_in > 2 && conv.in[2] != NIB_NONE)
@@ -153,9 +161,8 @@ bool nib_simplify_scale_absorb(nib_simplify *s, int32_t node) {
   if (!nib_simplify_is_float(&result))
     return false;
   for (int side = 0; side < 2; ++side) {
-    const int32_t t = n->in[side], p = nib_simplify_producer(s, t);
-    if (p == NIB_NONE || !is_conv_like(s->g->nodes[p].op) || !nib_simplify_is_single_use(s, t) ||
-        has_activation(&s->g->nodes[p]) || !nib_simplify_same_shape(&s->g->tensors[t], &result))
+    const int32_t p = plain_conv_behind(s, n->in[side], &result);
+    if (p == NIB_NONE)
       continue;
     const nib_node conv = s->g->nodes[p];
     const bool biased = conv.n_in > 2 && conv.in[2] != NIB_NONE;

@@ -74,7 +74,7 @@ static int32_t emit_value(nib_onnx_node *n, const nib_onnx_value *v) {
   return nib_onnx_emit_constant(n, v->name, v->format, v->rank, v->dims, v->data);
 }
 
-static int64_t integer_at(const nib_onnx_value *v, int64_t i) {
+int64_t nib_onnx_integer_at(const nib_onnx_value *v, int64_t i) {
   const uint8_t *at = v->data + (size_t)i * nib_format_bytes(v->format);
   int16_t i16;
   uint16_t u16;
@@ -101,12 +101,12 @@ static const uint8_t *widen_zeros(nib_onnx_node *n, const nib_onnx_value *zeros)
   int64_t count = zeros ? nib_onnx_count_elems(zeros->dims, zeros->rank) : 0;
   bool any = false;
   for (int64_t i = 0; i < count; ++i)
-    any |= integer_at(zeros, i) != 0;
+    any |= nib_onnx_integer_at(zeros, i) != 0;
   if (!any)
     return NULL;
   uint8_t *wide = nib_onnx_fold_alloc(n, (size_t)count * sizeof(int32_t));
   for (int64_t i = 0; wide && i < count; ++i) {
-    int32_t value = (int32_t)integer_at(zeros, i);
+    int32_t value = (int32_t)nib_onnx_integer_at(zeros, i);
     memcpy(wide + (size_t)i * sizeof value, &value, sizeof value);
   }
   return wide;
@@ -124,8 +124,8 @@ const float *nib_onnx_float_vector(nib_onnx_node *n, const nib_onnx_value *v) {
   for (int64_t i = 0; out && i < v->dims[0]; ++i) {
     float scale;
     memcpy(&scale, v->scales->data + (one ? 0 : (size_t)i * sizeof scale), sizeof scale);
-    const int64_t zero = v->zeros ? integer_at(v->zeros, one ? 0 : i) : 0;
-    out[i] = (float)(integer_at(v->codes, i) - zero) * scale;
+    const int64_t zero = v->zeros ? nib_onnx_integer_at(v->zeros, one ? 0 : i) : 0;
+    out[i] = (float)(nib_onnx_integer_at(v->codes, i) - zero) * scale;
   }
   return out;
 }
@@ -138,7 +138,7 @@ static int32_t emit_dequantize(nib_onnx_node *n, const nib_onnx_value *v, int32_
   if (axis == NIB_ONNX_ABSENT) {
     float scale;
     memcpy(&scale, v->scales->data, sizeof scale);
-    nib_graph_set_quant(g, codes, scale, v->zeros ? integer_at(v->zeros, 0) : 0);
+    nib_graph_set_quant(g, codes, scale, v->zeros ? nib_onnx_integer_at(v->zeros, 0) : 0);
   } else {
     in[1] = emit_value(n, v->scales);
     if (in[1] == NIB_NONE)

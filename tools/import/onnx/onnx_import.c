@@ -68,17 +68,33 @@ static nib_status add_initializers(nib_onnx_ctx *ctx) {
   return NIB_OK;
 }
 
+/* The name that --dim gives to a dimension that is not a number: its own, or "INPUT.INDEX". */
+typedef struct dim_label {
+  char made_up[300];
+  const char *text;
+} dim_label;
+
+static const char *label_dim(const char *input, size_t i,
+                             const Onnx__TensorShapeProto__Dimension *d, dim_label *label) {
+  const bool named = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+  label->text = named ? nib_onnx_text(d->dim_param) : "";
+  if (!label->text[0]) {
+    snprintf(label->made_up, sizeof label->made_up, "%.200s.%zu", input, i);
+    label->text = label->made_up;
+  }
+  return label->text;
+}
+
+static bool is_symbolic(const Onnx__TensorShapeProto__Dimension *d, size_t i) {
+  return d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ||
+         (d->dim_value < 0 && i == 0);
+}
+
 /* A dimension that is not a number: from --dim, or 1 where it leads. */
 static nib_status bind_dim(nib_onnx_ctx *ctx, const char *input, size_t i,
                            const Onnx__TensorShapeProto__Dimension *d, int64_t *out) {
-  char made_up[300];
-  const char *name = "";
-  if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
-    name = nib_onnx_text(d->dim_param);
-  if (!name[0]) {
-    snprintf(made_up, sizeof made_up, "%.200s.%zu", input, i);
-    name = made_up;
-  }
+  dim_label label;
+  const char *name = label_dim(input, i, d, &label);
   for (size_t k = 0; k < ctx->options->n_dims; ++k)
     if (!strcmp(ctx->options->dims[k].name, name)) {
       *out = ctx->options->dims[k].value;
@@ -155,7 +171,47 @@ static nib_status add_input(nib_onnx_ctx *ctx, const Onnx__ValueInfoProto *info)
   return v->is_known ? NIB_OK : nib_onnx_out_of_memory(ctx);
 }
 
+/* Whether an input has the dimension `name`; the names of all are appended to `list`. */
+static bool find_dim(const nib_onnx_ctx *ctx, const char *name, char *list, size_t size) {
+  const Onnx__GraphProto *g = ctx->proto;
+  size_t used = 0;
+  for (size_t k = 0; k < g->n_input; ++k) {
+    const Onnx__TypeProto *type = g->input[k]->type;
+    if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
+        !type->tensor_type->shape)
+      continue;
+    const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
+    for (size_t i = 0; i < shape->n_dim; ++i) {
+      dim_label label;
+      if (!is_symbolic(shape->dim[i], i))
+        continue;
+      if (!strcmp(label_dim(nib_onnx_text(g->input[k]->name), i, shape->dim[i], &label), name))
+        return true;
+      if (used < size)
+        used += (size_t)snprintf(list + used, size - used, "%s'%.200s'", used ? ", " : "",
+                                 label.text);
+    }
+  }
+  return false;
+}
+
+/* A --dim that no input has is a mistake. */
+static nib_status check_bindings(nib_onnx_ctx *ctx) {
+  for (size_t k = 0; k < ctx->options->n_dims; ++k) {
+    const char *name = ctx->options->dims[k].name;
+    char list[1024] = "";
+    if (find_dim(ctx, name, list, sizeof list))
+      continue;
+    return nib_diag_error(ctx->diag, NIB_ERROR_INVALID_USAGE,
+                          "--dim %.200s=%" PRId64 ": the model has no such dimension; %s%s", name,
+                          ctx->options->dims[k].value,
+                          list[0] ? "it has " : "all of its dimensions are numbers", list);
+  }
+  return NIB_OK;
+}
+
 static nib_status add_inputs(nib_onnx_ctx *ctx) {
+  NIB_RETURN_IF_ERROR(check_bindings(ctx));
   const Onnx__GraphProto *g = ctx->proto;
   int32_t *ids = calloc(g->n_input + 1, sizeof *ids), n = 0;
   nib_status status = ids ? NIB_OK : nib_onnx_out_of_memory(ctx);

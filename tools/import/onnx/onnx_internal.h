@@ -150,6 +150,8 @@ nib_status nib_onnx_constant_float(nib_onnx_node *n, size_t i, float if_absent, 
 nib_status nib_onnx_normalize_axes(nib_onnx_node *n, int64_t *axes, int32_t count, int32_t rank);
 
 /* onnx_emit.c: writing the graph */
+/** Element `i` of a constant of integers. */
+int64_t nib_onnx_integer_at(const nib_onnx_value *v, int64_t i);
 /** Graph tensor of a value; writes constants and dequantized constants. NIB_NONE on failure, after
  * a message. */
 int32_t nib_onnx_materialize(nib_onnx_node *n, nib_onnx_value *v);

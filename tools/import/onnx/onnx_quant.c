@@ -14,27 +14,7 @@ typedef struct quant {
 } quant;
 
 static int64_t zero_at(const nib_onnx_value *zeros, int64_t i) {
-  if (!zeros)
-    return 0;
-  const uint8_t *at = zeros->data + (size_t)i * nib_format_bytes(zeros->format);
-  int16_t i16;
-  uint16_t u16;
-  int32_t i32;
-  switch (zeros->format) {
-  case NIB_I8:
-    return (int8_t)*at;
-  case NIB_U8:
-    return *at;
-  case NIB_I16:
-    memcpy(&i16, at, sizeof i16);
-    return i16;
-  case NIB_U16:
-    memcpy(&u16, at, sizeof u16);
-    return u16;
-  default:
-    memcpy(&i32, at, sizeof i32);
-    return i32;
-  }
+  return zeros ? nib_onnx_integer_at(zeros, i) : 0;
 }
 
 static float scale_at(const quant *q, int64_t i) {
