@@ -85,14 +85,22 @@ nib_status nibc_feed_read(const nib_graph *g, const int32_t *tensors, int n, con
   return NIB_OK;
 }
 
+/* Messages of the reader, with the file before them. */
+static void emit_named(void *user, nib_severity severity, const char *message) {
+  char *text = nibc_format("%s: %s", (const char *)user, message);
+  nibc_say(severity, text ? text : message);
+  free(text);
+}
+
 static nib_status read_pb(const char *path, nibc_array *a) {
   uint8_t *bytes = NULL;
   size_t size = 0;
   NIB_RETURN_IF_ERROR(nibc_file_read(path, &bytes, &size));
   memset(a, 0, sizeof *a);
   const int before = nibc_error_count();
+  const nib_diag named = {emit_named, (void *)path};
   const nib_status status = nib_import_onnx_tensor(bytes, size, &a->format, &a->rank, a->dims,
-                                                   &a->data, &a->bytes, nibc_diag());
+                                                   &a->data, &a->bytes, &named);
   free(bytes);
   if (status != NIB_OK && nibc_error_count() == before)
     nibc_error("%s: not an ONNX tensor", path);

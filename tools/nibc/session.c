@@ -129,6 +129,30 @@ static bool is_bytecode(const uint8_t *bytes, size_t size) {
   return size >= 4 && memcmp(bytes, "ML\xefR", 4) == 0;
 }
 
+static bool starts_with(const uint8_t *bytes, size_t size, const char *word) {
+  const size_t n = strlen(word);
+  return size >= n && memcmp(bytes, word, n) == 0;
+}
+
+/* Whether text begins as a module does: after space and comments an operation, its results, an
+ * alias or metadata. */
+static bool begins_as_mlir(const uint8_t *bytes, size_t size) {
+  static const char *const beginnings[] = {"module",   "func", "builtin.", "nib.", "ml_program.",
+                                           "\"", "#",    "!",        "%",    "{-#"};
+  for (;;) {
+    while (size && strchr(" \t\r\n", bytes[0]) && bytes[0])
+      ++bytes, --size;
+    if (!starts_with(bytes, size, "//"))
+      break;
+    while (size && bytes[0] != '\n')
+      ++bytes, --size;
+  }
+  for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; ++i)
+    if (starts_with(bytes, size, beginnings[i]))
+      return true;
+  return false;
+}
+
 /* By extension; standard input and other names by content. */
 static model_kind kind_of(const char *path, const uint8_t *bytes, size_t size) {
   if (has_suffix(path, ".tflite"))
@@ -144,9 +168,9 @@ static model_kind kind_of(const char *path, const uint8_t *bytes, size_t size) {
   size_t printable = 0;
   const size_t look = size < 512 ? size : 512;
   for (size_t i = 0; i < look; ++i)
-    printable += bytes[i] == '\n' || bytes[i] == '\t' || (bytes[i] >= 32 && bytes[i] != 127);
+    printable += (bytes[i] && strchr("\n\r\t", bytes[i])) || (bytes[i] >= 32 && bytes[i] != 127);
   if (look && printable == look)
-    return KIND_MLIR;
+    return begins_as_mlir(bytes, size) ? KIND_MLIR : KIND_UNKNOWN;
   if (size && (bytes[0] & 7) <= 2 && bytes[0] >> 3 && bytes[0] >> 3 < 32)
     return KIND_ONNX; // a protobuf field of ModelProto
   return KIND_UNKNOWN;
@@ -257,6 +281,11 @@ static nib_status import_bytes(nibc_session *s, const uint8_t *bytes, size_t siz
   const model_kind kind = kind_of(o->model, bytes, size);
   if (kind == KIND_UNKNOWN)
     return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: neither TFLite, ONNX nor MLIR", shown_model(s));
+  if (kind != KIND_ONNX && o->dims.n)
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     "%s: --dim %s: the model has no such dimension; all of its dimensions are "
+                     "numbers",
+                     shown_model(s), o->dims.items[0]);
   if (kind == KIND_MLIR)
     return parse_module(s, bytes, size);
 
