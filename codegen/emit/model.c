@@ -303,9 +303,13 @@ static nib_status write_run(writer *w) {
       "*out,\n    void *const *arenas) {\n",
       w->o->name);
   write_argument_checks(w);
+  const size_t body = w->run.size;
   for (int32_t i = 0; i < w->g->n_kernels; ++i)
     NIB_RETURN_IF_ERROR(write_call(w, i));
   NIB_RETURN_IF_ERROR(write_output_copies(w));
+  if (w->g->arena_bytes > 0 &&
+      (w->run.size == body || !strstr(w->run.data + body, "arena + "))) // no kernel uses it
+    nib_text_printf(&w->run, "  (void)arena;\n");
   nib_text_printf(&w->run, "  return NIBRT_OK;\n}\n");
   write_wrapper(w);
   return NIB_OK;

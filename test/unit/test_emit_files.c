@@ -98,6 +98,26 @@ static void both_compilers_are_silent(const char *weights) {
   remove_folder(dir);
 }
 
+/* An arena that no kernel uses is no unused variable. */
+static void unused_arena_is_silent(void) {
+  char dir[64];
+  make_folder(dir);
+  suite s = suite_open("net", "tflite-double", 12);
+  const int32_t x = input(&s, NIB_F32, shape(2, 3, 4), 0, 0);
+  const int32_t y = value(&s, NIB_F32, shape(2, 3, 4), 0, 0);
+  node(&s, NIB_OP_RELU, y, 1, x);
+  output(&s, y);
+  finish(&s);
+  s.g->arena_bytes = 64;
+  nib_options o = emit_options(dir);
+  CHECK(nib_emit_graph(s.g, &o, &harness_diag) == NIB_OK);
+  CHECK(shell("cd '%s' && grep -q 'arena = arenas' net.c", dir) == 0);
+  CHECK(shell("cd '%s' && cc -std=c11 -Wall -Wextra -pedantic -Werror -O2 *.c -lm -o net", dir) ==
+        0);
+  nib_graph_destroy(s.g);
+  remove_folder(dir);
+}
+
 static void words_and_bytes_agree(void) {
   char dir[64];
   for (int i = 0; i < 2; ++i) {
@@ -312,6 +332,7 @@ int main(void) {
   same_bytes_in_every_folder();
   both_compilers_are_silent("words");
   both_compilers_are_silent("bytes");
+  unused_arena_is_silent();
   words_and_bytes_agree();
   failures_leave_nothing();
   full_disk_leaves_nothing();
