@@ -16,6 +16,9 @@ import sys
 
 PASSED = {"PASS", "XFAIL", "FLAKYPASS"}
 SKIPPED = {"UNSUPPORTED", "SKIPPED", "EXCLUDED"}
+# What lit says of a missing feature, and what that means.
+MISSING = "Test requires the following unavailable features: "
+EXPLAINED = {"shared": "the real models are absent (../shared, or the folder NIB_SHARED)"}
 
 
 def main() -> int:
@@ -46,7 +49,8 @@ def main() -> int:
     skipped = [t for t in tests if t["code"] in SKIPPED]
     failed = [t for t in tests if t["code"] not in PASSED | SKIPPED]
     for test in skipped:
-        print(f"skipped: {test['name']}: {(test['output'] or '').strip() or 'not supported here'}")
+        reason = (test["output"] or "").strip().removeprefix(MISSING) or "not supported here"
+        print(f"skipped: {test['name']}: {EXPLAINED.get(reason, 'missing: ' + reason)}")
     for test in failed:
         print(f"failed: {test['name']} ({test['code']})")
     print(f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped")
