@@ -39,43 +39,98 @@ double nibc_element(nib_format format, const void *data, int64_t i) {
   }
 }
 
-static void count(nibc_tally *t, int64_t run, int64_t index, double got, double want) {
+static void count(nibc_tally *t, int64_t run, int64_t index, double got, double want,
+                  double bound) {
   if (t->differing++ == 0) {
     t->first_run = run;
     t->first_index = index;
     t->first_got = got;
     t->first_want = want;
+    t->first_bound = bound;
   }
   const double distance = fabs(got - want);
   if (!(distance <= t->largest)) // NaN counts as the largest
     t->largest = distance;
 }
 
-static void add_floats(nibc_tally *t, nib_format format, const void *got, const void *want,
-                       int64_t n, int64_t run) {
+/* Expected floats: in double, or in the tensor's own format. */
+typedef struct wanted {
+  const double *exact;
+  nib_format format;
+  const void *data;
+} wanted;
+
+static double want_at(const wanted *w, int64_t i) {
+  return w->exact ? w->exact[i] : nibc_element(w->format, w->data, i);
+}
+
+/* The same value, also where a double that f32 does not reach has become infinite. */
+static bool same(nib_format format, double y, double r) {
+  return y == r || (isnan(y) && isnan(r)) || (format == NIB_F32 && y == (double)(float)r);
+}
+
+static double largest_of(const wanted *w, int64_t n) {
   double norm = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const double r = fabs(nibc_element(format, want, i));
+    const double r = fabs(want_at(w, i));
     norm = r > norm && isfinite(r) ? r : norm;
   }
-  const double bound = NIBC_FLOAT_TOLERANCE * norm;
+  return norm;
+}
+
+/* ‖f − r‖∞ over what is finite. */
+static double deviation(const void *single, const wanted *w, int64_t n) {
+  double most = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const double y = nibc_element(format, got, i), r = nibc_element(format, want, i);
-    if (y == r || (isnan(y) && isnan(r)))
-      continue;
-    const double distance = fabs(y - r);
-    if (norm > 0 && distance / norm > t->relative)
-      t->relative = distance / norm;
-    if (!(distance <= bound))
-      count(t, run, i, y, r);
+    const double d = fabs(nibc_element(NIB_F32, single, i) - want_at(w, i));
+    most = isfinite(d) && d > most ? d : most;
   }
+  return most;
+}
+
+static void raise_to(double *most, double value) {
+  if (!(value <= *most))
+    *most = value;
+}
+
+static void add_floats(nibc_tally *t, nib_format format, const void *got, const wanted *w,
+                       const void *single, int64_t n, int64_t run) {
+  const double norm = largest_of(w, n);
+  double bound = NIBC_FLOAT_TOLERANCE * norm, distance = 0;
+  if (single) {
+    const double own = deviation(single, w, n);
+    t->has_single = true;
+    raise_to(&t->single_distance, own);
+    if (norm > 0)
+      raise_to(&t->single_relative, own / norm);
+    bound = fmax(bound, NIBC_FLOAT_DEVIATIONS * t->single_distance);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const double y = nibc_element(format, got, i), r = want_at(w, i);
+    if (same(format, y, r))
+      continue;
+    raise_to(&distance, fabs(y - r));
+    if (!(fabs(y - r) <= bound))
+      count(t, run, i, y, r, bound);
+  }
+  raise_to(&t->distance, distance);
+  if (norm > 0)
+    raise_to(&t->relative, distance / norm);
+}
+
+void nibc_tally_add_exact(nibc_tally *t, const void *got, const double *exact, const void *single,
+                          int64_t n, int64_t run) {
+  const wanted w = {exact, NIB_F32, NULL};
+  t->elems += n;
+  add_floats(t, NIB_F32, got, &w, single, n, run);
 }
 
 void nibc_tally_add(nibc_tally *t, nib_format format, const void *got, const void *want, int64_t n,
                     int64_t run) {
   t->elems += n;
   if (nib_format_get(format)->kind == NIB_KIND_FLOAT) {
-    add_floats(t, format, got, want, n, run);
+    const wanted w = {NULL, format, want};
+    add_floats(t, format, got, &w, NULL, n, run);
     return;
   }
   const size_t bytes = nib_format_bytes(format);
@@ -84,14 +139,36 @@ void nibc_tally_add(nibc_tally *t, nib_format format, const void *got, const voi
   for (int64_t i = 0; i < n; ++i) {
     const size_t at = bytes * (size_t)i;
     if (memcmp((const char *)got + at, (const char *)want + at, bytes) != 0)
-      count(t, run, i, nibc_element(format, got, i), nibc_element(format, want, i));
+      count(t, run, i, nibc_element(format, got, i), nibc_element(format, want, i), 0);
   }
 }
 
+bool nibc_tallies_restart(nibc_tally *tallies, int n) {
+  bool needed = false;
+  for (int i = 0; i < n; ++i)
+    needed |= tallies[i].has_single && tallies[i].differing;
+  for (int i = 0; needed && i < n; ++i)
+    tallies[i] = (nibc_tally){.has_single = tallies[i].has_single,
+                              .single_distance = tallies[i].single_distance,
+                              .single_relative = tallies[i].single_relative};
+  return needed;
+}
+
 void nibc_tally_describe(const nibc_tally *t, char *out, size_t size) {
+  char bound[48] = "";
+  if (t->first_bound > 0)
+    snprintf(bound, sizeof bound, ", allowed are %.3g", t->first_bound);
   snprintf(out, size,
            "%lld of %lld elements differ, by at most %.9g; first in run %lld at element %lld: %.9g "
-           "instead of %.9g",
+           "instead of %.9g%s",
            (long long)t->differing, (long long)t->elems, t->largest, (long long)t->first_run,
-           (long long)t->first_index, t->first_got, t->first_want);
+           (long long)t->first_index, t->first_got, t->first_want, bound);
+}
+
+void nibc_tally_describe_distance(const nibc_tally *t, char *out, size_t size) {
+  char single[96] = "";
+  if (t->has_single)
+    snprintf(single, sizeof single, " (f32 reference: %.2g, %.2g)", t->single_distance,
+             t->single_relative);
+  snprintf(out, size, "largest difference %.2g, relative %.2g%s", t->distance, t->relative, single);
 }

@@ -2,8 +2,8 @@
  * Comparisons inside the network. */
 #include "verify_layers.h"
 #include "binary.h"
-#include "compare.h"
 #include "message.h"
+#include "oracle.h"
 #include "schedule/schedule.h"
 #include "support.h"
 
@@ -171,15 +171,6 @@ nib_status nibc_step_tally_run(nibc_step_tally *tally, const nib_graph *written_
 
 /* ---- layer by layer ---- */
 
-typedef struct layers {
-  nib_graph *fused; /* with the result of every kernel as an output */
-  int32_t *kept;    /* its outputs: those of the network, then the others in kernel order */
-  int32_t n_kept;
-  nibc_tally *tallies; /* compiled against the fused graph's reference */
-  nibc_tally *forms;   /* the fused graph's reference against the oracle's */
-  int32_t *same;       /* the oracle's tensor for each kept one, or NIB_NONE */
-} layers;
-
 static bool contains(const int32_t *list, int32_t n, int32_t item) {
   for (int32_t i = 0; i < n; ++i)
     if (list[i] == item)
@@ -187,13 +178,15 @@ static bool contains(const int32_t *list, int32_t n, int32_t item) {
   return false;
 }
 
-static nib_status keep_results(layers *l) {
-  nib_graph *g = l->fused;
+nib_status nibc_layers_create(nib_graph *g, const nib_graph *oracle, nibc_layers *l) {
   const size_t capacity = (size_t)g->n_outputs + (size_t)g->n_kernels + 1;
-  l->kept = calloc(capacity, sizeof *l->kept);
-  l->same = calloc(capacity, sizeof *l->same);
-  l->tallies = calloc(capacity, sizeof *l->tallies);
-  l->forms = calloc(capacity, sizeof *l->forms);
+  *l = (nibc_layers){
+      .fused = g,
+      .kept = calloc(capacity, sizeof *l->kept),
+      .tallies = calloc(capacity, sizeof *l->tallies),
+      .forms = calloc(capacity, sizeof *l->forms),
+      .same = calloc(capacity, sizeof *l->same),
+  };
   if (!l->kept || !l->same || !l->tallies || !l->forms)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   memcpy(l->kept, g->outputs, (size_t)g->n_outputs * sizeof *l->kept);
@@ -203,52 +196,75 @@ static nib_status keep_results(layers *l) {
     if (!contains(l->kept, l->n_kept, result))
       l->kept[l->n_kept++] = result;
   }
+  for (int32_t i = 0; i < l->n_kept; ++i)
+    l->same[i] = find_same(oracle, &g->tensors[l->kept[i]]);
   return nib_graph_set_outputs(g, l->kept, l->n_kept);
 }
 
-static nib_status run_layers(layers *l, const nibc_binary *binary, const nibc_feed *in,
-                             const nib_graph *oracle_graph) {
+void nibc_layers_free(nibc_layers *l) {
+  free(l->kept);
+  free(l->same);
+  free(l->tallies);
+  free(l->forms);
+  memset(l, 0, sizeof *l);
+}
+
+static void compare_layers(nibc_layers *l, const nibc_oracle *fused, const nibc_oracle *oracle,
+                           void *const *got, int64_t run) {
+  for (int32_t i = 0; i < l->n_kept; ++i) {
+    nibc_oracle_compare(fused, l->kept[i], got[i], run, &l->tallies[i]);
+    if (l->same[i] != NIB_NONE)
+      nibc_oracle_compare(oracle, l->same[i], nibc_oracle_tensor(fused, l->kept[i]), run,
+                          &l->forms[i]);
+  }
+}
+
+/* As nibc_tallies_restart. Where one kind needs no second pass, adding to it again changes counts
+ * that are not reported. */
+static bool restart_layers(nibc_layers *l) {
+  const bool tallies = nibc_tallies_restart(l->tallies, l->n_kept);
+  const bool forms = nibc_tallies_restart(l->forms, l->n_kept);
+  return tallies || forms;
+}
+
+nib_status nibc_layers_compare(nibc_layers *l, const nib_graph *oracle_graph, const nibc_feed *in,
+                               nibc_network *network, void *context) {
   const nib_graph *g = l->fused;
-  nib_reference *fused = NULL, *oracle = NULL;
+  const bool is_float = nibc_graph_is_float(oracle_graph);
+  nibc_oracle fused = {0}, oracle = {0};
   nibc_buffers x = {0}, y = {0};
-  nib_status status = nib_reference_create(g, &fused, nibc_diag());
+  nib_status status = nibc_oracle_create(g, is_float, &fused);
   if (status == NIB_OK)
-    status = nib_reference_create(oracle_graph, &oracle, nibc_diag());
+    status = nibc_oracle_create(oracle_graph, is_float, &oracle);
   if (status == NIB_OK)
     status = nibc_buffers_create(g, g->inputs, g->n_inputs, &x);
   if (status == NIB_OK)
     status = nibc_buffers_create(g, g->outputs, g->n_outputs, &y);
-  if (status == NIB_OK && nibc_graph_is_float(oracle_graph)) {
-    nib_reference_use_double(fused, true);
-    nib_reference_use_double(oracle, true);
-  }
+  bool again = false;
   for (int64_t run = 0; status == NIB_OK && run < in->runs; ++run) {
     for (int i = 0; i < in->n; ++i)
       memcpy(x.at[i], nibc_feed_at(in, i, run), nib_tensor_bytes(&g->tensors[g->inputs[i]]));
     const void *const *inputs = (const void *const *)x.at;
-    status = nib_reference_run(fused, inputs, nibc_diag());
+    status = nibc_oracle_run(&fused, inputs);
     if (status == NIB_OK)
-      status = nib_reference_run(oracle, inputs, nibc_diag());
+      status = nibc_oracle_run(&oracle, inputs);
     if (status == NIB_OK)
-      status = nibc_binary_run(binary, inputs, y.at);
-    for (int32_t i = 0; status == NIB_OK && i < l->n_kept; ++i) {
-      const nib_tensor *t = &g->tensors[l->kept[i]];
-      const void *want = nib_reference_tensor(fused, l->kept[i]);
-      nibc_tally_add(&l->tallies[i], t->format, y.at[i], want, nib_tensor_elems(t), run);
-      if (l->same[i] != NIB_NONE)
-        nibc_tally_add(&l->forms[i], t->format, want, nib_reference_tensor(oracle, l->same[i]),
-                       nib_tensor_elems(t), run);
-    }
+      status = network(context, inputs, y.at);
+    if (status == NIB_OK)
+      compare_layers(l, &fused, &oracle, y.at, run);
+    if (status == NIB_OK && run + 1 == in->runs && !again && (again = restart_layers(l)))
+      run = -1;
   }
   nibc_buffers_free(&x);
   nibc_buffers_free(&y);
-  nib_reference_destroy(fused);
-  nib_reference_destroy(oracle);
+  nibc_oracle_free(&fused);
+  nibc_oracle_free(&oracle);
   return status;
 }
 
 /* Position in `kept` of the first kernel result with differences; -1: none. */
-static int32_t first_difference(const layers *l, const nibc_tally *tallies, int32_t *out_kernel) {
+static int32_t first_difference(const nibc_layers *l, const nibc_tally *tallies,
+                                int32_t *out_kernel) {
   const nib_graph *g = l->fused;
   for (int32_t k = 0; k < g->n_kernels; ++k)
     for (int32_t i = 0; i < l->n_kept; ++i)
@@ -259,7 +275,7 @@ static int32_t first_difference(const layers *l, const nibc_tally *tallies, int3
   return -1;
 }
 
-static nib_status report_layers(const layers *l) {
+nib_status nibc_layers_judge(const nibc_layers *l, char *out, size_t size) {
   const nib_graph *g = l->fused;
   char text[256];
   int32_t kernel = 0, compared = 0;
@@ -268,47 +284,56 @@ static nib_status report_layers(const layers *l) {
   const int32_t form = first_difference(l, l->forms, &kernel);
   if (form >= 0) {
     nibc_tally_describe(&l->forms[form], text, sizeof text);
-    return nibc_fail(NIB_ERROR_MISMATCH,
-                     "simplifying changed tensor '%s' (kernel %d, %s), the first that differs: %s",
-                     g->tensors[l->kept[form]].name, kernel, g->kernels[kernel].name, text);
+    snprintf(out, size,
+             "simplifying changed tensor '%s' (kernel %d, %s), the first that differs: %s",
+             g->tensors[l->kept[form]].name, kernel, g->kernels[kernel].name, text);
+    return NIB_ERROR_MISMATCH;
   }
   const int32_t first = first_difference(l, l->tallies, &kernel);
   if (first >= 0) {
     nibc_tally_describe(&l->tallies[first], text, sizeof text);
-    return nibc_fail(NIB_ERROR_MISMATCH,
-                     "tensor '%s' (kernel %d, %s) is the first that differs: %s",
-                     g->tensors[l->kept[first]].name, kernel, g->kernels[kernel].name, text);
+    snprintf(out, size, "tensor '%s' (kernel %d, %s) is the first that differs: %s",
+             g->tensors[l->kept[first]].name, kernel, g->kernels[kernel].name, text);
+    return NIB_ERROR_MISMATCH;
   }
-  printf(
-      "every layer agrees: the results of %d kernels, %d of them with the source's own tensors\n",
-      g->n_kernels, compared);
+  snprintf(out, size,
+           "every layer agrees: the results of %d kernels, %d of them with the source's own "
+           "tensors",
+           g->n_kernels, compared);
   return NIB_OK;
 }
 
+static nib_status run_binary(void *context, const void *const *inputs, void *const *outputs) {
+  return nibc_binary_run(context, inputs, outputs);
+}
+
 nib_status nibc_verify_layers(nibc_session *s, const nibc_feed *in, const nib_graph *oracle) {
-  layers l = {NULL, NULL, 0, NULL, NULL, NULL};
+  nibc_layers l = {0};
   nibc_binary binary = {0};
+  nib_graph *fused = NULL;
+  char text[1024];
   nib_status status = nibc_session_set_graph(s, s->imported);
   if (status == NIB_OK)
     status = nibc_session_run(s, NIBC_STAGE_IMPORT, NIBC_STAGE_FUSE, false);
   if (status == NIB_OK)
-    status = (l.fused = nibc_session_graph(s)) ? keep_results(&l) : NIB_ERROR_INTERNAL;
-  for (int32_t i = 0; status == NIB_OK && i < l.n_kept; ++i)
-    l.same[i] = find_same(oracle, &l.fused->tensors[l.kept[i]]);
+    status = (fused = nibc_session_graph(s)) ? nibc_layers_create(fused, oracle, &l)
+                                             : NIB_ERROR_INTERNAL;
   if (status == NIB_OK)
-    status = nibc_session_set_graph(s, l.fused);
+    status = nibc_session_set_graph(s, fused);
   if (status == NIB_OK)
     status = nibc_session_run(s, NIBC_STAGE_FUSE, NIBC_STAGE_SELECT, false);
   if (status == NIB_OK)
     status = nibc_binary_load(s, &binary);
   if (status == NIB_OK)
-    status = run_layers(&l, &binary, in, oracle);
-  if (status == NIB_OK)
-    status = report_layers(&l);
+    status = nibc_layers_compare(&l, oracle, in, run_binary, &binary);
+  if (status == NIB_OK) {
+    status = nibc_layers_judge(&l, text, sizeof text);
+    if (status == NIB_OK)
+      printf("%s\n", text);
+    else
+      nibc_error("%s", text);
+  }
   nibc_binary_unload(&binary);
-  free(l.kept);
-  free(l.same);
-  free(l.tallies);
-  free(l.forms);
+  nibc_layers_free(&l);
   return status;
 }
