@@ -99,19 +99,52 @@ typedef struct operator_fate {
   int32_t node;                     /* in the planned graph, or NIB_NONE */
 } operator_fate;
 
-/* The planned node that a source operator became. */
+static bool same_source(const nib_node *a, const nib_node *b) {
+  return a->source_index >= 0 && a->source_index == b->source_index;
+}
+
+/* Operators that importers put around others to change a layout. */
+static bool is_layout(nib_op op) {
+  return op == NIB_OP_TRANSPOSE || op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE ||
+         op == NIB_OP_EXPAND_DIMS;
+}
+
+/* Whether node `i` stands for its source operator, of which importers may make several nodes: the
+ * last one that is not there for a layout alone, else the first. */
+static bool stands_for_source(const nib_graph *g, int32_t i) {
+  const nib_node *n = &g->nodes[i];
+  for (int32_t k = 0; k < g->n_nodes; ++k) {
+    const nib_node *other = &g->nodes[k];
+    if (k == i || !same_source(n, other))
+      continue;
+    const bool after = is_layout(n->op) ? k < i : k > i;
+    if (is_layout(n->op) > is_layout(other->op) ||
+        (after && is_layout(n->op) == is_layout(other->op)))
+      return false;
+  }
+  return true;
+}
+
+/* The planned node that a source operator became: the same operator, else one that replaces it
+ * under its name. */
 static int32_t find_node(const nib_graph *planned, const nib_node *source) {
-  int32_t by_name = NIB_NONE;
+  int32_t best = NIB_NONE;
+  int best_likeness = 0;
   for (int32_t i = 0; i < planned->n_nodes; ++i) {
     const nib_node *n = &planned->nodes[i];
-    if (source->source_index >= 0 && n->source_index == source->source_index &&
-        (n->op == source->op || strcmp(n->name, source->name) == 0))
-      return i;
-    if (by_name == NIB_NONE && source->name[0] && n->op == source->op &&
-        strcmp(n->name, source->name) == 0)
-      by_name = i;
+    const bool index = same_source(n, source), op = n->op == source->op;
+    const bool name = source->name[0] && strcmp(n->name, source->name) == 0;
+    const int likeness = index && op                           ? 4
+                         : index && name && !is_layout(n->op) ? 3
+                         : index && name                       ? 2
+                         : op && name                          ? 1
+                                                               : 0;
+    if (likeness > best_likeness) {
+      best_likeness = likeness;
+      best = i;
+    }
   }
-  return by_name;
+  return best;
 }
 
 static bool keeps_codes(nib_op op) {
@@ -175,13 +208,26 @@ nib_status nibc_report_check_limits(const nibc_session *s) {
   return status;
 }
 
+/* Work of all nodes of the source operator that node `index` stands for. */
+static void count_source_work(const nib_graph *g, int32_t index, int64_t *out_macs,
+                              int64_t *out_bytes) {
+  nibc_count_work(g, &index, 1, out_macs, out_bytes);
+  for (int32_t k = 0; k < g->n_nodes; ++k)
+    if (k != index && same_source(&g->nodes[index], &g->nodes[k])) {
+      int64_t macs, bytes;
+      nibc_count_work(g, &k, 1, &macs, &bytes);
+      *out_macs += macs;
+      *out_bytes += bytes;
+    }
+}
+
 static cJSON *operator_json(const nibc_session *s, int32_t index) {
   const nib_node *n = &s->imported->nodes[index];
   const operator_fate fate = fate_of(s, n);
   int64_t macs, bytes;
-  nibc_count_work(s->imported, &index, 1, &macs, &bytes);
+  count_source_work(s->imported, index, &macs, &bytes);
   cJSON *j = cJSON_CreateObject();
-  cJSON_AddNumberToObject(j, "index", n->source_index);
+  cJSON_AddNumberToObject(j, "index", n->source_index >= 0 ? n->source_index : index);
   cJSON_AddStringToObject(j, "operator", nib_op_get(n->op)->mnemonic);
   cJSON_AddStringToObject(j, "name", n->name);
   cJSON_AddStringToObject(j, "requested_precision", fate.requested);
@@ -216,7 +262,7 @@ static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
   cJSON_AddNumberToObject(j, "macs", (double)macs);
   cJSON_AddNumberToObject(j, "bytes", (double)bytes);
   cJSON_AddNumberToObject(j, "scratch_bytes", (double)k->scratch_bytes);
-  cJSON_AddNumberToObject(j, "predicted_us", k->predicted_ns * 1e-3);
+  cJSON_AddNumberToObject(j, "predicted_ns", k->predicted_ns);
   nib_kernel_desc body = {0};
   if (nib_kernel_desc_set_body(&body, g, k->nodes, k->n_nodes) == NIB_OK)
     cJSON_AddStringToObject(j, "body", body.body);
@@ -226,19 +272,19 @@ static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
 
 static void add_totals(cJSON *root, const nibc_session *s, const nibc_code_size *size) {
   const nib_graph *g = s->planned;
-  double macs = 0, bytes = 0, us = 0;
+  double macs = 0, bytes = 0, ns = 0;
   for (int32_t i = 0; i < g->n_kernels; ++i) {
     int64_t kernel_macs, kernel_bytes;
     nibc_count_work(g, g->kernels[i].nodes, g->kernels[i].n_nodes, &kernel_macs, &kernel_bytes);
     macs += (double)kernel_macs;
     bytes += (double)kernel_bytes;
-    us += g->kernels[i].predicted_ns * 1e-3;
+    ns += g->kernels[i].predicted_ns;
   }
   cJSON *t = cJSON_AddObjectToObject(root, "totals");
   cJSON_AddNumberToObject(t, "kernels", g->n_kernels);
   cJSON_AddNumberToObject(t, "macs", macs);
   cJSON_AddNumberToObject(t, "bytes", bytes);
-  cJSON_AddNumberToObject(t, "predicted_us", us);
+  cJSON_AddNumberToObject(t, "predicted_ns", ns);
   cJSON_AddNumberToObject(t, "arena_bytes", (double)g->arena_bytes);
   cJSON_AddNumberToObject(t, "arena_lower_bound_bytes", (double)g->lower_bound_bytes);
   cJSON_AddNumberToObject(t, "arena_unfused_lower_bound_bytes",
@@ -261,7 +307,8 @@ nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc
   cJSON_AddStringToObject(root, "precision", o->precision ? o->precision : "source");
   cJSON *operators = cJSON_AddArrayToObject(root, "operators");
   for (int32_t i = 0; i < s->imported->n_nodes; ++i)
-    cJSON_AddItemToArray(operators, operator_json(s, i));
+    if (stands_for_source(s->imported, i))
+      cJSON_AddItemToArray(operators, operator_json(s, i));
   cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
   for (int32_t i = 0; i < s->planned->n_kernels; ++i)
     cJSON_AddItemToArray(kernels, kernel_json(s->planned, &s->planned->kernels[i]));
