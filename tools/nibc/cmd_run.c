@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A bar on a terminal once the work has taken a moment. */
+/* A bar on a terminal once the work has taken a moment; none where a program reads (--json). */
 static void show_progress(int64_t done, int64_t total, double begin) {
   static double last;
   if (!isatty(STDERR_FILENO))
@@ -65,7 +65,8 @@ static nib_status run_all(const nibc_session *s, const nibc_binary *binary, cons
     }
     for (int i = 0; status == NIB_OK && i < out->n; ++i)
       memcpy(nibc_feed_at(out, i, run), y.at[i], nib_tensor_bytes(&g->tensors[g->outputs[i]]));
-    show_progress(run + 1, in->runs, begin);
+    if (!s->options->json)
+      show_progress(run + 1, in->runs, begin);
   }
   nibc_buffers_free(&x);
   nibc_buffers_free(&y);
