@@ -6,8 +6,9 @@ Usage: build_library.py CC TARGET LEVEL FOLDER      FOLDER/*.c to FOLDER/golden.
 
 TARGET is a row of TARGETS; its flags are what the target means and nothing of this processor's. Where a folder
 holds many networks, the weights are one translation unit, and immintrin.h is precompiled: reading it takes
-longer than compiling a small network.
+longer than compiling a small network. Words of the environment's NIB_LIBRARY_FLAGS are further flags.
 """
+import os
 import pathlib
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def run(*words):
 def main():
     cc, target, level, folder = sys.argv[1:]
     folder = pathlib.Path(folder)
-    flags = FLAGS + TARGETS[target] + [f"-O{level}"]
+    flags = FLAGS + TARGETS[target] + [f"-O{level}"] + os.environ.get("NIB_LIBRARY_FLAGS", "").split()
     weights = sorted(folder.glob("*_weights.c"))
     sources = [s for s in sorted(folder.glob("*.c")) if s not in weights and not s.name.endswith("_main.c")]
     if len(sources) > MANY:

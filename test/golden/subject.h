@@ -5,10 +5,11 @@
 #define NIB_TEST_GOLDEN_SUBJECT_H
 
 #include "graph/graph.h"
+#include "nibrt_abi.h"
 #include "reference/reference.h"
 
-typedef int golden_run_function(const void *exec, const void *const *in, void *const *out,
-                                void *const *arenas);
+typedef nibrt_status golden_run_function(const nibrt_exec *exec, const void *const *in,
+                                         void *const *out, void *const *arenas);
 
 typedef struct golden_subject {
   const nib_graph *graph;   /* as imported; borrowed */

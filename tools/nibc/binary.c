@@ -223,10 +223,10 @@ nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
 
 nib_status nibc_binary_run(const nibc_binary *b, const void *const *in, void *const *out) {
   void *arenas[NIBRT_SPACE_COUNT] = {b->arena};
-  const int result = b->run(NULL, in, out, arenas);
+  const nibrt_status result = b->run(NULL, in, out, arenas);
   return result == NIBRT_OK
              ? NIB_OK
-             : nibc_fail(NIB_ERROR_INTERNAL, "the compiled model returned error %d", result);
+             : nibc_fail(NIB_ERROR_INTERNAL, "the compiled model returned error %d", (int)result);
 }
 
 void nibc_binary_unload(nibc_binary *b) {

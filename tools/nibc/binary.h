@@ -3,11 +3,13 @@
 #ifndef NIBC_BINARY_H
 #define NIBC_BINARY_H
 
+#include "nibrt_abi.h"
 #include "session.h"
 
 typedef struct nibc_binary {
   void *handle; /**< dlopen */
-  int (*run)(const void *exec, const void *const *in, void *const *out, void *const *arenas);
+  nibrt_status (*run)(const nibrt_exec *exec, const void *const *in, void *const *out,
+                      void *const *arenas);
   void *arena; /**< aligned, as large as the plan says */
   char *kept;  /**< temporary folder of an uncached object, or NULL */
 } nibc_binary;
