@@ -61,14 +61,13 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   static const nib_prim ints[] = {NIB_PRIM_I32_LOAD, NIB_PRIM_I32_SET,  NIB_PRIM_I32_SUB,
                                   NIB_PRIM_DOT,      NIB_PRIM_ACT_BCAST, NIB_PRIM_WEIGHT_LOAD};
   static const nib_prim floats[] = {NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET, NIB_PRIM_F32_FMA,
-                                    NIB_PRIM_F32_ADD, NIB_PRIM_F32_STORE,
-                                    NIB_PRIM_F32_STORE_TAIL};
+                                    NIB_PRIM_F32_STORE, NIB_PRIM_F32_STORE_TAIL};
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n) ||
       !nib_epilogue_can_emit(g, kernel, v))
     return false;
   const bool is_float = nib_node_input(g, n, 0)->format == NIB_F32;
-  if (is_float ? !nib_vocab_has(v, floats, 6) : !nib_vocab_has(v, ints, 6))
+  if (is_float ? !nib_vocab_has(v, floats, 5) : !nib_vocab_has(v, ints, 6))
     return false;
   nib_conv_walk w;
   nib_pack_walk(g, n, v, 1, &w);
@@ -173,16 +172,14 @@ static void declare_registers(nib_emitter *e, const char *type, const char *stem
   }
 }
 
-/* Integer accumulators start from the bias; floats from zero, as the order of float sums matters
- * and the reference adds the bias last. */
 static void emit_initial(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const bool f = r->walk.is_float;
   declare_registers(e, f ? e->vocab->type_f32 : e->vocab->type_i32, "acc", t->pixels, t->columns);
   for (int64_t n = 0; n < t->columns; n++) {
     const nib_word from = nib_word_of("%s + channel + %lld", r->bias, (ll)(n * r->walk.lanes));
-    nib_say(e, f ? NIB_PRIM_F32_SET : NIB_PRIM_I32_LOAD, nib_word_of("acc0_%lld", (ll)n).s,
-            f ? "0.0f" : from.s, NULL, NULL, NULL);
+    nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, nib_word_of("acc0_%lld", (ll)n).s,
+            from.s, NULL, NULL, NULL);
     for (int64_t m = 1; m < t->pixels; m++)
       nib_text_line(e->body, "acc%lld_%lld = acc0_%lld;", (ll)m, (ll)n, (ll)n);
   }
@@ -247,21 +244,6 @@ static void emit_taps(conv_rows *r, const tile *t) {
     nib_text_close(e->body, "");
 }
 
-static void emit_float_bias(conv_rows *r, const tile *t) {
-  nib_emitter *e = r->e;
-  for (int64_t n = 0; n < t->columns; n++) {
-    const nib_word from = nib_word_of("%s + channel + %lld", r->bias, (ll)(n * r->walk.lanes));
-    nib_text_open(e->body, "{");
-    nib_text_line(e->body, "%s bias;", e->vocab->type_f32);
-    nib_say(e, NIB_PRIM_F32_LOAD, "bias", from.s, NULL, NULL, NULL);
-    for (int64_t m = 0; m < t->pixels; m++) {
-      const nib_word acc = nib_word_of("acc%lld_%lld", (ll)m, (ll)n);
-      nib_say(e, NIB_PRIM_F32_ADD, acc.s, acc.s, "bias", NULL, NULL);
-    }
-    nib_text_close(e->body, "");
-  }
-}
-
 static void emit_tile(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
@@ -269,8 +251,6 @@ static void emit_tile(conv_rows *r, const tile *t) {
                                     : nib_word_of("y");
   emit_initial(r, t);
   emit_taps(r, t);
-  if (r->walk.is_float)
-    emit_float_bias(r, t);
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + channel;", row.s,
                 (ll)s->out_w, (ll)s->out_c);
   nib_epilogue_load_channels(&r->epilogue, "channel", (int)t->columns);
