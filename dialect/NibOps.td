@@ -281,6 +281,83 @@ def Nib_TanhOp : Nib_Unary<"tanh", "(`rounding` $rounding^)?"> {
   let arguments = (ins Nib_Tensor:$input, Nib_String:$rounding);
 }
 
+// A function of one real number, element by element: a row of codegen/params/functions.def.
+class Nib_Function<string mnemonic, string text> : Nib_Unary<mnemonic, "(`rounding` $rounding^)?"> {
+  let summary = text;
+  let description = "```mlir\n%y = nib." # mnemonic #
+                    " %x : (tensor<4xf32>) -> tensor<4xf32>\n```\n";
+  let arguments = (ins Nib_Tensor:$input, Nib_String:$rounding);
+}
+
+def Nib_AbsOp : Nib_Function<"abs", "The absolute value">;
+def Nib_NegOp : Nib_Function<"neg", "-x">;
+def Nib_SignOp : Nib_Function<"sign", "1, 0 or -1: the sign of x">;
+def Nib_CeilOp : Nib_Function<"ceil", "x rounded up to an integer">;
+def Nib_FloorOp : Nib_Function<"floor", "x rounded down to an integer">;
+def Nib_RoundOp : Nib_Function<"round", "x rounded to the nearest integer, ties to even">;
+def Nib_SqrtOp : Nib_Function<"sqrt", "Square root">;
+def Nib_RsqrtOp : Nib_Function<"rsqrt", "1 / sqrt(x)">;
+def Nib_ReciprocalOp : Nib_Function<"reciprocal", "1 / x">;
+def Nib_ExpOp : Nib_Function<"exp", "e to the power of x">;
+def Nib_Expm1Op : Nib_Function<"expm1", "exp(x) - 1, accurate near 0">;
+def Nib_LogOp : Nib_Function<"log", "Natural logarithm">;
+def Nib_Log1pOp : Nib_Function<"log1p", "log(1 + x), accurate near 0">;
+def Nib_SinOp : Nib_Function<"sin", "Sine">;
+def Nib_CosOp : Nib_Function<"cos", "Cosine">;
+def Nib_TanOp : Nib_Function<"tan", "Tangent">;
+def Nib_AsinOp : Nib_Function<"asin", "Arc sine">;
+def Nib_AcosOp : Nib_Function<"acos", "Arc cosine">;
+def Nib_AtanOp : Nib_Function<"atan", "Arc tangent">;
+def Nib_SinhOp : Nib_Function<"sinh", "Hyperbolic sine">;
+def Nib_CoshOp : Nib_Function<"cosh", "Hyperbolic cosine">;
+def Nib_AsinhOp : Nib_Function<"asinh", "Inverse hyperbolic sine">;
+def Nib_AcoshOp : Nib_Function<"acosh", "Inverse hyperbolic cosine">;
+def Nib_AtanhOp : Nib_Function<"atanh", "Inverse hyperbolic tangent">;
+def Nib_ErfOp : Nib_Function<"erf", "Error function">;
+def Nib_SoftplusOp : Nib_Function<"softplus", "log(1 + exp(x))">;
+def Nib_SoftsignOp : Nib_Function<"softsign", "x / (1 + |x|)">;
+def Nib_GeluOp : Nib_Function<"gelu", "x times the normal distribution function of x">;
+def Nib_GeluTanhOp : Nib_Function<"gelu_tanh", "GELU by its approximation with tanh">;
+def Nib_SiluOp : Nib_Function<"silu", "x * sigmoid(x)">;
+def Nib_MishOp : Nib_Function<"mish", "x * tanh(softplus(x))">;
+
+// Two operands of one plain type: a row of codegen/params/binary.def.
+class Nib_PlainBinary<string mnemonic, string text, string element, string result>
+    : Nib_Binary<mnemonic, ""> {
+  let summary = text;
+  let description = "```mlir\n%y = nib." # mnemonic # " %a, %b : (tensor<2x3x" # element #
+                    ">, tensor<3x" # element # ">) -> tensor<2x3x" # result # ">\n```\n";
+  let arguments = (ins Nib_Tensor:$lhs, Nib_Tensor:$rhs);
+}
+
+def Nib_PowOp : Nib_PlainBinary<"pow", "lhs to the power of rhs", "f32", "f32">;
+def Nib_ModOp : Nib_PlainBinary<"mod", "Remainder with the sign of rhs", "f32", "f32">;
+def Nib_FmodOp : Nib_PlainBinary<"fmod", "Remainder with the sign of lhs", "f32", "f32">;
+def Nib_MaximumOp : Nib_PlainBinary<"maximum", "The larger of two; NaN if either is", "f32", "f32">;
+def Nib_MinimumOp : Nib_PlainBinary<"minimum", "The smaller of two; NaN if either is", "f32", "f32">;
+def Nib_BitAndOp : Nib_PlainBinary<"bit_and", "Bitwise and; the logical one of i1", "i32", "i32">;
+def Nib_BitOrOp : Nib_PlainBinary<"bit_or", "Bitwise or; the logical one of i1", "i32", "i32">;
+def Nib_BitXorOp : Nib_PlainBinary<"bit_xor", "Bitwise exclusive or; the logical one of i1", "i32", "i32">;
+def Nib_ShiftLeftOp : Nib_PlainBinary<"shift_left", "lhs shifted left by rhs bits", "i32", "i32">;
+def Nib_ShiftRightOp : Nib_PlainBinary<"shift_right", "lhs shifted right by rhs bits, keeping the sign of signed types", "i32", "i32">;
+def Nib_EqualOp : Nib_PlainBinary<"equal", "lhs == rhs", "f32", "i1">;
+def Nib_LessOp : Nib_PlainBinary<"less", "lhs < rhs", "f32", "i1">;
+def Nib_LessEqualOp : Nib_PlainBinary<"less_equal", "lhs <= rhs", "f32", "i1">;
+
+def Nib_WhereOp : Nib_Operator<"where"> {
+  let summary = "One of two tensors, element by element";
+  let description = [{
+    `condition ? lhs : rhs`, all three broadcast.
+
+    ```mlir
+    %y = nib.where %c, %a, %b : (tensor<2x1xi1>, tensor<3xf32>, tensor<f32>) -> tensor<2x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$condition, Nib_Tensor:$lhs, Nib_Tensor:$rhs);
+  let assemblyFormat =
+      "$condition `,` $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+}
+
 def Nib_SoftmaxOp : Nib_Unary<"softmax",
     "oilist(`axis` $axis | `beta` $beta | `rounding` $rounding)"> {
   let summary = "exp(beta * x), normalized along a dimension";

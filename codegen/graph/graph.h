@@ -40,6 +40,7 @@ typedef enum nib_family {
   NIB_FAMILY_REDUCE,   /**< whole dimensions make one element */
   NIB_FAMILY_ROWS,     /**< each element depends on its row */
   NIB_FAMILY_BINARY,   /**< element by element of two operands, broadcast */
+  NIB_FAMILY_SELECT,   /**< element by element of three operands, broadcast */
   NIB_FAMILY_FUNCTION, /**< a function of real numbers, element by element of one operand */
   NIB_FAMILY_RECODE,   /**< element by element: another format for the same number, or a table */
   NIB_FAMILY_VIEW,     /**< the same bytes in another shape */

@@ -28,8 +28,8 @@ nib_op nib_op_find(const char *mnemonic) {
 
 bool nib_op_is_elementwise(nib_op op) {
   const nib_family family = ops[op].family;
-  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_FUNCTION ||
-         family == NIB_FAMILY_RECODE;
+  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_SELECT ||
+         family == NIB_FAMILY_FUNCTION || family == NIB_FAMILY_RECODE;
 }
 
 const nib_attr_info *nib_attr_get(nib_attr_id id) { return &attrs[id]; }

@@ -112,18 +112,56 @@ static void check_arithmetic_types(nib_check *c) {
   }
 }
 
-static void check_binary(nib_check *c) {
-  const nib_tensor *a = nib_check_in(c, 0), *b = nib_check_in(c, 1);
-  int32_t rank = a->rank > b->rank ? a->rank : b->rank;
-  check_arithmetic_types(c);
+/* The operands' shapes broadcast to the result's, as in numpy. */
+static void check_broadcast(nib_check *c) {
+  int64_t dims[NIB_MAX_RANK];
+  int32_t rank = 0;
+  for (int32_t k = 0; k < c->n->n_in; ++k)
+    rank = nib_check_in(c, k)->rank > rank ? nib_check_in(c, k)->rank : rank;
   bool ok = c->out->rank == rank;
-  for (int32_t i = 1; ok && i <= rank; ++i) {
-    int64_t x = i <= a->rank ? a->dims[a->rank - i] : 1;
-    int64_t y = i <= b->rank ? b->dims[b->rank - i] : 1;
-    ok = (x == y || x == 1 || y == 1) && c->out->dims[rank - i] == (x == 1 ? y : x);
+  for (int32_t i = 0; i < rank; ++i)
+    dims[i] = 1;
+  for (int32_t k = 0; ok && k < c->n->n_in; ++k) {
+    const nib_tensor *t = nib_check_in(c, k);
+    for (int32_t i = 0; ok && i < t->rank; ++i) {
+      int64_t *dim = &dims[rank - t->rank + i];
+      ok = t->dims[i] == *dim || t->dims[i] == 1 || *dim == 1;
+      *dim = *dim == 1 ? t->dims[i] : *dim;
+    }
   }
-  if (!ok)
+  if (!ok || (rank && memcmp(dims, c->out->dims, (size_t)rank * sizeof *dims) != 0))
     nib_check_fail(c, "the shapes of its operands do not broadcast to that of its result");
+}
+
+static void check_binary(nib_check *c) {
+  check_arithmetic_types(c);
+  check_broadcast(c);
+}
+
+/* Operators of binary.def: two operands of one plain type; comparisons give i1. */
+static void check_plain_binary(nib_check *c) {
+  const nib_tensor *a = nib_check_in(c, 0), *b = nib_check_in(c, 1);
+  const bool compares =
+      c->n->op == NIB_OP_EQUAL || c->n->op == NIB_OP_LESS || c->n->op == NIB_OP_LESS_EQUAL;
+  if (a->quantized || b->quantized || c->out->quantized)
+    nib_check_fail(c, "its operands and result must be plain, not quantized");
+  if (a->format != b->format || c->out->format != (compares ? NIB_I1 : a->format))
+    nib_check_fail(c, compares ? "its operands must be of one type and its result i1"
+                               : "its operands and result differ in type");
+  const bool bits = c->n->op >= NIB_OP_BIT_AND && c->n->op <= NIB_OP_SHIFT_RIGHT;
+  if (bits && nib_is_float(a))
+    nib_check_fail(c, "its operands are not integers");
+  check_broadcast(c);
+}
+
+static void check_where(nib_check *c) {
+  const nib_tensor *condition = nib_check_in(c, 0);
+  if (condition->format != NIB_I1 || condition->quantized)
+    nib_check_fail(c, "its condition is not i1");
+  for (int32_t i = 1; i < 3; ++i)
+    if (!nib_same_type(nib_check_in(c, i), c->out))
+      nib_check_fail(c, "operand %d and the result differ in type", i);
+  check_broadcast(c);
 }
 
 static void check_same_shapes(nib_check *c) {
@@ -133,6 +171,17 @@ static void check_same_shapes(nib_check *c) {
 
 static void check_unary(nib_check *c) {
   check_arithmetic_types(c);
+  check_same_shapes(c);
+}
+
+/* abs, neg and sign are defined for plain integers as well. */
+static void check_function(nib_check *c) {
+  const nib_tensor *x = nib_check_in(c, 0);
+  const bool integers = c->n->op == NIB_OP_ABS || c->n->op == NIB_OP_NEG || c->n->op == NIB_OP_SIGN;
+  if (!integers || x->quantized || c->out->quantized || nib_is_float(x))
+    check_arithmetic_types(c);
+  else if (x->format != c->out->format)
+    nib_check_fail(c, "its operand and result differ in type");
   check_same_shapes(c);
 }
 
@@ -255,6 +304,7 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_SUB] = check_binary,
       [NIB_OP_MUL] = check_binary,
       [NIB_OP_DIV] = check_binary,
+      [NIB_OP_WHERE] = check_where,
       [NIB_OP_CLAMP] = check_clamp_op,
       [NIB_OP_LEAKY_RELU] = check_leaky_relu,
       [NIB_OP_SOFTMAX] = check_softmax,
@@ -273,6 +323,8 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_PACK] = nib_check_pack,
       [NIB_OP_UNPACK] = nib_check_unpack,
   };
-  const bool plain = !rules[op] && nib_op_get(op)->family == NIB_FAMILY_FUNCTION;
-  return plain ? check_unary : rules[op];
+  const nib_family family = nib_op_get(op)->family;
+  if (!rules[op] && family == NIB_FAMILY_BINARY)
+    return check_plain_binary;
+  return !rules[op] && family == NIB_FAMILY_FUNCTION ? check_function : rules[op];
 }

@@ -115,12 +115,36 @@ int32_t nib_params_rescale64(nib_rounding rounding, int64_t x, const nib_requant
 
 /** A row of functions.def. */
 typedef struct nib_real_function {
-  const char *text; /**< a C expression of the float `x` */
+  const char *text, *text64; /**< C expressions of the float, the double `x` */
   float (*f32)(float x);
   double (*f64)(double x);
 } nib_real_function;
 /** NULL for operators without a row (relu, clamp and leaky_relu have attributes). */
 const nib_real_function *nib_params_real_function(nib_op op);
+
+/** What a function does to plain integers, widened to 64 bits; its result wraps to the format. */
+typedef struct nib_integer_function {
+  const char *signed_text, *unsigned_text; /**< of the int64_t, the uint64_t `x` */
+  int64_t (*i64)(int64_t x);
+  uint64_t (*u64)(uint64_t x);
+} nib_integer_function;
+const nib_integer_function *nib_params_integer_function(nib_op op); /**< NULL: reals only */
+
+/** Rows of binary.def: C expressions of `a` and `b`, and the functions they are. */
+typedef struct nib_binary_real {
+  const char *text, *text64;
+  float (*f32)(float a, float b);
+  double (*f64)(double a, double b);
+} nib_binary_real;
+typedef struct nib_binary_integer {
+  const char *signed_text, *unsigned_text;
+  int64_t (*i64)(int64_t a, int64_t b);
+  uint64_t (*u64)(uint64_t a, uint64_t b);
+} nib_binary_integer;
+const nib_binary_real *nib_params_binary_real(nib_op op);       /**< NULL: integers only */
+const nib_binary_integer *nib_params_binary_integer(nib_op op); /**< NULL: reals only */
+bool nib_params_is_binary(nib_op op);     /**< whether binary.def has the operator */
+bool nib_params_is_comparison(nib_op op); /**< its result is an i1 */
 
 /** An elementwise operator from codes to codes: the family FUNCTION and requantize (without
  * `scales`). Fill with begin, then ask for each code. */

@@ -7,22 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#define NIB_FUNCTION(ID, in_f32, in_f64)                                                           \
-  static float f32_##ID(float x) { return in_f32; }                                                \
-  static double f64_##ID(double x) { return in_f64; }
-#include "params/functions.def"
-#undef NIB_FUNCTION
-
-static const nib_real_function functions[NIB_OP_COUNT] = {
-#define NIB_FUNCTION(ID, in_f32, in_f64) [NIB_OP_##ID] = {#in_f32, f32_##ID, f64_##ID},
-#include "params/functions.def"
-#undef NIB_FUNCTION
-};
-
-const nib_real_function *nib_params_real_function(nib_op op) {
-  return functions[op].text ? &functions[op] : NULL;
-}
-
 enum { LOGISTIC_INTEGER_BITS = 4 };
 
 static bool is_float_mode(nib_rounding r) {

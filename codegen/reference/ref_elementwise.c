@@ -156,8 +156,9 @@ nib_status nib_ref_arithmetic(nib_reference *r, const nib_node *n) {
 static double real_unary(const nib_reference *r, const nib_node *n, double x) {
   float lo, hi;
   const nib_real_function *function = nib_params_real_function(n->op);
+  const bool wide = r->use_double || nib_ref_tensor(r, n->out)->format == NIB_F64;
   if (function)
-    return r->use_double ? function->f64(x) : (double)function->f32((float)x);
+    return wide ? function->f64(x) : (double)function->f32((float)x);
   if (n->op == NIB_OP_LEAKY_RELU)
     return x > 0 ? x : nib_ref_round(r, x * (float)nib_node_float(n, NIB_A_ALPHA, 0.01));
   nib_params_real_range(r->g, n, &lo, &hi); /* relu and clamp */
@@ -176,6 +177,8 @@ nib_status nib_ref_unary(nib_reference *r, const nib_node *n) {
     free(x);
     return NIB_OK;
   }
+  if (!nib_ref_tensor(r, n->out)->quantized)
+    return nib_ref_integer_function(r, n);
   nib_unary_code u;
   NIB_RETURN_IF_ERROR(nib_params_unary_begin(r->g, n, &u));
   int64_t *x = nib_ref_load_codes(r, n->in[0], 0);

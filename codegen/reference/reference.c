@@ -20,6 +20,14 @@ static bool codes_have_scales(const nib_graph *g, const nib_node *n) {
   return same_kind(g, n) && (nib_ref_is_real(y) || (x && x->quantized && y->quantized));
 }
 
+/* Some functions are defined for plain integers as well. */
+static bool function_accepts(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  const bool plain = x && !x->quantized && !y->quantized && !nib_ref_is_real(y);
+  return codes_have_scales(g, n) ||
+         (plain && x->format == y->format && nib_params_integer_function(n->op));
+}
+
 static bool plain_or_scaled(const nib_graph *g, const nib_node *n) {
   const nib_tensor *y = &g->tensors[n->out];
   const nib_tensor *a = nib_node_input(g, n, 0), *b = nib_node_input(g, n, 1);
@@ -69,6 +77,7 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_SUB] = {nib_ref_arithmetic, plain_or_scaled},
     [NIB_OP_MUL] = {nib_ref_arithmetic, plain_or_scaled},
     [NIB_OP_DIV] = {nib_ref_arithmetic, plain_or_scaled},
+    [NIB_OP_WHERE] = {nib_ref_where, NULL},
     [NIB_OP_SOFTMAX] = {nib_ref_softmax, codes_have_scales},
     [NIB_OP_LOOKUP] = {nib_ref_lookup, lookup_accepts},
     [NIB_OP_PAD] = {nib_ref_pad, NULL},
@@ -87,9 +96,12 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
 };
 
 const nib_ref_op *nib_ref_op_get(nib_op op) {
-  static const nib_ref_op function = {nib_ref_unary, codes_have_scales};
+  static const nib_ref_op function = {nib_ref_unary, function_accepts};
+  static const nib_ref_op binary = {nib_ref_binary, nib_ref_binary_accepts};
   if ((size_t)op >= NIB_OP_COUNT)
     return NULL;
+  if (nib_params_is_binary(op))
+    return &binary;
   return nib_op_get(op)->family == NIB_FAMILY_FUNCTION ? &function : &ops[op];
 }
 

@@ -43,6 +43,7 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_SUB] = {.step = nib_direct_step_add},
     [NIB_OP_MUL] = {.step = nib_direct_step_mul},
     [NIB_OP_DIV] = {.step = nib_direct_step_mul},
+    [NIB_OP_WHERE] = {.step = nib_direct_step_where},
     [NIB_OP_RELU] = {.step = nib_direct_step_clamp},
     [NIB_OP_CLAMP] = {.step = nib_direct_step_clamp},
     [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu},
@@ -54,6 +55,9 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
 
 const nib_direct_op *nib_direct_op_get(nib_op op) {
   static const nib_direct_op function = {.step = nib_direct_step_function};
+  static const nib_direct_op binary = {.step = nib_direct_step_binary};
+  if (nib_params_is_binary(op))
+    return &binary;
   return nib_params_real_function(op) ? &function : &ops[op];
 }
 

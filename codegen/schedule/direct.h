@@ -88,6 +88,10 @@ nib_expr nib_direct_i64(int64_t v);
 nib_expr nib_direct_minus(const char *x, int64_t v);
 nib_expr nib_direct_plus(const char *x, int64_t v);
 
+/** An expression of the .def files with `values` in the places of its variables, which are the
+ *  letters of `names`. */
+nib_expr nib_direct_substitute(const char *expression, const char *names, const nib_expr *values);
+
 /** Marks a snippet as used; false after recording a failure if there is none of this name. */
 bool nib_direct_use(nib_direct *d, const nib_node *n, const char *snippet);
 
@@ -159,7 +163,9 @@ typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_exp
 nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
     nib_direct_step_leaky_relu, nib_direct_step_function, nib_direct_step_lookup,
     nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
-    nib_direct_step_identity;
+    nib_direct_step_identity, nib_direct_step_binary, nib_direct_step_where;
+/** A function (functions.def) of the plain integer `x`. */
+nib_expr nib_direct_integer_function(nib_direct *d, const nib_node *n, const char *x);
 /** Emits a segment whose root is elementwise. */
 void nib_direct_elementwise(nib_direct *d, const nib_node *n);
 

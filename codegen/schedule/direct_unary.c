@@ -5,7 +5,6 @@
 
 #include "params/params.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,27 +76,12 @@ nib_expr nib_direct_step_clamp(nib_direct *d, const nib_node *n, const nib_expr 
   return nib_direct_clamp_f32(operands[0].s, lo, hi);
 }
 
-static bool is_word(char c) { return c == '_' || isalnum((unsigned char)c); }
-
-/* The expression of functions.def with `x` in the place of its variable. */
-static nib_expr call(const char *expression, const char *x) {
-  nib_expr y = {""};
-  size_t n = 0;
-  for (const char *c = expression; *c; ++c) {
-    const bool variable = *c == 'x' && !is_word(c[1]) && (c == expression || !is_word(c[-1]));
-    const char letter[2] = {*c, '\0'};
-    const int added = snprintf(y.s + n, sizeof y.s - n, "%s", variable ? x : letter);
-    if (added < 0 || (n += (size_t)added) >= sizeof y.s)
-      return nib_expr_printf("#error expression too long");
-  }
-  return y;
-}
-
 /* The operator on the real number in the variable `x`. */
 static nib_expr of_real(const nib_node *n, const char *x) {
   const nib_real_function *function = nib_params_real_function(n->op);
+  const nib_expr value = nib_expr_printf("%s", x);
   if (function)
-    return call(function->text, x);
+    return nib_direct_substitute(function->text, "x", &value);
   const float alpha = (float)nib_node_float(n, NIB_A_ALPHA, 0.01);
   return nib_expr_printf("%s < 0 ? %s * %s : %s", x, x, nib_direct_f32(alpha).s, x);
 }
@@ -162,8 +146,12 @@ nib_expr nib_direct_step_function(nib_direct *d, const nib_node *n, const nib_ex
   const char *x = operands[0].s;
   uint8_t table[256];
   nib_unary_params p;
+  if (nib_direct_result(d, n)->format == NIB_F64)
+    return nib_direct_substitute(nib_params_real_function(n->op)->text64, "x", operands);
   if (nib_direct_is_float(nib_direct_result(d, n)))
     return of_real(n, x);
+  if (!nib_direct_result(d, n)->quantized)
+    return nib_direct_integer_function(d, n, x);
   if (table_of(d, n, table))
     return by_table(d, n, table, x);
   if (nib_params_unary(d->g, n, &p) != NIB_OK)

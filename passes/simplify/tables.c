@@ -155,7 +155,7 @@ bool nib_simplify_requantize(nib_simplify *s, int32_t node) {
 
 static bool is_arithmetic(nib_op op) {
   const nib_family family = nib_op_get(op)->family;
-  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_FUNCTION;
+  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_SELECT || family == NIB_FAMILY_FUNCTION;
 }
 
 /* The float operators between one 8-bit tensor and a quantize, producers first. */

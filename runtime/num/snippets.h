@@ -17,6 +17,49 @@ static inline int32_t nib_clamp_i32(int32_t x, int32_t lo, int32_t hi) {
 }
 //@ end
 
+//@ begin nib_pow_u64
+/* a to the power of b modulo 2^64. */
+static inline uint64_t nib_pow_u64(uint64_t a, uint64_t b) {
+  uint64_t y = 1;
+  for (; b; b >>= 1, a *= a)
+    y *= b & 1 ? a : 1;
+  return y;
+}
+//@ end
+
+//@ begin nib_pow_i64
+/* The same of signed numbers; a negative power is 0 but for 1 and -1. */
+static inline int64_t nib_pow_i64(int64_t a, int64_t b) {
+  if (b >= 0)
+    return (int64_t)nib_pow_u64((uint64_t)a, (uint64_t)b);
+  return a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
+}
+//@ end
+
+//@ begin nib_mod_i64
+/* The remainder with the divisor's sign; 0 for a divisor of 0. */
+static inline int64_t nib_mod_i64(int64_t a, int64_t b) {
+  if (b == 0 || b == -1)
+    return 0;
+  int64_t r = a % b;
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+//@ end
+
+//@ begin nib_mod_f32
+static inline float nib_mod_f32(float a, float b) {
+  float r = fmodf(a, b);
+  return r != 0.0f && (r < 0.0f) != (b < 0.0f) ? r + b : r;
+}
+//@ end
+
+//@ begin nib_mod_f64
+static inline double nib_mod_f64(double a, double b) {
+  double r = fmod(a, b);
+  return r != 0.0 && (r < 0.0) != (b < 0.0) ? r + b : r;
+}
+//@ end
+
 //@ begin nib_mul_high_round
 /* Doubling high multiply, rounded to nearest (ties away), saturated at INT32_MIN * INT32_MIN. */
 static inline int32_t nib_mul_high_round(int32_t a, int32_t b) {
