@@ -133,8 +133,17 @@ static void check_broadcast(nib_check *c) {
     nib_check_fail(c, "the shapes of its operands do not broadcast to that of its result");
 }
 
+/* add, sub, mul, div: reals, codes, or plain integers of one format. */
 static void check_binary(nib_check *c) {
-  check_arithmetic_types(c);
+  const nib_tensor *a = nib_check_in(c, 0), *b = nib_check_in(c, 1);
+  const bool plain = !a->quantized && !b->quantized && !c->out->quantized && !nib_is_float(a);
+  const char *activation = nib_node_string(c->n, NIB_A_ACTIVATION, "none");
+  if (!plain)
+    check_arithmetic_types(c);
+  else if (a->format != b->format || a->format != c->out->format)
+    nib_check_fail(c, "its operands and result differ in type");
+  else if (strcmp(activation, "none") != 0)
+    nib_check_fail(c, "plain integers have no activation");
   check_broadcast(c);
 }
 

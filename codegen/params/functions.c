@@ -99,8 +99,4 @@ const nib_binary_integer *nib_params_binary_integer(nib_op op) {
   return binary_integers[op].signed_text ? &binary_integers[op] : NULL;
 }
 
-bool nib_params_is_binary(nib_op op) {
-  return binary_reals[op].text || binary_integers[op].signed_text;
-}
-
 bool nib_params_is_comparison(nib_op op) { return comparisons[op]; }

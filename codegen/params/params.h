@@ -143,7 +143,6 @@ typedef struct nib_binary_integer {
 } nib_binary_integer;
 const nib_binary_real *nib_params_binary_real(nib_op op);       /**< NULL: integers only */
 const nib_binary_integer *nib_params_binary_integer(nib_op op); /**< NULL: reals only */
-bool nib_params_is_binary(nib_op op);     /**< whether binary.def has the operator */
 bool nib_params_is_comparison(nib_op op); /**< its result is an i1 */
 
 /** An elementwise operator from codes to codes: the family FUNCTION and requantize (without

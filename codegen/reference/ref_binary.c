@@ -96,10 +96,10 @@ nib_status nib_ref_where(nib_reference *r, const nib_node *n) {
   const int64_t elems = nib_tensor_elems(w.y);
   const bool real = nib_ref_is_real(w.y);
   int64_t *c = nib_ref_load_codes(r, n->in[0], 0);
-  void *a = real ? (void *)nib_ref_load_reals(r, n->in[1])
-                 : (void *)nib_ref_load_codes(r, n->in[1], 0);
-  void *b = real ? (void *)nib_ref_load_reals(r, n->in[2])
-                 : (void *)nib_ref_load_codes(r, n->in[2], 0);
+  void *a =
+      real ? (void *)nib_ref_load_reals(r, n->in[1]) : (void *)nib_ref_load_codes(r, n->in[1], 0);
+  void *b =
+      real ? (void *)nib_ref_load_reals(r, n->in[2]) : (void *)nib_ref_load_codes(r, n->in[2], 0);
   double *reals = calloc((size_t)elems + 1, sizeof *reals);
   int64_t *codes = calloc((size_t)elems + 1, sizeof *codes);
   const nib_status status = a && b && c && reals && codes ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;

@@ -22,30 +22,9 @@ static bool is_float_mode(nib_rounding r) {
 }
 
 static double real_arithmetic(const pair *p, double a, double b) {
-  switch (p->n->op) {
-  case NIB_OP_ADD:
-    return nib_ref_round(p->r, a + b);
-  case NIB_OP_SUB:
-    return nib_ref_round(p->r, a - b);
-  case NIB_OP_MUL:
-    return nib_ref_round(p->r, a * b);
-  default:
-    return nib_ref_round(p->r, a / b);
-  }
-}
-
-/* Plain integers: wrapping, division truncates, x / 0 is 0. */
-static int64_t plain_arithmetic(nib_op op, int64_t a, int64_t b) {
-  switch (op) {
-  case NIB_OP_ADD:
-    return (int64_t)((uint64_t)a + (uint64_t)b);
-  case NIB_OP_SUB:
-    return (int64_t)((uint64_t)a - (uint64_t)b);
-  case NIB_OP_MUL:
-    return (int64_t)((uint64_t)a * (uint64_t)b);
-  default:
-    return b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
-  }
+  const nib_binary_real *f = nib_params_binary_real(p->n->op);
+  return p->r->use_double || p->y->format == NIB_F64 ? f->f64(a, b)
+                                                     : (double)f->f32((float)a, (float)b);
 }
 
 static int64_t add_codes(const pair *p, int64_t a, int64_t b) {
@@ -85,8 +64,6 @@ static int64_t div_codes(const pair *p, int64_t a, int64_t b) {
 }
 
 static int64_t code_arithmetic(const pair *p, int64_t a, int64_t b) {
-  if (!p->y->quantized)
-    return plain_arithmetic(p->n->op, a, b);
   if (p->n->op == NIB_OP_MUL)
     return mul_codes(p, a, b);
   return p->n->op == NIB_OP_DIV ? div_codes(p, a, b) : add_codes(p, a, b);
@@ -144,14 +121,21 @@ nib_status nib_ref_arithmetic(nib_reference *r, const nib_node *n) {
   pair p = {.n = n, .r = r, .y = nib_ref_tensor(r, n->out)};
   if (nib_ref_is_real(p.y))
     return arithmetic_reals(&p);
-  if (p.y->quantized && (n->op == NIB_OP_ADD || n->op == NIB_OP_SUB))
+  if (!p.y->quantized)
+    return nib_ref_binary(r, n);
+  if (n->op == NIB_OP_ADD || n->op == NIB_OP_SUB)
     NIB_RETURN_IF_ERROR(nib_params_add(r->g, n, &p.add));
-  else if (p.y->quantized)
+  else
     NIB_RETURN_IF_ERROR(nib_params_mul(r->g, n, &p.mul));
   return arithmetic_codes(&p);
 }
 
 /* ---- one operand ---- */
+
+static double leaky_slope(const nib_node *n, double x, bool wide) {
+  const double y = x * (double)(float)nib_node_float(n, NIB_A_ALPHA, 0.01);
+  return wide ? y : (double)(float)y;
+}
 
 static double real_unary(const nib_reference *r, const nib_node *n, double x) {
   float lo, hi;
@@ -160,7 +144,7 @@ static double real_unary(const nib_reference *r, const nib_node *n, double x) {
   if (function)
     return wide ? function->f64(x) : (double)function->f32((float)x);
   if (n->op == NIB_OP_LEAKY_RELU)
-    return x > 0 ? x : nib_ref_round(r, x * (float)nib_node_float(n, NIB_A_ALPHA, 0.01));
+    return x > 0 ? x : leaky_slope(n, x, wide);
   nib_params_real_range(r->g, n, &lo, &hi); /* relu and clamp */
   return x < lo ? lo : x > hi ? hi : x;
 }

@@ -100,7 +100,7 @@ const nib_ref_op *nib_ref_op_get(nib_op op) {
   static const nib_ref_op binary = {nib_ref_binary, nib_ref_binary_accepts};
   if ((size_t)op >= NIB_OP_COUNT)
     return NULL;
-  if (nib_params_is_binary(op))
+  if (!ops[op].run && nib_op_get(op)->family == NIB_FAMILY_BINARY)
     return &binary;
   return nib_op_get(op)->family == NIB_FAMILY_FUNCTION ? &function : &ops[op];
 }

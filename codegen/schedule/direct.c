@@ -56,7 +56,7 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
 const nib_direct_op *nib_direct_op_get(nib_op op) {
   static const nib_direct_op function = {.step = nib_direct_step_function};
   static const nib_direct_op binary = {.step = nib_direct_step_binary};
-  if (nib_params_is_binary(op))
+  if (!ops[op].root && !ops[op].step && nib_op_get(op)->family == NIB_FAMILY_BINARY)
     return &binary;
   return nib_params_real_function(op) ? &function : &ops[op];
 }

@@ -33,17 +33,6 @@ static const char *operator_of(const nib_node *n) {
   }
 }
 
-/* Plain integers wrap; division truncates, and x / 0 is 0. */
-static nib_expr plain(const nib_node *n, const nib_tensor *y, const char *a, const char *b) {
-  const bool wide = y->format == NIB_I64;
-  const char *type = wide ? "int64_t" : "int32_t", *modular = wide ? "uint64_t" : "uint32_t";
-  const char *narrow = nib_format_get(y->format)->c_type;
-  if (n->op == NIB_OP_DIV)
-    return nib_expr_printf("(%s)(%s == 0 ? 0 : %s == -1 ? (%s)(0 - (%s)%s) : %s / %s)", narrow, b,
-                           b, type, modular, a, a, b);
-  return nib_expr_printf("(%s)((%s)%s %s (%s)%s)", narrow, modular, a, operator_of(n), modular, b);
-}
-
 /* TFLite's integer form: both operands at a common finer scale, then their sum at the result's. */
 static nib_expr add_fixed(nib_direct *d, const nib_node *n, const nib_add_params *p, const char *x,
                           const char *y) {
@@ -60,12 +49,11 @@ static nib_expr add_fixed(nib_direct *d, const nib_node *n, const nib_add_params
 
 nib_expr nib_direct_step_add(nib_direct *d, const nib_node *n, const nib_expr *operands,
                              const char *index) {
-  (void)index;
   const char *op = operator_of(n), *x = operands[0].s, *y = operands[1].s;
   if (nib_direct_is_float(nib_direct_result(d, n)))
     return nib_direct_activate_f32(d, n, nib_expr_printf("%s %s %s", x, op, y).s);
   if (!nib_direct_result(d, n)->quantized)
-    return plain(n, nib_direct_result(d, n), x, y);
+    return nib_direct_step_binary(d, n, operands, index);
   nib_add_params p;
   if (nib_params_add(d->g, n, &p) != NIB_OK)
     return nib_direct_none(d, n, "these formats have no arithmetic");
@@ -85,12 +73,11 @@ static nib_expr real_product(nib_direct *d, const nib_node *n, const nib_mul_par
 
 nib_expr nib_direct_step_mul(nib_direct *d, const nib_node *n, const nib_expr *operands,
                              const char *index) {
-  (void)index;
   const char *x = operands[0].s, *y = operands[1].s;
   if (nib_direct_is_float(nib_direct_result(d, n)))
     return nib_direct_activate_f32(d, n, nib_expr_printf("%s %s %s", x, operator_of(n), y).s);
   if (!nib_direct_result(d, n)->quantized)
-    return plain(n, nib_direct_result(d, n), x, y);
+    return nib_direct_step_binary(d, n, operands, index);
   nib_mul_params p;
   if (nib_params_mul(d->g, n, &p) != NIB_OK)
     return nib_direct_none(d, n, "these formats have no arithmetic");

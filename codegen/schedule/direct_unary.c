@@ -29,8 +29,8 @@ static nib_expr by_table(nib_direct *d, const nib_node *n, const uint8_t table[2
                          const char *x) {
   char hint[64];
   snprintf(hint, sizeof hint, "%s_table", nib_op_get(n->op)->mnemonic);
-  nib_expr p =
-      nib_direct_constant(d, hint, nib_format_get(nib_direct_result(d, n)->format)->c_type, table, 256);
+  nib_expr p = nib_direct_constant(d, hint, nib_format_get(nib_direct_result(d, n)->format)->c_type,
+                                   table, 256);
   const int64_t first = nib_format_get(operand_of(d, n)->format)->min;
   return nib_expr_printf("%s[%s]", p.s, nib_direct_minus(x, first).s);
 }
