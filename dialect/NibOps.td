@@ -468,6 +468,120 @@ def Nib_StridedSliceOp : Nib_Unary<"strided_slice",
   let hasFolder = 1;
 }
 
+def Nib_BroadcastOp : Nib_Unary<"broadcast", ""> {
+  let summary = "Dimensions of size 1, or none, repeated";
+  let description = [{
+    The shapes meet at the last dimension, as in numpy.
+
+    ```mlir
+    %y = nib.broadcast %x : (tensor<3x1xf32>) -> tensor<2x3x4xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
+}
+
+def Nib_GatherOp : Nib_Operator<"gather"> {
+  let summary = "Slices at indices along a dimension";
+  let description = [{
+    The indices, i32 or i64, replace dimension `axis` of the input; the first `batch_dims`
+    dimensions of both go together. A negative index counts from the end; an index beyond an end
+    names the element at that end.
+
+    ```mlir
+    %y = nib.gather %x, %i axis 1 : (tensor<2x5x3xf32>, tensor<4xi64>) -> tensor<2x4x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$indices, Nib_Int:$axis, Nib_Int:$batch_dims);
+  let assemblyFormat = [{
+    $input `,` $indices oilist(`axis` $axis | `batch_dims` $batch_dims) attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Nib_GatherNdOp : Nib_Operator<"gather_nd"> {
+  let summary = "Slices at tuples of indices";
+  let description = [{
+    The last dimension of the indices holds tuples that name places in as many dimensions of the
+    input, behind the `batch_dims` that both share. Indices count as those of `gather`.
+
+    ```mlir
+    %y = nib.gather_nd %x, %i : (tensor<4x5x3xf32>, tensor<7x2xi64>) -> tensor<7x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$indices, Nib_Int:$batch_dims);
+  let assemblyFormat = [{
+    $input `,` $indices (`batch_dims` $batch_dims^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Nib_GatherElementsOp : Nib_Operator<"gather_elements"> {
+  let summary = "For each index the element there along a dimension";
+  let description = [{
+    `y[i, j] = x[indices[i, j], j]` for axis 0. Indices count as those of `gather`.
+
+    ```mlir
+    %y = nib.gather_elements %x, %i axis 1 : (tensor<2x5xf32>, tensor<2x3xi64>) -> tensor<2x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$indices, Nib_Int:$axis);
+  let assemblyFormat = [{
+    $input `,` $indices (`axis` $axis^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Nib_ScatterNdOp : Nib_Operator<"scatter_nd"> {
+  let summary = "A tensor with slices stored at tuples of indices";
+  let description = [{
+    The tuples are those of `gather_nd`. An index beyond the ends stores nothing. `reduction`
+    combines an update with what is there (`add`, `mul`, `min`, `max`), in the order of the updates.
+
+    ```mlir
+    %y = nib.scatter_nd %x, %i, %u reduction "add"
+         : (tensor<4x3xf32>, tensor<2x1xi64>, tensor<2x3xf32>) -> tensor<4x3xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$indices, Nib_Tensor:$updates,
+      Nib_String:$reduction);
+  let assemblyFormat = [{
+    $input `,` $indices `,` $updates (`reduction` $reduction^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Nib_ScatterElementsOp : Nib_Operator<"scatter_elements"> {
+  let summary = "A tensor with elements stored at indices along a dimension";
+  let description = [{
+    `y[indices[i, j], j] = updates[i, j]` for axis 0, other elements are the input's. `reduction`
+    and indices as for `scatter_nd`.
+
+    ```mlir
+    %y = nib.scatter_elements %x, %i, %u axis 1
+         : (tensor<2x5xf32>, tensor<2x3xi64>, tensor<2x3xf32>) -> tensor<2x5xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$indices, Nib_Tensor:$updates, Nib_Int:$axis,
+      Nib_String:$reduction);
+  let assemblyFormat = [{
+    $input `,` $indices `,` $updates oilist(`axis` $axis | `reduction` $reduction) attr-dict `:`
+    functional-type(operands, results)
+  }];
+}
+
+def Nib_TopKOp : Nib_Unary<"top_k", "oilist(`axis` $axis | `largest` $largest)"> {
+  let summary = "Indices of the largest elements along a dimension";
+  let description = [{
+    As many as the result has along `axis` (by default the last dimension), in descending order, or
+    with `largest` 0 the smallest in ascending order. Among equal elements the lower index comes
+    first. `gather_elements` gets the elements.
+
+    ```mlir
+    %i = nib.top_k %x axis 1 : (tensor<2x5xf32>) -> tensor<2x3xi64>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Int:$axis, Nib_Int:$largest);
+}
+
 def Nib_SqueezeOp : Nib_Unary<"squeeze", ""> {
   let summary = "Dimensions of size 1 dropped";
   let description = [{

@@ -72,6 +72,9 @@ typedef enum nib_family {
   X(BEGIN, "begin", NIB_ATTR_INTS)                                                                 \
   X(SIZES, "sizes", NIB_ATTR_INTS)                                                                 \
   X(STEPS, "steps", NIB_ATTR_INTS)                                                                 \
+  X(BATCH_DIMS, "batch_dims", NIB_ATTR_INT)                                                        \
+  X(REDUCTION, "reduction", NIB_ATTR_STRING) /* none add mul min max */                            \
+  X(LARGEST, "largest", NIB_ATTR_INT)        /* 0 or 1 (default) */                                \
   X(VALUE, "value", NIB_ATTR_DATA) /* constants only: the result tensor's data */
 
 typedef enum nib_attr_kind {

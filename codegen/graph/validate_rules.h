@@ -63,4 +63,12 @@ void nib_check_concat(nib_check *c);
 void nib_check_slice(nib_check *c);
 void nib_check_strided_slice(nib_check *c);
 
+void nib_check_broadcast(nib_check *c);
+void nib_check_gather(nib_check *c);
+void nib_check_gather_nd(nib_check *c);
+void nib_check_gather_elements(nib_check *c);
+void nib_check_scatter_nd(nib_check *c);
+void nib_check_scatter_elements(nib_check *c);
+void nib_check_top_k(nib_check *c);
+
 #endif

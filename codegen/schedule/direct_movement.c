@@ -51,6 +51,8 @@ static nib_expr index_of(int64_t offset, const int64_t *strides, int32_t rank) {
     sum = nib_expr_printf("%lld", (long long)offset);
   for (int32_t i = 0; i < rank; ++i) {
     const int64_t stride = strides[i];
+    if (stride == 0)
+      continue;
     const char *sign = stride < 0 ? " - " : " + ";
     nib_expr part =
         stride == 1 || stride == -1
@@ -58,7 +60,7 @@ static nib_expr index_of(int64_t offset, const int64_t *strides, int32_t rank) {
             : nib_expr_printf("%c * %lld", 'a' + i, (long long)(stride < 0 ? -stride : stride));
     sum = nib_expr_printf("%s%s%s", sum.s, sum.s[0] ? sign : stride < 0 ? "-" : "", part.s);
   }
-  return sum;
+  return sum.s[0] ? sum : nib_expr_printf("0");
 }
 
 static nib_expr advance(const char *pointer, nib_expr index) {
@@ -122,6 +124,21 @@ void nib_direct_transpose(nib_direct *d, const nib_node *n) {
     const int64_t from = nib_node_ints_at(n, NIB_A_PERM, i, x->rank - 1 - i);
     b.dims[i] = y->dims[i];
     b.from_stride[i] = strides[from >= 0 && from < x->rank ? from : i];
+  }
+  copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
+           element_bytes(d, n));
+}
+
+void nib_direct_broadcast(nib_direct *d, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
+  int64_t strides[NIB_MAX_RANK];
+  box b = {.rank = y->rank};
+  row_major(x, strides);
+  row_major(y, b.to_stride);
+  memcpy(b.dims, y->dims, sizeof b.dims);
+  for (int32_t i = 0; i < y->rank; ++i) {
+    const int32_t from = i - (y->rank - x->rank);
+    b.from_stride[i] = from < 0 || x->dims[from] == 1 ? 0 : strides[from];
   }
   copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
            element_bytes(d, n));

@@ -79,6 +79,7 @@ int64_t nib_onnx_integer_at(const nib_onnx_value *v, int64_t i) {
   int16_t i16;
   uint16_t u16;
   int32_t i32;
+  int64_t i64;
   switch (v->format) {
   case NIB_I8:
     return (int8_t)*at;
@@ -90,6 +91,9 @@ int64_t nib_onnx_integer_at(const nib_onnx_value *v, int64_t i) {
   case NIB_U16:
     memcpy(&u16, at, sizeof u16);
     return u16;
+  case NIB_I64:
+    memcpy(&i64, at, sizeof i64);
+    return i64;
   default:
     memcpy(&i32, at, sizeof i32);
     return i32;

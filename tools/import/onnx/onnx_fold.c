@@ -106,12 +106,8 @@ static int64_t load_int(const nib_onnx_value *v, int64_t i) {
   return narrow;
 }
 
-nib_status nib_onnx_import_gather(nib_onnx_node *n) {
+nib_status nib_onnx_fold_gather(nib_onnx_node *n) {
   const nib_onnx_value *x = nib_onnx_input(n, 0), *indices = nib_onnx_input(n, 1);
-  if (!x->data || !indices->data)
-    return nib_onnx_unsupported(n, "it is supported on constants only");
-  if (indices->format != NIB_I64 && indices->format != NIB_I32)
-    return nib_onnx_invalid(n, "its indices are %s", nib_format_get(indices->format)->name);
   int64_t axis = nib_onnx_attr_int(n, "axis", 0), dims[2 * NIB_MAX_RANK];
   NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, &axis, 1, x->rank));
   int32_t rank = 0;

@@ -239,11 +239,21 @@ nib_status nib_onnx_import_identity(nib_onnx_node *n);
 nib_status nib_onnx_import_constant(nib_onnx_node *n);
 nib_status nib_onnx_import_constant_of_shape(nib_onnx_node *n);
 nib_status nib_onnx_import_shape(nib_onnx_node *n);
+nib_status nib_onnx_import_compress(nib_onnx_node *n);
+nib_status nib_onnx_import_expand(nib_onnx_node *n);
 nib_status nib_onnx_import_gather(nib_onnx_node *n);
+nib_status nib_onnx_import_gather_elements(nib_onnx_node *n);
+nib_status nib_onnx_import_gather_nd(nib_onnx_node *n);
+nib_status nib_onnx_import_scatter_elements(nib_onnx_node *n);
+nib_status nib_onnx_import_scatter_nd(nib_onnx_node *n);
+nib_status nib_onnx_import_tile(nib_onnx_node *n);
+nib_status nib_onnx_import_top_k(nib_onnx_node *n);
 nib_status nib_onnx_import_cast(nib_onnx_node *n);
 nib_status nib_onnx_import_quantize(nib_onnx_node *n);
 nib_status nib_onnx_import_dequantize(nib_onnx_node *n);
 
+/** Gather of a constant by constant indices. */
+nib_status nib_onnx_fold_gather(nib_onnx_node *n);
 /** Integer arithmetic of two constants (shape computation); false if it does not apply. */
 bool nib_onnx_fold_binary(nib_onnx_node *n, nib_status *out_status);
 
