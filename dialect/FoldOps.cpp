@@ -21,6 +21,7 @@ static bool allAre(std::optional<ArrayRef<int64_t>> numbers, int64_t wanted) {
 OpFoldResult ReshapeOp::fold(FoldAdaptor) { return ifSameType(getInput(), getType()); }
 OpFoldResult SqueezeOp::fold(FoldAdaptor) { return ifSameType(getInput(), getType()); }
 OpFoldResult ExpandDimsOp::fold(FoldAdaptor) { return ifSameType(getInput(), getType()); }
+OpFoldResult SCastOp::fold(FoldAdaptor) { return ifSameType(getInput(), getType()); }
 OpFoldResult SliceOp::fold(FoldAdaptor) { return ifSameType(getInput(), getType()); }
 
 OpFoldResult PadOp::fold(FoldAdaptor) {
@@ -68,7 +69,7 @@ OpFoldResult QuantizeOp::fold(FoldAdaptor) {
 }
 
 OpFoldResult RequantizeOp::fold(FoldAdaptor) {
-  return isQuantized(getType()) ? ifSameType(getInput(), getType()) : OpFoldResult();
+  return isQuantized(getType()) && !getScales() && !getMultipliers() ? ifSameType(getInput(), getType()) : OpFoldResult();
 }
 
 //===----------------------------------------------------------------------===//
@@ -81,6 +82,14 @@ LogicalResult ReshapeOp::canonicalize(ReshapeOp op, PatternRewriter &rewriter) {
       inner->getBlock() != op->getBlock())
     return failure();
   rewriter.modifyOpInPlace(op, [&] { op.getInputMutable().assign(inner->getOperand(0)); });
+  return success();
+}
+
+LogicalResult SCastOp::canonicalize(SCastOp op, PatternRewriter &rewriter) {
+  auto inner = op.getInput().getDefiningOp<SCastOp>();
+  if (!inner || inner->getBlock() != op->getBlock())
+    return failure();
+  rewriter.modifyOpInPlace(op, [&] { op.getInputMutable().assign(inner.getInput()); });
   return success();
 }
 

@@ -604,6 +604,21 @@ def Nib_ExpandDimsOp : Nib_Unary<"expand_dims", ""> {
   let hasFolder = 1;
 }
 
+def Nib_SCastOp : Nib_Unary<"scast", ""> {
+  let summary = "The same codes under another scale and zero point";
+  let description = [{
+    Between plain integers and quantized types of one storage format, as `quant.scast`: no bit
+    changes and nothing is computed.
+
+    ```mlir
+    %y = nib.scast %x : (tensor<4xi8>) -> tensor<4x!quant.uniform<i8:f32, 1.0:3>>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
+  let hasFolder = 1;
+  let hasCanonicalizeMethod = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Formats
 //===----------------------------------------------------------------------===//
@@ -641,22 +656,31 @@ def Nib_DequantizeOp : Nib_Operator<"dequantize", [AttrSizedOperandSegments]> {
   }];
 }
 
-def Nib_RequantizeOp : Nib_Operator<"requantize"> {
+def Nib_RequantizeOp : Nib_Operator<"requantize", [AttrSizedOperandSegments]> {
   let summary = "Codes at one scale to codes at another";
   let description = [{
     A quantized input keeps its real value as far as the result's scale can tell it. A plain i32
-    input is an accumulator whose scale, for each index of dimension `axis`, is in `scales`.
+    input is an accumulator whose scale, for each index of dimension `axis` (the last by default),
+    is in `scales`.
+
+    With `multipliers` (i32) and `shifts` (i8, 1 to 62), one or one for each index of `axis`, the
+    arithmetic is given and no scale matters: `round((x - zx) * multiplier / 2^shift) + zy`,
+    saturated. Input and result may then be plain integers; an i64 input takes multipliers below
+    2^15.
 
     ```mlir
     %y = nib.requantize %x rounding "tflite-double"
          : (tensor<4x!quant.uniform<i8:f32, 0.5:3>>) -> tensor<4x!quant.uniform<i8:f32, 0.25>>
+    %z = nib.requantize %acc multipliers %m shifts %s rounding "tosa-double" axis 1
+         : (tensor<2x3xi32>, tensor<3xi32>, tensor<3xi8>) -> tensor<2x3x!quant.uniform<i8:f32, 1.0:5>>
     ```
   }];
-  let arguments = (ins Nib_Tensor:$input, Optional<Nib_Tensor>:$scales, Nib_String:$rounding,
+  let arguments = (ins Nib_Tensor:$input, Optional<Nib_Tensor>:$scales,
+      Optional<Nib_Tensor>:$multipliers, Optional<Nib_Tensor>:$shifts, Nib_String:$rounding,
       Nib_Int:$axis);
   let assemblyFormat = [{
-    $input (`scales` $scales^)? oilist(`rounding` $rounding | `axis` $axis) attr-dict `:`
-    functional-type(operands, results)
+    $input (`scales` $scales^)? (`multipliers` $multipliers^)? (`shifts` $shifts^)?
+    oilist(`rounding` $rounding | `axis` $axis) attr-dict `:` functional-type(operands, results)
   }];
   let hasFolder = 1;
 }

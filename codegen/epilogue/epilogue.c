@@ -14,7 +14,11 @@ static bool narrow_format(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
 
 nib_prim nib_epilogue_requant_prim(nib_rounding rounding) {
   switch (rounding) {
+  case NIB_ROUNDING_TOSA_DOUBLE:
   case NIB_ROUNDING_TFLITE_DOUBLE: return NIB_PRIM_RQ_TFLITE_DOUBLE;
+  case NIB_ROUNDING_DYADIC:
+  case NIB_ROUNDING_TOSA_SINGLE:
+  case NIB_ROUNDING_TOSA_INEXACT:
   case NIB_ROUNDING_TFLITE_SINGLE: return NIB_PRIM_RQ_TFLITE_SINGLE;
   case NIB_ROUNDING_TFLITE_AWAY: return NIB_PRIM_RQ_TFLITE_AWAY;
   case NIB_ROUNDING_NEAREST_EVEN: return NIB_PRIM_RQ_NEAREST_EVEN;
@@ -27,6 +31,16 @@ bool nib_epilogue_is_float_rounding(nib_rounding r) {
   return r == NIB_ROUNDING_NEAREST_EVEN || r == NIB_ROUNDING_NEAREST_AWAY;
 }
 
+/* tosa-double and tflite-double differ only where the latter's left shift overflows. */
+static bool shifts_left(const nib_graph *g, const nib_node *root) {
+  nib_conv_params p;
+  bool left = nib_params_conv(g, root, &p) != NIB_OK;
+  for (int32_t c = 0; !left && c < p.n_requant; c++)
+    left = p.requant[c].shift > 0;
+  free(p.requant);
+  return left;
+}
+
 static bool root_is_supported(const nib_graph *g, const nib_node *root, const nib_vocab *vocab) {
   const nib_tensor *y = &g->tensors[root->out], *x = nib_node_input(g, root, 0);
   if (is_float_format(x->format))
@@ -34,7 +48,10 @@ static bool root_is_supported(const nib_graph *g, const nib_node *root, const ni
            strcmp(nib_node_string(root, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   if (y->format == NIB_I32)
     return !y->quantized;
-  const nib_prim prim = nib_epilogue_requant_prim(nib_node_rounding(g, root));
+  const nib_rounding rounding = nib_node_rounding(g, root);
+  const nib_prim prim = nib_epilogue_requant_prim(rounding);
+  if (rounding == NIB_ROUNDING_TOSA_DOUBLE && shifts_left(g, root))
+    return false;
   return narrow_format(y->format) && y->quantized && prim < NIB_PRIM_COUNT && vocab->prims[prim];
 }
 

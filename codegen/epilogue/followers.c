@@ -27,9 +27,10 @@ static bool all_f32(const nib_graph *g, const nib_node *n) {
   return g->tensors[n->out].format == NIB_F32;
 }
 
-static bool is_tflite(nib_rounding r) {
-  return r == NIB_ROUNDING_TFLITE_DOUBLE || r == NIB_ROUNDING_TFLITE_SINGLE ||
-         r == NIB_ROUNDING_TFLITE_AWAY;
+/* Integer modes that a primitive says for every shift. */
+static bool is_integer_mode(nib_rounding r) {
+  return r != NIB_ROUNDING_TOSA_DOUBLE && !nib_epilogue_is_float_rounding(r) &&
+         nib_epilogue_requant_prim(r) != NIB_PRIM_COUNT;
 }
 
 static bool is_binary(nib_op op) {
@@ -176,7 +177,7 @@ static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, con
     apply_linear_add(p, value, other, lhs, &p->adds[index], &out);
     return;
   }
-  if (is_tflite(q.rounding)) {
+  if (is_integer_mode(q.rounding)) {
     fine_operand(p, left, &q, true);
     fine_operand(p, right, &q, false);
     nib_say(e, n->op == NIB_OP_SUB ? NIB_PRIM_I32_SUB : NIB_PRIM_I32_ADD, value, left, right, NULL,
@@ -201,7 +202,7 @@ static bool accepts_pair(const nib_graph *g, const nib_node *n) {
     return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   const nib_rounding r = nib_node_rounding(g, n);
   return is_byte(nib_node_input(g, n, 0)) && is_byte(nib_node_input(g, n, 1)) &&
-         is_byte(&g->tensors[n->out]) && (is_tflite(r) || nib_epilogue_is_float_rounding(r));
+         is_byte(&g->tensors[n->out]) && (is_integer_mode(r) || nib_epilogue_is_float_rounding(r));
 }
 
 static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
@@ -282,7 +283,7 @@ static void apply_table(nib_epilogue *p, const nib_node *n, const char *value, c
 }
 
 static bool is_rescale(const nib_graph *g, const nib_node *n) {
-  return n->op == NIB_OP_REQUANTIZE && is_tflite(nib_node_rounding(g, n));
+  return n->op == NIB_OP_REQUANTIZE && is_integer_mode(nib_node_rounding(g, n));
 }
 
 static void apply_requantize(nib_epilogue *p, const nib_node *n, const char *value,
@@ -431,7 +432,7 @@ static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *voca
     return false;
   const bool away = nib_node_rounding(g, n) != NIB_ROUNDING_NEAREST_EVEN;
   return vocab->prims[away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN] ||
-         (away ? is_tflite(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE : all_f32(g, n));
+         (away ? is_integer_mode(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE : all_f32(g, n));
 }
 
 /* An operand from memory: all elements, one row of the last dimension, or one element. */

@@ -274,6 +274,17 @@ size_t nib_tensor_bytes(const nib_tensor *t) {
   return (size_t)nib_tensor_elems(t) * nib_format_bytes(t->format);
 }
 
+double nib_real_at(const nib_tensor *t, int64_t i) {
+  float narrow;
+  double wide;
+  if (t->format == NIB_F64) {
+    memcpy(&wide, (const char *)t->data + (size_t)i * sizeof wide, sizeof wide);
+    return wide;
+  }
+  memcpy(&narrow, (const char *)t->data + (size_t)i * sizeof narrow, sizeof narrow);
+  return narrow;
+}
+
 const nib_tensor *nib_node_input(const nib_graph *g, const nib_node *n, int32_t slot) {
   return slot < n->n_in && n->in[slot] != NIB_NONE ? &g->tensors[n->in[slot]] : NULL;
 }

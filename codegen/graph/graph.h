@@ -232,6 +232,8 @@ const char *nib_node_string(const nib_node *n, nib_attr_id id, const char *if_ab
 int64_t nib_node_ints_at(const nib_node *n, nib_attr_id id, int32_t i, int64_t if_absent);
 int64_t nib_tensor_elems(const nib_tensor *t); /**< 1 for rank 0 */
 size_t nib_tensor_bytes(const nib_tensor *t);  /**< unpacked storage */
+/** Element `i` of a constant of f32 or f64. */
+double nib_real_at(const nib_tensor *t, int64_t i);
 /** Operand `slot` of `n`, or NULL when absent. */
 const nib_tensor *nib_node_input(const nib_graph *g, const nib_node *n, int32_t slot);
 

@@ -52,16 +52,15 @@ bool nib_check_ints(nib_check *c, nib_attr_id id, int32_t n, int64_t low, int64_
 
 void nib_check_scales(nib_check *c, int32_t slot, int64_t channels) {
   const nib_tensor *t = nib_check_in(c, slot);
-  if (t->format != NIB_F32 || t->rank != 1 || (t->dims[0] != 1 && t->dims[0] != channels)) {
+  if ((t->format != NIB_F32 && t->format != NIB_F64) || t->rank != 1 ||
+      (t->dims[0] != 1 && t->dims[0] != channels)) {
     nib_check_fail(c, "its scales must be f32 of shape [1] or [%lld]", (long long)channels);
     return;
   }
   for (int64_t i = 0; t->data && i < t->dims[0]; ++i) {
-    float scale;
-    memcpy(&scale, (const char *)t->data + (size_t)i * sizeof scale, sizeof scale);
+    double scale = nib_real_at(t, i);
     if (!isfinite(scale) || scale <= 0) {
-      nib_check_fail(c, "scale %lld is %g; it must be positive and finite", (long long)i,
-                     (double)scale);
+      nib_check_fail(c, "scale %lld is %g; it must be positive and finite", (long long)i, scale);
       return;
     }
   }
@@ -286,10 +285,55 @@ static void check_dequantize(nib_check *c) {
     nib_check_fail(c, "its zero points must be integers of shape [1] or [%lld]", (long long)length);
 }
 
+/* A constant of integers in [low, high], one or `length` of them. */
+static void check_integers(nib_check *c, int32_t slot, const char *what, nib_format format,
+                           int64_t length, int64_t low, int64_t high) {
+  const nib_tensor *t = nib_check_in(c, slot);
+  if (t->format != format || t->rank != 1 || (t->dims[0] != 1 && t->dims[0] != length)) {
+    nib_check_fail(c, "its %s must be %s of shape [1] or [%lld]", what,
+                   nib_format_get(format)->name, (long long)length);
+    return;
+  }
+  for (int64_t i = 0; t->data && i < t->dims[0]; ++i) {
+    int32_t value = format == NIB_I8 ? ((const int8_t *)t->data)[i] : 0;
+    if (format == NIB_I32)
+      memcpy(&value, (const char *)t->data + (size_t)i * sizeof value, sizeof value);
+    if (value < low || value > high) {
+      nib_check_fail(c, "entry %lld of its %s is %d, outside [%lld, %lld]", (long long)i, what,
+                     (int)value, (long long)low, (long long)high);
+      return;
+    }
+  }
+}
+
+/* (x - zx) * multiplier / 2^shift: the arithmetic itself is given. */
+static void check_given_multipliers(nib_check *c, int64_t length) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  const bool wide = in->format == NIB_I64;
+  if (!nib_check_in(c, 2) || !nib_check_in(c, 3) || nib_check_in(c, 1)) {
+    nib_check_fail(c, "multipliers and shifts come together, and without scales");
+    return;
+  }
+  check_integers(c, 2, "multipliers", NIB_I32, length, 0, wide ? INT16_MAX : INT32_MAX);
+  check_integers(c, 3, "shifts", NIB_I8, length, 1, 62);
+  if (nib_check_in(c, 2)->dims[0] != nib_check_in(c, 3)->dims[0])
+    nib_check_fail(c, "its multipliers and shifts differ in number");
+  if (nib_is_float(in) || nib_is_float(c->out) || nib_format_get(c->out->format)->bits > 32 ||
+      c->out->format == NIB_I1)
+    nib_check_fail(c, "it must go from an integer format to one of at most 32 bits");
+}
+
 static void check_requantize(nib_check *c) {
   const nib_tensor *in = nib_check_in(c, 0);
-  int64_t length = axis_length(c);
+  const int64_t axis = nib_node_int(c->n, NIB_A_AXIS, in->rank - 1);
+  const int64_t length = nib_node_attr(c->n, NIB_A_AXIS) ? axis_length(c)
+                         : axis >= 0                     ? in->dims[axis]
+                                                         : 1;
   check_same_shapes(c);
+  if (nib_check_in(c, 2) || nib_check_in(c, 3)) {
+    check_given_multipliers(c, length);
+    return;
+  }
   if (nib_is_float(in) || !c->out->quantized)
     nib_check_fail(c, "it must go from an integer format to a quantized one");
   if (nib_check_in(c, 1))
@@ -333,6 +377,7 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_TOP_K] = nib_check_top_k,
       [NIB_OP_SQUEEZE] = nib_check_unit_dims,
       [NIB_OP_EXPAND_DIMS] = nib_check_unit_dims,
+      [NIB_OP_SCAST] = nib_check_scast,
       [NIB_OP_QUANTIZE] = check_quantize,
       [NIB_OP_DEQUANTIZE] = check_dequantize,
       [NIB_OP_REQUANTIZE] = check_requantize,

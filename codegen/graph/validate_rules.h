@@ -40,7 +40,7 @@ bool nib_same_shape(const nib_tensor *a, const nib_tensor *b);
  * when it is absent. False after reporting a problem. */
 bool nib_check_ints(nib_check *c, nib_attr_id id, int32_t n, int64_t low, int64_t otherwise,
                     int64_t *out);
-/** A scales operand: f32, one-dimensional, 1 or `channels` long, positive and finite if constant.
+/** A scales operand: f32 or f64, one-dimensional, 1 or `channels` long, positive and finite if constant.
  */
 void nib_check_scales(nib_check *c, int32_t slot, int64_t channels);
 
@@ -55,6 +55,7 @@ void nib_check_max_pool(nib_check *c);
 void nib_check_constant(nib_check *c);
 void nib_check_view(nib_check *c);
 void nib_check_unit_dims(nib_check *c);
+void nib_check_scast(nib_check *c);
 void nib_check_pack(nib_check *c);
 void nib_check_unpack(nib_check *c);
 void nib_check_pad(nib_check *c);

@@ -54,6 +54,14 @@ void nib_check_unit_dims(nib_check *c) {
     nib_check_fail(c, "its input and result differ in more than dimensions of 1");
 }
 
+void nib_check_scast(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  if (in->format != c->out->format || nib_is_float(in))
+    nib_check_fail(c, "its input and result must have one integer storage format");
+  if (!nib_same_shape(in, c->out))
+    nib_check_fail(c, "its input and result differ in shape");
+}
+
 static void check_packed(nib_check *c, const nib_tensor *logical, const nib_tensor *packed) {
   if (packed->quantized || packed->format != NIB_I8 || packed->rank != 1)
     nib_check_fail(c, "packed bytes are a plain i8 tensor of one dimension");

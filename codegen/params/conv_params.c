@@ -61,9 +61,8 @@ static void limit_int64_shift(nib_requant *r) {
 
 static nib_status fill_requant(const nib_tensor *x, const nib_tensor *w, const nib_tensor *y,
                                const nib_tensor *scales, nib_conv_params *p) {
-  const float *per_channel = scales ? scales->data : NULL;
   const bool f32_product = !scales && !is_float_mode(p->rounding);
-  if (scales && (!per_channel || scales->format != NIB_F32))
+  if (scales && (!scales->data || (scales->format != NIB_F32 && scales->format != NIB_F64)))
     return NIB_ERROR_INVALID_INPUT;
   const int64_t count = scales ? nib_tensor_elems(scales) : 1;
   if (count < 1 || count > INT32_MAX / 16)
@@ -73,7 +72,7 @@ static nib_status fill_requant(const nib_tensor *x, const nib_tensor *w, const n
     return NIB_ERROR_OUT_OF_MEMORY;
   p->n_requant = (int32_t)count;
   for (int64_t c = 0; c < count; ++c) {
-    const double sw = per_channel ? (double)per_channel[c] : w->scale;
+    const double sw = scales ? nib_real_at(scales, c) : w->scale;
     p->requant[c] =
         nib_requant_from_real(nib_requant_real_multiplier(x->scale, sw, y->scale, f32_product));
     if (p->rounding == NIB_ROUNDING_TFLITE_INT64)

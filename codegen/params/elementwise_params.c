@@ -61,7 +61,8 @@ nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_par
   memset(p, 0, sizeof *p);
   if (!is_quantized_integer(y) || !x || nib_format_get(x->format)->kind == NIB_KIND_FLOAT)
     return NIB_ERROR_INVALID_INPUT;
-  if (!x->quantized && !nib_node_input(g, n, 1))
+  const bool given = n->op == NIB_OP_REQUANTIZE && nib_node_input(g, n, 2);
+  if (!x->quantized && !given && !nib_node_input(g, n, 1))
     return NIB_ERROR_INVALID_INPUT;
   p->rounding = nib_node_rounding(g, n);
   p->in_zp = x->quantized ? x->zero_point : 0;
@@ -78,6 +79,12 @@ nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_par
   } else if (n->op == NIB_OP_RELU || n->op == NIB_OP_CLAMP) {
     const float identity = p->in_scale / p->out_scale;
     p->identity = nib_requant_from_real(identity);
+  } else if (n->op == NIB_OP_REQUANTIZE && nib_node_input(g, n, 2)) {
+    const nib_tensor *multipliers = nib_node_input(g, n, 2), *shifts = nib_node_input(g, n, 3);
+    if (!multipliers->data || !shifts || !shifts->data || nib_tensor_elems(multipliers) != 1 ||
+        x->format == NIB_I64)
+      return NIB_ERROR_UNSUPPORTED;
+    p->identity = nib_params_given_requant(multipliers, shifts, 0, false);
   } else {
     p->identity = nib_requant_from_real((double)p->in_scale / (double)p->out_scale);
   }

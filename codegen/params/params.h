@@ -74,6 +74,21 @@ typedef struct nib_unary_params {
 } nib_unary_params;
 nib_status nib_params_unary(const nib_graph *g, const nib_node *n, nib_unary_params *out_params);
 
+/** requantize in all its forms, and quantize of codes: y = clamp(rq(x - in_zp, requant[i]) + out_zp,
+ * lo, hi), i being the index along `axis` where there are several. */
+typedef struct nib_requantize_params {
+  nib_rounding rounding;
+  bool acc64; /**< i64 input: nib_params_rescale64 */
+  int64_t axis, in_zp, out_zp, lo, hi;
+  int32_t n_requant;
+  nib_requant *requant; /**< owned by the caller: free() */
+} nib_requantize_params;
+nib_status nib_params_requantize(const nib_graph *g, const nib_node *n,
+                                 nib_requantize_params *out_params);
+/** Entry `i` of constant multipliers and shifts. */
+nib_requant nib_params_given_requant(const nib_tensor *multipliers, const nib_tensor *shifts,
+                                     int64_t i, bool acc64);
+
 /** avg_pool2d and mean of integer codes. TFLite modes: `divide` says that the codes' mean is the
  *  result's code (nib_avg_round, or truncation when `truncate`); otherwise, and in the float modes,
  *  y = clamp(rq(sum - count * in_zp, out) + out_zp), with 1 / count inside the multiplier. For

@@ -247,32 +247,22 @@ nib_status nib_ref_dequantize(nib_reference *r, const nib_node *n) {
   return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
-/* Accumulators with one scale per channel. */
-static int64_t requantize_channel(const nib_unary_params *p, double scale, int64_t acc) {
-  const nib_requant q = nib_requant_from_real(scale / (double)p->out_scale);
-  return nib_ref_clamp(nib_params_rescale(p->rounding, (int32_t)acc, &q) + p->out_zp, p->lo, p->hi);
-}
-
 nib_status nib_ref_requantize(nib_reference *r, const nib_node *n) {
   const nib_tensor *x = nib_ref_tensor(r, n->in[0]);
-  const int32_t scales_id = n->op == NIB_OP_REQUANTIZE && n->n_in > 1 ? n->in[1] : NIB_NONE;
-  const int64_t elems = nib_tensor_elems(x), axis = nib_node_int(n, NIB_A_AXIS, x->rank - 1);
-  nib_unary_params p;
-  NIB_RETURN_IF_ERROR(nib_params_unary(r->g, n, &p));
+  const int64_t elems = nib_tensor_elems(x);
+  nib_requantize_params p;
+  NIB_RETURN_IF_ERROR(nib_params_requantize(r->g, n, &p));
   int64_t *codes = nib_ref_load_codes(r, n->in[0], p.in_zp);
-  double *scales = scales_id == NIB_NONE ? NULL : nib_ref_load_reals(r, scales_id);
-  const bool ok = codes && (scales || scales_id == NIB_NONE);
-  const bool one = !scales || nib_tensor_elems(nib_ref_tensor(r, scales_id)) == 1;
-  for (int64_t i = 0; ok && i < elems; ++i) {
-    if (scales)
-      codes[i] = requantize_channel(&p, scales[one ? 0 : channel_of(x, axis, i)], codes[i]);
-    else
-      codes[i] = nib_ref_clamp(
-          nib_params_rescale(p.rounding, (int32_t)codes[i], &p.identity) + p.out_zp, p.lo, p.hi);
+  for (int64_t i = 0; codes && i < elems; ++i) {
+    const nib_requant *q = &p.requant[p.n_requant > 1 ? channel_of(x, p.axis, i) : 0];
+    const int64_t y = p.acc64 ? nib_params_rescale64(p.rounding, codes[i], q)
+                              : nib_params_rescale(p.rounding, (int32_t)codes[i], q);
+    codes[i] = nib_ref_clamp(y + p.out_zp, p.lo, p.hi);
   }
-  if (ok)
+  if (codes)
     nib_ref_store_codes(r, n->out, codes);
+  const nib_status status = codes ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  free(p.requant);
   free(codes);
-  free(scales);
-  return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  return status;
 }

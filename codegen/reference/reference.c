@@ -51,6 +51,13 @@ static bool to_codes(const nib_graph *g, const nib_node *n) {
   return g->tensors[n->out].quantized && !nib_ref_is_real(&g->tensors[n->out]);
 }
 
+static bool requantizes(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *multipliers = nib_node_input(g, n, 2), *shifts = nib_node_input(g, n, 3);
+  if (!multipliers)
+    return to_codes(g, n);
+  return multipliers->data && shifts && shifts->data && !nib_ref_is_real(&g->tensors[n->out]);
+}
+
 static bool to_reals(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0);
   return x && nib_ref_is_real(&g->tensors[n->out]) &&
@@ -95,9 +102,10 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_TOP_K] = {nib_ref_top_k, NULL},
     [NIB_OP_SQUEEZE] = {nib_ref_copy, NULL},
     [NIB_OP_EXPAND_DIMS] = {nib_ref_copy, NULL},
+    [NIB_OP_SCAST] = {nib_ref_copy, NULL},
     [NIB_OP_QUANTIZE] = {nib_ref_quantize_op, to_codes},
     [NIB_OP_DEQUANTIZE] = {nib_ref_dequantize, to_reals},
-    [NIB_OP_REQUANTIZE] = {nib_ref_requantize, to_codes},
+    [NIB_OP_REQUANTIZE] = {nib_ref_requantize, requantizes},
     [NIB_OP_PACK] = {nib_ref_copy, NULL},
     [NIB_OP_UNPACK] = {nib_ref_copy, NULL},
 };

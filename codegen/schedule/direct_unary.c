@@ -178,31 +178,35 @@ static nib_expr channel_of(const nib_tensor *t, int64_t axis, const char *index)
   return axis == 0 ? at : nib_expr_printf("%s %% %lld", at.s, (long long)t->dims[axis]);
 }
 
-/* Accumulators with one scale per channel; the scales are a constant operand. */
+/* Multipliers that are operands: constants, one or one per channel. */
 static nib_expr requantize_channels(nib_direct *d, const nib_node *n, const char *x,
                                     const char *index) {
-  const nib_tensor *in = operand_of(d, n), *scales = nib_node_input(d->g, n, 1);
-  const int64_t count = nib_tensor_elems(scales);
-  nib_unary_params p;
-  if (!scales->data || scales->format != NIB_F32 || nib_params_unary(d->g, n, &p) != NIB_OK)
+  const nib_tensor *y = nib_direct_result(d, n);
+  nib_requantize_params p;
+  if (nib_params_requantize(d->g, n, &p) != NIB_OK)
     return nib_direct_none(d, n, "its scales must be constants");
-  nib_requant *all = malloc((size_t)count * sizeof *all);
-  if (!all)
-    return nib_direct_none(d, n, "out of memory");
-  for (int64_t i = 0; i < count; ++i)
-    all[i] = nib_requant_from_real((double)((const float *)scales->data)[i] / (double)p.out_scale);
-  nib_direct_multiplier m = {.rounding = p.rounding, .requant = all, .n = (int32_t)count};
-  nib_expr channel = channel_of(in, nib_node_int(n, NIB_A_AXIS, in->rank - 1), index);
-  nib_expr y = nib_direct_requant(d, n, &m, nib_direct_minus(x, p.in_zp).s, channel.s);
-  free(all);
-  return nib_direct_saturate(d, n, y.s, p.out_zp, p.lo, p.hi);
+  nib_direct_multiplier m = {
+      .rounding = p.rounding, .acc64 = p.acc64, .requant = p.requant, .n = p.n_requant};
+  nib_expr channel = channel_of(operand_of(d, n), p.axis, index);
+  nib_expr value = nib_direct_requant(d, n, &m, nib_direct_minus(x, p.in_zp).s, channel.s);
+  free(p.requant);
+  if (y->format == NIB_I32 && p.out_zp == 0 && p.lo == INT32_MIN && p.hi == INT32_MAX)
+    return value;
+  return nib_direct_saturate(d, n, value.s, p.out_zp, p.lo, p.hi);
+}
+
+static bool has_operands(const nib_direct *d, const nib_node *n) {
+  return n->op == NIB_OP_REQUANTIZE && (nib_node_input(d->g, n, 1) || nib_node_input(d->g, n, 2));
 }
 
 nib_expr nib_direct_step_requantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                     const char *index) {
-  if (n->op == NIB_OP_REQUANTIZE && nib_node_input(d->g, n, 1))
-    return requantize_channels(d, n, operands[0].s, index);
-  return step_range(d, n, operands[0].s);
+  uint8_t table[256];
+  if (!has_operands(d, n))
+    return step_range(d, n, operands[0].s);
+  if (table_of(d, n, table))
+    return by_table(d, n, table, operands[0].s);
+  return requantize_channels(d, n, operands[0].s, index);
 }
 
 nib_expr nib_direct_step_quantize(nib_direct *d, const nib_node *n, const nib_expr *operands,

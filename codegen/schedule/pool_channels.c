@@ -154,7 +154,8 @@ static bool can_average(const nib_graph *g, const pool *p, const nib_vocab *v) {
     if (m.divide && (!v->prims[NIB_PRIM_RQ_SIGNED] || !prove_division(p->x->format, count, &d)))
       return false;
     const nib_prim prim = nib_epilogue_requant_prim(m.rounding);
-    if (!m.divide && (prim >= NIB_PRIM_COUNT || !v->prims[prim]))
+    const bool left = m.rounding == NIB_ROUNDING_TOSA_DOUBLE && m.out.shift > 0;
+    if (!m.divide && (prim >= NIB_PRIM_COUNT || !v->prims[prim] || left))
       return false;
   }
   return true;

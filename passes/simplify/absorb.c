@@ -71,7 +71,8 @@ static int32_t channel_vector(nib_simplify *s, int32_t tensor, const nib_tensor 
   return weights ? tensor : NIB_NONE;
 }
 
-/* The convolution without activation whose only use is `tensor`, shaped as `result`, or NIB_NONE. */
+/* The convolution without activation whose only use is `tensor`, shaped as `result`, or NIB_NONE.
+ */
 static int32_t plain_conv_behind(nib_simplify *s, int32_t tensor, const nib_tensor *result) {
   const int32_t p = nib_simplify_producer(s, tensor);
   const bool fits = p != NIB_NONE && is_conv_like(s->g->nodes[p].op) &&
@@ -212,18 +213,20 @@ static const char *activation_name(const nib_node *n) {
   return lo == 0.0 && isinf(hi) ? "relu" : NULL;
 }
 
-/* On codes of one type, relu cuts at the zero point: the producer's clamp does the same. */
+static int64_t within(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
+
+/* On codes of one type, relu and clamp cut at codes: the producer's clamp does the same. */
 static bool absorb_on_codes(nib_simplify *s, int32_t node, int32_t p) {
   nib_graph *g = s->g;
   const nib_node *n = &g->nodes[node];
   const nib_tensor *x = &g->tensors[n->in[0]], *y = &g->tensors[n->out];
-  if (n->op != NIB_OP_RELU || !nib_simplify_is_8bit(x) || !nib_simplify_same_type(x, y) ||
-      !carries(g->nodes[p].op, "clamp"))
+  if ((n->op != NIB_OP_RELU && n->op != NIB_OP_CLAMP) || !nib_simplify_is_8bit(x) ||
+      !nib_simplify_same_type(x, y) || !carries(g->nodes[p].op, "clamp"))
     return false;
-  int64_t lo, hi;
+  int64_t lo, hi, low, high;
   nib_params_code_range(g, &g->nodes[p], &lo, &hi);
-  const int64_t clamp[2] = {lo > x->zero_point ? lo : x->zero_point,
-                            hi > x->zero_point ? hi : x->zero_point};
+  nib_params_code_range(g, n, &low, &high);
+  const int64_t clamp[2] = {within(lo, low, high), within(hi, low, high)};
   nib_simplify_check(s, nib_graph_set_ints(g, p, NIB_A_CLAMP, clamp, 2));
   nib_simplify_take_over(s, p, n->out);
   return true;

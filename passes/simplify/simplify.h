@@ -97,7 +97,8 @@ int32_t nib_simplify_evaluate(nib_simplify *s, int32_t node);
 /* --- the families --- */
 
 nib_simplify_fn nib_simplify_view_identity, nib_simplify_view_merge, nib_simplify_trivial_concat,
-    nib_simplify_trivial_pad, nib_simplify_trivial_slice; /* views.c */
+    nib_simplify_trivial_pad, nib_simplify_trivial_slice, nib_simplify_scast,
+    nib_simplify_scast_hoist; /* views.c */
 nib_simplify_fn nib_simplify_transpose_merge, nib_simplify_transpose_of_constant,
     nib_simplify_transpose_of_weights, nib_simplify_transpose_to_reshape,
     nib_simplify_dense_columns;              /* transposes.c */
@@ -111,6 +112,7 @@ nib_simplify_fn nib_simplify_requantize, nib_simplify_table_of_cone, nib_simplif
 nib_simplify_fn nib_simplify_pad_absorb, nib_simplify_bias_absorb, nib_simplify_scale_absorb,
     nib_simplify_activation_absorb, nib_simplify_depthwise_to_conv,
     nib_simplify_matmul_to_dense;                                  /* absorb.c */
+nib_simplify_fn nib_simplify_accumulator_absorb;               /* accumulators.c */
 nib_simplify_fn nib_simplify_fold_movement, nib_simplify_fold_all; /* folding.c */
 
 /** Why the island that ends in quantize `node` stays in float: a phrase, or NULL if there is none.

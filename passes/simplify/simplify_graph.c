@@ -18,6 +18,7 @@
 #define CLEANUP                                                                                    \
   {NIB_OP_SQUEEZE, nib_simplify_view_identity}, {NIB_OP_EXPAND_DIMS, nib_simplify_view_identity},  \
       {NIB_OP_RESHAPE, nib_simplify_view_identity}, {NIB_OP_RESHAPE, nib_simplify_view_merge},     \
+      {NIB_OP_SCAST, nib_simplify_scast}, {NIB_OP_SCAST, nib_simplify_scast_hoist},                \
       {NIB_OP_TRANSPOSE, nib_simplify_transpose_merge},                                            \
       {NIB_OP_TRANSPOSE, nib_simplify_transpose_of_constant},                                      \
       {NIB_OP_TRANSPOSE, nib_simplify_transpose_of_weights},                                       \
@@ -60,6 +61,7 @@ static const nib_simplify_rule k_absorb[] = {
     {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_depthwise_to_conv},
     {NIB_OP_FULLY_CONNECTED, nib_simplify_dense_columns},
     {NIB_OP_TRANSPOSE, nib_simplify_transpose_to_reshape},
+    {NIB_OP_REQUANTIZE, nib_simplify_accumulator_absorb},
     {NIB_OP_RELU, nib_simplify_activation_absorb},
     {NIB_OP_CLAMP, nib_simplify_activation_absorb},
     {ANY, nib_simplify_table_of_op},

@@ -268,6 +268,7 @@ static nib_simplify_fn *const k_sinks[NIB_OP_COUNT] = {
     [NIB_OP_CONCAT] = sink_concat,       [NIB_OP_PAD] = sink_per_dimension,
     [NIB_OP_SLICE] = sink_per_dimension, [NIB_OP_STRIDED_SLICE] = sink_per_dimension,
     [NIB_OP_SOFTMAX] = sink_softmax,     [NIB_OP_MEAN] = sink_mean,
+    [NIB_OP_SCAST] = sink_unary,
 };
 
 static nib_simplify_fn *sink_of(nib_op op) {

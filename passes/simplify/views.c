@@ -27,6 +27,45 @@ bool nib_simplify_view_merge(nib_simplify *s, int32_t node) {
   return true;
 }
 
+/* scast to the same type disappears; of a scast, only the last counts. */
+bool nib_simplify_scast(nib_simplify *s, int32_t node) {
+  nib_node *n = nib_simplify_node(s, node);
+  if (nib_simplify_same_type(&s->g->tensors[n->in[0]], &s->g->tensors[n->out]))
+    return nib_simplify_forward(s, node, n->in[0]);
+  const int32_t p = nib_simplify_producer_of(s, n->in[0], NIB_OP_SCAST);
+  if (p == NIB_NONE)
+    return false;
+  n->in[0] = s->g->nodes[p].in[0];
+  return true;
+}
+
+/* scast(move(x)) is move(scast(x)): padding and transposes then meet the operator that reads them.
+ */
+bool nib_simplify_scast_hoist(nib_simplify *s, int32_t node) {
+  nib_graph *g = s->g;
+  const int32_t moved = g->nodes[node].in[0], p = nib_simplify_producer(s, moved);
+  if (p == NIB_NONE || !nib_simplify_is_single_use(s, moved))
+    return false;
+  const nib_op op = g->nodes[p].op;
+  const bool moves = op == NIB_OP_PAD || op == NIB_OP_RESHAPE || op == NIB_OP_TRANSPOSE ||
+                     op == NIB_OP_SLICE || op == NIB_OP_STRIDED_SLICE;
+  const int32_t x = moves ? g->nodes[p].in[0] : NIB_NONE, y = g->nodes[node].out;
+  if (x == NIB_NONE || g->tensors[x].data)
+    return false;
+  /* Without a pad_value the border is the zero point of the type that the pad had. */
+  if (op == NIB_OP_PAD && !nib_node_attr(&g->nodes[p], NIB_A_PAD_VALUE)) {
+    const nib_tensor *t = &g->tensors[moved];
+    nib_simplify_check(
+        s, nib_graph_set_float(g, p, NIB_A_PAD_VALUE, t->quantized ? (double)t->zero_point : 0.0));
+  }
+  const int32_t cast = nib_simplify_add_tensor(s, y, g->tensors[x].rank, g->tensors[x].dims);
+  if (nib_simplify_add_node(s, node, NIB_OP_SCAST, &x, 1, cast) == NIB_NONE)
+    return false;
+  g->nodes[p].in[0] = cast;
+  nib_simplify_take_over(s, p, y);
+  return true;
+}
+
 bool nib_simplify_trivial_concat(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);
   if (n->n_in != 1 || !nib_simplify_same_type(&s->g->tensors[n->in[0]], &s->g->tensors[n->out]))

@@ -106,7 +106,7 @@ static bool same_source(const nib_node *a, const nib_node *b) {
 /* Operators that importers put around others to change a layout. */
 static bool is_layout(nib_op op) {
   return op == NIB_OP_TRANSPOSE || op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE ||
-         op == NIB_OP_EXPAND_DIMS;
+         op == NIB_OP_EXPAND_DIMS || op == NIB_OP_SCAST;
 }
 
 /* Whether node `i` stands for its source operator, of which importers may make several nodes: the
@@ -149,7 +149,7 @@ static int32_t find_node(const nib_graph *planned, const nib_node *source) {
 
 static bool keeps_codes(nib_op op) {
   return op == NIB_OP_TRANSPOSE || op == NIB_OP_RESHAPE || op == NIB_OP_SQUEEZE ||
-         op == NIB_OP_EXPAND_DIMS || op == NIB_OP_RELU || op == NIB_OP_CLAMP;
+         op == NIB_OP_EXPAND_DIMS || op == NIB_OP_SCAST || op == NIB_OP_RELU || op == NIB_OP_CLAMP;
 }
 
 /* The precision that the source asks of an operator: its result's format; for a float operator
