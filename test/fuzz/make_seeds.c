@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Writes the seed corpora of the fuzzers: make_seeds tflite|onnx FOLDER. Small models, made here.
+ * Writes the seed corpora of the fuzzers: make_seeds tflite|onnx|gguf|llama2c FOLDER. Small models,
+ * made here.
  */
 #define _XOPEN_SOURCE 700
+#include "../support/tiny_llama.h"
 #include "../support/tiny_tflite.h"
 
 #include <errno.h>
@@ -325,14 +327,46 @@ static int write_onnx_seeds(const char *folder) {
          write_seed(folder, "float.onnx", write_float_model());
 }
 
+static size_t keep(const llama_file *f) {
+  memcpy(bytes, f->bytes, f->size);
+  return f->size;
+}
+
+static int write_gguf_seeds(const char *folder) {
+  static tiny_gguf g;
+  tiny_write_gguf(&g, 0, "llama", NULL);
+  const int failed = write_seed(folder, "own.gguf", keep(&g.file));
+  tiny_write_gguf(&g, 1, "llama", NULL);
+  return failed | write_seed(folder, "shared.gguf", keep(&g.file));
+}
+
+static int write_llama2c_seeds(const char *folder) {
+  static llama_file f;
+  tiny_write_llama2c(&f, 0);
+  const int failed = write_seed(folder, "own.bin", keep(&f));
+  tiny_write_llama2c(&f, 1);
+  return failed | write_seed(folder, "shared.bin", keep(&f));
+}
+
+static const struct {
+  const char *word;
+  int (*write)(const char *folder);
+} kinds[] = {{"tflite", write_tflite_seeds},
+             {"onnx", write_onnx_seeds},
+             {"gguf", write_gguf_seeds},
+             {"llama2c", write_llama2c_seeds}};
+
 int main(int argc, char **argv) {
   if (argc != 3) {
-    fprintf(stderr, "usage: make_seeds tflite|onnx FOLDER\n");
+    fprintf(stderr, "usage: make_seeds tflite|onnx|gguf|llama2c FOLDER\n");
     return 2;
   }
   if (mkdir(argv[2], 0777) != 0 && errno != EEXIST) {
     perror(argv[2]);
     return 1;
   }
-  return strcmp(argv[1], "onnx") == 0 ? write_onnx_seeds(argv[2]) : write_tflite_seeds(argv[2]);
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i)
+    if (strcmp(argv[1], kinds[i].word) == 0)
+      return kinds[i].write(argv[2]);
+  return 2;
 }

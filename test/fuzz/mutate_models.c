@@ -28,7 +28,10 @@ typedef nib_status import_function(const uint8_t *, size_t, const nib_import_opt
 static const struct {
   const char *suffix;
   import_function *import;
-} importers[] = {{".tflite", nib_import_tflite}, {".onnx", nib_import_onnx}};
+} importers[] = {{".tflite", nib_import_tflite},
+                 {".onnx", nib_import_onnx},
+                 {".gguf", nib_import_gguf},
+                 {"checkpoint_v1.bin", nib_import_llama2c}};
 
 static import_function *find_importer(const char *path) {
   size_t length = strlen(path);

@@ -16,24 +16,32 @@ typedef struct nib_dim_binding {
 } nib_dim_binding;
 
 typedef struct nib_import_options {
-  const char *model_name;         /**< C identifier-ish; names the graph */
-  const char *display_path;       /**< for messages: "model.tflite" */
-  const char *base_dir;           /**< folder for ONNX external data; NULL: none allowed */
-  const char *rounding;           /**< override of the source's default rounding, or NULL */
+  const char *model_name;   /**< C identifier-ish; names the graph */
+  const char *display_path; /**< for messages: "model.tflite" */
+  const char *base_dir;     /**< folder for ONNX external data; NULL: none allowed */
+  const char *rounding;     /**< override of the source's default rounding, or NULL */
   const nib_dim_binding *dims;
   size_t n_dims;
-  bool list_only;                 /**< inspect: build as much as possible, unsupported operators are
-                                       reported as notes rather than as the failure */
+  bool list_only; /**< inspect: build as much as possible, unsupported operators are
+                       reported as notes rather than as the failure */
 } nib_import_options;
 
-/** Both importers: bytes[0..size) need not outlive the call. Every scale, zero point, dimension
+/** Every importer: bytes[0..size) need not outlive the call. Every scale, zero point, dimension
  *  product and byte length is validated; offsets never leave the buffer. Malformed input is
  *  NIB_ERROR_INVALID_INPUT; operators, types or attributes without support are all listed, one
- *  message each (index, name, reason), then NIB_ERROR_UNSUPPORTED. On failure *out_graph is NULL. */
+ *  message each (index, name, reason), then NIB_ERROR_UNSUPPORTED. On failure *out_graph is NULL.
+ */
 nib_status nib_import_tflite(const uint8_t *bytes, size_t size, const nib_import_options *options,
                              nib_graph **out_graph, const nib_diag *diag);
 nib_status nib_import_onnx(const uint8_t *bytes, size_t size, const nib_import_options *options,
                            nib_graph **out_graph, const nib_diag *diag);
+/** A Llama network in GGUF, and a checkpoint of llama2.c (version 1): tokens i32 [seq] -> logits
+ * f32 [seq, vocabulary]; `seq` is a dimension that nib_import_options.dims may bind. list_only
+ * changes nothing. */
+nib_status nib_import_gguf(const uint8_t *bytes, size_t size, const nib_import_options *options,
+                           nib_graph **out_graph, const nib_diag *diag);
+nib_status nib_import_llama2c(const uint8_t *bytes, size_t size, const nib_import_options *options,
+                              nib_graph **out_graph, const nib_diag *diag);
 
 /** An ONNX TensorProto file (test_data_set_N/input_0.pb): format, shape and malloc'd data. */
 nib_status nib_import_onnx_tensor(const uint8_t *bytes, size_t size, nib_format *out_format,

@@ -90,7 +90,7 @@ nibc_command_id nibc_command_find(const char *name) {
 }
 
 void nibc_help_general(FILE *to) {
-  fprintf(to, "nibc compiles quantized networks (TFLite, ONNX, MLIR) to C.\n\n"
+  fprintf(to, "nibc compiles networks (TFLite, ONNX, GGUF, llama2.c, MLIR) to C.\n\n"
               "Usage: nibc COMMAND …\n\n"
               "Commands:\n");
   for (int i = 0; i < NIBC_COMMAND_COUNT; ++i)

@@ -118,7 +118,27 @@ static MlirLogicalResult on_diagnostic(MlirDiagnostic diagnostic, void *user) {
 
 /* ---- the model file ---- */
 
-typedef enum model_kind { KIND_TFLITE, KIND_ONNX, KIND_MLIR, KIND_UNKNOWN } model_kind;
+typedef enum model_kind {
+  KIND_TFLITE,
+  KIND_ONNX,
+  KIND_GGUF,
+  KIND_LLAMA2C,
+  KIND_MLIR,
+  KIND_UNKNOWN
+} model_kind;
+
+/* What each kind of file is imported by; MLIR is parsed. */
+static const struct {
+  nib_status (*import)(const uint8_t *, size_t, const nib_import_options *, nib_graph **,
+                       const nib_diag *);
+  bool has_dims;       /* some dimensions may be bound by --dim */
+  bool names_no_model; /* its messages do not begin with the file */
+} importers[KIND_UNKNOWN] = {
+    [KIND_TFLITE] = {nib_import_tflite, false, false},
+    [KIND_ONNX] = {nib_import_onnx, true, true},
+    [KIND_GGUF] = {nib_import_gguf, true, false},
+    [KIND_LLAMA2C] = {nib_import_llama2c, true, false},
+};
 
 static bool has_suffix(const char *text, const char *suffix) {
   const size_t a = strlen(text), b = strlen(suffix);
@@ -137,8 +157,8 @@ static bool starts_with(const uint8_t *bytes, size_t size, const char *word) {
 /* Whether text begins as a module does: after space and comments an operation, its results, an
  * alias or metadata. */
 static bool begins_as_mlir(const uint8_t *bytes, size_t size) {
-  static const char *const beginnings[] = {"module",   "func", "builtin.", "nib.", "ml_program.",
-                                           "\"", "#",    "!",        "%",    "{-#"};
+  static const char *const beginnings[] = {"module", "func", "builtin.", "nib.", "ml_program.",
+                                           "\"",     "#",    "!",        "%",    "{-#"};
   for (;;) {
     while (size && strchr(" \t\r\n", bytes[0]) && bytes[0])
       ++bytes, --size;
@@ -159,6 +179,10 @@ static model_kind kind_of(const char *path, const uint8_t *bytes, size_t size) {
     return KIND_TFLITE;
   if (has_suffix(path, ".onnx"))
     return KIND_ONNX;
+  if (has_suffix(path, ".gguf") || starts_with(bytes, size, "GGUF"))
+    return KIND_GGUF;
+  if (starts_with(bytes, size, "24ka"))
+    return KIND_LLAMA2C;
   if (has_suffix(path, ".mlir") || has_suffix(path, ".mlirbc"))
     return KIND_MLIR;
   if (size >= 8 && memcmp(bytes + 4, "TFL3", 4) == 0)
@@ -261,7 +285,7 @@ static nib_status parse_module(nibc_session *s, const uint8_t *bytes, size_t siz
   return s->imported ? NIB_OK : NIB_ERROR_INVALID_INPUT;
 }
 
-/* Messages of the ONNX importer, with the file before them. */
+/* Messages of an importer that does not say the file, with it before them. */
 typedef struct named_diag {
   const nibc_session *session;
   const nib_diag *to;
@@ -280,8 +304,10 @@ static nib_status import_bytes(nibc_session *s, const uint8_t *bytes, size_t siz
   const bool standard = strcmp(o->model, "-") == 0;
   const model_kind kind = kind_of(o->model, bytes, size);
   if (kind == KIND_UNKNOWN)
-    return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: neither TFLite, ONNX nor MLIR", shown_model(s));
-  if (kind != KIND_ONNX && o->dims.n)
+    return nibc_fail(NIB_ERROR_INVALID_INPUT,
+                     "%s: neither TFLite, ONNX, GGUF, a checkpoint of llama2.c nor MLIR",
+                     shown_model(s));
+  if (!importers[kind].has_dims && o->dims.n)
     return nibc_fail(NIB_ERROR_INVALID_USAGE,
                      "%s: --dim %s: the model has no such dimension; all of its dimensions are "
                      "numbers",
@@ -310,10 +336,9 @@ static nib_status import_bytes(nibc_session *s, const uint8_t *bytes, size_t siz
       .list_only = list_only,
   };
   named_diag named = {s, diag};
-  const nib_diag onnx_diag = {emit_named, &named};
-  const nib_status status = kind == KIND_TFLITE
-                                ? nib_import_tflite(bytes, size, &import, &s->imported, diag)
-                                : nib_import_onnx(bytes, size, &import, &s->imported, &onnx_diag);
+  const nib_diag naming = {emit_named, &named};
+  const nib_status status = importers[kind].import(bytes, size, &import, &s->imported,
+                                                   importers[kind].names_no_model ? &naming : diag);
   for (int i = 0; i < o->dims.n; ++i)
     free(names[i]);
   free(base);
