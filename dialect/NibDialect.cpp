@@ -2,13 +2,20 @@
 #include "dialect/NibDialect.h"
 
 #include "dialect/OperatorGraph.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "num/format.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
 #include "NibDialect.cpp.inc"
 
 void nib::NibDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "NibTypes.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "NibOps.cpp.inc"
@@ -61,6 +68,23 @@ static void printInts(OpAsmPrinter &printer, Operation *, DenseI64ArrayAttr ints
   if (ints)
     ints.print(printer);
 }
+
+llvm::LogicalResult nib::FormatType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                            StringRef name) {
+  nib_format format = nib_format_find(name.str().c_str());
+  if (format == NIB_FORMAT_COUNT)
+    return emitError() << "there is no number format called \"" << name << "\"";
+  if (nib_format_is_builtin(format))
+    return emitError() << "the format \"" << name << "\" is the builtin type "
+                       << nib_format_get(format)->name;
+  if (nib_format_get(format)->name != name)
+    return emitError() << "the format \"" << name << "\" is called \""
+                       << nib_format_get(format)->name << "\" in types";
+  return success();
+}
+
+#define GET_TYPEDEF_CLASSES
+#include "NibTypes.cpp.inc"
 
 #define GET_OP_CLASSES
 #include "NibOps.cpp.inc"

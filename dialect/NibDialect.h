@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypeInterfaces.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpImplementation.h"
@@ -26,6 +27,9 @@ llvm::LogicalResult verifyOperator(mlir::Operation *op);
 void suggestResultName(mlir::Operation *op, mlir::OpAsmSetValueNameFn setName);
 
 } // namespace nib
+
+#define GET_TYPEDEF_CLASSES
+#include "NibTypes.h.inc"
 
 #define GET_OP_CLASSES
 #include "NibOps.h.inc"

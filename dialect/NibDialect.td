@@ -4,6 +4,8 @@
 #define NIB_DIALECT_TD
 
 include "mlir/IR/OpAsmInterface.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/BuiltinTypeInterfaces.td"
 include "mlir/IR/OpBase.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
@@ -35,11 +37,29 @@ def Nib_Dialect : Dialect {
   }];
   let dependentDialects = ["::mlir::quant::QuantDialect"];
   let hasOperationAttrVerify = 1;
+  let useDefaultTypePrinterParser = 1;
 }
 
 //===----------------------------------------------------------------------===//
 // Types and attributes
 //===----------------------------------------------------------------------===//
+
+def Nib_FormatType
+    : TypeDef<Nib_Dialect, "Format", [
+        DeclareTypeInterfaceMethods<MemRefElementTypeInterface>,
+        DeclareTypeInterfaceMethods<VectorElementTypeInterface>]> {
+  let mnemonic = "format";
+  let summary = "A number format of the table that MLIR has no builtin type for";
+  let description = [{
+    `name` is a row of runtime/num/formats.def or one of the spellings with parameters: bipolar
+    integers, codebooks, blocks, minifloats of any layout.
+
+    Syntax: `!nib.format<"e3m4:bias=3">`
+  }];
+  let parameters = (ins StringRefParameter<"name in the table of formats">:$name);
+  let assemblyFormat = "`<` $name `>`";
+  let genVerifyDecl = 1;
+}
 
 // A tensor that a graph can hold: static shape, rank at most 8, a storage format of the format
 // table or a per-tensor uniform quantization of one. verifyOperator says in words which part is

@@ -623,6 +623,21 @@ def Nib_SCastOp : Nib_Unary<"scast", ""> {
 // Formats
 //===----------------------------------------------------------------------===//
 
+def Nib_CastOp : Nib_Unary<"cast", "(`saturate` $saturate^)?"> {
+  let summary = "The same numbers in another format";
+  let description = [{
+    Reals become the nearest number of the result's format, ties to even; what is too large becomes
+    infinity or NaN, or with `saturate 1` the largest number. Reals become integers toward zero,
+    saturated; integers of fewer bits keep the low ones. Everything but 0 is true.
+
+    ```mlir
+    %y = nib.cast %x : (tensor<4xf32>) -> tensor<4xf16>
+    %z = nib.cast %x saturate 1 : (tensor<4xf32>) -> tensor<4xf8E4M3FN>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Int:$saturate);
+}
+
 def Nib_QuantizeOp : Nib_Unary<"quantize", "(`rounding` $rounding^)?"> {
   let summary = "Real numbers to codes";
   let description = [{

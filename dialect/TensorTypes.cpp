@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialect/TensorTypes.h"
 
+#include "dialect/NibDialect.h"
 #include "graph/validate.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 
-// The table of formats spells names as MLIR does, so that a name is a type and the reverse.
+// The table of formats spells names as MLIR does where MLIR has the type.
 static Type plainType(MLIRContext *context, nib_format format) {
   const nib_format_info *info = nib_format_get(format);
-  unsigned bits = format == NIB_I1 ? 1 : info->bits;
-  switch (info->kind) {
-  case NIB_KIND_FLOAT:
-    return bits == 32 ? Type(Float32Type::get(context)) : Type(Float64Type::get(context));
-  case NIB_KIND_UNSIGNED:
-    return format == NIB_I1 ? IntegerType::get(context, bits)
-                            : IntegerType::get(context, bits, IntegerType::Unsigned);
-  case NIB_KIND_SIGNED:
-    return IntegerType::get(context, bits);
-  }
-  return Type();
+  return nib_format_is_builtin(format) ? parseType(info->name, context)
+                                       : Type(nib::FormatType::get(context, info->name));
 }
 
 static std::string spell(Type type) {
@@ -32,8 +25,9 @@ static std::string spell(Type type) {
 
 static std::string listFormats() {
   std::string text;
-  for (int i = 0; i < NIB_FORMAT_COUNT; ++i)
-    text += (i ? ", " : "") + std::string(nib_format_get((nib_format)i)->name);
+  for (int i = 0; i < NIB_FORMAT_ROWS; ++i)
+    if (nib_format_is_builtin((nib_format)i))
+      text += (text.empty() ? "" : ", ") + std::string(nib_format_get((nib_format)i)->name);
   return text;
 }
 
@@ -46,8 +40,8 @@ static llvm::LogicalResult readQuantType(quant::QuantizedType type, nib::TensorF
   unsigned bits = uniform.getStorageTypeIntegralWidth();
   std::string name = (uniform.isSigned() ? "i" : "ui") + std::to_string(bits);
   facts.format = nib_format_find(name.c_str());
-  if (facts.format == NIB_FORMAT_COUNT || bits < 8 || bits > 32)
-    return emitError() << "the storage type of " << type << " is none of i8, u8, i16, u16, i32";
+  if (facts.format == NIB_FORMAT_COUNT || bits < 2 || bits > 32)
+    return emitError() << "the storage type of " << type << " is no integer of 2 to 16 or 32 bits";
   if (!uniform.getExpressedType().isF32())
     return emitError() << "the expressed type of " << type << " must be f32";
   const nib_format_info *info = nib_format_get(facts.format);
@@ -82,17 +76,24 @@ llvm::LogicalResult nib::readTensorType(Type type, TensorFacts &facts, EmitError
   facts.dims.assign(tensor.getShape().begin(), tensor.getShape().end());
   if (auto quantized = dyn_cast<quant::QuantizedType>(tensor.getElementType()))
     return readQuantType(quantized, facts, emitError);
-  facts.format = nib_format_find(spell(tensor.getElementType()).c_str());
+  auto named = dyn_cast<nib::FormatType>(tensor.getElementType());
+  facts.format = nib_format_find(named ? named.getName().str().c_str()
+                                       : spell(tensor.getElementType()).c_str());
   if (facts.format == NIB_FORMAT_COUNT)
     return emitError() << "elements of type " << tensor.getElementType()
                        << " are not supported; a tensor holds " << listFormats()
-                       << " or !quant.uniform";
+                       << ", !nib.format or !quant.uniform";
+  const nib_format_info *info = nib_format_get(facts.format);
+  if (info->kind == NIB_KIND_BLOCK &&
+      (facts.dims.empty() || facts.dims.back() % info->block_elems != 0))
+    return emitError() << "blocks of " << info->block_elems
+                       << " do not divide the last dimension of " << type;
   return success();
 }
 
 RankedTensorType nib::makeTensorType(MLIRContext *context, const nib_tensor &tensor,
                                      EmitError emitError) {
-  if (tensor.rank < 0 || tensor.rank > NIB_MAX_RANK || tensor.format >= NIB_FORMAT_COUNT) {
+  if (tensor.rank < 0 || tensor.rank > NIB_MAX_RANK || !nib_format_is_known(tensor.format)) {
     emitError() << "tensor '" << tensor.name << "' has no valid shape or format";
     return {};
   }
@@ -104,7 +105,8 @@ RankedTensorType nib::makeTensorType(MLIRContext *context, const nib_tensor &ten
   if (!tensor.quantized)
     return RankedTensorType::get(dims, plainType(context, tensor.format));
   const nib_format_info *info = nib_format_get(tensor.format);
-  if (info->kind == NIB_KIND_FLOAT || info->bits > 32 || tensor.format == NIB_I1) {
+  if ((info->kind != NIB_KIND_SIGNED && info->kind != NIB_KIND_UNSIGNED) || info->bits > 32 ||
+      tensor.format == NIB_I1) {
     emitError() << "tensor '" << tensor.name << "' of " << info->name << " cannot be quantized";
     return {};
   }
@@ -117,5 +119,16 @@ RankedTensorType nib::makeTensorType(MLIRContext *context, const nib_tensor &ten
 
 RankedTensorType nib::makeStorageType(MLIRContext *context, nib_format format,
                                       ArrayRef<int64_t> dims) {
-  return RankedTensorType::get(dims, plainType(context, format == NIB_I1 ? NIB_I8 : format));
+  const nib_format_info *info = nib_format_get(format);
+  int64_t elems = 1;
+  for (int64_t dim : dims)
+    elems *= dim;
+  if (info->kind == NIB_KIND_BLOCK)
+    return RankedTensorType::get({(int64_t)nib_format_storage_bytes(format, elems)},
+                                 IntegerType::get(context, 8));
+  bool native = info->bits == 8 * info->bytes &&
+                (info->kind != NIB_KIND_FLOAT || format == NIB_F32 || format == NIB_F64);
+  return RankedTensorType::get(dims, native && nib_format_is_builtin(format)
+                                         ? plainType(context, format)
+                                         : Type(IntegerType::get(context, 8 * info->bytes)));
 }

@@ -27,7 +27,8 @@ llvm::LogicalResult readTensorType(mlir::Type type, TensorFacts &facts, EmitErro
 mlir::RankedTensorType makeTensorType(mlir::MLIRContext *context, const nib_tensor &tensor,
                                       EmitError emitError);
 
-/// The type of a constant's bytes: the storage format, with i1 as one byte an element.
+/// The type of a constant's bytes: integers and f32, f64 as they are; elements of other formats as
+/// the i8 or i16 that holds their code; blocks as one dimension of i8.
 mlir::RankedTensorType makeStorageType(mlir::MLIRContext *context, nib_format format,
                                        llvm::ArrayRef<int64_t> dims);
 

@@ -57,8 +57,8 @@ static llvm::LogicalResult verifyConstant(nib::ConstantOp op) {
   if (!blob)
     return op.emitOpError() << "resource '" << resource.getRawHandle().getKey()
                             << "' has no data (was it left out when the IR was printed?)";
-  uint64_t wanted = nib_format_bytes(facts.format);
-  for (int64_t dim : facts.dims)
+  uint64_t wanted = storage.getElementTypeBitWidth() / 8;
+  for (int64_t dim : storage.getShape())
     if (__builtin_mul_overflow(wanted, (uint64_t)dim, &wanted))
       return op.emitOpError("has more bytes than memory can hold");
   if (blob->getData().size() != wanted)

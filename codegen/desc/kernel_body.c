@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * A group of nodes in the dialect's syntax, letter by letter as the IR printer writes it: a function
- * of what the group reads (activations first met first, constants among them), without locations. */
+ * A group of nodes in the dialect's syntax, letter by letter as the IR printer writes it: a
+ * function of what the group reads (activations first met first, constants among them), without
+ * locations. */
 #include "desc/kernel_desc.h"
 #include "emit/text.h"
 
@@ -101,7 +102,7 @@ static void print_type(nib_text *t, const nib_tensor *x) {
   for (int32_t i = 0; i < x->rank; ++i)
     nib_text_printf(t, "%" PRId64 "x", x->dims[i]);
   if (!x->quantized) {
-    nib_text_printf(t, "%s>", f->name);
+    nib_text_printf(t, nib_format_is_builtin(x->format) ? "%s>" : "!nib.format<\"%s\">>", f->name);
     return;
   }
   nib_text_printf(t, "!quant.uniform<%c%d:f32, ", f->kind == NIB_KIND_SIGNED ? 'i' : 'u', f->bits);

@@ -78,9 +78,13 @@ static uint64_t hash_bytes(const uint8_t *data, size_t n) {
 }
 
 static nib_format format_of_c_type(const char *c_type) {
-  for (int f = 0; f < NIB_FORMAT_COUNT; ++f)
-    if (strcmp(nib_format_get((nib_format)f)->c_type, c_type) == 0)
+  for (int f = 0; f < NIB_FORMAT_ROWS; ++f) {
+    const nib_format_info *info = nib_format_get((nib_format)f);
+    const bool whole = info->bits == 8 * info->bytes;
+    const bool native = info->kind != NIB_KIND_FLOAT || f == NIB_F32 || f == NIB_F64;
+    if (whole && native && strcmp(info->c_type, c_type) == 0)
       return (nib_format)f;
+  }
   return NIB_U8;
 }
 
@@ -253,6 +257,18 @@ static void format_element(char out[40], nib_format format, const uint8_t *p) {
       snprintf(out, 40, "INT64_MIN");
     else
       snprintf(out, 40, "INT64_C(%" PRId64 ")", v);
+    break;
+  }
+  case NIB_U32: {
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    snprintf(out, 40, "%" PRIu32 "u", v);
+    break;
+  }
+  case NIB_U64: {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    snprintf(out, 40, "UINT64_C(%" PRIu64 ")", v);
     break;
   }
   case NIB_F32: {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Snippets are found by scanning the embedded text of runtime/num/snippets.h for its marks.
+// Snippets are found by scanning the embedded texts of runtime/num/*snippets.h for their marks.
 #include "emit/snippets.h"
 
 #include <ctype.h>
 #include <string.h>
 
-extern const char nib_embedded_snippets[];
+extern const char nib_embedded_snippets[], nib_embedded_format_snippets[];
 
 #define NIB_MAX_SNIPPETS 256
 static const char begin_mark[] = "//@ begin ";
@@ -18,11 +18,24 @@ typedef struct nib_snippet {
   size_t text_size;
 } nib_snippet;
 
-/* Steps to the snippet after `at`; false at the end of the text. */
-static bool next_snippet(const char **at, nib_snippet *out) {
-  const char *begin = strstr(*at, begin_mark);
-  if (!begin)
-    return false;
+/* A place in the texts. */
+typedef struct place {
+  int text;
+  const char *at;
+} place;
+
+/* Steps to the next snippet of all texts; false at the end of the last. Begin with {0}. */
+static bool next_snippet(place *p, nib_snippet *out) {
+  const char *const texts[] = {nib_embedded_snippets, nib_embedded_format_snippets};
+  const int n_texts = sizeof texts / sizeof *texts;
+  const char *begin = NULL;
+  if (!p->at)
+    p->at = texts[0];
+  while (!(begin = strstr(p->at, begin_mark))) {
+    if (++p->text >= n_texts)
+      return false;
+    p->at = texts[p->text];
+  }
   out->name = begin + sizeof begin_mark - 1;
   out->name_size = strcspn(out->name, " \t\r\n");
   out->text = strchr(out->name, '\n');
@@ -33,12 +46,12 @@ static bool next_snippet(const char **at, nib_snippet *out) {
   if (!end)
     return false;
   out->text_size = (size_t)(end - out->text);
-  *at = end;
+  p->at = end;
   return true;
 }
 
 static int find_snippet(const char *name, size_t size) {
-  const char *at = nib_embedded_snippets;
+  place at = {0};
   nib_snippet s;
   for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
     if (s.name_size == size && memcmp(s.name, name, size) == 0)
@@ -90,13 +103,13 @@ void nib_snippets_append(const uint64_t used[4], nib_text *t) {
   bool grew;
   do {
     grew = false;
-    const char *at = nib_embedded_snippets;
+    place at = {0};
     nib_snippet s;
     for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
       if (get_bit(all, i) && scan(s.text, s.text_size, all))
         grew = true;
   } while (grew);
-  const char *at = nib_embedded_snippets;
+  place at = {0};
   nib_snippet s;
   for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
     if (get_bit(all, i))

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_float_format(nib_format f) { return nib_format_get(f)->kind == NIB_KIND_FLOAT; }
+/* Vector code computes reals in f32 alone. */
+static bool is_float_format(nib_format f) { return f == NIB_F32; }
 
 static bool narrow_format(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
 
@@ -236,7 +237,10 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
   nib_emitter *e = p->e;
   const nib_conv_params *q = &p->params;
   const nib_word scale = nib_word_of("scale%d", column);
-  nib_codes codes = {.zero_point = q->out_zp, .lo = q->lo, .hi = q->hi, .last = last,
+  nib_codes codes = {.zero_point = q->out_zp,
+                     .lo = q->lo,
+                     .hi = q->hi,
+                     .last = last,
                      .may_wrap = p->may_wrap,
                      .format = e->graph->tensors[p->root->out].format};
   if (p->form == NIB_FORM_LINEAR) {
@@ -269,9 +273,11 @@ void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, floa
 }
 
 static void store(nib_epilogue *p, const char *value, const char *at, int tail) {
-  static const nib_prim stores[NIB_FORMAT_COUNT] = {
-      [NIB_I8] = NIB_PRIM_I8_STORE,   [NIB_U8] = NIB_PRIM_U8_STORE,
-      [NIB_I32] = NIB_PRIM_I32_STORE, [NIB_F32] = NIB_PRIM_F32_STORE,
+  static const nib_prim stores[NIB_FORMAT_ROWS] = {
+      [NIB_I8] = NIB_PRIM_I8_STORE,
+      [NIB_U8] = NIB_PRIM_U8_STORE,
+      [NIB_I32] = NIB_PRIM_I32_STORE,
+      [NIB_F32] = NIB_PRIM_F32_STORE,
   };
   const nib_graph *g = p->e->graph;
   const nib_format format = g->tensors[nib_kernel_output(g, p->kernel)].format;

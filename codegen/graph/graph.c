@@ -10,9 +10,7 @@
 
 #define MAX_ENTRIES (INT32_MAX / 4)
 
-void *nib_graph_alloc(nib_graph *g, size_t bytes) {
-  return nib_arena_alloc(g->arena, bytes);
-}
+void *nib_graph_alloc(nib_graph *g, size_t bytes) { return nib_arena_alloc(g->arena, bytes); }
 
 const char *nib_graph_strdup(nib_graph *g, const char *s) {
   size_t bytes = strlen(s) + 1;
@@ -263,6 +261,12 @@ int64_t nib_node_ints_at(const nib_node *n, nib_attr_id id, int32_t i, int64_t i
   return a && i >= 0 && i < a->u.ints.n ? a->u.ints.v[i] : if_absent;
 }
 
+bool nib_cast_is_scalar(const nib_graph *g, const nib_node *n) {
+  const nib_format_kind from = nib_format_get(g->tensors[n->in[0]].format)->kind;
+  const nib_format_kind to = nib_format_get(g->tensors[n->out].format)->kind;
+  return from <= NIB_KIND_FLOAT && to <= NIB_KIND_FLOAT;
+}
+
 int64_t nib_tensor_elems(const nib_tensor *t) {
   int64_t n = 1;
   for (int32_t i = 0; i < t->rank; ++i)
@@ -271,7 +275,7 @@ int64_t nib_tensor_elems(const nib_tensor *t) {
 }
 
 size_t nib_tensor_bytes(const nib_tensor *t) {
-  return (size_t)nib_tensor_elems(t) * nib_format_bytes(t->format);
+  return nib_format_storage_bytes(t->format, nib_tensor_elems(t));
 }
 
 double nib_real_at(const nib_tensor *t, int64_t i) {

@@ -75,6 +75,7 @@ typedef enum nib_family {
   X(BATCH_DIMS, "batch_dims", NIB_ATTR_INT)                                                        \
   X(REDUCTION, "reduction", NIB_ATTR_STRING) /* none add mul min max */                            \
   X(LARGEST, "largest", NIB_ATTR_INT)        /* 0 or 1 (default) */                                \
+  X(SATURATE, "saturate", NIB_ATTR_INT)      /* 0 or 1 */                                          \
   X(VALUE, "value", NIB_ATTR_DATA) /* constants only: the result tensor's data */
 
 typedef enum nib_attr_kind {
@@ -228,10 +229,12 @@ const nib_attr *nib_node_attr(const nib_node *n, nib_attr_id id); /**< NULL if a
 int64_t nib_node_int(const nib_node *n, nib_attr_id id, int64_t if_absent);
 double nib_node_float(const nib_node *n, nib_attr_id id, double if_absent);
 const char *nib_node_string(const nib_node *n, nib_attr_id id, const char *if_absent);
+/** Whether cast `n` goes from one scalar format to another (not blocks), element by element. */
+bool nib_cast_is_scalar(const nib_graph *g, const nib_node *n);
 /** Element `i` of an integer-array attribute, or if_absent. */
 int64_t nib_node_ints_at(const nib_node *n, nib_attr_id id, int32_t i, int64_t if_absent);
 int64_t nib_tensor_elems(const nib_tensor *t); /**< 1 for rank 0 */
-size_t nib_tensor_bytes(const nib_tensor *t);  /**< unpacked storage */
+size_t nib_tensor_bytes(const nib_tensor *t);  /**< unpacked storage; whole blocks */
 /** Element `i` of a constant of f32 or f64. */
 double nib_real_at(const nib_tensor *t, int64_t i);
 /** Operand `slot` of `n`, or NULL when absent. */

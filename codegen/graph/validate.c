@@ -44,7 +44,7 @@ void nib_check_fail(nib_check *c, const char *format, ...) {
 /* What is wrong with a tensor by itself, or NULL. */
 static const char *tensor_problem(const nib_tensor *t) {
   int64_t elems;
-  if ((unsigned)t->format >= NIB_FORMAT_COUNT)
+  if (!nib_format_is_known(t->format))
     return "unknown format";
   if (t->rank < 0 || t->rank > NIB_MAX_RANK)
     return "more dimensions than are supported";
@@ -52,12 +52,15 @@ static const char *tensor_problem(const nib_tensor *t) {
     return "a negative dimension or too many elements";
   if (elems == 0)
     return "a dimension of 0";
+  const nib_format_info *info = nib_format_get(t->format);
+  if (info->kind == NIB_KIND_BLOCK && (t->rank < 1 || t->dims[t->rank - 1] % info->block_elems))
+    return "a last dimension that its blocks do not divide";
   if (t->data && t->data_bytes != nib_tensor_bytes(t))
     return "constant data of a length that does not fit its shape";
   if (!t->quantized)
     return NULL;
-  const nib_format_info *info = nib_format_get(t->format);
-  if (info->kind == NIB_KIND_FLOAT || t->format == NIB_I1 || t->format == NIB_I64)
+  if ((info->kind != NIB_KIND_SIGNED && info->kind != NIB_KIND_UNSIGNED) || t->format == NIB_I1 ||
+      info->bits > 32)
     return "quantization, which its format cannot have";
   if (!isfinite(t->scale) || t->scale <= 0)
     return "a scale that is not positive and finite";

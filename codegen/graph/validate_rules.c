@@ -270,6 +270,15 @@ static void check_quantize(nib_check *c) {
     nib_check_fail(c, "its result is not quantized");
 }
 
+static void check_cast(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  check_same_shapes(c);
+  if (in->quantized || c->out->quantized)
+    nib_check_fail(c, "it takes plain formats: quantize and dequantize have scales");
+  if (!nib_cast_is_scalar(c->g, c->n) && !nib_is_float(in) && !nib_is_float(c->out))
+    nib_check_fail(c, "one side of it must be real");
+}
+
 static void check_dequantize(nib_check *c) {
   const nib_tensor *in = nib_check_in(c, 0), *zero = nib_check_in(c, 2);
   int64_t length = axis_length(c);
@@ -378,6 +387,7 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_SQUEEZE] = nib_check_unit_dims,
       [NIB_OP_EXPAND_DIMS] = nib_check_unit_dims,
       [NIB_OP_SCAST] = nib_check_scast,
+      [NIB_OP_CAST] = check_cast,
       [NIB_OP_QUANTIZE] = check_quantize,
       [NIB_OP_DEQUANTIZE] = check_dequantize,
       [NIB_OP_REQUANTIZE] = check_requantize,

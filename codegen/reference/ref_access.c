@@ -33,35 +33,14 @@ size_t nib_ref_element_bytes(const nib_reference *r, int32_t tensor) {
   return is_wide(r, tensor) ? sizeof(double) : nib_format_bytes(nib_ref_tensor(r, tensor)->format);
 }
 
-/* One element of any integer format. */
-static int64_t code_at(nib_format format, const void *bytes, int64_t i) {
-  switch (format) {
-  case NIB_I8:
-    return ((const int8_t *)bytes)[i];
-  case NIB_U8:
-  case NIB_I1:
-    return ((const uint8_t *)bytes)[i];
-  case NIB_I16:
-    return ((const int16_t *)bytes)[i];
-  case NIB_U16:
-    return ((const uint16_t *)bytes)[i];
-  case NIB_I32:
-    return ((const int32_t *)bytes)[i];
-  default:
-    return ((const int64_t *)bytes)[i];
-  }
-}
-
 double *nib_ref_load_reals(const nib_reference *r, int32_t tensor) {
   const nib_tensor *t = nib_ref_tensor(r, tensor);
   const int64_t elems = nib_tensor_elems(t);
   double *values = malloc(((size_t)elems + 1) * sizeof *values);
   const void *bytes = nib_ref_bytes(r, tensor);
-  const bool wide = is_wide(r, tensor) || t->format == NIB_F64;
+  const nib_format format = is_wide(r, tensor) ? NIB_F64 : t->format;
   for (int64_t i = 0; values && i < elems; ++i)
-    values[i] = wide                   ? ((const double *)bytes)[i]
-                : t->format == NIB_F32 ? ((const float *)bytes)[i]
-                                       : (double)code_at(t->format, bytes, i);
+    values[i] = nib_format_load_real(format, bytes, i);
   return values;
 }
 
@@ -71,7 +50,7 @@ int64_t *nib_ref_load_codes(const nib_reference *r, int32_t tensor, int64_t minu
   int64_t *codes = malloc(((size_t)elems + 1) * sizeof *codes);
   const void *bytes = nib_ref_bytes(r, tensor);
   for (int64_t i = 0; codes && i < elems; ++i)
-    codes[i] = code_at(t->format, bytes, i) - minus;
+    codes[i] = nib_format_load_code(t->format, bytes, i) - minus;
   return codes;
 }
 
@@ -81,7 +60,7 @@ int32_t *nib_ref_load_codes32(const nib_reference *r, int32_t tensor, int64_t mi
   int32_t *codes = malloc(((size_t)elems + 1) * sizeof *codes);
   const void *bytes = nib_ref_bytes(r, tensor);
   for (int64_t i = 0; codes && i < elems; ++i)
-    codes[i] = (int32_t)(code_at(t->format, bytes, i) - minus);
+    codes[i] = (int32_t)(nib_format_load_code(t->format, bytes, i) - minus);
   return codes;
 }
 
@@ -89,35 +68,17 @@ void nib_ref_store_reals(nib_reference *r, int32_t tensor, const double *values)
   const nib_tensor *t = nib_ref_tensor(r, tensor);
   const int64_t elems = nib_tensor_elems(t);
   void *bytes = nib_ref_result_bytes(r, tensor);
-  const bool wide = is_wide(r, tensor) || t->format == NIB_F64;
+  const nib_format format = is_wide(r, tensor) ? NIB_F64 : t->format;
   for (int64_t i = 0; i < elems; ++i)
-    if (wide)
-      ((double *)bytes)[i] = values[i];
-    else
-      ((float *)bytes)[i] = (float)values[i];
+    nib_format_store_real(format, bytes, i, values[i]);
 }
 
 void nib_ref_store_codes(nib_reference *r, int32_t tensor, const int64_t *codes) {
   const nib_tensor *t = nib_ref_tensor(r, tensor);
   const int64_t elems = nib_tensor_elems(t);
   void *bytes = r->data[tensor];
-  switch (nib_format_bytes(t->format)) {
-  case 1:
-    for (int64_t i = 0; i < elems; ++i)
-      ((uint8_t *)bytes)[i] = (uint8_t)codes[i];
-    break;
-  case 2:
-    for (int64_t i = 0; i < elems; ++i)
-      ((uint16_t *)bytes)[i] = (uint16_t)codes[i];
-    break;
-  case 4:
-    for (int64_t i = 0; i < elems; ++i)
-      ((uint32_t *)bytes)[i] = (uint32_t)codes[i];
-    break;
-  default:
-    for (int64_t i = 0; i < elems; ++i)
-      ((int64_t *)bytes)[i] = codes[i];
-  }
+  for (int64_t i = 0; i < elems; ++i)
+    nib_format_store_code(t->format, bytes, i, codes[i]);
 }
 
 double nib_ref_round(const nib_reference *r, double x) { return r->use_double ? x : (float)x; }

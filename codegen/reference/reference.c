@@ -103,6 +103,7 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_SQUEEZE] = {nib_ref_copy, NULL},
     [NIB_OP_EXPAND_DIMS] = {nib_ref_copy, NULL},
     [NIB_OP_SCAST] = {nib_ref_copy, NULL},
+    [NIB_OP_CAST] = {nib_ref_cast, nib_cast_is_scalar},
     [NIB_OP_QUANTIZE] = {nib_ref_quantize_op, to_codes},
     [NIB_OP_DEQUANTIZE] = {nib_ref_dequantize, to_reals},
     [NIB_OP_REQUANTIZE] = {nib_ref_requantize, requantizes},

@@ -58,6 +58,7 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_CLAMP] = {.step = nib_direct_step_clamp},
     [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu},
     [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup, .first_operand_only = true},
+    [NIB_OP_CAST] = {.step = nib_direct_step_cast, .accepts = nib_direct_cast_accepts},
     [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize},
     [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize, .first_operand_only = true},
     [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize, .first_operand_only = true},
@@ -115,16 +116,9 @@ nib_expr nib_direct_plus(const char *x, int64_t v) {
 nib_expr nib_direct_minus(const char *x, int64_t v) { return nib_direct_plus(x, -v); }
 
 const char *nib_direct_value_type(nib_format format) {
-  switch (format) {
-  case NIB_F32:
-    return "float";
-  case NIB_F64:
-    return "double";
-  case NIB_I64:
-    return "int64_t";
-  default:
-    return "int32_t";
-  }
+  if (nib_format_get(format)->kind == NIB_KIND_FLOAT)
+    return format == NIB_F64 ? "double" : "float";
+  return nib_format_bytes(format) < 4 ? "int32_t" : nib_format_get(format)->c_type;
 }
 
 void nib_direct_for(nib_direct *d, const char *var, int64_t n) {
@@ -232,6 +226,33 @@ static int64_t each_stored(const nib_graph *g, const nib_kernel *k,
     first += s.count;
   }
   return offset;
+}
+
+/* ---- reals that are stored as codes ---- */
+
+bool nib_direct_is_stored_real(nib_format format) {
+  return nib_format_get(format)->kind == NIB_KIND_FLOAT && format != NIB_F32 && format != NIB_F64;
+}
+
+nib_expr nib_direct_decode(nib_format format, const char *code) {
+  const nib_real_layout *r = &nib_format_get(format)->real;
+  if (!nib_direct_is_stored_real(format))
+    return nib_expr_printf("%s", code);
+  if (format == NIB_F16 || format == NIB_BF16)
+    return nib_expr_printf("nib_%s_to_f32(%s)", nib_format_get(format)->name, code);
+  return nib_expr_printf("(float)nib_minifloat_decode(%s, %d, %d, %d, %d)", code, r->exponent_bits,
+                         r->mantissa_bits, r->bias, r->specials);
+}
+
+nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate) {
+  const nib_real_layout *r = &nib_format_get(format)->real;
+  if (!nib_direct_is_stored_real(format))
+    return nib_expr_printf("%s", real);
+  if ((format == NIB_F16 || format == NIB_BF16) && !saturate)
+    return nib_expr_printf("nib_f32_to_%s(%s)", nib_format_get(format)->name, real);
+  return nib_expr_printf("(%s)nib_minifloat_encode(%s, %d, %d, %d, %d, 0, %d, 0)",
+                         nib_format_get(format)->c_type, real, r->exponent_bits, r->mantissa_bits,
+                         r->bias, r->specials, saturate);
 }
 
 /* ---- where values live ---- */
@@ -384,9 +405,8 @@ static nib_expr operand_value(nib_direct *d, const nib_node *n, int32_t slot, co
   char hint[32];
   snprintf(hint, sizeof hint, "operand%d", slot);
   nib_expr p = nib_direct_pointer(d, id, hint);
-  if (same_elems(t, out))
-    return nib_expr_printf("%s[%s]", p.s, index);
-  return nib_expr_printf("%s[%s]", p.s, broadcast_index(t, out, index).s);
+  nib_expr at = same_elems(t, out) ? nib_expr_printf("%s", index) : broadcast_index(t, out, index);
+  return nib_direct_decode(t->format, nib_expr_printf("%s[%s]", p.s, at.s).s);
 }
 
 /* ---- running value ---- */
@@ -395,7 +415,9 @@ static void store_value(nib_direct *d, const nib_node *n, const char *index, con
   const nib_tensor *t = &d->g->tensors[n->out];
   const char *type = nib_format_get(t->format)->c_type;
   nib_expr p = nib_direct_pointer(d, n->out, "out");
-  if (strcmp(type, nib_direct_value_type(t->format)) == 0)
+  if (nib_direct_is_stored_real(t->format))
+    nib_text_line(d->t, "%s[%s] = %s;", p.s, index, nib_direct_encode(t->format, value, false).s);
+  else if (strcmp(type, nib_direct_value_type(t->format)) == 0)
     nib_text_line(d->t, "%s[%s] = %s;", p.s, index, value);
   else
     nib_text_line(d->t, "%s[%s] = (%s)%s;", p.s, index, type, value);
@@ -410,6 +432,10 @@ static void run_step(nib_direct *d, int32_t position, const char *index) {
   for (int32_t i = 0; i < loaded && i < 4; ++i)
     operands[i] = operand_value(d, n, i, index);
   nib_expr value = nib_direct_op_get(n->op)->step(d, n, operands, index);
+  /* Followers see what a later reader of the result would. */
+  const nib_format format = d->g->tensors[n->out].format;
+  if (nib_direct_is_stored_real(format) && n->op != NIB_OP_CAST)
+    value = nib_direct_decode(format, nib_direct_encode(format, value.s, false).s);
   nib_text_line(d->t, "const %s v%d = %s; /* %s */",
                 nib_direct_value_type(d->g->tensors[n->out].format), position, value.s,
                 nib_op_get(n->op)->mnemonic);
@@ -444,6 +470,15 @@ void nib_direct_elementwise(nib_direct *d, const nib_node *n) {
 
 /* ---- the schedule ---- */
 
+/* Operators that load elements themselves compute in f32 and f64; importers put casts around them.
+ */
+static bool has_stored_reals(const nib_graph *g, const nib_node *n) {
+  for (int32_t i = 0; i < n->n_in; ++i)
+    if (n->in[i] != NIB_NONE && nib_direct_is_stored_real(g->tensors[n->in[i]].format))
+      return true;
+  return nib_direct_is_stored_real(g->tensors[n->out].format);
+}
+
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
   (void)vocab;
   if (k->n_nodes < 1 || k->n_nodes > NIB_DIRECT_MAX_NODES ||
@@ -455,6 +490,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vo
     if (!op->root && !op->step)
       return false;
     if (op->accepts && !op->accepts(g, n))
+      return false;
+    if (op->root && !op->step && !op->no_followers && has_stored_reals(g, n))
       return false;
   }
   return true;

@@ -78,6 +78,13 @@ void nib_direct_put(nib_direct *d, const char *index, const char *value);
 /** C type that a value of `format` has in a variable: int32_t, int64_t, float or double. */
 const char *nib_direct_value_type(nib_format format);
 
+/** Whether memory holds codes of reals that variables hold as float: f16, bf16, f8 … */
+bool nib_direct_is_stored_real(nib_format format);
+/** An expression: the real of the stored element `code`, or `code` itself where nothing is to be
+ *  done; and the reverse, to nearest even. */
+nib_expr nib_direct_decode(nib_format format, const char *code);
+nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate);
+
 /** Opens `for (INDEX var = 0; var < n; ++var) {`. */
 void nib_direct_for(nib_direct *d, const char *var, int64_t n);
 
@@ -170,7 +177,9 @@ typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_exp
 nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
     nib_direct_step_leaky_relu, nib_direct_step_function, nib_direct_step_lookup,
     nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
-    nib_direct_step_identity, nib_direct_step_binary, nib_direct_step_where;
+    nib_direct_step_identity, nib_direct_step_binary, nib_direct_step_where,
+    nib_direct_step_cast;
+bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n);
 /** A function (functions.def) of the plain integer `x`. */
 nib_expr nib_direct_integer_function(nib_direct *d, const nib_node *n, const char *x);
 /** Emits a segment whose root is elementwise. */

@@ -211,6 +211,11 @@ static nib_expr pad_literal(const nib_direct *d, const nib_node *n) {
   const nib_tensor *x = nib_node_input(d->g, n, 0);
   const double value =
       nib_node_float(n, NIB_A_PAD_VALUE, x->quantized ? (double)x->zero_point : 0.0);
+  if (nib_direct_is_stored_real(x->format))
+    return nib_direct_i64(
+        (int64_t)nib_format_encode(x->format, value, NIB_ENCODE_NEAREST_EVEN, false, 0));
+  if (x->format == NIB_F64)
+    return nib_expr_printf("%.17g", value);
   if (nib_format_get(x->format)->kind == NIB_KIND_FLOAT)
     return nib_direct_f32((float)value);
   return nib_direct_i64((int64_t)value);

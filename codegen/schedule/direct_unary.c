@@ -232,6 +232,42 @@ nib_expr nib_direct_step_dequantize(nib_direct *d, const nib_node *n, const nib_
   return nib_expr_printf("(float)(%s - %s[%s]) * %s[%s]", operands[0].s, zp.s, at.s, s.s, at.s);
 }
 
+bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n) {
+  return nib_cast_is_scalar(g, n);
+}
+
+/* Casts: docs/numerics.md. */
+nib_expr nib_direct_step_cast(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                              const char *index) {
+  (void)index;
+  const nib_tensor *x = operand_of(d, n), *y = nib_direct_result(d, n);
+  const nib_format_info *to = nib_format_get(y->format);
+  const char *type = nib_direct_value_type(y->format), *v = operands[0].s;
+  const bool saturate = nib_node_int(n, NIB_A_SATURATE, 0) != 0;
+  if (y->format == NIB_I1)
+    return nib_expr_printf("%s != 0", v);
+  if (nib_direct_is_stored_real(y->format))
+    return nib_direct_decode(y->format, nib_direct_encode(y->format, v, saturate).s);
+  if (to->kind == NIB_KIND_FLOAT)
+    return nib_expr_printf("(%s)%s", type, v);
+  if (nib_direct_is_float(x)) {
+    if (!nib_direct_use(d, n, "nib_real_to_int") || !nib_direct_use(d, n, "nib_real_to_uint64"))
+      return nib_expr_printf("0");
+    if (y->format == NIB_U64)
+      return nib_expr_printf("nib_real_to_uint64(%s)", v);
+    return nib_expr_printf("(%s)nib_real_to_int(%s, %s, %s)", type, v, nib_direct_i64(to->min).s,
+                           nib_direct_i64(to->max).s);
+  }
+  if (to->bits == 8 * to->bytes)
+    return nib_expr_printf("(%s)(%s)%s", type, to->c_type, v);
+  /* Codes of fewer bits than their storage: the low bits, sign-extended. */
+  if (to->kind == NIB_KIND_UNSIGNED)
+    return nib_expr_printf("(int32_t)((uint32_t)%s & %uu)", v, (1u << to->bits) - 1);
+  const unsigned half = 1u << (to->bits - 1);
+  return nib_expr_printf("(int32_t)((((uint32_t)%s & %uu) ^ %uu) - %uu)", v, 2 * half - 1, half,
+                         half);
+}
+
 nib_expr nib_direct_step_identity(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                   const char *index) {
   (void)d, (void)n, (void)index;

@@ -14,9 +14,9 @@ func.func @f(%x: tensor<?x3xf32>) {
 // -----
 
 // An unknown format.
-func.func @f(%x: tensor<3xf16>) {
-  // expected-error @+1 {{'nib.relu' op input: elements of type 'f16' are not supported; a tensor holds i8, ui8, i16, ui16, i32, i64, i1, f32, f64 or !quant.uniform}}
-  %0 = nib.relu %x : (tensor<3xf16>) -> tensor<3xf16>
+func.func @f(%x: tensor<3xf80>) {
+  // expected-error-re @+1 {{'nib.relu' op input: elements of type 'f80' are not supported; a tensor holds i1, i2, {{.*}}, f4E2M1FN, !nib.format or !quant.uniform}}
+  %0 = nib.relu %x : (tensor<3xf80>) -> tensor<3xf80>
   return
 }
 
@@ -59,10 +59,10 @@ func.func @f(%x: tensor<2x!quant.uniform<i8:f32:0, {1.0, 2.0}>>) {
 
 // -----
 
-// A storage of 4 bits.
-func.func @f(%x: tensor<2x!quant.uniform<i4:f32, 1.0>>) {
-  // expected-error @+1 {{'nib.relu' op input: the storage type of '!quant.uniform<i4:f32, 1.000000e+00>' is none of i8, u8, i16, u16, i32}}
-  %0 = nib.relu %x : (tensor<2x!quant.uniform<i4:f32, 1.0>>) -> tensor<2x!quant.uniform<i4:f32, 1.0>>
+// A storage of 24 bits.
+func.func @f(%x: tensor<2x!quant.uniform<i24:f32, 1.0>>) {
+  // expected-error @+1 {{'nib.relu' op input: the storage type of '!quant.uniform<i24:f32, 1.000000e+00>' is no integer of 2 to 16 or 32 bits}}
+  %0 = nib.relu %x : (tensor<2x!quant.uniform<i24:f32, 1.0>>) -> tensor<2x!quant.uniform<i24:f32, 1.0>>
   return
 }
 
@@ -636,5 +636,28 @@ func.func @f(%x: tensor<2xf32>) {
 func.func @f(%x: tensor<2xf32>) {
   // expected-error @+1 {{'nib.relu' op nib.result must be a string}}
   %0 = nib.relu %x {nib.result = 3 : i64} : (tensor<2xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+// A format that no table has.
+// expected-error @+1 {{there is no number format called "q9_9"}}
+func.func @f(%x: tensor<32x!nib.format<"q9_9">>) {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{the format "f16" is the builtin type f16}}
+func.func @f(%x: tensor<32x!nib.format<"f16">>) {
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x!quant.uniform<i8:f32, 0.5>>) {
+  // expected-error @+1 {{'nib.cast' op it takes plain formats: quantize and dequantize have scales}}
+  %0 = nib.cast %x : (tensor<3x!quant.uniform<i8:f32, 0.5>>) -> tensor<3xf32>
   return
 }

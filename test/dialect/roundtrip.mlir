@@ -159,3 +159,18 @@ func.func @kernel(%x: tensor<2x3xf32> {nib.name = "x"}) -> tensor<6xf32>
 }
 
 {-# dialect_resources: { builtin: { codes: "0x0100000001FF" } } #-}
+
+// CHECK-LABEL: func.func @casts
+func.func @casts(%x: tensor<4xf32>, %h: tensor<4xbf16>, %e: tensor<3x!nib.format<"e3m4:bias=2">>) {
+  // CHECK: nib.cast %{{.*}} : (tensor<4xf32>) -> tensor<4xf16>
+  %0 = nib.cast %x : (tensor<4xf32>) -> tensor<4xf16>
+  // CHECK: nib.cast %{{.*}} saturate 1 : (tensor<4xbf16>) -> tensor<4xf8E4M3FN>
+  %1 = nib.cast %h saturate 1 : (tensor<4xbf16>) -> tensor<4xf8E4M3FN>
+  // CHECK: nib.cast %{{.*}} : (tensor<3x!nib.format<"e3m4:bias=2">>) -> tensor<3xi4>
+  %2 = nib.cast %e : (tensor<3x!nib.format<"e3m4:bias=2">>) -> tensor<3xi4>
+  // CHECK: nib.constant dense<[1, -8]> : tensor<2xi8> as tensor<2xi4>
+  %3 = nib.constant dense<[1, -8]> : tensor<2xi8> as tensor<2xi4>
+  // CHECK: nib.constant dense<[60, 61]> : tensor<2xi16> as tensor<2xf16>
+  %4 = nib.constant dense<[60, 61]> : tensor<2xi16> as tensor<2xf16>
+  return
+}

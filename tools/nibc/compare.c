@@ -7,36 +7,7 @@
 #include <string.h>
 
 double nibc_element(nib_format format, const void *data, int64_t i) {
-  union {
-    int8_t i8;
-    uint8_t u8;
-    int16_t i16;
-    uint16_t u16;
-    int32_t i32;
-    int64_t i64;
-    float f32;
-    double f64;
-  } u;
-  const size_t bytes = nib_format_bytes(format);
-  memcpy(&u, (const char *)data + (size_t)i * bytes, bytes);
-  switch (format) {
-  case NIB_I8:
-    return u.i8;
-  case NIB_I16:
-    return u.i16;
-  case NIB_U16:
-    return u.u16;
-  case NIB_I32:
-    return u.i32;
-  case NIB_I64:
-    return (double)u.i64;
-  case NIB_F32:
-    return (double)u.f32;
-  case NIB_F64:
-    return u.f64;
-  default:
-    return u.u8;
-  }
+  return nib_format_load_real(format, data, i);
 }
 
 static void count(nibc_tally *t, int64_t run, int64_t index, double got, double want,

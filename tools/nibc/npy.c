@@ -12,9 +12,9 @@ static const struct {
   const char *descr;
   nib_format format;
 } dtypes[] = {
-    {"|i1", NIB_I8},  {"|u1", NIB_U8},  {"<i2", NIB_I16}, {"<u2", NIB_U16},
-    {"<i4", NIB_I32}, {"<i8", NIB_I64}, {"|b1", NIB_I1},  {"<f4", NIB_F32},
-    {"<f8", NIB_F64}, {"<i1", NIB_I8},  {"<u1", NIB_U8},
+    {"|i1", NIB_I8},  {"|u1", NIB_U8},  {"<i2", NIB_I16}, {"<u2", NIB_U16}, {"<i4", NIB_I32},
+    {"<i8", NIB_I64}, {"|b1", NIB_I1},  {"<f4", NIB_F32}, {"<f8", NIB_F64}, {"<i1", NIB_I8},
+    {"<u1", NIB_U8},  {"<f2", NIB_F16}, {"<u4", NIB_U32}, {"<u8", NIB_U64},
 };
 enum { DTYPE_COUNT = sizeof dtypes / sizeof dtypes[0] };
 

@@ -23,6 +23,13 @@ static float scale_at(const quant *q, int64_t i) {
   return scale;
 }
 
+/* Codes that dequantize takes. */
+static bool is_code_format(nib_format format) {
+  const nib_format_info *info = nib_format_get(format);
+  return (info->kind == NIB_KIND_SIGNED || info->kind == NIB_KIND_UNSIGNED) && info->bits >= 8 &&
+         info->bits <= 32 && format != NIB_U32;
+}
+
 static nib_status check_scales(nib_onnx_node *n, const quant *q, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     float scale = scale_at(q, i);
@@ -53,7 +60,7 @@ static nib_status read_quant(nib_onnx_node *n, const nib_onnx_value *x, nib_form
     return nib_onnx_invalid(n, "its zero point is %s, its codes are %s",
                             nib_format_get(q->zeros->format)->name,
                             nib_format_get(q->format)->name);
-  if (q->format > NIB_I32)
+  if (!is_code_format(q->format))
     return nib_onnx_unsupported(n, "codes of type %s", nib_format_get(q->format)->name);
   int64_t count = nib_onnx_count_elems(q->scales->dims, q->scales->rank);
   int64_t zeros = q->zeros ? nib_onnx_count_elems(q->zeros->dims, q->zeros->rank) : count;
@@ -63,8 +70,7 @@ static nib_status read_quant(nib_onnx_node *n, const nib_onnx_value *x, nib_form
     int64_t axis = nib_onnx_attr_int(n, "axis", 1);
     NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, &axis, 1, x->rank));
     if (x->dims[axis] != count)
-      return nib_onnx_invalid(n, "%" PRId64 " scales for %" PRId64 " slices", count,
-                              x->dims[axis]);
+      return nib_onnx_invalid(n, "%" PRId64 " scales for %" PRId64 " slices", count, x->dims[axis]);
     q->axis = (int32_t)axis;
   }
   return check_scales(n, q, count);
@@ -95,7 +101,7 @@ static nib_status quantize_constant(nib_onnx_node *n, const nib_onnx_value *x, c
     float real;
     memcpy(&real, x->data + 4 * (size_t)k, sizeof real);
     double code = (double)rintf(real / scale_at(q, at)) + (double)zero_at(q->zeros, at);
-    code = code >= (double)info->max ? (double)info->max
+    code = code >= (double)info->max  ? (double)info->max
            : code > (double)info->min ? code
                                       : (double)info->min;
     store_code(codes + (size_t)k * code_bytes, q->format, (int64_t)code);
@@ -120,9 +126,9 @@ nib_status nib_onnx_import_quantize(nib_onnx_node *n) {
     return nib_onnx_unsupported(n, "several scales for a tensor that is not a constant");
   nib_graph *g = n->ctx->graph;
   int32_t in = nib_onnx_materialize(n, x);
-  int32_t node = in == NIB_NONE ? NIB_NONE
-                                : nib_onnx_emit(n, NIB_OP_QUANTIZE, &in, 1, NIB_NONE, x->rank,
-                                                x->dims, "");
+  int32_t node = in == NIB_NONE
+                     ? NIB_NONE
+                     : nib_onnx_emit(n, NIB_OP_QUANTIZE, &in, 1, NIB_NONE, x->rank, x->dims, "");
   if (node == NIB_NONE)
     return n->ctx->failure;
   int32_t out = g->nodes[node].out;
@@ -151,7 +157,7 @@ static nib_status defer_constant(nib_onnx_node *n, const nib_onnx_value *x, cons
 
 nib_status nib_onnx_import_dequantize(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0);
-  if (x->format > NIB_I32)
+  if (!is_code_format(x->format))
     return nib_onnx_unsupported(n, "codes of type %s", nib_format_get(x->format)->name);
   int64_t type = nib_onnx_attr_int(n, "output_dtype", 0);
   if (type != 0 && type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)

@@ -57,8 +57,9 @@ typedef struct nib_tfl_context {
 
 typedef nib_status nib_tfl_convert(nib_tfl_context *c);
 
-/** Tensor types an operator takes, as bits of nib_format. */
-typedef uint32_t nib_tfl_types;
+/** Tensor types an operator takes, as bits of nib_format (of which TFLite has the first 64 alone).
+ */
+typedef uint64_t nib_tfl_types;
 
 /** One operator of the format. Tables of these are in tflite_ops_*.c. */
 typedef struct nib_tfl_op {

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define FLOAT_OR_QUANT (1u << NIB_F32 | 1u << NIB_I8 | 1u << NIB_U8 | 1u << NIB_I16)
+#define FLOAT_OR_QUANT                                                                             \
+  (UINT64_C(1) << NIB_F32 | UINT64_C(1) << NIB_I8 | UINT64_C(1) << NIB_U8 | UINT64_C(1) << NIB_I16)
 
 typedef enum conv_kind { CONV, DEPTHWISE, TRANSPOSED } conv_kind;
 
@@ -78,8 +79,8 @@ static nib_status set_activation(nib_tfl_context *c, int32_t node, const char *a
   return nib_graph_set_string(c->graph, node, NIB_A_ACTIVATION, activation);
 }
 
-/* Convolutions with a 64-bit accumulator round in their own way (fully connected does not); an override by the caller to another
- * family of rounding (not TFLite's) replaces it as well. */
+/* Convolutions with a 64-bit accumulator round in their own way (fully connected does not); an
+ * override by the caller to another family of rounding (not TFLite's) replaces it as well. */
 static nib_status set_rounding(nib_tfl_context *c, int32_t node, bool wide) {
   if (!wide || strncmp(c->graph->rounding, "tflite", 6) != 0)
     return NIB_OK;

@@ -5,8 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#define FLOAT_OR_QUANT (1u << NIB_F32 | 1u << NIB_I8 | 1u << NIB_U8 | 1u << NIB_I16)
-#define QUANT (1u << NIB_I8 | 1u << NIB_U8 | 1u << NIB_I16)
+#define FLOAT_OR_QUANT                                                                             \
+  (UINT64_C(1) << NIB_F32 | UINT64_C(1) << NIB_I8 | UINT64_C(1) << NIB_U8 | UINT64_C(1) << NIB_I16)
+#define QUANT (UINT64_C(1) << NIB_I8 | UINT64_C(1) << NIB_U8 | UINT64_C(1) << NIB_I16)
 
 /* A node of one input and one result, without attributes. */
 static nib_status convert_unary(nib_tfl_context *c, nib_op op, int32_t *out_node) {
@@ -189,7 +190,8 @@ static nib_status convert_dequantize(nib_tfl_context *c) {
 
 const nib_tfl_op nib_tfl_math_ops[] = {
     {0, "ADD", 1, 5, TFL_ADD_OPTIONS, 2, 2, 0, FLOAT_OR_QUANT, convert_add},
-    {6, "DEQUANTIZE", 1, 6, TFL_NO_OPTIONS, 1, 1, 0, QUANT | 1u << NIB_I32, convert_dequantize},
+    {6, "DEQUANTIZE", 1, 6, TFL_NO_OPTIONS, 1, 1, 0, QUANT | UINT64_C(1) << NIB_I32,
+     convert_dequantize},
     {14, "LOGISTIC", 1, 4, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT, convert_logistic},
     {18, "MUL", 1, 8, TFL_MUL_OPTIONS, 2, 2, 0, FLOAT_OR_QUANT, convert_mul},
     {19, "RELU", 1, 3, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT, convert_relu},
@@ -199,9 +201,9 @@ const nib_tfl_op nib_tfl_math_ops[] = {
     {28, "TANH", 1, 4, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT, convert_tanh},
     {40, "MEAN", 1, 3, TFL_REDUCER_OPTIONS, 2, 2, 0, FLOAT_OR_QUANT, convert_mean},
     {41, "SUB", 1, 5, TFL_SUB_OPTIONS, 2, 2, 0, FLOAT_OR_QUANT, convert_sub},
-    {42, "DIV", 1, 3, TFL_DIV_OPTIONS, 2, 2, 0, 1u << NIB_F32, convert_div},
+    {42, "DIV", 1, 3, TFL_DIV_OPTIONS, 2, 2, 0, UINT64_C(1) << NIB_F32, convert_div},
     {98, "LEAKY_RELU", 1, 2, TFL_LEAKY_RELU_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT, convert_leaky_relu},
-    {114, "QUANTIZE", 1, 5, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT | 1u << NIB_I32,
+    {114, "QUANTIZE", 1, 5, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT | UINT64_C(1) << NIB_I32,
      convert_quantize},
     {152, "RELU_0_TO_1", 1, 1, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT, convert_relu_0_to_1},
 };

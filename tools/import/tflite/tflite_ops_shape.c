@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define MOVABLE                                                                                    \
-  (1u << NIB_F32 | 1u << NIB_I8 | 1u << NIB_U8 | 1u << NIB_I16 | 1u << NIB_I32 | 1u << NIB_I64)
+  (UINT64_C(1) << NIB_F32 | UINT64_C(1) << NIB_I8 | UINT64_C(1) << NIB_U8 |                        \
+   UINT64_C(1) << NIB_I16 | UINT64_C(1) << NIB_I32 | UINT64_C(1) << NIB_I64)
 #define MAX_LIST (NIB_MAX_RANK * 2)
 
 /* The common beginning: the input, the result and their graph tensors. */

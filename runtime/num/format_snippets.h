@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * Codes of number formats to reals and back: source text shared by the library and generated code,
+ * as snippets.h. `specials` and `mode` are values of nib_specials and nib_encode_mode (format.h),
+ * which generated code has as numbers. */
+#ifndef NIB_NUM_FORMAT_SNIPPETS_H
+#define NIB_NUM_FORMAT_SNIPPETS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+//@ begin nib_minifloat_decode
+/* The value of a code of sign, exponent and mantissa bits; specials: 0 IEEE, 1 FN, 2 FNUZ, 3 none,
+ * 4 E8M0. */
+static inline double nib_minifloat_decode(uint32_t code, int exponent_bits, int mantissa_bits,
+                                          int bias, int specials) {
+  uint32_t top = (1u << exponent_bits) - 1, ones = (1u << mantissa_bits) - 1;
+  if (specials == 4)
+    return code == top ? (double)NAN : ldexp(1.0, (int)code - bias);
+  uint32_t magnitude = code & ((top << mantissa_bits) | ones);
+  int negative = (int)(code >> (exponent_bits + mantissa_bits)) & 1;
+  uint32_t exponent = magnitude >> mantissa_bits, mantissa = magnitude & ones;
+  if (specials == 0 && exponent == top)
+    return mantissa ? (double)NAN : negative ? -(double)INFINITY : (double)INFINITY;
+  if ((specials == 1 && exponent == top && mantissa == ones) ||
+      (specials == 2 && negative && magnitude == 0))
+    return (double)NAN;
+  double x = exponent ? ldexp((double)(mantissa + ones + 1), (int)exponent - bias - mantissa_bits)
+                      : ldexp((double)mantissa, 1 - bias - mantissa_bits);
+  return negative ? -x : x;
+}
+//@ end
+
+//@ begin nib_round_significand
+/* significand / 2^shift, 0 <= shift <= 63, rounded; mode: 0 nearest even, 1 nearest away, 2 toward
+ * zero, 3 up, 4 down, 5 stochastic. A tie goes to the even code, which is the quotient plus `base`
+ * (that is odd for some exponents where there are no mantissa bits). */
+static inline uint64_t nib_round_significand(uint64_t significand, int shift, int negative,
+                                             int mode, int64_t base, uint64_t random) {
+  if (shift == 0)
+    return significand;
+  uint64_t whole = significand >> shift, rest = significand & ((UINT64_C(1) << shift) - 1);
+  uint64_t half = UINT64_C(1) << (shift - 1);
+  int up = mode == 0   ? rest > half || (rest == half && ((whole + (uint64_t)base) & 1))
+           : mode == 1 ? rest >= half
+           : mode == 3 ? rest != 0 && !negative
+           : mode == 4 ? rest != 0 && negative
+           : mode == 5 ? (random >> (64 - shift)) < rest
+                       : 0;
+  return whole + (uint64_t)up;
+}
+//@ end
+
+//@ begin nib_minifloat_encode
+/* The code of a real; see nib_minifloat_decode and nib_round_significand. Too large: the largest
+ * number if `saturate` or if there is no other code, else infinity or NaN. */
+static inline uint32_t nib_minifloat_encode(double x, int exponent_bits, int mantissa_bits,
+                                            int bias, int specials, int mode, int saturate,
+                                            uint64_t random) {
+  uint32_t top = (1u << exponent_bits) - 1, ones = (1u << mantissa_bits) - 1;
+  uint32_t sign_bit = 1u << (exponent_bits + mantissa_bits);
+  uint32_t all = (top << mantissa_bits) | ones;
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  int negative = (int)(bits >> 63), exponent = (int)(bits >> 52 & 2047);
+  uint64_t significand = bits & ((UINT64_C(1) << 52) - 1);
+  uint32_t sign = negative && specials != 4 ? sign_bit : 0;
+  uint32_t largest = specials == 0 ? (top << mantissa_bits) - 1
+                     : specials == 1 || specials == 4 ? all - 1
+                                                      : all;
+  uint32_t nan = specials == 0   ? (top << mantissa_bits) | (ones + 1) >> 1 | sign
+                 : specials == 1 ? all | sign
+                 : specials == 2 ? sign_bit
+                 : specials == 4 ? all
+                                 : largest | sign;
+  uint32_t over = saturate || specials == 3 ? largest | sign
+                  : specials == 0           ? top << mantissa_bits | sign
+                                            : nan;
+  if (exponent == 2047 && significand)
+    return nan;
+  if (exponent == 2047)
+    return over;
+  if (specials == 4 && (negative || (exponent == 0 && significand == 0)))
+    return negative && (exponent || significand) ? nan : 0;
+  if (exponent == 0 && significand == 0)
+    return specials == 2 ? 0 : sign;
+  /* |x| = significand * 2^exponent with 53 bits */
+  if (exponent)
+    significand |= UINT64_C(1) << 52;
+  else
+    exponent = 1;
+  while (!(significand >> 52)) {
+    significand <<= 1;
+    --exponent;
+  }
+  exponent -= 1023;
+  int lowest = specials == 4 ? -bias : 1 - bias;
+  int normal = exponent >= lowest;
+  int shift = 52 - mantissa_bits + (normal ? 0 : lowest - exponent);
+  if (shift > 63) { /* below half of the smallest step: only its being not 0 counts */
+    shift = 63;
+    significand = 1;
+  }
+  /* The hidden bit of a normal number counts the exponent up by one; a carry does so again. */
+  int64_t base = (int64_t)((normal ? exponent : lowest) - lowest) << mantissa_bits;
+  base -= specials == 4 ? 1 : 0;
+  int64_t code =
+      base + (int64_t)nib_round_significand(significand, shift, negative, mode, base, random);
+  if (code < 0)
+    code = 0;
+  if (code > (int64_t)largest)
+    return over;
+  return code == 0 && specials == 2 ? 0 : (uint32_t)code | sign;
+}
+//@ end
+
+//@ begin nib_real_to_int
+/* Toward zero, saturated; NaN is 0. */
+static inline int64_t nib_real_to_int(double x, int64_t low, int64_t high) {
+  return x != x ? 0 : x >= (double)high ? high : x <= (double)low ? low : (int64_t)x;
+}
+//@ end
+
+//@ begin nib_real_to_uint64
+static inline uint64_t nib_real_to_uint64(double x) {
+  return !(x > 0.0) ? 0 : x >= 18446744073709551616.0 ? UINT64_MAX : (uint64_t)x;
+}
+//@ end
+
+//@ begin nib_f16_to_f32
+static inline float nib_f16_to_f32(uint16_t h) {
+  uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31u, mantissa = h & 1023u;
+  if (exponent == 0) { /* exact: a product of a small integer and a power of two */
+    float magnitude = (float)mantissa * 0x1p-24f;
+    return sign ? -magnitude : magnitude;
+  }
+  uint32_t bits = exponent == 31 ? sign | 0x7F800000u | mantissa << 13
+                                 : sign | (exponent + 112u) << 23 | mantissa << 13;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+//@ end
+
+//@ begin nib_f32_to_f16
+/* To nearest even. */
+static inline uint16_t nib_f32_to_f16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7FFFFFFFu;
+  if (magnitude > 0x7F800000u)
+    return (uint16_t)(sign | 0x7E00u);
+  if (magnitude >= 0x477FF000u) /* rounds to 65536 or more */
+    return (uint16_t)(sign | 0x7C00u);
+  if (magnitude < 0x38800000u) { /* below 2^-14: in steps of 2^-24 */
+    float a;
+    memcpy(&a, &magnitude, sizeof a);
+    return (uint16_t)(sign | (uint32_t)rintf(a * 0x1p24f));
+  }
+  uint32_t rounded = magnitude + 0xFFFu + (magnitude >> 13 & 1u) - (112u << 23);
+  return (uint16_t)(sign | rounded >> 13);
+}
+//@ end
+
+//@ begin nib_bf16_to_f32
+static inline float nib_bf16_to_f32(uint16_t h) {
+  uint32_t bits = (uint32_t)h << 16;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+//@ end
+
+//@ begin nib_f32_to_bf16
+/* To nearest even. */
+static inline uint16_t nib_f32_to_bf16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
+    return (uint16_t)((bits >> 16 & 0x8000u) | 0x7FC0u);
+  return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+//@ end
+
+#endif
