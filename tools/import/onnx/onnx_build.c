@@ -42,6 +42,27 @@ static int32_t result(nib_onnx_node *n, int32_t node, nib_status attributes) {
   return n->ctx->graph->nodes[node].out;
 }
 
+nib_status nib_onnx_require_real(nib_onnx_node *n, const nib_onnx_value *v) {
+  if (nib_format_get(v->format)->kind == NIB_KIND_FLOAT)
+    return NIB_OK;
+  return nib_onnx_unsupported(n, "'%.100s' is %s, only floats are supported here", v->name,
+                              nib_format_get(v->format)->name);
+}
+
+nib_status nib_onnx_require_reals(nib_onnx_node *n) {
+  const nib_onnx_value *first = nib_onnx_input(n, 0);
+  for (size_t i = 0; i < n->proto->n_input; ++i) {
+    const nib_onnx_value *v = nib_onnx_input(n, i);
+    if (!v)
+      continue;
+    NIB_RETURN_IF_ERROR(nib_onnx_require_real(n, v));
+    if (first && v->format != first->format)
+      return nib_onnx_unsupported(n, "operands of %s and %s", nib_format_get(first->format)->name,
+                                  nib_format_get(v->format)->name);
+  }
+  return NIB_OK;
+}
+
 static int32_t emit_one(nib_onnx_node *n, nib_op op, int32_t a, int32_t rank, const int64_t *dims) {
   if (a == NIB_NONE)
     return NIB_NONE;
@@ -75,6 +96,33 @@ int32_t nib_onnx_binary(nib_onnx_node *n, nib_op op, int32_t a, int32_t b) {
     return NIB_NONE;
   const int32_t in[] = {a, b};
   return result(n, nib_onnx_emit(n, op, in, 2, a, rank, dims, ""), NIB_OK);
+}
+
+int32_t nib_onnx_squared(nib_onnx_node *n, int32_t a) {
+  return nib_onnx_binary(n, NIB_OP_MUL, a, a);
+}
+
+int32_t nib_onnx_compared(nib_onnx_node *n, nib_op op, int32_t a, int32_t b) {
+  const int32_t t = nib_onnx_binary(n, op, a, b);
+  if (t != NIB_NONE) {
+    n->ctx->graph->tensors[t].format = NIB_I1;
+    n->ctx->graph->tensors[t].quantized = false;
+  }
+  return t;
+}
+
+int32_t nib_onnx_chosen(nib_onnx_node *n, int32_t condition, int32_t a, int32_t b) {
+  if (condition == NIB_NONE || a == NIB_NONE || b == NIB_NONE)
+    return NIB_NONE;
+  nib_onnx_value vc = shape_of(n, condition, 0), va = shape_of(n, a, 0), vb = shape_of(n, b, 0);
+  nib_onnx_value both = {0};
+  int64_t dims[NIB_MAX_RANK];
+  int32_t rank;
+  if (nib_onnx_broadcast(n, &va, &vb, &both.rank, both.dims) != NIB_OK ||
+      nib_onnx_broadcast(n, &vc, &both, &rank, dims) != NIB_OK)
+    return NIB_NONE;
+  const int32_t in[] = {condition, a, b};
+  return result(n, nib_onnx_emit(n, NIB_OP_WHERE, in, 3, a, rank, dims, ""), NIB_OK);
 }
 
 int32_t nib_onnx_with(nib_onnx_node *n, nib_op op, int32_t a, double number) {
@@ -253,6 +301,21 @@ int32_t nib_onnx_mean(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t 
   if (status == NIB_OK)
     status = nib_graph_set_int(g, node, NIB_A_KEEP_DIMS, keep);
   return result(n, node, status);
+}
+
+int32_t nib_onnx_sum(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t count, bool keep) {
+  double size = 1;
+  for (int32_t i = 0; a != NIB_NONE && i < count; ++i)
+    size *= (double)nib_onnx_dim(n, a, (int32_t)axes[i]);
+  return nib_onnx_with(n, NIB_OP_MUL, nib_onnx_mean(n, a, axes, count, keep), size);
+}
+
+int32_t nib_onnx_mean_last(nib_onnx_node *n, int32_t a, int32_t count) {
+  int64_t axes[NIB_MAX_RANK];
+  const int32_t rank = a == NIB_NONE ? 0 : nib_onnx_tensor(n, a)->rank;
+  for (int32_t i = 0; i < count; ++i)
+    axes[i] = rank - count + i;
+  return nib_onnx_mean(n, a, axes, count, true);
 }
 
 int32_t nib_onnx_clamped(nib_onnx_node *n, int32_t a, double low, double high) {

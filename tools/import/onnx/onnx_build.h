@@ -14,6 +14,11 @@ int32_t nib_onnx_in(nib_onnx_node *n, size_t i);
 nib_status nib_onnx_finish(nib_onnx_node *n, int32_t tensor);
 nib_status nib_onnx_finish_at(nib_onnx_node *n, size_t i, int32_t tensor);
 
+/** Unsupported unless `v` is of floats. */
+nib_status nib_onnx_require_real(nib_onnx_node *n, const nib_onnx_value *v);
+/** Unsupported unless all inputs that are there are real, of one format. */
+nib_status nib_onnx_require_reals(nib_onnx_node *n);
+
 const nib_tensor *nib_onnx_tensor(const nib_onnx_node *n, int32_t tensor);
 /** A dimension, counted from the end where `i` is negative. */
 int64_t nib_onnx_dim(const nib_onnx_node *n, int32_t tensor, int32_t i);
@@ -22,6 +27,11 @@ int32_t nib_onnx_unary(nib_onnx_node *n, nib_op op, int32_t a);
 int32_t nib_onnx_binary(nib_onnx_node *n, nib_op op, int32_t a, int32_t b);
 /** The same with a number of a's format on the right. */
 int32_t nib_onnx_with(nib_onnx_node *n, nib_op op, int32_t a, double number);
+int32_t nib_onnx_squared(nib_onnx_node *n, int32_t a);
+/** A comparison (less, less_equal, equal): i1. */
+int32_t nib_onnx_compared(nib_onnx_node *n, nib_op op, int32_t a, int32_t b);
+/** condition ? a : b, broadcast. */
+int32_t nib_onnx_chosen(nib_onnx_node *n, int32_t condition, int32_t a, int32_t b);
 int32_t nib_onnx_reshaped(nib_onnx_node *n, int32_t a, int32_t rank, const int64_t *dims);
 int32_t nib_onnx_transposed(nib_onnx_node *n, int32_t a, const int64_t *perm);
 /** Exchanges two dimensions, counted from the end where negative. */
@@ -40,6 +50,9 @@ int32_t nib_onnx_product(nib_onnx_node *n, int32_t a, int32_t b);
 /** Along the last dimension. */
 int32_t nib_onnx_softmax(nib_onnx_node *n, int32_t a);
 int32_t nib_onnx_mean(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t count, bool keep);
+int32_t nib_onnx_sum(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t count, bool keep);
+/** The mean over the last `count` dimensions, which stay as 1. */
+int32_t nib_onnx_mean_last(nib_onnx_node *n, int32_t a, int32_t count);
 int32_t nib_onnx_clamped(nib_onnx_node *n, int32_t a, double low, double high);
 int32_t nib_onnx_gathered(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis);
 int32_t nib_onnx_gathered_nd(nib_onnx_node *n, int32_t a, int32_t indices, int32_t batch_dims);

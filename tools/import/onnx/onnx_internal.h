@@ -226,6 +226,13 @@ nib_status nib_onnx_import_negate(nib_onnx_node *n);
 nib_status nib_onnx_import_softmax(nib_onnx_node *n);
 nib_status nib_onnx_import_reduce_mean(nib_onnx_node *n);
 nib_status nib_onnx_import_batch_norm(nib_onnx_node *n);
+nib_status nib_onnx_import_group_norm(nib_onnx_node *n);
+nib_status nib_onnx_import_instance_norm(nib_onnx_node *n);
+nib_status nib_onnx_import_layer_norm(nib_onnx_node *n);
+nib_status nib_onnx_import_lp_norm(nib_onnx_node *n);
+nib_status nib_onnx_import_lrn(nib_onnx_node *n);
+nib_status nib_onnx_import_mean_variance_norm(nib_onnx_node *n);
+nib_status nib_onnx_import_rms_norm(nib_onnx_node *n);
 nib_status nib_onnx_import_flatten(nib_onnx_node *n);
 nib_status nib_onnx_import_reshape(nib_onnx_node *n);
 nib_status nib_onnx_import_squeeze(nib_onnx_node *n);
@@ -252,6 +259,8 @@ nib_status nib_onnx_import_cast(nib_onnx_node *n);
 nib_status nib_onnx_import_quantize(nib_onnx_node *n);
 nib_status nib_onnx_import_dequantize(nib_onnx_node *n);
 
+/** BatchNormalization whose parameters are constants: one multiplication, one addition. */
+nib_status nib_onnx_import_constant_batch_norm(nib_onnx_node *n);
 /** Gather of a constant by constant indices. */
 nib_status nib_onnx_fold_gather(nib_onnx_node *n);
 /** Integer arithmetic of two constants (shape computation); false if it does not apply. */

@@ -265,14 +265,8 @@ static const float *channel_constant(nib_onnx_node *n, size_t i, int64_t channel
   return NULL;
 }
 
-nib_status nib_onnx_import_batch_norm(nib_onnx_node *n) {
+nib_status nib_onnx_import_constant_batch_norm(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
-  if (nib_onnx_attr_int(n, "training_mode", 0) || !nib_onnx_attr_int(n, "spatial", 1))
-    return nib_onnx_unsupported(n, "training mode");
-  NIB_RETURN_IF_ERROR(nib_onnx_require_outputs_unused(n, 1));
-  if (x->rank < 2)
-    return nib_onnx_invalid(n, "its input has rank %d", x->rank);
   int64_t channels = x->dims[1];
   const float *parts[4]; /* scale, bias, mean, variance */
   for (size_t i = 0; i < 4; ++i)
