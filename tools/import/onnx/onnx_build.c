@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define MAX_CONCATENATED 32
+
 const nib_tensor *nib_onnx_tensor(const nib_onnx_node *n, int32_t tensor) {
   return &n->ctx->graph->tensors[tensor];
 }
@@ -229,7 +231,21 @@ int32_t nib_onnx_padded(nib_onnx_node *n, int32_t a, const int64_t *low, const i
   return result(n, node, status);
 }
 
+/* More parts than a kernel may read: groups of them first. */
+static int32_t concatenate_groups(nib_onnx_node *n, const int32_t *parts, int32_t count,
+                                  int32_t axis) {
+  int32_t groups[MAX_CONCATENATED], made = 0;
+  const int32_t each = (count + MAX_CONCATENATED - 1) / MAX_CONCATENATED;
+  for (int32_t at = 0; at < count; at += each) {
+    const int32_t size = count - at < each ? count - at : each;
+    groups[made++] = nib_onnx_concatenated(n, parts + at, size, axis);
+  }
+  return nib_onnx_concatenated(n, groups, made, axis);
+}
+
 int32_t nib_onnx_concatenated(nib_onnx_node *n, const int32_t *parts, int32_t count, int32_t axis) {
+  if (count > MAX_CONCATENATED)
+    return concatenate_groups(n, parts, count, axis);
   nib_graph *g = n->ctx->graph;
   int64_t total = 0, dims[NIB_MAX_RANK];
   for (int32_t i = 0; i < count; ++i) {

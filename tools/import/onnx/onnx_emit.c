@@ -246,7 +246,7 @@ int32_t nib_onnx_emit(nib_onnx_node *n, nib_op op, const int32_t *in, int32_t n_
                       int32_t rank, const int64_t *dims, const char *suffix) {
   nib_graph *g = n->ctx->graph;
   char name[512];
-  const char *base = n->proto->n_output ? n->proto->output[0] : n->name;
+  const char *base = n->proto->n_output && n->proto->output[0][0] ? n->proto->output[0] : n->name;
   snprintf(name, sizeof name, "%.480s%s", base, suffix);
   int32_t out = add_tensor(n, name, like == NIB_NONE ? NIB_F32 : g->tensors[like].format, rank,
                            dims);

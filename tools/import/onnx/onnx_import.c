@@ -350,7 +350,10 @@ static nib_status sort_nodes(nib_onnx_ctx *ctx, order *o) {
 static const char *node_name(const Onnx__NodeProto *p) {
   if (nib_onnx_text(p->name)[0])
     return p->name;
-  return p->n_output ? p->output[0] : "";
+  for (size_t i = 0; i < p->n_output; ++i)
+    if (p->output[i][0])
+      return p->output[i];
+  return "";
 }
 
 /* Everything about an operator that can be told without its handler. */
@@ -365,7 +368,10 @@ static nib_status find_handler(nib_onnx_node *n, const nib_onnx_row **out_row) {
     return nib_onnx_unsupported(n, "not supported in operator set %" PRId64, n->ctx->opset);
   if (!*out_row)
     return nib_onnx_unsupported(n, "the operator is not supported");
-  if (p->n_output < 1 || !p->output[0][0])
+  size_t n_named = 0;
+  for (size_t i = 0; i < p->n_output; ++i)
+    n_named += p->output[i][0] != 0;
+  if (n_named == 0)
     return nib_onnx_invalid(n, "it has no output");
   size_t least = (size_t)(*out_row)->min_inputs, most = (size_t)(*out_row)->max_inputs;
   size_t count = p->n_input;

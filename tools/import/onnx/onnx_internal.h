@@ -213,7 +213,15 @@ void nib_onnx_permute(const uint8_t *from, uint8_t *to, size_t elem_bytes, int32
 nib_status nib_onnx_import_conv(nib_onnx_node *n);
 nib_status nib_onnx_import_conv_transpose(nib_onnx_node *n);
 nib_status nib_onnx_import_max_pool(nib_onnx_node *n);
+nib_status nib_onnx_import_attention(nib_onnx_node *n);
 nib_status nib_onnx_import_average_pool(nib_onnx_node *n);
+nib_status nib_onnx_import_causal_conv(nib_onnx_node *n);
+nib_status nib_onnx_import_gru(nib_onnx_node *n);
+nib_status nib_onnx_import_linear_attention(nib_onnx_node *n);
+nib_status nib_onnx_import_lstm(nib_onnx_node *n);
+nib_status nib_onnx_import_rnn(nib_onnx_node *n);
+nib_status nib_onnx_import_rotary_embedding(nib_onnx_node *n);
+nib_status nib_onnx_import_swiglu(nib_onnx_node *n);
 nib_status nib_onnx_import_global_pool(nib_onnx_node *n);
 nib_status nib_onnx_import_gemm(nib_onnx_node *n);
 nib_status nib_onnx_import_matmul(nib_onnx_node *n);
