@@ -289,7 +289,7 @@ static void test_other_unsupported_things(void) {
   m.tensors[0].type = m.tensors[3].type = 0;
   m.tensors[0].n_scales = m.tensors[0].n_zero_points = 0;
   m.tensors[3].n_scales = m.tensors[3].n_zero_points = 0;
-  expect_unsupported(&m, "hybrid arithmetic");
+  expect_unsupported(&m, "f32 activations with a bias of type i32");
   m = tiny_conv_model();
   m.ops[0].options[3].value = 4;
   expect_unsupported(&m, "fused activation tanh");

@@ -118,6 +118,22 @@ nib_status nib_tfl_filter(nib_tfl_context *c, const nib_tfl_tensor *t, nib_forma
  *  `bias_type_field` (-1: there is none) tells the width. */
 nib_status nib_tfl_bias(nib_tfl_context *c, uint32_t slot, nib_format input_format,
                         int64_t channels, int bias_type_field, int32_t *out_bias, bool *out_wide);
+/* tflite_hybrid.c: float activations with int8 weights. */
+typedef struct nib_tfl_hybrid {
+  const nib_tfl_tensor *result; /**< what the operator writes; NULL: a temporary of its shape */
+  uint32_t bias_slot;
+  int bias_type_field;
+  int32_t unit, sum; /**< tensors: the worth of a unit of `sum`, the i32 sum of products */
+} nib_tfl_hybrid;
+bool nib_tfl_is_hybrid(const nib_tfl_tensor *in, const nib_tfl_tensor *filter);
+/** Operands of the integer product that writes h->sum, shaped `dims`: codes of x, quantized in
+ *  `batches` equal parts, and the filter. */
+nib_status nib_tfl_hybrid_begin(nib_tfl_context *c, nib_tfl_hybrid *h, const nib_tfl_tensor *filter,
+                                int64_t batches, int32_t x, int32_t rank, const int64_t *dims,
+                                int32_t *out_operands);
+/** *out_id = activation(sum * unit + bias), after the product's node. */
+nib_status nib_tfl_hybrid_result(nib_tfl_context *c, const nib_tfl_hybrid *h, int32_t rank,
+                                 const int64_t *dims, const char *activation, int32_t *out_id);
 /** A constant list of i32 or i64 at `slot`, at most NIB_MAX_RANK * 2 long. */
 nib_status nib_tfl_int_list(nib_tfl_context *c, uint32_t slot, int64_t out[NIB_MAX_RANK * 2],
                             int32_t *out_n);

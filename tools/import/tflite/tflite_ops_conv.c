@@ -162,17 +162,27 @@ static nib_status convert_conv(nib_tfl_context *c, conv_kind kind) {
 
   const char *activation;
   bool wide;
-  int32_t id[4], result, node;
+  int32_t id[4] = {NIB_NONE, NIB_NONE, NIB_NONE, NIB_NONE}, result, node;
+  nib_tfl_hybrid h = {.result = &out, .bias_slot = l->bias, .bias_type_field = l->bias_type};
+  const bool is_hybrid = kind == CONV && nib_tfl_is_hybrid(&in, &filter);
   NIB_RETURN_IF_ERROR(nib_tfl_check_activation(c, l->activation, &activation));
   NIB_RETURN_IF_ERROR(nib_tfl_value(c, &in, &id[0]));
-  NIB_RETURN_IF_ERROR(nib_tfl_filter(c, &filter, in.format, l->channel_dim, false, &id[1], &id[3]));
-  NIB_RETURN_IF_ERROR(nib_tfl_bias(c, l->bias, in.format, filter.dims[l->channel_dim], l->bias_type,
-                                   &id[2], &wide));
-  NIB_RETURN_IF_ERROR(nib_tfl_result(c, &out, &result));
-  NIB_RETURN_IF_ERROR(nib_tfl_node(c, l->op, id, 4, result, &node));
+  if (is_hybrid) {
+    NIB_RETURN_IF_ERROR(
+        nib_tfl_hybrid_begin(c, &h, &filter, in.dims[0], id[0], out.rank, out.dims, id));
+  } else {
+    NIB_RETURN_IF_ERROR(
+        nib_tfl_filter(c, &filter, in.format, l->channel_dim, false, &id[1], &id[3]));
+    NIB_RETURN_IF_ERROR(nib_tfl_bias(c, l->bias, in.format, filter.dims[l->channel_dim],
+                                     l->bias_type, &id[2], &wide));
+    NIB_RETURN_IF_ERROR(nib_tfl_result(c, &out, &result));
+  }
+  NIB_RETURN_IF_ERROR(nib_tfl_node(c, l->op, id, 4, is_hybrid ? h.sum : result, &node));
   NIB_RETURN_IF_ERROR(set_window(c, node, &w, kind != TRANSPOSED));
   if (kind == CONV)
     NIB_RETURN_IF_ERROR(nib_graph_set_int(c->graph, node, NIB_A_GROUPS, groups));
+  if (is_hybrid)
+    return nib_tfl_hybrid_result(c, &h, out.rank, out.dims, activation, &result);
   NIB_RETURN_IF_ERROR(set_rounding(c, node, wide));
   return set_activation(c, node, activation);
 }
@@ -226,6 +236,29 @@ static nib_status check_dense(nib_tfl_context *c, const nib_tfl_tensor *in,
   return NIB_OK;
 }
 
+/* A dense layer of float activations and int8 weights; every row is quantized by itself. */
+static nib_status convert_hybrid_dense(nib_tfl_context *c, const nib_tfl_tensor *in,
+                                       const nib_tfl_tensor *filter, const nib_tfl_tensor *out,
+                                       const char *activation) {
+  const int64_t rows = in->elems / filter->dims[1];
+  const int64_t in_dims[2] = {rows, filter->dims[1]}, out_dims[2] = {rows, filter->dims[0]};
+  const bool reshaped = out->rank != 2 || out->dims[0] != rows;
+  nib_tfl_hybrid h = {
+      .result = reshaped ? NULL : out, .bias_slot = 2, .bias_type_field = TFL_FC_BIAS_TYPE};
+  int32_t id[4] = {NIB_NONE, NIB_NONE, NIB_NONE, NIB_NONE}, matrix, result, node;
+  if (nib_fb_u8(&c->op_options, TFL_FC_ASYMMETRIC, 0))
+    return nib_tfl_unsupported(c, "hybrid arithmetic with asymmetrically quantized activations");
+  NIB_RETURN_IF_ERROR(nib_tfl_value(c, in, &id[0]));
+  NIB_RETURN_IF_ERROR(flatten(c, in, in_dims, &id[0]));
+  NIB_RETURN_IF_ERROR(nib_tfl_hybrid_begin(c, &h, filter, rows, id[0], 2, out_dims, id));
+  NIB_RETURN_IF_ERROR(nib_tfl_node(c, NIB_OP_FULLY_CONNECTED, id, 4, h.sum, &node));
+  NIB_RETURN_IF_ERROR(nib_tfl_hybrid_result(c, &h, 2, out_dims, activation, &matrix));
+  if (!reshaped)
+    return NIB_OK;
+  NIB_RETURN_IF_ERROR(nib_tfl_result(c, out, &result));
+  return nib_tfl_node(c, NIB_OP_RESHAPE, &matrix, 1, result, &node);
+}
+
 static nib_status convert_fully_connected(nib_tfl_context *c) {
   nib_tfl_tensor in, filter, out;
   NIB_RETURN_IF_ERROR(nib_tfl_input(c, 0, &in));
@@ -236,6 +269,8 @@ static nib_status convert_fully_connected(nib_tfl_context *c) {
   bool wide;
   int32_t id[4], result, node;
   NIB_RETURN_IF_ERROR(nib_tfl_check_activation(c, TFL_FC_ACTIVATION, &activation));
+  if (nib_tfl_is_hybrid(&in, &filter))
+    return convert_hybrid_dense(c, &in, &filter, &out, activation);
   NIB_RETURN_IF_ERROR(nib_tfl_value(c, &in, &id[0]));
   NIB_RETURN_IF_ERROR(nib_tfl_filter(c, &filter, in.format, 0, true, &id[1], &id[3]));
   NIB_RETURN_IF_ERROR(

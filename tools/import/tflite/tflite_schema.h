@@ -118,6 +118,7 @@ enum { /* Pool2DOptions */
 enum { /* FullyConnectedOptions */
        TFL_FC_ACTIVATION = 0,
        TFL_FC_WEIGHTS_FORMAT = 1,
+       TFL_FC_ASYMMETRIC = 3,
        TFL_FC_BIAS_TYPE = 4,
 };
 
