@@ -15,8 +15,22 @@ def Nib_Rounding : Nib_StringOption<"rounding", "rounding", "\"\"",
 def Nib_CostModel : Nib_StringOption<"costModel", "cost-model", "\"analytic\"",
     "`analytic`, or a file of measured samples">;
 def Nib_Size : Option<"size", "size", "bool", "false", "Prefer small code">;
+def Nib_WeightFormats : Nib_StringOption<"weightFormats", "weight-formats", "\"\"",
+    "Formats of constant weights: FORMAT;PATTERN=FORMAT;…">;
 def Nib_NoFallback : Option<"noFallback", "no-fallback", "bool", "false",
     "Fail where something asked for cannot be done exactly as asked">;
+
+def NibQuantize : Pass<"nib-quantize", "::mlir::ModuleOp"> {
+  let summary = "Encode constant weights in other formats";
+  let description = [{
+    Weights of `nib.fully_connected`, `nib.matmul` and `nib.gather` that are constants of reals are
+    encoded in the formats of `weight-formats`: `FORMAT` for all, `PATTERN=FORMAT` for those whose
+    name matches, separated by semicolons. The operators then read them in that format. Without the
+    option nothing changes.
+  }];
+  let options = [Nib_Target, Nib_Rounding, Nib_NoFallback, Nib_WeightFormats];
+  let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
+}
 
 def NibSimplify : Pass<"nib-simplify", "::mlir::ModuleOp"> {
   let summary = "Turn quantize-dequantize islands into integer operators";

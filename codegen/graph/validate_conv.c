@@ -34,6 +34,10 @@ static void check_same(nib_check *c, const char *what, int64_t have, int64_t wan
     nib_check_fail(c, "%s is %lld, expected %lld", what, (long long)have, (long long)wanted);
 }
 
+static bool is_block(const nib_tensor *t) {
+  return nib_format_get(t->format)->kind == NIB_KIND_BLOCK;
+}
+
 /* Types of input, filter, bias, scales and result against each other; O is the channel count. */
 static void check_linear_types(nib_check *c, int64_t channels) {
   const nib_tensor *in = nib_check_in(c, 0), *filter = nib_check_in(c, 1);
@@ -41,10 +45,14 @@ static void check_linear_types(nib_check *c, int64_t channels) {
   if (bias && (bias->rank != 1 || bias->dims[0] != channels))
     nib_check_fail(c, "its bias must have the shape [%lld]", (long long)channels);
   if (nib_is_float(in)) {
-    if (filter->format != in->format || c->out->format != in->format || scales ||
-        (bias && bias->format != in->format))
-      nib_check_fail(c, "a %s input needs filter, bias and result of the same type",
+    if (c->out->format != in->format || scales || (bias && bias->format != in->format))
+      nib_check_fail(c, "a %s input needs bias and result of the same type",
                      nib_format_get(in->format)->name);
+    if (filter->quantized || !nib_format_holds_reals(filter->format))
+      nib_check_fail(c, "a %s input needs a filter of reals, in any format",
+                     nib_format_get(in->format)->name);
+    else if (c->n->op != NIB_OP_FULLY_CONNECTED && is_block(filter))
+      nib_check_fail(c, "only fully_connected, matmul and gather read blocks of elements");
     return;
   }
   bool raw = nib_is_accumulator(c->out);
@@ -148,10 +156,13 @@ void nib_check_matmul(nib_check *c) {
       nib_check_fail(c, "batch dimensions %lld and %lld do not give %lld", (long long)x,
                      (long long)y, (long long)dim_from_end(out, i));
   }
-  bool floats = nib_is_float(a) && a->format == b->format && a->format == out->format;
+  bool floats = nib_is_float(a) && a->format == out->format && !b->quantized &&
+                nib_format_holds_reals(b->format);
   bool codes = nib_is_codes(a) && nib_is_codes(b) && (nib_is_codes(out) || nib_is_accumulator(out));
   if (!floats && !codes)
-    nib_check_fail(c, "its operands and result must all be quantized or all be one float type");
+    nib_check_fail(c,
+                   "its operands and result must all be quantized, or all real with left operand "
+                   "and result of one type");
 }
 
 static void check_pool(nib_check *c) {

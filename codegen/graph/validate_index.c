@@ -69,12 +69,23 @@ void nib_check_broadcast(nib_check *c) {
     nib_check_fail(c, "its input does not broadcast to its result");
 }
 
+/* Elements are moved, or, reals of a table in another format, decoded. Blocks lie along the last
+ * dimension and stay whole. */
+static void check_gathered_type(nib_check *c, const nib_tensor *x, int64_t axis) {
+  const bool decodes = x->format != c->out->format && nib_is_float(c->out) &&
+                       nib_format_holds_reals(x->format) && !x->quantized;
+  if (!decodes)
+    check_moves(c, x);
+  if (nib_format_get(x->format)->kind == NIB_KIND_BLOCK && (!decodes || axis == x->rank - 1))
+    nib_check_fail(c, "a table of blocks gives reals, along any dimension but the last");
+}
+
 void nib_check_gather(nib_check *c) {
   const nib_tensor *x = nib_check_in(c, 0), *indices = nib_check_in(c, 1);
-  check_moves(c, x);
   const int64_t axis = read_axis(c, x->rank, 0);
   if (!check_indices(c, indices) || axis < 0)
     return;
+  check_gathered_type(c, x, axis);
   const int64_t batch = read_batch(c, x, indices, axis);
   if (batch < 0)
     return;

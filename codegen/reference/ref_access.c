@@ -11,7 +11,7 @@ const nib_tensor *nib_ref_tensor(const nib_reference *r, int32_t tensor) {
 }
 
 bool nib_ref_is_real(const nib_tensor *t) {
-  return nib_format_get(t->format)->kind == NIB_KIND_FLOAT;
+  return nib_format_holds_reals(t->format);
 }
 
 static bool is_wide(const nib_reference *r, int32_t tensor) {

@@ -29,6 +29,31 @@ nib_status nib_ref_broadcast(nib_reference *r, const nib_node *n) {
   return NIB_OK;
 }
 
+/* A table in another format than the result: all of it decoded, then stored where it is asked for.
+ */
+static nib_status gather_decoded(nib_reference *r, const nib_node *n, const int64_t *indices,
+                                 int64_t outer, int64_t rows, int64_t picks) {
+  const nib_tensor *x = nib_ref_tensor(r, n->in[0]);
+  const int64_t axis = nib_node_int(n, NIB_A_AXIS, 0), size = x->dims[axis];
+  const int64_t inner = product(x->dims, axis + 1, x->rank);
+  double *table = nib_ref_load_reals(r, n->in[0]);
+  double *values =
+      malloc(((size_t)nib_tensor_elems(nib_ref_tensor(r, n->out)) + 1) * sizeof *values);
+  if (table && values) {
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t p = 0; p < picks; ++p) {
+        const int64_t at = nib_index_within(indices[row / outer * picks + p], size);
+        memcpy(values + (row * picks + p) * inner, table + (row * size + at) * inner,
+               (size_t)inner * sizeof *values);
+      }
+    nib_ref_store_reals(r, n->out, values);
+  }
+  const bool ok = table && values;
+  free(table);
+  free(values);
+  return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
 nib_status nib_ref_gather(nib_reference *r, const nib_node *n) {
   const nib_tensor *x = nib_ref_tensor(r, n->in[0]), *i = nib_ref_tensor(r, n->in[1]);
   const int64_t axis = nib_node_int(n, NIB_A_AXIS, 0), batch = nib_node_int(n, NIB_A_BATCH_DIMS, 0);
@@ -41,6 +66,11 @@ nib_status nib_ref_gather(nib_reference *r, const nib_node *n) {
   int64_t *indices = nib_ref_load_codes(r, n->in[1], 0);
   if (!indices)
     return NIB_ERROR_OUT_OF_MEMORY;
+  if (x->format != nib_ref_tensor(r, n->out)->format) {
+    const nib_status status = gather_decoded(r, n, indices, outer, batches * outer, picks);
+    free(indices);
+    return status;
+  }
   for (int64_t row = 0; row < batches * outer; ++row)
     for (int64_t p = 0; p < picks; ++p) {
       const int64_t at = nib_index_within(indices[row / outer * picks + p], size);

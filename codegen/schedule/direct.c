@@ -11,14 +11,21 @@
 #include <string.h>
 
 static const nib_direct_op ops[NIB_OP_COUNT] = {
-    [NIB_OP_CONV2D] = {.root = nib_direct_conv2d, .accepts = nib_direct_conv_accepts},
+    [NIB_OP_CONV2D] = {.root = nib_direct_conv2d,
+                       .accepts = nib_direct_conv_accepts,
+                       .stored_reals = true},
     [NIB_OP_DEPTHWISE_CONV2D] = {.root = nib_direct_depthwise_conv2d,
-                                 .accepts = nib_direct_conv_accepts},
+                                 .accepts = nib_direct_conv_accepts,
+                                 .stored_reals = true},
     [NIB_OP_TRANSPOSE_CONV2D] = {.root = nib_direct_transpose_conv2d,
-                                 .accepts = nib_direct_conv_accepts},
+                                 .accepts = nib_direct_conv_accepts,
+                                 .stored_reals = true},
     [NIB_OP_FULLY_CONNECTED] = {.root = nib_direct_fully_connected,
-                                .accepts = nib_direct_conv_accepts},
-    [NIB_OP_MATMUL] = {.root = nib_direct_matmul, .accepts = nib_direct_matmul_accepts},
+                                .accepts = nib_direct_conv_accepts,
+                                .stored_reals = true},
+    [NIB_OP_MATMUL] = {.root = nib_direct_matmul,
+                       .accepts = nib_direct_matmul_accepts,
+                       .stored_reals = true},
     [NIB_OP_AVG_POOL2D] = {.root = nib_direct_avg_pool2d},
     [NIB_OP_MAX_POOL2D] = {.root = nib_direct_max_pool2d},
     [NIB_OP_MEAN] = {.root = nib_direct_mean},
@@ -445,9 +452,14 @@ void nib_direct_put(nib_direct *d, const char *index, const char *value) {
   const nib_segment *s = &d->segment;
   const nib_node *root = &d->g->nodes[d->kernel->nodes[s->first]];
   const bool elementwise = value == NULL;
-  if (!elementwise)
-    nib_text_line(d->t, "const %s v%d = %s;",
-                  nib_direct_value_type(d->g->tensors[root->out].format), s->first, value);
+  if (!elementwise) {
+    /* Followers see what a later reader of the result would. */
+    const nib_format format = d->g->tensors[root->out].format;
+    nib_expr seen = nib_expr_printf("%s", value);
+    if (nib_direct_is_stored_real(format) && s->count > 1)
+      seen = nib_direct_decode(format, nib_direct_encode(format, value, false).s);
+    nib_text_line(d->t, "const %s v%d = %s;", nib_direct_value_type(format), s->first, seen.s);
+  }
   nib_expr at = nib_expr_printf("%s", index);
   if (strpbrk(index, " +*(") && (s->count > 1)) {
     nib_text_line(d->t, "const %s at = %s;", d->index, index);
@@ -491,7 +503,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vo
       return false;
     if (op->accepts && !op->accepts(g, n))
       return false;
-    if (op->root && !op->step && !op->no_followers && has_stored_reals(g, n))
+    if (op->root && !op->step && !op->no_followers && !op->stored_reals && has_stored_reals(g, n))
       return false;
   }
   return true;

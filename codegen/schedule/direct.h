@@ -85,6 +85,24 @@ bool nib_direct_is_stored_real(nib_format format);
 nib_expr nib_direct_decode(nib_format format, const char *code);
 nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate);
 
+/* Weights in blocks (direct_weights.c). */
+bool nib_direct_is_block(const nib_tensor *t);
+/** Whether the elements of an operand that is no activation can be read as float. */
+bool nib_direct_reads_weights(const nib_tensor *t);
+/** A statement: the elements of the block at the expression `from` into the array `to` of float. */
+void nib_direct_decode_block(nib_direct *d, nib_format format, const char *from, const char *to);
+/** Adds to `acc` the products of row `row` of the input and row `column` of a filter of blocks. */
+void nib_direct_block_dot(nib_direct *d, const nib_node *n, const char *input, const char *filter,
+                          const char *row, const char *column);
+/** One row of a product with a right operand of blocks. `lhs` and `rhs` point to the row and the
+ *  matrix, `result` is the index of the row's result, ending in " + ". */
+void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs, const char *rhs,
+                              const char *result);
+/** Stores row `from_row` of the table `from`, decoded, as row `to_row` of the result. */
+void nib_direct_decode_rows(nib_direct *d, const nib_node *n, const char *from,
+                            const char *from_row, const char *to, const char *to_row,
+                            int64_t row_elems);
+
 /** Opens `for (INDEX var = 0; var < n; ++var) {`. */
 void nib_direct_for(nib_direct *d, const char *var, int64_t n);
 
@@ -138,6 +156,7 @@ typedef struct nib_direct_op {
    *  element whose flat index is `index`. NULL: not elementwise. */
   nib_expr (*step)(nib_direct *d, const nib_node *n, const nib_expr *operands, const char *index);
   bool first_operand_only; /**< the step itself indexes its other operands */
+  bool stored_reals;       /**< the root loads and stores reals of any format */
   bool no_followers;       /**< the root writes blocks of memory, not single values */
   bool (*accepts)(const nib_graph *g, const nib_node *n); /**< NULL: always */
 } nib_direct_op;
@@ -177,8 +196,7 @@ typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_exp
 nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
     nib_direct_step_leaky_relu, nib_direct_step_function, nib_direct_step_lookup,
     nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
-    nib_direct_step_identity, nib_direct_step_binary, nib_direct_step_where,
-    nib_direct_step_cast;
+    nib_direct_step_identity, nib_direct_step_binary, nib_direct_step_where, nib_direct_step_cast;
 bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n);
 /** A function (functions.def) of the plain integer `x`. */
 nib_expr nib_direct_integer_function(nib_direct *d, const nib_node *n, const char *x);

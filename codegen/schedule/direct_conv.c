@@ -17,18 +17,20 @@ typedef struct conv {
   nib_expr input, filter, bias; /* bias.s is "" when absent */
 } conv;
 
+/* Reals that C variables hold as float. */
 static bool is_float_node(const nib_graph *g, const nib_node *n) {
-  return nib_node_input(g, n, 0)->format == NIB_F32;
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  return nib_direct_is_float(x) && x->format != NIB_F64;
 }
 
 bool nib_direct_conv_accepts(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   if (!x || !w)
     return false;
-  if (x->format == NIB_F32)
-    return w->format == NIB_F32;
+  if (is_float_node(g, n))
+    return w->format != NIB_F64 && nib_direct_reads_weights(w);
   nib_conv_params p;
-  if (w->format == NIB_F32 || nib_params_conv(g, n, &p) != NIB_OK)
+  if (nib_format_holds_reals(w->format) || nib_params_conv(g, n, &p) != NIB_OK)
     return false;
   free(p.requant);
   return p.raw_accumulator || nib_direct_can_round(p.rounding, p.acc64);
@@ -71,7 +73,10 @@ static void declare_accumulator(conv *c, const char *channel) {
 static void accumulate(conv *c, const char *input_index, const char *filter_index) {
   nib_expr x = nib_expr_printf("%s[%s]", c->input.s, input_index);
   nib_expr w = nib_expr_printf("%s[%s]", c->filter.s, filter_index);
-  if (!c->is_float) {
+  if (c->is_float) {
+    x = nib_direct_decode(nib_node_input(c->d->g, c->n, 0)->format, x.s);
+    w = nib_direct_decode(nib_node_input(c->d->g, c->n, 1)->format, w.s);
+  } else {
     x = nib_direct_minus(x.s, c->p.in_zp);
     w = nib_direct_minus(w.s, c->p.w_zp);
   }
@@ -83,7 +88,10 @@ static void finish(conv *c, const char *index, const char *channel) {
   nib_direct *d = c->d;
   if (c->is_float) {
     if (c->bias.s[0])
-      nib_text_line(d->t, "acc += %s[%s];", c->bias.s, channel);
+      nib_text_line(d->t, "acc += %s;",
+                    nib_direct_decode(nib_node_input(d->g, c->n, 2)->format,
+                                      nib_expr_printf("%s[%s]", c->bias.s, channel).s)
+                        .s);
     nib_direct_put(d, index, nib_direct_activate_f32(d, c->n, "acc").s);
     return;
   }
@@ -247,9 +255,14 @@ void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
   }
   nib_direct_for(d, "o", s->out_c);
   declare_accumulator(&c, "o");
-  nib_direct_for(d, "i", s->in_c);
-  accumulate(&c, in, nib_expr_printf("o * %lld + i", (long long)s->in_c).s);
-  close_loops(&c, 1);
+  const nib_tensor *w = nib_node_input(d->g, n, 1);
+  if (nib_direct_is_block(w)) {
+    nib_direct_block_dot(d, n, c.input.s, c.filter.s, rows > 1 ? "m" : "0", "o");
+  } else {
+    nib_direct_for(d, "i", s->in_c);
+    accumulate(&c, in, nib_expr_printf("o * %lld + i", (long long)s->in_c).s);
+    close_loops(&c, 1);
+  }
   finish(&c, out, "o");
   close_loops(&c, rows > 1 ? 2 : 1);
   conv_close(&c);

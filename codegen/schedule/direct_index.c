@@ -54,7 +54,11 @@ void nib_direct_gather(nib_direct *d, const nib_node *n) {
         scaled(outer == 1 ? "row" : nib_expr_printf("row / %lld", (long long)outer).s, picks, "p");
   nib_text_line(d->t, "const int64_t at = nib_index_within(%s[%s], %lld);", index.s, which.s,
                 (long long)size);
-  copy_block(d, n, to.s, scaled("row", picks, "p").s, from.s, scaled("row", size, "at").s, inner);
+  nib_expr to_block = scaled("row", picks, "p"), from_block = scaled("row", size, "at");
+  if (x->format == d->g->tensors[n->out].format)
+    copy_block(d, n, to.s, to_block.s, from.s, from_block.s, inner);
+  else
+    nib_direct_decode_rows(d, n, from.s, from_block.s, to.s, to_block.s, inner);
   close(d, 2);
 }
 

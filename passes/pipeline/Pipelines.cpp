@@ -23,6 +23,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
                                 llvm::cl::desc("`analytic`, or a file of measured samples")};
   Option<std::string> weights{*this, "weights", llvm::cl::init("words"),
                               llvm::cl::desc("Weights as `words` or `bytes`")};
+  Option<std::string> weightFormats{*this, "weight-formats",
+                                    llvm::cl::desc("Formats of constant weights")};
   Option<int64_t> maxArena{*this, "max-arena", llvm::cl::init(-1),
                            llvm::cl::desc("Bytes that the arena may have; -1: any")};
   Option<bool> noFallback{*this, "no-fallback", llvm::cl::init(false),
@@ -35,6 +37,7 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
 } // namespace
 
 static void buildToC(OpPassManager &manager, const ToCOptions &o) {
+  manager.addPass(nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
   manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size}));
   manager.addPass(nib::createNibPlan({o.target, o.rounding, o.maxArena}));
@@ -49,7 +52,7 @@ void nib::registerPassesAndPipelines() {
   std::call_once(once, [] {
     registerNibPassesPasses();
     PassPipelineRegistration<ToCOptions>(
-        "nib-to-c-pipeline", "Compile a network to C: simplify, fuse, plan, select, emit",
+        "nib-to-c-pipeline", "Compile a network to C: quantize, simplify, fuse, plan, select, emit",
         buildToC);
   });
 }

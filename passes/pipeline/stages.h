@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * The stages of the pipeline as C functions on a nib_graph. Each MLIR pass is a skin: graph from IR,
- * one of these, IR from graph. */
+ * The stages of the pipeline as C functions on a nib_graph. Each MLIR pass is a skin: graph from
+ * IR, one of these, IR from graph. */
 #ifndef NIB_PASSES_STAGES_H
 #define NIB_PASSES_STAGES_H
 
@@ -12,22 +12,29 @@
 extern "C" {
 #endif
 
-/** Options shared by both doors. Strings are borrowed. Zero-initialise, then nib_options_default. */
+/** Options shared by both doors. Strings are borrowed. Zero-initialise, then nib_options_default.
+ */
 typedef struct nib_options {
-  const char *target;      /**< spec; default "native" in nibc, "c99" in the pass pipeline */
-  const char *name;        /**< symbol prefix; NULL: the graph's */
-  const char *out_dir;     /**< emit: folder to write (created if absent) */
-  const char *rounding;    /**< overrides the source's default, or NULL */
-  const char *cost_model;  /**< "analytic" or a file */
-  const char *weights;     /**< "words" or "bytes" */
-  int64_t max_arena_bytes; /**< -1: no limit */
+  const char *target;         /**< spec; default "native" in nibc, "c99" in the pass pipeline */
+  const char *name;           /**< symbol prefix; NULL: the graph's */
+  const char *out_dir;        /**< emit: folder to write (created if absent) */
+  const char *rounding;       /**< overrides the source's default, or NULL */
+  const char *cost_model;     /**< "analytic" or a file */
+  const char *weights;        /**< "words" or "bytes" */
+  const char *weight_formats; /**< quantize: "FORMAT" and "PATTERN=FORMAT", separated by
+                                   semicolons; NULL: weights stay as they are */
+  int64_t max_arena_bytes;    /**< -1: no limit */
   bool no_fallback;
-  bool size;               /**< prefer small code */
-  bool check_c;            /**< parse generated C with libclang before writing */
+  bool size;    /**< prefer small code */
+  bool check_c; /**< parse generated C with libclang before writing */
 } nib_options;
 
 nib_options nib_options_default(void);
 
+/** Constant weights of fully_connected, matmul and gather into o->weight_formats; nothing without
+ *  them. NIB_ERROR_INVALID_USAGE for formats and names that are not known; with o->no_fallback
+ *  NIB_ERROR_LIMIT for weights that had to stay. */
+nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag);
 /** QDQ and float islands to integer operators; transposes cancelled; pad, bias, relu, clamp
  *  absorbed; constants folded. Results of integer networks do not change by a bit, except that an
  *  ONNX QDQ island becomes its defined integer form (docs/numerics.md). */

@@ -96,7 +96,8 @@ bool nib_simplify_dense_columns(nib_simplify *s, int32_t node) {
   const nib_tensor w = s->g->tensors[n->in[1]], flat = s->g->tensors[n->in[0]];
   const nib_tensor moved = s->g->tensors[s->g->nodes[t].out];
   const int64_t columns = nib_tensor_elems(&moved) / (moved.dims[0] > 0 ? moved.dims[0] : 1);
-  if (w.data == NULL || w.dims[1] != columns)
+  if (w.data == NULL || w.dims[1] != columns ||
+      nib_format_get(w.format)->kind == NIB_KIND_BLOCK)
     return false;
   /* w as [O, dimensions of the transposed tensor], brought into the order of x. */
   int64_t dims[NIB_MAX_RANK], order[NIB_MAX_RANK] = {0};

@@ -175,6 +175,11 @@ const nib_format_info *nib_format_get(nib_format format) {
   return format < NIB_FORMAT_ROWS ? &rows[format] : found[format - NIB_FORMAT_ROWS];
 }
 
+bool nib_format_holds_reals(nib_format format) {
+  const nib_format_kind kind = nib_format_get(format)->kind;
+  return kind == NIB_KIND_FLOAT || kind == NIB_KIND_CODEBOOK || kind == NIB_KIND_BLOCK;
+}
+
 size_t nib_format_bytes(nib_format format) { return (size_t)nib_format_get(format)->bytes; }
 
 size_t nib_format_storage_bytes(nib_format format, int64_t elems) {

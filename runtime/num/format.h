@@ -73,6 +73,9 @@ bool nib_format_is_builtin(nib_format format);
  *  NIB_FORMAT_COUNT if there is none. Thread-safe; the same spelling gives the same format for the
  *  life of the process. */
 nib_format nib_format_find(const char *name);
+/** Whether elements are reals without a scale that a tensor's type or an operand would add: reals,
+ *  codebooks, blocks. */
+bool nib_format_holds_reals(nib_format format);
 /** Bytes of one unpacked element (1, 2, 4 or 8). */
 size_t nib_format_bytes(nib_format format);
 /** Bytes of `elems` elements in memory: unpacked, or whole blocks (elems is then a multiple of

@@ -44,7 +44,7 @@ static nib_status make_inputs(const nib_graph *g, nibc_feed *in) {
 
 static nib_status read_data(verification *v) {
   const nibc_options *o = v->session->options;
-  const nib_graph *g = v->session->imported;
+  const nib_graph *g = nibc_session_source(v->session);
   nib_status status = NIB_OK;
   if (o->test_data && (o->inputs.n || o->expects.n))
     return nibc_fail(NIB_ERROR_INVALID_USAGE, "--test-data brings inputs and outputs: it excludes "
@@ -72,7 +72,7 @@ static nib_status read_data(verification *v) {
 
 static nib_status prepare(verification *v) {
   nibc_session *s = v->session;
-  const nib_graph *g = s->imported;
+  const nib_graph *g = nibc_session_source(s);
   const bool qdq = nibc_graph_is_qdq(g);
   NIB_RETURN_IF_ERROR(
       nibc_oracle_create(qdq ? s->simplified : g, nibc_graph_is_float(g), &v->oracle));
@@ -88,7 +88,7 @@ static nib_status prepare(verification *v) {
 }
 
 static nib_status run_once(verification *v, int64_t run) {
-  const nib_graph *g = v->session->imported;
+  const nib_graph *g = nibc_session_source(v->session);
   for (int i = 0; i < v->in.n; ++i)
     memcpy(v->x.at[i], nibc_feed_at(&v->in, i, run), nib_tensor_bytes(&g->tensors[g->inputs[i]]));
   const void *const *x = (const void *const *)v->x.at;
@@ -118,7 +118,7 @@ static nib_status run_all(verification *v) {
 
 /* One line per output; an error if anything differs. */
 static nib_status report_tally(const verification *v, const nibc_tally *tallies, const char *with) {
-  const nib_graph *g = v->session->imported;
+  const nib_graph *g = nibc_session_source(v->session);
   nib_status status = NIB_OK;
   for (int i = 0; i < g->n_outputs; ++i) {
     const nibc_tally *t = &tallies[i];
@@ -143,7 +143,7 @@ static nib_status report_tally(const verification *v, const nibc_tally *tallies,
 /* A step's difference grows in the operators that follow: where more than one step came out, each
  * operator is judged by itself, on the codes of the integer form. */
 static nib_status judge_operators(verification *v) {
-  const nib_graph *g = v->session->imported;
+  const nib_graph *g = nibc_session_source(v->session);
   nibc_step_tally t = {0};
   const void *const *x = (const void *const *)v->x.at;
   for (int64_t run = 0; run < v->in.runs; ++run) {

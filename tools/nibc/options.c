@@ -80,6 +80,8 @@ static const option_row options[] = {
     {"size", 0, ON_BUILD, OPTION_FLAG, AT(size), NULL, NULL, "prefer small code to fast code"},
     {"weights", 0, ON_BUILD, OPTION_CHOICE, AT(weights), "FORM", "words|bytes",
      "how constants are written in C (default words: 64-bit hexadecimal)"},
+    {"weight-format", 0, ON_BUILD, OPTION_LIST, AT(weight_formats), "[NAME=]FORMAT", NULL,
+     "format of constant weights, of all or of those called NAME (* and ? allowed); repeatable"},
     {"cost-model", 0, ON_BUILD, OPTION_TEXT, AT(cost_model), "MODEL", NULL,
      "what decides between candidates (default analytic)"},
     {"report", 0, ON_BUILD, OPTION_TEXT, AT(report), "FILE.json", NULL,

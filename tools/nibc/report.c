@@ -5,9 +5,11 @@
 #include "emit/text.h"
 #include "file_io.h"
 #include "message.h"
+#include "quantize/quantize.h"
 #include "support.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,11 +136,11 @@ static int32_t find_node(const nib_graph *planned, const nib_node *source) {
     const nib_node *n = &planned->nodes[i];
     const bool index = same_source(n, source), op = n->op == source->op;
     const bool name = source->name[0] && strcmp(n->name, source->name) == 0;
-    const int likeness = index && op                           ? 4
+    const int likeness = index && op                          ? 4
                          : index && name && !is_layout(n->op) ? 3
-                         : index && name                       ? 2
-                         : op && name                          ? 1
-                                                               : 0;
+                         : index && name                      ? 2
+                         : op && name                         ? 1
+                                                              : 0;
     if (likeness > best_likeness) {
       best_likeness = likeness;
       best = i;
@@ -296,6 +298,54 @@ static void add_totals(cJSON *root, const nibc_session *s, const nibc_code_size 
     cJSON_AddNumberToObject(t, "code_bytes", (double)size->code_bytes);
 }
 
+static const nib_tensor *find_constant(const nib_graph *g, const char *name) {
+  for (int32_t i = 0; i < g->n_tensors; ++i)
+    if (g->tensors[i].data && strcmp(g->tensors[i].name, name) == 0)
+      return &g->tensors[i];
+  return NULL;
+}
+
+static bool is_weight(const nib_graph *g, int32_t tensor) {
+  for (int32_t i = 0; i < g->n_nodes; ++i)
+    for (int32_t slot = 0; slot < 2 && slot < g->nodes[i].n_in; ++slot)
+      if (g->nodes[i].in[slot] == tensor && nib_is_weight(g, &g->nodes[i], slot))
+        return true;
+  return false;
+}
+
+/* Weights that --weight-format names: what was asked, what they are now, what they lose. */
+static void add_weights(cJSON *root, const nibc_session *s) {
+  char *text = nibc_weight_formats(s->options);
+  nib_weight_rules rules = {0};
+  if (!text || !s->quantized || nib_weight_rules_parse(text, &rules, nibc_diag()) != NIB_OK) {
+    free(text);
+    return;
+  }
+  cJSON *weights = cJSON_AddArrayToObject(root, "weights");
+  for (int32_t i = 0; i < s->imported->n_tensors; ++i) {
+    const nib_tensor *from = &s->imported->tensors[i],
+                     *to = find_constant(s->quantized, from->name);
+    const int rule = nib_weight_rules_find(&rules, from->name);
+    if (!from->data || !to || rule < 0 || !is_weight(s->imported, i))
+      continue;
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "name", from->name);
+    cJSON_AddStringToObject(j, "source_format", nib_format_get(from->format)->name);
+    cJSON_AddStringToObject(j, "requested_format", nib_format_get(rules.rows[rule].format)->name);
+    cJSON_AddStringToObject(j, "realised_format", nib_format_get(to->format)->name);
+    cJSON_AddNumberToObject(j, "source_bytes", (double)from->data_bytes);
+    cJSON_AddNumberToObject(j, "bytes", (double)to->data_bytes);
+    const double sqnr = nib_weight_sqnr_db(from, to);
+    if (isfinite(sqnr))
+      cJSON_AddNumberToObject(j, "sqnr_db", sqnr);
+    else
+      cJSON_AddNullToObject(j, "sqnr_db");
+    cJSON_AddItemToArray(weights, j);
+  }
+  nib_weight_rules_free(&rules);
+  free(text);
+}
+
 nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc_code_size *size) {
   const nibc_options *o = s->options;
   cJSON *root = cJSON_CreateObject();
@@ -312,6 +362,7 @@ nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc
   cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
   for (int32_t i = 0; i < s->planned->n_kernels; ++i)
     cJSON_AddItemToArray(kernels, kernel_json(s->planned, &s->planned->kernels[i]));
+  add_weights(root, s);
   add_totals(root, s, size);
   char *text = cJSON_Print(root);
   cJSON_Delete(root);

@@ -23,6 +23,7 @@ static const struct {
   const char *word, *pass;
 } stages[NIBC_STAGE_COUNT] = {
     [NIBC_STAGE_IMPORT] = {"import", NULL},
+    [NIBC_STAGE_QUANTIZE] = {"quantize", "nib-quantize"},
     [NIBC_STAGE_SIMPLIFY] = {"simplify", "nib-simplify"},
     [NIBC_STAGE_FUSE] = {"fuse", "nib-fuse"},
     [NIBC_STAGE_PLAN] = {"plan", "nib-plan"},
@@ -34,7 +35,7 @@ nibc_stage nibc_stage_find(const char *word) {
   for (int i = 0; i < NIBC_STAGE_COUNT; ++i)
     if (strcmp(stages[i].word, word) == 0)
       return (nibc_stage)i;
-  return NIBC_STAGE_IMPORT; // quantize: nothing happens between import and it
+  return NIBC_STAGE_IMPORT;
 }
 
 static MlirStringRef ref(const char *text) { return mlirStringRefCreateFromCString(text); }
@@ -434,6 +435,20 @@ nib_graph *nibc_session_graph(nibc_session *s) {
   return keep(s, graph) == NIB_OK ? graph : NULL;
 }
 
+const nib_graph *nibc_session_source(const nibc_session *s) {
+  return s->quantized ? s->quantized : s->imported;
+}
+
+char *nibc_weight_formats(const nibc_options *o) {
+  nib_text t;
+  nib_text_init(&t);
+  for (int i = 0; i < o->weight_formats.n; ++i)
+    nib_text_printf(&t, "%s%s", i ? ";" : "", o->weight_formats.items[i]);
+  if (t.failed)
+    nibc_error("out of memory");
+  return t.failed ? NULL : t.data;
+}
+
 void nibc_session_drop_graph(nibc_session *s, nib_graph *graph) {
   for (int i = 0; graph && i < s->n_owned; ++i)
     if (s->owned[i] == graph) {
@@ -447,10 +462,13 @@ void nibc_session_drop_graph(nibc_session *s, nib_graph *graph) {
 
 /* "nib-select{target=… …}": the options of `stage`, as Passes.td names them. */
 static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_dir, nib_text *t) {
-  enum { COST = 1, SIZE = 2, ARENA = 4, FALLBACK = 8, FILES = 16 };
+  enum { COST = 1, SIZE = 2, ARENA = 4, FALLBACK = 8, FILES = 16, FORMATS = 32 };
   static const int takes[NIBC_STAGE_COUNT] = {
-      [NIBC_STAGE_SIMPLIFY] = FALLBACK, [NIBC_STAGE_FUSE] = COST | SIZE,
-      [NIBC_STAGE_PLAN] = ARENA,        [NIBC_STAGE_SELECT] = COST | SIZE | ARENA | FALLBACK,
+      [NIBC_STAGE_QUANTIZE] = FALLBACK | FORMATS,
+      [NIBC_STAGE_SIMPLIFY] = FALLBACK,
+      [NIBC_STAGE_FUSE] = COST | SIZE,
+      [NIBC_STAGE_PLAN] = ARENA,
+      [NIBC_STAGE_SELECT] = COST | SIZE | ARENA | FALLBACK,
       [NIBC_STAGE_EMIT] = SIZE | FILES,
   };
   const nibc_options *o = s->options;
@@ -468,6 +486,10 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
   if (takes[stage] & FILES)
     nib_text_printf(t, " name=%s out=%s weights=%s", s->name, out_dir,
                     o->weights ? o->weights : "words");
+  char *formats = takes[stage] & FORMATS ? nibc_weight_formats(o) : NULL;
+  if (formats)
+    nib_text_printf(t, " weight-formats=%s", formats);
+  free(formats);
   nib_text_printf(t, "}");
 }
 
@@ -536,6 +558,9 @@ nib_status nibc_session_run(nibc_session *s, nibc_stage from, nibc_stage to, boo
   while (first <= to) {
     const nibc_stage last = together ? to : first;
     NIB_RETURN_IF_ERROR(run_stages(s, first, last, NULL));
+    if (last == NIBC_STAGE_QUANTIZE && s->options->weight_formats.n &&
+        !(s->quantized = nibc_session_graph(s)))
+      return NIB_ERROR_INTERNAL;
     if (last == NIBC_STAGE_SIMPLIFY && keep_simplified && !(s->simplified = nibc_session_graph(s)))
       return NIB_ERROR_INTERNAL;
     first = (nibc_stage)(last + 1);

@@ -10,6 +10,7 @@
 
 typedef enum nibc_stage {
   NIBC_STAGE_IMPORT,
+  NIBC_STAGE_QUANTIZE,
   NIBC_STAGE_SIMPLIFY,
   NIBC_STAGE_FUSE,
   NIBC_STAGE_PLAN,
@@ -25,6 +26,7 @@ typedef struct nibc_session {
   MlirContext context;
   MlirModule module;
   nib_graph *imported;   /**< as the file says; valid until close */
+  nib_graph *quantized;  /**< after quantize, if weights got other formats */
   nib_graph *simplified; /**< after simplify, if asked for */
   nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there) */
   nib_graph *owned[8];
@@ -56,13 +58,19 @@ nib_status nibc_session_set_graph(nibc_session *session, const nib_graph *graph)
 /** The module's graph; released by nibc_session_close. NULL after a message. */
 nib_graph *nibc_session_graph(nibc_session *session);
 
+/** What the compiled network means: the imported graph, with weights in the formats asked for. */
+const nib_graph *nibc_session_source(const nibc_session *session);
+/** The rules of --weight-format, separated by semicolons (free()); NULL after a message, or without
+ * any. */
+char *nibc_weight_formats(const nibc_options *options);
+
 /** Releases a graph of nibc_session_graph before close; NULL is allowed. */
 void nibc_session_drop_graph(nibc_session *session, nib_graph *graph);
 
 /** The IR as text (free()). */
 nib_status nibc_session_print(nibc_session *session, char **out_text, size_t *out_size);
 
-/** The stage of a --stop-after word; "quantize" is a stage that has nothing to do yet. */
+/** The stage of a --stop-after word. */
 nibc_stage nibc_stage_find(const char *word);
 
 #endif

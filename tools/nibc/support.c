@@ -3,8 +3,12 @@
 #include "support.h"
 #include "message.h"
 #include "num/rounding.h"
+#include "quantize/quantize.h"
 #include "reference/reference.h"
+#include "session.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is(const char *value, const char *word) { return value && strcmp(value, word) == 0; }
@@ -40,6 +44,26 @@ static nib_status unknown_rounding(const char *word) {
   return nibc_fail(NIB_ERROR_INVALID_USAGE, "--rounding: '%s' is none of %s", word, list);
 }
 
+/* The rules are an option of a pass, within a pipeline in MLIR's words: only what names have. */
+static nib_status check_weight_formats(const nibc_options *o) {
+  for (int i = 0; i < o->weight_formats.n; ++i)
+    for (const char *c = o->weight_formats.items[i]; *c; ++c)
+      if (!isalnum((unsigned char)*c) && !strchr("_.:=,*?/+-;", *c))
+        return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                         "--weight-format: '%s' has other characters than letters, digits and "
+                         "_.:=,*?/+-",
+                         o->weight_formats.items[i]);
+  char *text = nibc_weight_formats(o);
+  nib_weight_rules rules;
+  nib_status status = NIB_OK;
+  if (text) {
+    status = nib_weight_rules_parse(text, &rules, nibc_diag());
+    nib_weight_rules_free(&rules);
+  }
+  free(text);
+  return status;
+}
+
 nib_status nibc_check_options(const nibc_options *o) {
   if (o->rounding && nib_rounding_find(o->rounding) == NIB_ROUNDING_COUNT)
     return unknown_rounding(o->rounding);
@@ -53,6 +77,7 @@ nib_status nibc_check_options(const nibc_options *o) {
   if (o->stop_after && o->pass_pipeline)
     return nibc_fail(NIB_ERROR_INVALID_USAGE,
                      "--stop-after and --pass-pipeline exclude each other");
+  NIB_RETURN_IF_ERROR(check_weight_formats(o));
   return check_later(o);
 }
 

@@ -312,7 +312,7 @@ nib_status nibc_verify_layers(nibc_session *s, const nibc_feed *in, const nib_gr
   nibc_binary binary = {0};
   nib_graph *fused = NULL;
   char text[1024];
-  nib_status status = nibc_session_set_graph(s, s->imported);
+  nib_status status = nibc_session_set_graph(s, nibc_session_source(s));
   if (status == NIB_OK)
     status = nibc_session_run(s, NIBC_STAGE_IMPORT, NIBC_STAGE_FUSE, false);
   if (status == NIB_OK)

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The quantize stage inside: which weights get which format, and what they lose. */
+#ifndef NIB_QUANTIZE_QUANTIZE_H
+#define NIB_QUANTIZE_QUANTIZE_H
+
+#include "graph/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NIB_MAX_WEIGHT_RULES 64
+
+/** `pattern` has the whole of a weight's name to match, * and ? standing for anything; "" is the
+ *  rule for all weights that no other rule names. */
+typedef struct nib_weight_rule {
+  const char *pattern; /**< owned by nib_weight_rules */
+  nib_format format;
+} nib_weight_rule;
+
+typedef struct nib_weight_rules {
+  nib_weight_rule rows[NIB_MAX_WEIGHT_RULES];
+  int n;
+  char *text;
+} nib_weight_rules;
+
+/** Reads "FORMAT" and "PATTERN=FORMAT", separated by semicolons. A pattern without * and ? matches
+ *  names that have it anywhere. NIB_ERROR_INVALID_USAGE for unknown formats, NIB_ERROR_UNSUPPORTED
+ *  for those that hold no reals. Release with nib_weight_rules_free in any case. */
+nib_status nib_weight_rules_parse(const char *text, nib_weight_rules *out_rules,
+                                  const nib_diag *diag);
+void nib_weight_rules_free(nib_weight_rules *rules);
+/** Index of the rule for the weight called `name`, or -1: the first pattern that matches, else the
+ *  rule for all. */
+int nib_weight_rules_find(const nib_weight_rules *rules, const char *name);
+
+/** Whether operand `slot` of the node is weights that the stage may encode: a constant matrix of
+ * reals that a fully_connected or matmul multiplies with, or a table of rows that a gather reads.
+ */
+bool nib_is_weight(const nib_graph *g, const nib_node *n, int32_t slot);
+
+/** 10 log10 of the energy of `from` to that of its difference to `to`, which has the same elements
+ *  or, in each row, more; infinite where there is none. NAN for other shapes, or when
+ *  out of memory. */
+double nib_weight_sqnr_db(const nib_tensor *from, const nib_tensor *to);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
