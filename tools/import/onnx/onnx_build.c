@@ -212,20 +212,26 @@ int32_t nib_onnx_padded(nib_onnx_node *n, int32_t a, const int64_t *low, const i
     return NIB_NONE;
   nib_graph *g = n->ctx->graph;
   const int32_t rank = g->tensors[a].rank;
-  int64_t dims[NIB_MAX_RANK];
+  int64_t dims[NIB_MAX_RANK], begin[NIB_MAX_RANK], before[NIB_MAX_RANK], behind[NIB_MAX_RANK];
   bool any = false;
   for (int32_t i = 0; i < rank; ++i) {
-    dims[i] = low[i] + g->tensors[a].dims[i] + high[i];
-    any |= low[i] || high[i];
+    begin[i] = low[i] < 0 ? -low[i] : 0;
+    before[i] = low[i] < 0 ? 0 : low[i];
+    behind[i] = high[i] < 0 ? 0 : high[i];
+    dims[i] = g->tensors[a].dims[i] - begin[i] + (high[i] < 0 ? high[i] : 0);
+    any |= before[i] || behind[i];
   }
-  if (!any)
+  a = nib_onnx_sliced(n, a, begin, dims);
+  if (!any || a == NIB_NONE)
     return a;
+  for (int32_t i = 0; i < rank; ++i)
+    dims[i] += before[i] + behind[i];
   const int32_t node = emit_one(n, NIB_OP_PAD, a, rank, dims);
   if (node == NIB_NONE)
     return NIB_NONE;
-  nib_status status = nib_graph_set_ints(g, node, NIB_A_LOW, low, rank);
+  nib_status status = nib_graph_set_ints(g, node, NIB_A_LOW, before, rank);
   if (status == NIB_OK)
-    status = nib_graph_set_ints(g, node, NIB_A_HIGH, high, rank);
+    status = nib_graph_set_ints(g, node, NIB_A_HIGH, behind, rank);
   if (status == NIB_OK)
     status = nib_graph_set_float(g, node, NIB_A_PAD_VALUE, value);
   return result(n, node, status);
@@ -347,9 +353,19 @@ int32_t nib_onnx_clamped(nib_onnx_node *n, int32_t a, double low, double high) {
   return result(n, node, status);
 }
 
+int32_t nib_onnx_converted(nib_onnx_node *n, int32_t a, nib_format format) {
+  if (a == NIB_NONE || nib_onnx_tensor(n, a)->format == format)
+    return a;
+  const int32_t t = nib_onnx_unary(n, NIB_OP_CAST, a);
+  if (t != NIB_NONE)
+    n->ctx->graph->tensors[t].format = format;
+  return t;
+}
+
 /* ---- indices ---- */
 
-int32_t nib_onnx_gathered(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis) {
+int32_t nib_onnx_gathered_batches(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis,
+                                  int32_t batch_dims) {
   if (a == NIB_NONE || indices == NIB_NONE)
     return NIB_NONE;
   nib_graph *g = n->ctx->graph;
@@ -358,13 +374,22 @@ int32_t nib_onnx_gathered(nib_onnx_node *n, int32_t a, int32_t indices, int32_t 
   int32_t rank = 0;
   for (int32_t d = 0; d < axis; ++d)
     dims[rank++] = x->dims[d];
-  for (int32_t d = 0; d < i->rank; ++d)
+  for (int32_t d = batch_dims; d < i->rank; ++d)
     dims[rank++] = i->dims[d];
   for (int32_t d = axis + 1; d < x->rank; ++d)
     dims[rank++] = x->dims[d];
   const int32_t in[] = {a, indices};
   const int32_t node = nib_onnx_emit(n, NIB_OP_GATHER, in, 2, a, rank, dims, "");
-  return result(n, node, node == NIB_NONE ? NIB_OK : nib_graph_set_int(g, node, NIB_A_AXIS, axis));
+  if (node == NIB_NONE)
+    return NIB_NONE;
+  nib_status status = nib_graph_set_int(g, node, NIB_A_AXIS, axis);
+  if (status == NIB_OK && batch_dims)
+    status = nib_graph_set_int(g, node, NIB_A_BATCH_DIMS, batch_dims);
+  return result(n, node, status);
+}
+
+int32_t nib_onnx_gathered(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis) {
+  return nib_onnx_gathered_batches(n, a, indices, axis, 0);
 }
 
 int32_t nib_onnx_gathered_nd(nib_onnx_node *n, int32_t a, int32_t indices, int32_t batch_dims) {
@@ -422,15 +447,24 @@ int64_t *nib_onnx_longs(nib_onnx_node *n, int64_t count) {
   return (int64_t *)(void *)nib_onnx_fold_alloc(n, (size_t)count * sizeof(int64_t));
 }
 
-static void store(nib_format format, uint8_t *to, double value) {
-  const float single = (float)value;
-  const int64_t integer = nib_format_get(format)->kind == NIB_KIND_FLOAT ? 0 : (int64_t)value;
-  if (format == NIB_F64)
-    memcpy(to, &value, sizeof value);
-  else if (format == NIB_F32)
-    memcpy(to, &single, sizeof single);
+nib_status nib_onnx_constant_number(nib_onnx_node *n, size_t i, double if_absent, double *out) {
+  const nib_onnx_value *v = nib_onnx_input(n, i);
+  *out = if_absent;
+  if (!v)
+    return NIB_OK;
+  if (!v->data)
+    return nib_onnx_unsupported(n, "input %zu '%.100s' is not a constant", i, v->name);
+  if (nib_onnx_count_elems(v->dims, v->rank) != 1)
+    return nib_onnx_invalid(n, "input %zu is not a single number", i);
+  *out = nib_format_load_real(v->format, v->data, 0);
+  return NIB_OK;
+}
+
+static void store(nib_format format, uint8_t *data, int64_t i, double value) {
+  if (nib_format_get(format)->kind == NIB_KIND_FLOAT)
+    nib_format_store_real(format, data, i, value);
   else
-    memcpy(to, &integer, nib_format_bytes(format)); /* little-endian: the low bytes come first */
+    nib_format_store_code(format, data, i, (int64_t)value);
 }
 
 int32_t nib_onnx_constant(nib_onnx_node *n, nib_format format, int32_t rank, const int64_t *dims,
@@ -441,7 +475,7 @@ int32_t nib_onnx_constant(nib_onnx_node *n, nib_format format, int32_t rank, con
   if (!data)
     return NIB_NONE;
   for (int64_t i = 0; i < count; ++i)
-    store(format, data + (size_t)i * bytes, values[i]);
+    store(format, data, i, values[i]);
   return nib_onnx_emit_constant(n, "number", format, rank, dims, data);
 }
 

@@ -42,6 +42,7 @@ int32_t nib_onnx_sliced(nib_onnx_node *n, int32_t a, const int64_t *begin, const
  */
 int32_t nib_onnx_part(nib_onnx_node *n, int32_t a, int32_t axis, int64_t begin, int64_t count,
                       int64_t step);
+/** Negative padding crops. */
 int32_t nib_onnx_padded(nib_onnx_node *n, int32_t a, const int64_t *low, const int64_t *high,
                         double value);
 int32_t nib_onnx_concatenated(nib_onnx_node *n, const int32_t *parts, int32_t count, int32_t axis);
@@ -55,10 +56,19 @@ int32_t nib_onnx_sum(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t c
 int32_t nib_onnx_mean_last(nib_onnx_node *n, int32_t a, int32_t count);
 int32_t nib_onnx_clamped(nib_onnx_node *n, int32_t a, double low, double high);
 int32_t nib_onnx_gathered(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis);
+/** The same with the first `batch_dims` dimensions of both going together. */
+int32_t nib_onnx_gathered_batches(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis,
+                                  int32_t batch_dims);
 int32_t nib_onnx_gathered_nd(nib_onnx_node *n, int32_t a, int32_t indices, int32_t batch_dims);
 int32_t nib_onnx_gathered_elements(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis);
 int32_t nib_onnx_scattered_nd(nib_onnx_node *n, int32_t a, int32_t indices, int32_t updates,
                               const char *reduction);
+
+/** Values of another plain format. */
+int32_t nib_onnx_converted(nib_onnx_node *n, int32_t a, nib_format format);
+
+/** The one element of input `i`, a constant of any format; `if_absent` where it is not there. */
+nib_status nib_onnx_constant_number(nib_onnx_node *n, size_t i, double if_absent, double *out);
 
 /** Constants. Numbers are rounded to `format`, which is a real or a plain integer format. */
 int32_t nib_onnx_constant(nib_onnx_node *n, nib_format format, int32_t rank, const int64_t *dims,

@@ -190,7 +190,7 @@ nib_status nib_onnx_require_f32(nib_onnx_node *n, const nib_onnx_value *v);
 nib_status nib_onnx_broadcast(nib_onnx_node *n, const nib_onnx_value *a, const nib_onnx_value *b,
                               int32_t *out_rank, int64_t *out_dims);
 
-/* onnx_spatial.c */
+/* onnx_window.c */
 /** Kernel, strides, dilations and pads of a convolution or pooling with `spatial` dimensions, as
  * 2-D
  *  ([h, w]; h is 1 for 1-D), and the size of the result. */
@@ -203,6 +203,20 @@ typedef struct nib_onnx_window {
 } nib_onnx_window;
 nib_status nib_onnx_read_window(nib_onnx_node *n, const int64_t *in, int32_t spatial,
                                 const int64_t *kernel_if_absent, nib_onnx_window *out_window);
+
+#define NIB_ONNX_MAX_SPATIAL (NIB_MAX_RANK - 2)
+/** The same of any number of dimensions, each as the file has it. */
+typedef struct nib_onnx_windows {
+  int32_t spatial;
+  int64_t kernel[NIB_ONNX_MAX_SPATIAL], strides[NIB_ONNX_MAX_SPATIAL];
+  int64_t dilations[NIB_ONNX_MAX_SPATIAL];
+  int64_t low[NIB_ONNX_MAX_SPATIAL], high[NIB_ONNX_MAX_SPATIAL]; /**< padding */
+  int64_t out[NIB_ONNX_MAX_SPATIAL];
+  int64_t padded_end[NIB_ONNX_MAX_SPATIAL]; /**< where padding ends without what ceil_mode added */
+  bool grown;                               /**< ceil_mode added some */
+} nib_onnx_windows;
+nib_status nib_onnx_read_windows(nib_onnx_node *n, const int64_t *in, int32_t spatial,
+                                 const int64_t *kernel_if_absent, nib_onnx_windows *out_windows);
 
 /* onnx_permute.c */
 /** Row-major copy of `from` (elements of `elem_bytes`) with dimensions permuted. */
@@ -255,7 +269,21 @@ nib_status nib_onnx_import_constant(nib_onnx_node *n);
 nib_status nib_onnx_import_constant_of_shape(nib_onnx_node *n);
 nib_status nib_onnx_import_shape(nib_onnx_node *n);
 nib_status nib_onnx_import_compress(nib_onnx_node *n);
+nib_status nib_onnx_import_center_crop_pad(nib_onnx_node *n);
+nib_status nib_onnx_import_col2im(nib_onnx_node *n);
+nib_status nib_onnx_import_conv_nd(nib_onnx_node *n);
+nib_status nib_onnx_import_conv_transpose_nd(nib_onnx_node *n);
+nib_status nib_onnx_import_depth_to_space(nib_onnx_node *n);
 nib_status nib_onnx_import_expand(nib_onnx_node *n);
+nib_status nib_onnx_import_global_lp_pool(nib_onnx_node *n);
+nib_status nib_onnx_import_lp_pool(nib_onnx_node *n);
+nib_status nib_onnx_import_max_unpool(nib_onnx_node *n);
+nib_status nib_onnx_import_one_hot(nib_onnx_node *n);
+nib_status nib_onnx_import_resize(nib_onnx_node *n);
+nib_status nib_onnx_import_reverse_sequence(nib_onnx_node *n);
+nib_status nib_onnx_import_space_to_depth(nib_onnx_node *n);
+nib_status nib_onnx_import_trilu(nib_onnx_node *n);
+nib_status nib_onnx_import_upsample(nib_onnx_node *n);
 nib_status nib_onnx_import_gather(nib_onnx_node *n);
 nib_status nib_onnx_import_gather_elements(nib_onnx_node *n);
 nib_status nib_onnx_import_gather_nd(nib_onnx_node *n);

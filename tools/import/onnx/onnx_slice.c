@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Slice, Split and Pad. */
+ * Slice and Split. */
 #include "import/import_util.h"
 #include "onnx_internal.h"
 
@@ -145,59 +145,4 @@ nib_status nib_onnx_import_split(nib_onnx_node *n) {
     NIB_RETURN_IF_ERROR(nib_onnx_set_result_at(n, i, g->nodes[node].out));
   }
   return in == NIB_NONE ? n->ctx->failure : NIB_OK;
-}
-
-/* Padding in front of and behind each dimension. */
-static nib_status read_pads(nib_onnx_node *n, const nib_onnx_value *x, int64_t *low,
-                            int64_t *high) {
-  int64_t pads[2 * NIB_MAX_RANK], axes[NIB_MAX_RANK];
-  int32_t n_pads, n_axes = -1;
-  NIB_RETURN_IF_ERROR(nib_onnx_ints(n, 11, 1, "pads", 2 * NIB_MAX_RANK, pads, &n_pads));
-  if (n->ctx->opset >= 18)
-    NIB_RETURN_IF_ERROR(nib_onnx_constant_ints(n, 3, NIB_MAX_RANK, axes, &n_axes));
-  for (int32_t i = 0; n_axes < 0 && i < x->rank; ++i)
-    axes[i] = i;
-  n_axes = n_axes < 0 ? x->rank : n_axes;
-  NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, axes, n_axes, x->rank));
-  if (n_pads != 2 * n_axes)
-    return nib_onnx_invalid(n, "%d pads for %d dimensions", n_pads, n_axes);
-  memset(low, 0, NIB_MAX_RANK * sizeof *low);
-  memset(high, 0, NIB_MAX_RANK * sizeof *high);
-  for (int32_t i = 0; i < n_axes; ++i) {
-    if (pads[i] < 0 || pads[n_axes + i] < 0)
-      return nib_onnx_unsupported(n, "negative pads");
-    if (pads[i] > INT32_MAX || pads[n_axes + i] > INT32_MAX)
-      return nib_onnx_invalid(n, "its pads are out of range");
-    low[axes[i]] = pads[i];
-    high[axes[i]] = pads[n_axes + i];
-  }
-  return NIB_OK;
-}
-
-nib_status nib_onnx_import_pad(nib_onnx_node *n) {
-  nib_onnx_value *x = nib_onnx_input(n, 0);
-  const char *mode = nib_onnx_attr_string(n, "mode", "constant");
-  if (strcmp(mode, "constant"))
-    return nib_onnx_unsupported(n, "mode '%.40s'", mode);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
-  int64_t low[NIB_MAX_RANK], high[NIB_MAX_RANK], dims[NIB_MAX_RANK];
-  NIB_RETURN_IF_ERROR(read_pads(n, x, low, high));
-  float value;
-  if (n->ctx->opset < 11)
-    value = nib_onnx_attr_float(n, "value", 0.0f);
-  else
-    NIB_RETURN_IF_ERROR(nib_onnx_constant_float(n, 2, 0.0f, &value));
-  for (int32_t i = 0; i < x->rank; ++i)
-    dims[i] = low[i] + x->dims[i] + high[i];
-  nib_graph *g = n->ctx->graph;
-  int32_t in = nib_onnx_materialize(n, x);
-  int32_t node =
-      in == NIB_NONE ? NIB_NONE : nib_onnx_emit(n, NIB_OP_PAD, &in, 1, in, x->rank, dims, "");
-  if (node == NIB_NONE)
-    return n->ctx->failure;
-  if (nib_graph_set_ints(g, node, NIB_A_LOW, low, x->rank) != NIB_OK ||
-      nib_graph_set_ints(g, node, NIB_A_HIGH, high, x->rank) != NIB_OK ||
-      nib_graph_set_float(g, node, NIB_A_PAD_VALUE, value) != NIB_OK)
-    return nib_onnx_out_of_memory(n->ctx);
-  return nib_onnx_set_result(n, g->nodes[node].out);
 }
