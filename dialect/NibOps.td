@@ -623,19 +623,22 @@ def Nib_SCastOp : Nib_Unary<"scast", ""> {
 // Formats
 //===----------------------------------------------------------------------===//
 
-def Nib_CastOp : Nib_Unary<"cast", "(`saturate` $saturate^)?"> {
+def Nib_CastOp : Nib_Unary<"cast", "(`saturate` $saturate^)? (`mode` $mode^)?"> {
   let summary = "The same numbers in another format";
   let description = [{
-    Reals become the nearest number of the result's format, ties to even; what is too large becomes
+    Reals become the nearest number of the result's format, ties to even or as `mode` says
+    ("nearest-even", "nearest-away", "toward-zero", "up", "down"); what is too large becomes
     infinity or NaN, or with `saturate 1` the largest number. Reals become integers toward zero,
-    saturated; integers of fewer bits keep the low ones. Everything but 0 is true.
+    saturated, or below 8 bits the low bits of that; integers of fewer bits keep the low ones.
+    `saturate 1` saturates those too. Everything but 0 is true.
 
     ```mlir
     %y = nib.cast %x : (tensor<4xf32>) -> tensor<4xf16>
     %z = nib.cast %x saturate 1 : (tensor<4xf32>) -> tensor<4xf8E4M3FN>
+    %e = nib.cast %x saturate 1 mode "up" : (tensor<4xf32>) -> tensor<4xf8E8M0FNU>
     ```
   }];
-  let arguments = (ins Nib_Tensor:$input, Nib_Int:$saturate);
+  let arguments = (ins Nib_Tensor:$input, Nib_Int:$saturate, Nib_String:$mode);
 }
 
 def Nib_QuantizeOp : Nib_Unary<"quantize", "(`rounding` $rounding^)?"> {

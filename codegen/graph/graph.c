@@ -261,6 +261,10 @@ int64_t nib_node_ints_at(const nib_node *n, nib_attr_id id, int32_t i, int64_t i
   return a && i >= 0 && i < a->u.ints.n ? a->u.ints.v[i] : if_absent;
 }
 
+nib_encode_mode nib_node_encode_mode(const nib_node *n) {
+  return nib_encode_mode_find(nib_node_string(n, NIB_A_MODE, "nearest-even"));
+}
+
 bool nib_cast_is_scalar(const nib_graph *g, const nib_node *n) {
   const nib_format_kind from = nib_format_get(g->tensors[n->in[0]].format)->kind;
   const nib_format_kind to = nib_format_get(g->tensors[n->out].format)->kind;

@@ -76,7 +76,8 @@ typedef enum nib_family {
   X(REDUCTION, "reduction", NIB_ATTR_STRING) /* none add mul min max */                            \
   X(LARGEST, "largest", NIB_ATTR_INT)        /* 0 or 1 (default) */                                \
   X(SATURATE, "saturate", NIB_ATTR_INT)      /* 0 or 1 */                                          \
-  X(VALUE, "value", NIB_ATTR_DATA) /* constants only: the result tensor's data */
+  X(MODE, "mode", NIB_ATTR_STRING)           /* see nib_encode_mode_find */                        \
+  X(VALUE, "value", NIB_ATTR_DATA)           /* constants only: the result tensor's data */
 
 typedef enum nib_attr_kind {
   NIB_ATTR_INT,    /**< i64 attribute */
@@ -229,6 +230,8 @@ const nib_attr *nib_node_attr(const nib_node *n, nib_attr_id id); /**< NULL if a
 int64_t nib_node_int(const nib_node *n, nib_attr_id id, int64_t if_absent);
 double nib_node_float(const nib_node *n, nib_attr_id id, double if_absent);
 const char *nib_node_string(const nib_node *n, nib_attr_id id, const char *if_absent);
+/** The cast's mode; nearest-even where it has none. */
+nib_encode_mode nib_node_encode_mode(const nib_node *n);
 /** Whether cast `n` goes from one scalar format to another (not blocks), element by element. */
 bool nib_cast_is_scalar(const nib_graph *g, const nib_node *n);
 /** Element `i` of an integer-array attribute, or if_absent. */

@@ -275,6 +275,8 @@ static void check_cast(nib_check *c) {
   check_same_shapes(c);
   if (in->quantized || c->out->quantized)
     nib_check_fail(c, "it takes plain formats: quantize and dequantize have scales");
+  if (nib_node_encode_mode(c->n) == NIB_ENCODE_MODE_NONE)
+    nib_check_fail(c, "unknown mode '%.40s'", nib_node_string(c->n, NIB_A_MODE, ""));
   if (!nib_cast_is_scalar(c->g, c->n) && !nib_is_float(in) && !nib_is_float(c->out))
     nib_check_fail(c, "one side of it must be real");
 }

@@ -236,36 +236,74 @@ bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n) {
   return nib_cast_is_scalar(g, n);
 }
 
-/* Casts: docs/numerics.md. */
-nib_expr nib_direct_step_cast(nib_direct *d, const nib_node *n, const nib_expr *operands,
-                              const char *index) {
-  (void)index;
-  const nib_tensor *x = operand_of(d, n), *y = nib_direct_result(d, n);
-  const nib_format_info *to = nib_format_get(y->format);
-  const char *type = nib_direct_value_type(y->format), *v = operands[0].s;
+/* The code of `v` in a format of less than 32 bits. f16 and bf16 have functions of their own from
+ * f32, which is rounded once only if f32 holds `v`. */
+static nib_expr encoded(const nib_node *n, const nib_tensor *x, nib_format to, const char *v) {
+  const nib_real_layout *r = &nib_format_get(to)->real;
   const bool saturate = nib_node_int(n, NIB_A_SATURATE, 0) != 0;
-  if (y->format == NIB_I1)
-    return nib_expr_printf("%s != 0", v);
-  if (nib_direct_is_stored_real(y->format))
-    return nib_direct_decode(y->format, nib_direct_encode(y->format, v, saturate).s);
-  if (to->kind == NIB_KIND_FLOAT)
-    return nib_expr_printf("(%s)%s", type, v);
-  if (nib_direct_is_float(x)) {
-    if (!nib_direct_use(d, n, "nib_real_to_int") || !nib_direct_use(d, n, "nib_real_to_uint64"))
-      return nib_expr_printf("0");
-    if (y->format == NIB_U64)
-      return nib_expr_printf("nib_real_to_uint64(%s)", v);
-    return nib_expr_printf("(%s)nib_real_to_int(%s, %s, %s)", type, v, nib_direct_i64(to->min).s,
-                           nib_direct_i64(to->max).s);
-  }
+  const nib_encode_mode mode = nib_node_encode_mode(n);
+  const nib_format_info *from = nib_format_get(x->format);
+  const bool single = x->format != NIB_F64 && (from->kind == NIB_KIND_FLOAT || from->bits <= 16);
+  if (single && mode == NIB_ENCODE_NEAREST_EVEN)
+    return nib_direct_encode(to, v, saturate);
+  return nib_expr_printf("(%s)nib_minifloat_encode((double)%s, %d, %d, %d, %d, %d, %d, 0)",
+                         nib_format_get(to)->c_type, v, r->exponent_bits, r->mantissa_bits, r->bias,
+                         r->specials, mode, saturate);
+}
+
+/* The low bits of an integer, sign-extended; it has the width of its storage after that. */
+static nib_expr low_bits(const nib_format_info *to, const char *type, const char *v) {
   if (to->bits == 8 * to->bytes)
     return nib_expr_printf("(%s)(%s)%s", type, to->c_type, v);
-  /* Codes of fewer bits than their storage: the low bits, sign-extended. */
   if (to->kind == NIB_KIND_UNSIGNED)
     return nib_expr_printf("(int32_t)((uint32_t)%s & %uu)", v, (1u << to->bits) - 1);
   const unsigned half = 1u << (to->bits - 1);
   return nib_expr_printf("(int32_t)((((uint32_t)%s & %uu) ^ %uu) - %uu)", v, 2 * half - 1, half,
                          half);
+}
+
+static nib_expr real_to_code(const nib_node *n, nib_format format, const char *v) {
+  const nib_format_info *to = nib_format_get(format);
+  const char *type = nib_direct_value_type(format);
+  if (format == NIB_U64)
+    return nib_expr_printf("nib_real_to_uint64(%s)", v);
+  if (to->bits >= 8 || nib_node_int(n, NIB_A_SATURATE, 0))
+    return nib_expr_printf("(%s)nib_real_to_int(%s, %s, %s)", type, v, nib_direct_i64(to->min).s,
+                           nib_direct_i64(to->max).s);
+  return low_bits(to, type, nib_expr_printf("nib_real_to_int(%s, INT32_MIN, INT32_MAX)", v).s);
+}
+
+static nib_expr integer_to_code(const nib_node *n, const nib_tensor *x, nib_format format,
+                                const char *v) {
+  const nib_format_info *to = nib_format_get(format), *from = nib_format_get(x->format);
+  const char *type = nib_direct_value_type(format);
+  const bool saturate = nib_node_int(n, NIB_A_SATURATE, 0) != 0;
+  if (!saturate || format == NIB_U64 || x->format == NIB_U64)
+    return low_bits(to, type, v);
+  nib_expr y = nib_expr_printf("(int64_t)%s", v);
+  if (from->max > to->max)
+    y = nib_expr_printf("(%s > %s ? %s : %s)", y.s, nib_direct_i64(to->max).s,
+                        nib_direct_i64(to->max).s, y.s);
+  if (from->min < to->min)
+    y = nib_expr_printf("((int64_t)%s < %s ? %s : %s)", v, nib_direct_i64(to->min).s,
+                        nib_direct_i64(to->min).s, y.s);
+  return nib_expr_printf("(%s)%s", type, y.s);
+}
+
+/* Casts: docs/numerics.md. */
+nib_expr nib_direct_step_cast(nib_direct *d, const nib_node *n, const nib_expr *operands,
+                              const char *index) {
+  (void)index;
+  const nib_tensor *x = operand_of(d, n), *y = nib_direct_result(d, n);
+  const char *v = operands[0].s;
+  if (y->format == NIB_I1)
+    return nib_expr_printf("%s != 0", v);
+  if (nib_direct_is_stored_real(y->format))
+    return nib_direct_decode(y->format, encoded(n, x, y->format, v).s);
+  if (nib_direct_is_float(y))
+    return nib_expr_printf("(%s)%s", nib_direct_value_type(y->format), v);
+  return nib_direct_is_float(x) ? real_to_code(n, y->format, v)
+                                : integer_to_code(n, x, y->format, v);
 }
 
 nib_expr nib_direct_step_identity(nib_direct *d, const nib_node *n, const nib_expr *operands,

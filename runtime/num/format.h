@@ -97,6 +97,11 @@ typedef enum nib_encode_mode {
   NIB_ENCODE_STOCHASTIC, /**< up with the probability of the remainder: `random` decides */
 } nib_encode_mode;
 
+#define NIB_ENCODE_MODE_NONE ((nib_encode_mode)-1)
+/** Mode whose name is `name` (nearest-even, nearest-away, toward-zero, up, down), or
+ *  NIB_ENCODE_MODE_NONE. */
+nib_encode_mode nib_encode_mode_find(const char *name);
+
 /** Reals: the value of a code, exact. */
 double nib_format_decode(nib_format format, uint64_t code);
 /** Reals: the code of `x`. What is too large becomes the largest number when `saturate`, else
@@ -108,6 +113,10 @@ uint64_t nib_format_encode(nib_format format, double x, nib_encode_mode mode, bo
  *  not saturating. Integers are converted. */
 double nib_format_load_real(nib_format format, const void *data, int64_t i);
 void nib_format_store_real(nib_format format, void *data, int64_t i, double x);
+/** `n` elements in another scalar format: docs/numerics.md, Casts. `mode` is for reals below 32
+ *  bits. */
+void nib_format_cast(nib_format from, const void *in, nib_format to, void *out, int64_t n,
+                     nib_encode_mode mode, bool saturate);
 
 #ifdef __cplusplus
 }

@@ -53,8 +53,9 @@ static inline uint64_t nib_round_significand(uint64_t significand, int shift, in
 //@ end
 
 //@ begin nib_minifloat_encode
-/* The code of a real; see nib_minifloat_decode and nib_round_significand. Too large: the largest
- * number if `saturate` or if there is no other code, else infinity or NaN. */
+/* The code of a real; `mode` as above. Too large: the largest
+ * number if `saturate` or if there is no other code, else infinity or NaN. NaN is -0 where there is
+ * no NaN; infinity is NaN in E8M0. */
 static inline uint32_t nib_minifloat_encode(double x, int exponent_bits, int mantissa_bits,
                                             int bias, int specials, int mode, int saturate,
                                             uint64_t random) {
@@ -66,21 +67,21 @@ static inline uint32_t nib_minifloat_encode(double x, int exponent_bits, int man
   int negative = (int)(bits >> 63), exponent = (int)(bits >> 52 & 2047);
   uint64_t significand = bits & ((UINT64_C(1) << 52) - 1);
   uint32_t sign = negative && specials != 4 ? sign_bit : 0;
-  uint32_t largest = specials == 0 ? (top << mantissa_bits) - 1
+  uint32_t largest = specials == 0                    ? (top << mantissa_bits) - 1
                      : specials == 1 || specials == 4 ? all - 1
                                                       : all;
   uint32_t nan = specials == 0   ? (top << mantissa_bits) | (ones + 1) >> 1 | sign
                  : specials == 1 ? all | sign
                  : specials == 2 ? sign_bit
                  : specials == 4 ? all
-                                 : largest | sign;
+                                 : sign_bit;
   uint32_t over = saturate || specials == 3 ? largest | sign
                   : specials == 0           ? top << mantissa_bits | sign
                                             : nan;
   if (exponent == 2047 && significand)
     return nan;
   if (exponent == 2047)
-    return over;
+    return specials == 4 ? nan : over;
   if (specials == 4 && (negative || (exponent == 0 && significand == 0)))
     return negative && (exponent || significand) ? nan : 0;
   if (exponent == 0 && significand == 0)

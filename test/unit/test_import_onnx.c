@@ -123,7 +123,7 @@ static void test_unsupported(void) {
   pb_message(&h, 1, onnx_node("Relu", "x", "y"));
   pb_message(&h, 11, onnx_value("x", 22, 4, image, ""));
   pb_message(&h, 12, onnx_value("y", 22, 4, image, ""));
-  CHECK(import_once(onnx_model(h, 21), &plain) == NIB_ERROR_UNSUPPORTED && says("int4"));
+  CHECK(import_once(onnx_model(h, 21), &plain) == NIB_ERROR_UNSUPPORTED && says("is i4"));
 }
 
 static pb two_nodes(const char *in1, const char *out1, const char *in2, const char *out2) {
@@ -355,7 +355,6 @@ static void test_half(void) {
   pb model = onnx_model(g, 13);
   nib_graph *graph = NULL;
   CHECK(import_with(&model, &plain, &graph) == NIB_OK);
-  CHECK(n_notes == 1);
   const nib_node *add = graph ? find_node(graph, NIB_OP_ADD) : NULL;
   const float *w = add ? nib_node_input(graph, add, 1)->data : NULL;
   CHECK(w && w[0] == 1 && w[1] == -2 && w[2] == 0x1p-24f && w[3] == 65504);

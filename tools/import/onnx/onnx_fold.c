@@ -15,13 +15,10 @@ nib_status nib_onnx_import_constant(nib_onnx_node *n) {
   const char *kind = nib_onnx_text(a->name);
   if (!strcmp(kind, "value") && a->t) {
     nib_onnx_value v = {0};
-    bool half = false;
     char where[300];
     snprintf(where, sizeof where, "operator %d '%.200s' (Constant)", n->index, n->name);
     nib_status status = nib_onnx_read_tensor(a->t, n->ctx->graph, n->ctx->options->base_dir, where,
-                                             &v, &half, n->ctx->diag);
-    if (half)
-      nib_diag_note(n->ctx->diag, "%s: float16 widened to f32", where);
+                                             &v, n->ctx->diag);
     if (status == NIB_ERROR_UNSUPPORTED)
       ++n->ctx->n_unsupported;
     if (status != NIB_OK)
@@ -51,10 +48,9 @@ nib_status nib_onnx_import_constant_of_shape(nib_onnx_node *n) {
   const Onnx__AttributeProto *a = nib_onnx_attr(n, "value");
   static const uint8_t zero[sizeof(float)];
   nib_onnx_value v = {.format = NIB_F32, .data = zero, .bytes = sizeof(float)};
-  bool half = false;
   if (a && a->t) {
     nib_status status = nib_onnx_read_tensor(a->t, n->ctx->graph, n->ctx->options->base_dir,
-                                             n->name, &v, &half, n->ctx->diag);
+                                             n->name, &v, n->ctx->diag);
     if (status == NIB_ERROR_UNSUPPORTED)
       ++n->ctx->n_unsupported;
     if (status != NIB_OK)
@@ -140,60 +136,8 @@ nib_status nib_onnx_fold_gather(nib_onnx_node *n) {
   return nib_onnx_set_constant(n, x->format, rank, dims, data);
 }
 
-static void store_cast(uint8_t *to, nib_format format, double real, int64_t integer) {
-  float f = (float)real;
-  int32_t i32 = (int32_t)integer;
-  uint8_t truth = integer != 0;
-  switch (format) {
-  case NIB_F32:
-    memcpy(to, &f, sizeof f);
-    break;
-  case NIB_I32:
-    memcpy(to, &i32, sizeof i32);
-    break;
-  case NIB_I1:
-    *to = truth;
-    break;
-  default:
-    memcpy(to, &integer, sizeof integer);
-  }
-}
-
 static bool is_shape_format(nib_format f) {
   return f == NIB_I64 || f == NIB_I32;
-}
-
-nib_status nib_onnx_import_cast(nib_onnx_node *n) {
-  nib_onnx_value *x = nib_onnx_input(n, 0);
-  int64_t to = nib_onnx_attr_int(n, "to", 0);
-  nib_format format = to > 0 && to < 128 ? nib_onnx_format((int32_t)to) : NIB_FORMAT_COUNT;
-  if (format == NIB_FORMAT_COUNT)
-    return nib_onnx_unsupported(n, "to type %s", nib_onnx_type_name(to < 128 ? (int32_t)to : -1));
-  if (format == x->format)
-    return nib_onnx_import_identity(n);
-  bool target = is_shape_format(format) || format == NIB_F32 || format == NIB_I1;
-  if (!x->data || !target || !(is_shape_format(x->format) || x->format == NIB_F32))
-    return nib_onnx_unsupported(n, "from %s to %s%s", nib_format_get(x->format)->name,
-                                nib_format_get(format)->name, x->data ? "" : " at run time");
-  int64_t count = nib_onnx_count_elems(x->dims, x->rank);
-  size_t element = nib_format_bytes(format);
-  uint8_t *data = nib_onnx_fold_alloc(n, (size_t)count * element);
-  if (!data)
-    return n->ctx->failure;
-  for (int64_t i = 0; i < count; ++i) {
-    float real = 0;
-    int64_t integer = 0;
-    if (x->format == NIB_F32) {
-      memcpy(&real, x->data + 4 * (size_t)i, sizeof real);
-      if (!(fabsf(real) < 0x1p62f))
-        return nib_onnx_invalid(n, "element %" PRId64 " is out of range", i);
-      integer = format == NIB_I1 ? real != 0 : (int64_t)real;
-    } else
-      integer = load_int(x, i);
-    store_cast(data + (size_t)i * element, format,
-               x->format == NIB_F32 ? (double)real : (double)integer, integer);
-  }
-  return nib_onnx_set_constant(n, format, x->rank, x->dims, data);
 }
 
 /* Two's complement arithmetic, as the standard's integers wrap. */
@@ -255,7 +199,7 @@ bool nib_onnx_fold_binary(nib_onnx_node *n, nib_status *out_status) {
       *out_status = nib_onnx_invalid(n, "division by zero");
       return true;
     }
-    store_cast(data + (size_t)k * element, a->format, 0, value);
+    memcpy(data + (size_t)k * element, &value, element); /* little-endian: the low bytes */
   }
   if (data)
     *out_status = nib_onnx_set_constant(n, a->format, rank, dims, data);

@@ -54,12 +54,9 @@ static nib_status add_initializers(nib_onnx_ctx *ctx) {
       return invalid(ctx, "initializer '%.200s' has no name or is defined twice", name);
     char where[300];
     snprintf(where, sizeof where, "initializer '%.200s'", name);
-    bool half = false;
     nib_onnx_value *v = &ctx->values[id];
     nib_status status =
-        nib_onnx_read_tensor(t, ctx->graph, ctx->options->base_dir, where, v, &half, ctx->diag);
-    if (half)
-      nib_diag_note(ctx->diag, "%s: float16 widened to f32", where);
+        nib_onnx_read_tensor(t, ctx->graph, ctx->options->base_dir, where, v, ctx->diag);
     if (status == NIB_ERROR_UNSUPPORTED)
       ++ctx->n_unsupported;
     else if (status != NIB_OK)
@@ -122,21 +119,16 @@ static nib_status read_shape(nib_onnx_ctx *ctx, const char *name,
   v->rank = (int32_t)shape->n_dim;
   for (size_t i = 0; i < shape->n_dim; ++i) {
     const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
-    if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value > 0)
+    if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value >= 0)
       v->dims[i] = d->dim_value;
     else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
-             d->dim_value == 0) {
-      ++ctx->n_unsupported;
-      return nib_diag_error(ctx->diag, NIB_ERROR_UNSUPPORTED,
-                            "input '%.200s': a tensor without elements", name);
-    } else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
-               d->dim_value < 0 && i > 0)
+             d->dim_value < 0 && i > 0)
       return nib_diag_error(ctx->diag, NIB_ERROR_INVALID_INPUT,
                             "input '%.200s': dimension %zu is %" PRId64, name, i, d->dim_value);
     else
       NIB_RETURN_IF_ERROR(bind_dim(ctx, name, i, d, &v->dims[i]));
   }
-  if (nib_onnx_count_elems(v->dims, v->rank) <= 0)
+  if (nib_onnx_count_elems(v->dims, v->rank) < 0)
     return invalid(ctx, "input '%.200s': its shape is too large", name);
   return NIB_OK;
 }
@@ -165,6 +157,12 @@ static nib_status add_input(nib_onnx_ctx *ctx, const Onnx__ValueInfoProto *info)
   if (!type->shape)
     return invalid(ctx, "input '%.200s' has no shape", name);
   NIB_RETURN_IF_ERROR(read_shape(ctx, name, type->shape, v));
+  if (nib_onnx_count_elems(v->dims, v->rank) == 0) { /* nothing to bring: a constant */
+    static const uint8_t nothing[1];
+    v->data = nothing;
+    v->is_known = true;
+    return NIB_OK;
+  }
   const char *clean = nib_import_clean_name(ctx->graph, name, strlen(name));
   v->tensor = nib_graph_add_tensor(ctx->graph, clean, v->format, v->rank, v->dims);
   v->is_known = v->tensor != NIB_NONE;
@@ -188,8 +186,8 @@ static bool find_dim(const nib_onnx_ctx *ctx, const char *name, char *list, size
       if (!strcmp(label_dim(nib_onnx_text(g->input[k]->name), i, shape->dim[i], &label), name))
         return true;
       if (used < size)
-        used += (size_t)snprintf(list + used, size - used, "%s'%.200s'", used ? ", " : "",
-                                 label.text);
+        used +=
+            (size_t)snprintf(list + used, size - used, "%s'%.200s'", used ? ", " : "", label.text);
     }
   }
   return false;
@@ -224,7 +222,7 @@ static nib_status add_inputs(nib_onnx_ctx *ctx) {
       continue;
     }
     status = add_input(ctx, g->input[i]);
-    if (status == NIB_OK)
+    if (status == NIB_OK && ctx->values[before].tensor != NIB_NONE)
       ids[n++] = ctx->values[before].tensor;
     else if (status == NIB_ERROR_UNSUPPORTED && ctx->n_values > before)
       status = NIB_OK; /* counted; go on and list the others */

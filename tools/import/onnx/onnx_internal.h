@@ -101,11 +101,9 @@ const char *nib_onnx_type_name(int32_t data_type);
 /** NIB_FORMAT_COUNT if there is none. */
 nib_format nib_onnx_format(int32_t data_type);
 /** Format, shape and bytes of a TensorProto. Bytes are allocated from `g`, or by malloc when `g` is
- *  NULL. Float16 becomes f32, which is exact, and *out_half is set. `where` begins error messages.
- */
+ *  NULL; types below 8 bits are unpacked. `where` begins error messages. */
 nib_status nib_onnx_read_tensor(const Onnx__TensorProto *t, nib_graph *g, const char *base_dir,
-                                const char *where, nib_onnx_value *out_value, bool *out_half,
-                                const nib_diag *diag);
+                                const char *where, nib_onnx_value *out_value, const nib_diag *diag);
 /** Number of elements, or -1 when a dimension is negative or the product is too large. */
 int64_t nib_onnx_count_elems(const int64_t *dims, int32_t rank);
 
@@ -292,6 +290,7 @@ nib_status nib_onnx_import_scatter_nd(nib_onnx_node *n);
 nib_status nib_onnx_import_tile(nib_onnx_node *n);
 nib_status nib_onnx_import_top_k(nib_onnx_node *n);
 nib_status nib_onnx_import_cast(nib_onnx_node *n);
+nib_status nib_onnx_import_cast_like(nib_onnx_node *n);
 nib_status nib_onnx_import_quantize(nib_onnx_node *n);
 nib_status nib_onnx_import_dequantize(nib_onnx_node *n);
 

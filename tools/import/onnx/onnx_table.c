@@ -16,6 +16,7 @@ static const nib_onnx_row rows[] = {
     {"Cast", 7, LAST, 1, 1, nib_onnx_import_cast, NONE},
     {"CausalConvWithState", 27, LAST, 2, 4, nib_onnx_import_causal_conv, NONE},
     {"CenterCropPad", 18, LAST, 2, 2, nib_onnx_import_center_crop_pad, NONE},
+    {"CastLike", 15, LAST, 2, 2, nib_onnx_import_cast_like, NONE},
     {"Clip", 7, LAST, 1, 3, nib_onnx_import_clip, NONE},
     {"Col2Im", 18, LAST, 3, 3, nib_onnx_import_col2im, NONE},
     {"Compress", 9, LAST, 2, 2, nib_onnx_import_compress, NONE},

@@ -10,35 +10,46 @@
 #define MAX_ELEMS (INT64_C(1) << 40)
 
 /* How a data type is stored in the typed fields. */
-typedef enum field { IN_NONE, IN_FLOAT, IN_INT32, IN_INT64, IN_DOUBLE } field;
+typedef enum field { IN_NONE, IN_FLOAT, IN_INT32, IN_INT64, IN_DOUBLE, IN_UINT64 } field;
 
 typedef struct data_type {
   const char *name;
   nib_format format; /* NIB_FORMAT_COUNT: not supported */
   field typed;
-  int file_bytes; /* of one element in raw_data */
 } data_type;
 
 #define NONE NIB_FORMAT_COUNT
 
 /* By TensorProto.DataType, newer values than Debian's onnx.proto included. */
 static const data_type data_types[] = {
-    {"undefined", NONE, IN_NONE, 0},        {"float", NIB_F32, IN_FLOAT, 4},
-    {"uint8", NIB_U8, IN_INT32, 1},         {"int8", NIB_I8, IN_INT32, 1},
-    {"uint16", NIB_U16, IN_INT32, 2},       {"int16", NIB_I16, IN_INT32, 2},
-    {"int32", NIB_I32, IN_INT32, 4},        {"int64", NIB_I64, IN_INT64, 8},
-    {"string", NONE, IN_NONE, 0},           {"bool", NIB_I1, IN_INT32, 1},
-    {"float16", NIB_F32, IN_INT32, 2},      {"double", NIB_F64, IN_DOUBLE, 8},
-    {"uint32", NONE, IN_NONE, 0},           {"uint64", NONE, IN_NONE, 0},
-    {"complex64", NONE, IN_NONE, 0},        {"complex128", NONE, IN_NONE, 0},
-    {"bfloat16", NONE, IN_NONE, 0},         {"float8e4m3fn", NONE, IN_NONE, 0},
-    {"float8e4m3fnuz", NONE, IN_NONE, 0},   {"float8e5m2", NONE, IN_NONE, 0},
-    {"float8e5m2fnuz", NONE, IN_NONE, 0},   {"uint4", NONE, IN_NONE, 0},
-    {"int4", NONE, IN_NONE, 0},             {"float4e2m1", NONE, IN_NONE, 0},
-    {"float8e8m0", NONE, IN_NONE, 0},       {"uint2", NONE, IN_NONE, 0},
-    {"int2", NONE, IN_NONE, 0},
+    {"undefined", NONE, IN_NONE},
+    {"float", NIB_F32, IN_FLOAT},
+    {"uint8", NIB_U8, IN_INT32},
+    {"int8", NIB_I8, IN_INT32},
+    {"uint16", NIB_U16, IN_INT32},
+    {"int16", NIB_I16, IN_INT32},
+    {"int32", NIB_I32, IN_INT32},
+    {"int64", NIB_I64, IN_INT64},
+    {"string", NONE, IN_NONE},
+    {"bool", NIB_I1, IN_INT32},
+    {"float16", NIB_F16, IN_INT32},
+    {"double", NIB_F64, IN_DOUBLE},
+    {"uint32", NIB_U32, IN_UINT64},
+    {"uint64", NIB_U64, IN_UINT64},
+    {"complex64", NONE, IN_NONE},
+    {"complex128", NONE, IN_NONE},
+    {"bfloat16", NIB_BF16, IN_INT32},
+    {"float8e4m3fn", NIB_F8E4M3FN, IN_INT32},
+    {"float8e4m3fnuz", NIB_F8E4M3FNUZ, IN_INT32},
+    {"float8e5m2", NIB_F8E5M2, IN_INT32},
+    {"float8e5m2fnuz", NIB_F8E5M2FNUZ, IN_INT32},
+    {"uint4", NIB_U4, IN_INT32},
+    {"int4", NIB_I4, IN_INT32},
+    {"float4e2m1", NIB_F4E2M1FN, IN_INT32},
+    {"float8e8m0", NIB_F8E8M0FNU, IN_INT32},
+    {"uint2", NIB_U2, IN_INT32},
+    {"int2", NIB_I2, IN_INT32},
 };
-#define FLOAT16 ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16
 
 static const data_type *find_type(int32_t type) {
   size_t count = sizeof data_types / sizeof data_types[0];
@@ -52,7 +63,7 @@ const char *nib_onnx_type_name(int32_t type) {
 
 nib_format nib_onnx_format(int32_t type) {
   const data_type *t = find_type(type);
-  return t && type != FLOAT16 ? t->format : NIB_FORMAT_COUNT;
+  return t ? t->format : NIB_FORMAT_COUNT;
 }
 
 int64_t nib_onnx_count_elems(const int64_t *dims, int32_t rank) {
@@ -70,39 +81,18 @@ int64_t nib_onnx_count_elems(const int64_t *dims, int32_t rank) {
   return count;
 }
 
-/* IEEE binary16 to binary32, exactly. */
-static float half_to_float(uint16_t h) {
-  uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31, mantissa = h & 1023;
-  uint32_t bits;
-  if (exponent == 31)
-    bits = sign | 0x7f800000u | mantissa << 13;
-  else if (exponent)
-    bits = sign | (exponent + 112) << 23 | mantissa << 13;
-  else {
-    float magnitude = (float)mantissa * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
+/* Bits of an element in a file. Types below 8 bits are packed, the first element in the low bits.
+ */
+static int file_bits(const data_type *type) {
+  const int bits = nib_format_get(type->format)->bits;
+  return type->format == NIB_I1 ? 8 : bits;
 }
 
-static void copy_element(uint8_t *to, const data_type *type, bool half, int64_t value) {
-  if (half) {
-    float real = half_to_float((uint16_t)value);
-    memcpy(to, &real, sizeof real);
-  } else {
-    uint8_t narrow = type->format == NIB_I1 ? value != 0 : (uint8_t)value;
-    uint16_t middle = (uint16_t)value;
-    uint32_t wide = (uint32_t)value;
-    const void *from = type->file_bytes == 1   ? (const void *)&narrow
-                       : type->file_bytes == 2 ? (const void *)&middle
-                                               : (const void *)&wide;
-    memcpy(to, from, (size_t)type->file_bytes);
-  }
+static size_t file_bytes_of(const data_type *type, size_t count) {
+  return (count * (size_t)file_bits(type) + 7) / 8;
 }
 
-/* Elements in the field that holds this type. */
+/* Entries of the field that holds this type, and the bytes that each stands for. */
 static size_t typed_count(const Onnx__TensorProto *t, field f) {
   switch (f) {
   case IN_FLOAT:
@@ -113,43 +103,62 @@ static size_t typed_count(const Onnx__TensorProto *t, field f) {
     return t->n_int64_data;
   case IN_DOUBLE:
     return t->n_double_data;
+  case IN_UINT64:
+    return t->n_uint64_data;
   default:
     return 0;
   }
 }
 
-static void copy_typed(const Onnx__TensorProto *t, const data_type *type, bool half, uint8_t *to,
-                       size_t count) {
-  if (!count)
-    return; /* the arrays may be NULL */
-  switch (type->typed) {
+static size_t entry_bytes(const data_type *type) {
+  const int bits = file_bits(type);
+  return bits < 8 ? 1 : (size_t)bits / 8;
+}
+
+/* The low bytes of each entry come first: the host is little-endian. */
+static const void *entry(const Onnx__TensorProto *t, field f, size_t i) {
+  switch (f) {
   case IN_FLOAT:
-    memcpy(to, t->float_data, count * sizeof(float));
-    break;
-  case IN_DOUBLE:
-    memcpy(to, t->double_data, count * sizeof(double));
-    break;
+    return &t->float_data[i];
+  case IN_INT32:
+    return &t->int32_data[i];
   case IN_INT64:
-    memcpy(to, t->int64_data, count * sizeof(int64_t));
-    break;
+    return &t->int64_data[i];
+  case IN_DOUBLE:
+    return &t->double_data[i];
   default:
-    for (size_t i = 0; i < count; ++i)
-      copy_element(to + i * nib_format_bytes(type->format), type, half, t->int32_data[i]);
+    return &t->uint64_data[i];
   }
 }
 
-static void copy_raw(const uint8_t *from, const data_type *type, bool half, uint8_t *to,
-                     size_t count) {
+/* Bytes as in a file, `count` elements, to unpacked elements. */
+static void copy_raw(const uint8_t *from, const data_type *type, uint8_t *to, size_t count) {
+  const nib_format_info *info = nib_format_get(type->format);
+  const int bits = file_bits(type);
+  const int sign = info->kind == NIB_KIND_SIGNED && bits < 8 ? 1 << (bits - 1) : 0;
   if (!count)
-    return;
-  if (!half && type->format != NIB_I1) {
-    memcpy(to, from, count * (size_t)type->file_bytes);
+    return; /* the pointer may be NULL */
+  if (type->format != NIB_I1 && bits >= 8) {
+    memcpy(to, from, count * (size_t)(bits / 8));
     return;
   }
   for (size_t i = 0; i < count; ++i) {
-    int64_t value = half ? from[2 * i] | from[2 * i + 1] << 8 : from[i];
-    copy_element(to + i * nib_format_bytes(type->format), type, half, value);
+    const size_t at = i * (size_t)bits;
+    const int code = from[at / 8] >> (at % 8) & ((1 << bits) - 1);
+    to[i] = type->format == NIB_I1 ? code != 0 : (uint8_t)((code ^ sign) - sign);
   }
+}
+
+/* The typed field as bytes of a file, malloc'd. */
+static uint8_t *typed_bytes(const Onnx__TensorProto *t, const data_type *type) {
+  const size_t n = typed_count(t, type->typed), bytes = entry_bytes(type);
+  uint8_t *out = malloc(n * bytes + 1);
+  for (size_t i = 0; out && i < n; ++i)
+    if (type->format == NIB_I1)
+      out[i] = t->int32_data[i] != 0;
+    else
+      memcpy(out + i * bytes, entry(t, type->typed, i), bytes);
+  return out;
 }
 
 /* Shape and format; the counts that the data must have. */
@@ -181,43 +190,38 @@ static nib_status read_header(const Onnx__TensorProto *t, const char *where, nib
 }
 
 nib_status nib_onnx_read_tensor(const Onnx__TensorProto *t, nib_graph *g, const char *base_dir,
-                                const char *where, nib_onnx_value *v, bool *out_half,
-                                const nib_diag *diag) {
+                                const char *where, nib_onnx_value *v, const nib_diag *diag) {
   NIB_RETURN_IF_ERROR(read_header(t, where, v, diag));
   const data_type *type = find_type(t->data_type);
-  bool half = t->data_type == FLOAT16;
   size_t count = v->bytes / nib_format_bytes(v->format);
-  size_t file_bytes = count * (size_t)type->file_bytes, have = 0;
-  uint8_t *external = NULL;
-  bool is_external = t->has_data_location &&
-                     t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+  size_t file_bytes = file_bytes_of(type, count), have = 0;
+  uint8_t *owned = NULL;
+  bool is_external =
+      t->has_data_location && t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
   if (is_external) {
-    NIB_RETURN_IF_ERROR(
-        nib_onnx_read_external(t, base_dir, where, file_bytes, &external, diag));
+    NIB_RETURN_IF_ERROR(nib_onnx_read_external(t, base_dir, where, file_bytes, &owned, diag));
     have = file_bytes;
   } else
-    have = t->has_raw_data ? t->raw_data.len
-                           : typed_count(t, type->typed) * (size_t)type->file_bytes;
+    have = t->has_raw_data ? t->raw_data.len : typed_count(t, type->typed) * entry_bytes(type);
   if (have != file_bytes)
     return nib_diag_error(diag, NIB_ERROR_INVALID_INPUT,
                           "%s: %zu bytes of data, its shape needs %zu", where, have, file_bytes);
   /* Allocated only now: the file has shown that it holds as much. */
   size_t room = v->bytes < 64 ? 64 : v->bytes;
   uint8_t *data = g ? nib_graph_alloc(g, room) : malloc(room);
-  if (!data) {
-    free(external);
+  const bool is_raw = !is_external && t->has_raw_data;
+  if (!is_external && !is_raw)
+    owned = typed_bytes(t, type);
+  if (!data || (!is_raw && !owned)) {
+    free(owned);
+    if (!g)
+      free(data);
     return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   }
-  if (is_external)
-    copy_raw(external, type, half, data, count);
-  else if (t->has_raw_data)
-    copy_raw(t->raw_data.data, type, half, data, count);
-  else
-    copy_typed(t, type, half, data, count);
-  free(external);
+  copy_raw(is_raw ? t->raw_data.data : owned, type, data, count);
+  free(owned);
   v->data = data;
   v->is_known = true;
-  *out_half = half;
   return NIB_OK;
 }
 
@@ -234,11 +238,7 @@ nib_status nib_import_onnx_tensor(const uint8_t *bytes, size_t size, nib_format 
     return NIB_ERROR_INVALID_INPUT;
   const Onnx__TensorProto *t = (const Onnx__TensorProto *)message;
   nib_onnx_value v = {0};
-  bool half = false;
-  nib_status status = t->data_type == FLOAT16
-                          ? nib_diag_error(diag, NIB_ERROR_UNSUPPORTED,
-                                           "tensor: type float16 is not supported")
-                          : nib_onnx_read_tensor(t, NULL, NULL, "tensor", &v, &half, diag);
+  nib_status status = nib_onnx_read_tensor(t, NULL, NULL, "tensor", &v, diag);
   protobuf_c_message_free_unpacked(message, &pool.allocator);
   if (status != NIB_OK)
     return status;
