@@ -607,8 +607,8 @@ def Nib_ExpandDimsOp : Nib_Unary<"expand_dims", ""> {
 def Nib_SCastOp : Nib_Unary<"scast", ""> {
   let summary = "The same codes under another scale and zero point";
   let description = [{
-    Between plain integers and quantized types of one storage format, as `quant.scast`: no bit
-    changes and nothing is computed.
+    Between plain integers and quantized types of one width, as `quant.scast`: no bit changes and
+    nothing is computed.
 
     ```mlir
     %y = nib.scast %x : (tensor<4xi8>) -> tensor<4x!quant.uniform<i8:f32, 1.0:3>>

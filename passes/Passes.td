@@ -90,4 +90,16 @@ def NibEmitC : Pass<"nib-emit-c", "::mlir::ModuleOp"> {
     Option<"checkC", "check-c", "bool", "true", "Parse the C before it is written">];
 }
 
+def ConvertTosaToNib : Pass<"convert-tosa-to-nib", "::mlir::ModuleOp"> {
+  let summary = "Convert TOSA and quant operations to nib";
+  let description = [{
+    Functions of `tosa` 1.0 operations, quantized as plain `i8` with zero point operands or with
+    elements of `!quant.uniform`, become functions of `nib` with the same signature and, bit for
+    bit, the same integer results. `tosa.rescale` becomes `nib.requantize` with given multipliers;
+    its rounding mode becomes `tosa-single`, `tosa-double` or `tosa-inexact`. A function that names no
+    `nib.rounding` gets `tosa-single`.
+  }];
+  let dependentDialects = ["::nib::NibDialect"];
+}
+
 #endif

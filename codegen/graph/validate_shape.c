@@ -56,8 +56,9 @@ void nib_check_unit_dims(nib_check *c) {
 
 void nib_check_scast(nib_check *c) {
   const nib_tensor *in = nib_check_in(c, 0);
-  if (in->format != c->out->format || nib_is_float(in))
-    nib_check_fail(c, "its input and result must have one integer storage format");
+  if (nib_is_float(in) || nib_is_float(c->out) ||
+      nib_format_get(in->format)->bits != nib_format_get(c->out->format)->bits)
+    nib_check_fail(c, "its input and result must be integers of one width");
   if (!nib_same_shape(in, c->out))
     nib_check_fail(c, "its input and result differ in shape");
 }

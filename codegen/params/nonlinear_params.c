@@ -23,6 +23,20 @@ static nib_requant divide_requant(nib_requant r, int64_t count) {
   return (nib_requant){(int32_t)multiplier, r.shift - bits, r.scale};
 }
 
+static bool is_tosa_mode(nib_rounding r) {
+  return r == NIB_ROUNDING_TOSA_SINGLE || r == NIB_ROUNDING_TOSA_DOUBLE ||
+         r == NIB_ROUNDING_TOSA_INEXACT;
+}
+
+/* TOSA's reciprocal_scale: 1 / count as a multiplier of 31 bits, rounded down from 2^30 + 1. */
+static nib_requant reciprocal(int64_t count) {
+  int32_t k = 0;
+  while ((INT64_C(1) << k) < count)
+    ++k;
+  const int64_t multiplier = (((INT64_C(1) << 30) + 1) << k) / count;
+  return (nib_requant){(int32_t)multiplier, 1 - k, (float)(1.0 / (double)count)};
+}
+
 nib_status nib_params_mean(const nib_graph *g, const nib_node *n, int64_t count,
                            nib_mean_params *out_params) {
   nib_mean_params *p = out_params;
@@ -37,6 +51,10 @@ nib_status nib_params_mean(const nib_graph *g, const nib_node *n, int64_t count,
   const bool same = x->scale == y->scale && x->zero_point == y->zero_point;
   if (is_float_mode(p->rounding)) {
     p->out = nib_requant_from_real(x->scale / (y->scale * (double)count));
+  } else if (n->op == NIB_OP_AVG_POOL2D && is_tosa_mode(p->rounding) && x->scale == y->scale &&
+             count <= INT32_MAX) {
+    p->rounding = NIB_ROUNDING_TOSA_SINGLE;
+    p->out = reciprocal(count);
   } else if (n->op == NIB_OP_AVG_POOL2D && same) {
     p->divide = true;
   } else {

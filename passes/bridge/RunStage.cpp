@@ -4,7 +4,9 @@
 
 #include "dialect/OperatorGraph.h"
 #include "mlir/CAPI/IR.h"
+#include "mlir/Dialect/Tosa/IR/TosaOps.h"
 #include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
 #include "passes/bridge/bridge.h"
 #include "pipeline/pass_status.h"
@@ -44,7 +46,8 @@ nib::runStage(ModuleOp module, bool rewrite,
 //===----------------------------------------------------------------------===//
 
 void nibRegisterEverything(MlirDialectRegistry registry) {
-  unwrap(registry)->insert<nib::NibDialect, func::FuncDialect, quant::QuantDialect>();
+  unwrap(registry)
+      ->insert<nib::NibDialect, func::FuncDialect, quant::QuantDialect, tosa::TosaDialect>();
   nibRegisterPasses();
 }
 
@@ -64,4 +67,18 @@ MlirModule nibModuleFromGraph(MlirContext context, const nib_graph *graph) {
 nib_graph *nibGraphFromModule(MlirModule module) {
   func::FuncOp function = nib::findOnlyFunction(unwrap(module));
   return function ? nib::readGraph(function).release() : nullptr;
+}
+
+// Only where there is something to convert: a function of nib keeps its own messages.
+bool nibModuleConvert(MlirModule module) {
+  ModuleOp op = unwrap(module);
+  bool foreign = false;
+  op.walk([&](Operation *inner) {
+    foreign |= isa_and_nonnull<tosa::TosaDialect, quant::QuantDialect>(inner->getDialect());
+  });
+  if (!foreign)
+    return true;
+  PassManager passes(op.getContext());
+  passes.addPass(nib::createConvertTosaToNib());
+  return succeeded(passes.run(op));
 }

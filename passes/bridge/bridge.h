@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/** Registers the nib, quant, func and builtin dialects and all passes and pipelines. */
+/** Registers the nib, quant, func, tosa and builtin dialects and all passes and pipelines. */
 void nibRegisterEverything(MlirDialectRegistry registry);
 void nibRegisterPasses(void);
 
@@ -21,6 +21,9 @@ MlirModule nibModuleFromGraph(MlirContext context, const nib_graph *graph);
 /** The graph of the module's only function; constant data is borrowed from the module. NULL on
  *  failure; diagnostics are located in the IR. */
 nib_graph *nibGraphFromModule(MlirModule module);
+
+/** Converts a module of other dialects (tosa, quant) to nib in place; leaves one of nib alone. */
+bool nibModuleConvert(MlirModule module);
 
 #ifdef __cplusplus
 }

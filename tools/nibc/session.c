@@ -282,6 +282,10 @@ static nib_status parse_module(nibc_session *s, const uint8_t *bytes, size_t siz
     return nibc_error_count()
                ? NIB_ERROR_INVALID_INPUT
                : nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: not a module of MLIR", shown_model(s));
+  if (!nibModuleConvert(s->module)) {
+    nib_pass_status_take();
+    return NIB_ERROR_UNSUPPORTED;
+  }
   s->imported = nibc_session_graph(s);
   return s->imported ? NIB_OK : NIB_ERROR_INVALID_INPUT;
 }

@@ -77,4 +77,5 @@ def pb(source, out):
     open(out, "wb").write(text + b"\x4a" + varint(len(payload)) + bytes(payload))
 
 
-{"pb": pb, "make": make, "cut": cut, "change": change, "shape": shape}[sys.argv[1]](*sys.argv[2:])
+if __name__ == "__main__":
+    {"pb": pb, "make": make, "cut": cut, "change": change, "shape": shape}[sys.argv[1]](*sys.argv[2:])
