@@ -102,4 +102,19 @@ def ConvertTosaToNib : Pass<"convert-tosa-to-nib", "::mlir::ModuleOp"> {
   let dependentDialects = ["::nib::NibDialect"];
 }
 
+def ConvertNibToTosa : Pass<"convert-nib-to-tosa", "::mlir::ModuleOp"> {
+  let summary = "Write an int8 network as TOSA operations";
+  let description = [{
+    Plain `i8` tensors, zero points as operands, `tosa.rescale`: the same arithmetic to the bit, or
+    an error that names the operator. Equality is by construction or proven over all accumulators
+    that the constants let a channel reach; means whose ties TOSA rounds to the other side become sums
+    and a rescale. `softmax` says what to do with TensorFlow Lite's fixed-point softmax: `error`,
+    `keep` it as `nib.softmax`, or `omit` it where it is the last operator.
+  }];
+  let options = [Nib_StringOption<"softmax", "softmax", "\"error\"",
+      "`error`, `keep` or `omit` (as the last operator)">];
+  let dependentDialects = ["::mlir::tosa::TosaDialect", "::nib::NibDialect",
+                           "::mlir::func::FuncDialect"];
+}
+
 #endif
