@@ -2,11 +2,34 @@
  * The format table, and the formats that are found by a spelling with parameters. */
 #include "num/format.h"
 
+#include "num/codebook.h"
+
 #include <ctype.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define GGML "ggml, ggml-common.h and ggml-quants.c"
+#define MX_SOURCE "OCP Microscaling Formats (MX) Specification 1.0, 5.2"
+#define NIB_DENSE(AT, BITS)                                                                        \
+  { .at = (AT), .bits = (BITS), .stride = (BITS) }
+#define NIB_RUNS(AT, BITS, BYTES)                                                                  \
+  {                                                                                                \
+    .at = (AT), .bits = (BITS), .stride = 8, .run = (BYTES), .step = (BITS),                       \
+    .chunk = (BYTES)*8 / (BITS), .chunk_step = (BYTES)*8                                           \
+  }
+#define NIB_MX(BITS)                                                                               \
+  .codes = {.low = NIB_DENSE(8, BITS)}, .scale = NIB_F8E8M0FNU,                                    \
+  .scale_rule = NIB_SCALE_RULE_FLOOR_POW2
+/* Eight scales and eight minima of 6 bits in 12 bytes. */
+#define NIB_K_SCALES                                                                               \
+  .offset_is_subtracted = true, .group_elems = 32, .group_scale = NIB_U6,                          \
+  .group_scales = {{.at = 32, .bits = 4, .stride = 8, .chunk = 4, .chunk_step = 64},               \
+                   {.at = 36, .bits = 2, .stride = 8, .run = 4, .step = 2}},                       \
+  .group_offsets = {{.at = 64, .bits = 4, .stride = 8, .chunk = 4, .chunk_step = 36},              \
+                    {.at = 68, .bits = 2, .stride = 8, .run = 4, .step = 2}},                      \
+  .scale_rule = NIB_SCALE_RULE_RANGE
 
 static const nib_format_info rows[NIB_FORMAT_ROWS] = {
 #define NIB_FORMAT(ID, NAME, ...) [NIB_##ID] = {.name = NAME, __VA_ARGS__},
@@ -29,7 +52,25 @@ static const nib_format_info rows[NIB_FORMAT_ROWS] = {
                    .bytes = BYTES,                                                                 \
                    .max = (INT64_C(1) << (BITS)) - 1,                                              \
                    .c_type = TYPE},
+#define NIB_BIPOLAR_ROW(BITS)                                                                      \
+  [NIB_BIPOLAR##BITS] = {.name = "bipolar" #BITS,                                                  \
+                         .source = "sum of 2^i (2 bit_i - 1)",                                     \
+                         .kind = NIB_KIND_BIPOLAR,                                                 \
+                         .bits = BITS,                                                             \
+                         .bytes = 1,                                                               \
+                         .c_type = "uint8_t"},
+#define NIB_BLOCK(ID, NAME, ELEMS, BYTES, SOURCE, ...)                                             \
+  [NIB_##ID] = {.name = NAME,                                                                      \
+                .source = SOURCE,                                                                  \
+                .kind = NIB_KIND_BLOCK,                                                            \
+                .bytes = 1,                                                                        \
+                .c_type = "uint8_t",                                                               \
+                .block_elems = ELEMS,                                                              \
+                .block_bytes = BYTES,                                                              \
+                .block = {__VA_ARGS__}},
 #include "num/formats.def"
+#undef NIB_BLOCK
+#undef NIB_BIPOLAR_ROW
 #undef NIB_FORMAT
 #undef NIB_SIGNED_ROW
 #undef NIB_UNSIGNED_ROW

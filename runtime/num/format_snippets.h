@@ -116,6 +116,17 @@ static inline uint32_t nib_minifloat_encode(double x, int exponent_bits, int man
 }
 //@ end
 
+//@ begin nib_tq1_0_code
+/* Element i of a block_tq1_0: byte b holds five digits of base 3 as ceil(digits * 256 / 3^5), the
+ * first in front; the last four bytes hold four. */
+static inline uint32_t nib_tq1_0_code(const uint8_t *block, int i) {
+  static const uint8_t powers[5] = {1, 3, 9, 27, 81};
+  int byte = i < 160 ? i % 32 : i < 240 ? 32 + (i - 160) % 16 : 48 + (i - 240) % 4;
+  int digit = i < 160 ? i / 32 : i < 240 ? (i - 160) / 16 : (i - 240) / 4;
+  return (uint32_t)((uint8_t)(block[byte] * powers[digit])) * 3 >> 8;
+}
+//@ end
+
 //@ begin nib_real_to_int
 /* Toward zero, saturated; NaN is 0. */
 static inline int64_t nib_real_to_int(double x, int64_t low, int64_t high) {

@@ -20,14 +20,15 @@ typedef struct nib_requant {
   float scale;
 } nib_requant;
 
-/** TFLite's QuantizeMultiplier: |m| to a 31-bit multiplier and a shift (0 for m = 0 or too small). */
+/** TFLite's QuantizeMultiplier: |m| to a 31-bit multiplier and a shift (0 for m = 0 or too small).
+ */
 void nib_quantize_multiplier(double real_multiplier, int32_t *out_multiplier, int32_t *out_shift);
 
 /** All of a nib_requant from the real multiplier; `scale` is (float)real_multiplier. */
 nib_requant nib_requant_from_real(double real_multiplier);
 
-/** Real multiplier of conv/fully-connected: per_tensor_f32 selects the float32 product sx*sw (TFLite's
- *  uint8 and fully connected kernels) before the division by sy in double. */
+/** Real multiplier of conv/fully-connected: per_tensor_f32 selects the float32 product sx*sw
+ * (TFLite's uint8 and fully connected kernels) before the division by sy in double. */
 double nib_requant_real_multiplier(double sx, double sw, double sy, int per_tensor_f32);
 
 #ifdef __cplusplus

@@ -17,7 +17,7 @@ extern "C" {
   X(TOSA_SINGLE, "tosa-single")                                                                    \
   X(TOSA_DOUBLE, "tosa-double")                                                                    \
   X(TOSA_INEXACT, "tosa-inexact")                                                                  \
-  X(TFLITE_AWAY, "tflite-away")     /* 31-bit multiplier, one rounding, ties away from zero */
+  X(TFLITE_AWAY, "tflite-away") /* 31-bit multiplier, one rounding, ties away from zero */
 
 typedef enum nib_rounding {
 #define X(ID, name) NIB_ROUNDING_##ID,

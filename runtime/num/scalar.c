@@ -2,8 +2,11 @@
  * Single elements: codes in memory, reals to codes and back. */
 #include "num/format.h"
 
+#include "num/block.h"
+#include "num/codebook.h"
 #include "num/format_snippets.h"
 
+#include <math.h>
 #include <string.h>
 
 int64_t nib_format_load_code(nib_format format, const void *data, int64_t i) {
@@ -43,46 +46,126 @@ void nib_format_store_code(nib_format format, void *data, int64_t i, int64_t cod
   memcpy((char *)data + (size_t)i * bytes, from, bytes);
 }
 
+static int64_t to_integer(const nib_format_info *info, uint64_t code) {
+  if (info->bits == 64)
+    return (int64_t)code;
+  const uint64_t sign = UINT64_C(1) << (info->bits - 1);
+  code &= 2 * sign - 1;
+  return info->kind == NIB_KIND_SIGNED ? (int64_t)(code ^ sign) - (int64_t)sign : (int64_t)code;
+}
+
+int64_t nib_format_extend_code(nib_format format, uint64_t code) {
+  return to_integer(nib_format_get(format), code);
+}
+
 double nib_format_decode(nib_format format, uint64_t code) {
-  const nib_real_layout *r = &nib_format_get(format)->real;
+  const nib_format_info *info = nib_format_get(format);
+  const nib_real_layout *r = &info->real;
   if (format == NIB_F32) {
     const uint32_t bits = (uint32_t)code;
     float x;
     memcpy(&x, &bits, sizeof x);
-    return x;
+    return (double)x;
   }
   if (format == NIB_F64) {
     double x;
     memcpy(&x, &code, sizeof x);
     return x;
   }
-  return nib_minifloat_decode((uint32_t)code, r->exponent_bits, r->mantissa_bits, r->bias,
-                              r->specials);
+  switch (info->kind) {
+  case NIB_KIND_CODEBOOK:
+    return nib_codebook_decode(info, (uint32_t)code);
+  case NIB_KIND_BIPOLAR:
+    return (double)(2 * (int)(code & ((1u << info->bits) - 1)) - ((1 << info->bits) - 1));
+  case NIB_KIND_FLOAT:
+    return nib_minifloat_decode((uint32_t)code, r->exponent_bits, r->mantissa_bits, r->bias,
+                                r->specials);
+  default:
+    return format == NIB_U64 ? (double)code : (double)to_integer(info, code);
+  }
+}
+
+static double round_real(double x, nib_encode_mode mode, uint64_t random) {
+  switch (mode) {
+  case NIB_ENCODE_NEAREST_AWAY:
+    return round(x);
+  case NIB_ENCODE_TOWARD_ZERO:
+    return trunc(x);
+  case NIB_ENCODE_UP:
+    return ceil(x);
+  case NIB_ENCODE_DOWN:
+    return floor(x);
+  case NIB_ENCODE_STOCHASTIC:
+    return floor(x) + ((double)(random >> 11) * 0x1p-53 < x - floor(x));
+  default:
+    return nearbyint(x);
+  }
+}
+
+static uint64_t encode_integer(const nib_format_info *info, double x, nib_encode_mode mode,
+                               uint64_t random) {
+  x = round_real(x, mode, random);
+  const uint64_t mask = info->bits == 64 ? UINT64_MAX : (UINT64_C(1) << info->bits) - 1;
+  if (info->bits == 64 && info->kind == NIB_KIND_UNSIGNED)
+    return nib_real_to_uint64(x);
+  return (uint64_t)nib_real_to_int(x, info->min, info->max) & mask;
+}
+
+static uint64_t encode_codebook(const nib_format_info *info, double x, nib_encode_mode mode,
+                                uint64_t random) {
+  float values[256];
+  const int n = 1 << info->bits;
+  for (int i = 0; i < n; ++i)
+    values[i] = (float)nib_codebook_decode(info, (uint32_t)i);
+  return (uint64_t)nib_codebook_nearest(values, n, x, mode, random);
+}
+
+/* Bipolar numbers are the odd ones within their range: 2 code - max. */
+static uint64_t encode_bipolar(const nib_format_info *info, double x, nib_encode_mode mode,
+                               uint64_t random) {
+  const double max = (double)((1 << info->bits) - 1);
+  double code;
+  if (mode == NIB_ENCODE_TOWARD_ZERO)
+    code = round_real((x + max) / 2, x < 0 ? NIB_ENCODE_UP : NIB_ENCODE_DOWN, 0);
+  else if (mode == NIB_ENCODE_NEAREST_AWAY)
+    code = x < 0 ? ceil((x + max) / 2 - 0.5) : floor((x + max) / 2 + 0.5);
+  else
+    code = round_real((x + max) / 2, mode, random);
+  return (uint64_t)nib_real_to_int(code, 0, (1 << info->bits) - 1);
 }
 
 uint64_t nib_format_encode(nib_format format, double x, nib_encode_mode mode, bool saturate,
                            uint64_t random) {
-  const nib_real_layout *r = &nib_format_get(format)->real;
+  const nib_format_info *info = nib_format_get(format);
+  const nib_real_layout *r = &info->real;
   if (format == NIB_F64) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
   }
-  return nib_minifloat_encode(x, r->exponent_bits, r->mantissa_bits, r->bias, r->specials, mode,
-                              saturate, random);
+  switch (info->kind) {
+  case NIB_KIND_CODEBOOK:
+    return encode_codebook(info, x, mode, random);
+  case NIB_KIND_BIPOLAR:
+    return encode_bipolar(info, x, mode, random);
+  case NIB_KIND_FLOAT:
+    return nib_minifloat_encode(x, r->exponent_bits, r->mantissa_bits, r->bias, r->specials,
+                                mode == NIB_ENCODE_AS_SOURCE ? NIB_ENCODE_NEAREST_EVEN : mode,
+                                saturate, random);
+  default:
+    return encode_integer(info, x, mode, random);
+  }
 }
 
 double nib_format_load_real(nib_format format, const void *data, int64_t i) {
   if (format == NIB_F32)
-    return ((const float *)data)[i];
+    return (double)((const float *)data)[i];
   if (format == NIB_F64)
     return ((const double *)data)[i];
-  if (format == NIB_U64)
-    return (double)((const uint64_t *)data)[i];
-  const int64_t code = nib_format_load_code(format, data, i);
-  if (nib_format_get(format)->kind != NIB_KIND_FLOAT)
-    return (double)code;
-  return nib_format_decode(format, (uint64_t)code);
+  const nib_format_info *info = nib_format_get(format);
+  if (info->kind == NIB_KIND_BLOCK)
+    return nib_block_load_real(info, data, i);
+  return nib_format_decode(format, (uint64_t)nib_format_load_code(format, data, i));
 }
 
 void nib_format_store_real(nib_format format, void *data, int64_t i, double x) {
@@ -91,6 +174,8 @@ void nib_format_store_real(nib_format format, void *data, int64_t i, double x) {
   else if (format == NIB_F64)
     ((double *)data)[i] = x;
   else
-    nib_format_store_code(format, data, i,
-                          (int64_t)nib_format_encode(format, x, NIB_ENCODE_NEAREST_EVEN, false, 0));
+    nib_format_store_code(
+        format, data, i,
+        nib_format_extend_code(format,
+                               nib_format_encode(format, x, NIB_ENCODE_NEAREST_EVEN, false, 0)));
 }

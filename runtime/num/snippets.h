@@ -411,7 +411,8 @@ static inline int16_t nib_tanh_i16(int32_t x, int32_t multiplier, int32_t shift,
 //@ end
 
 //@ begin nib_index_within
-/* Place of an index among n elements: negative ones count from the end, beyond the ends is at them. */
+/* Place of an index among n elements: negative ones count from the end, beyond the ends is at them.
+ */
 static inline int64_t nib_index_within(int64_t i, int64_t n) {
   if (i < 0)
     i = i < -n ? 0 : i + n;
