@@ -437,6 +437,19 @@ int32_t nib_onnx_scattered_nd(nib_onnx_node *n, int32_t a, int32_t indices, int3
                                  : nib_graph_set_string(g, node, NIB_A_REDUCTION, reduction));
 }
 
+int32_t nib_onnx_scattered_elements(nib_onnx_node *n, int32_t a, int32_t indices, int32_t updates,
+                                    int32_t axis) {
+  if (a == NIB_NONE || indices == NIB_NONE || updates == NIB_NONE)
+    return NIB_NONE;
+  nib_graph *g = n->ctx->graph;
+  int64_t dims[NIB_MAX_RANK];
+  memcpy(dims, g->tensors[a].dims, sizeof dims);
+  const int32_t in[] = {a, indices, updates};
+  const int32_t node =
+      nib_onnx_emit(n, NIB_OP_SCATTER_ELEMENTS, in, 3, a, g->tensors[a].rank, dims, "");
+  return result(n, node, node == NIB_NONE ? NIB_OK : nib_graph_set_int(g, node, NIB_A_AXIS, axis));
+}
+
 /* ---- constants ---- */
 
 double *nib_onnx_doubles(nib_onnx_node *n, int64_t count) {

@@ -61,6 +61,8 @@ int32_t nib_onnx_gathered_batches(nib_onnx_node *n, int32_t a, int32_t indices, 
                                   int32_t batch_dims);
 int32_t nib_onnx_gathered_nd(nib_onnx_node *n, int32_t a, int32_t indices, int32_t batch_dims);
 int32_t nib_onnx_gathered_elements(nib_onnx_node *n, int32_t a, int32_t indices, int32_t axis);
+int32_t nib_onnx_scattered_elements(nib_onnx_node *n, int32_t a, int32_t indices, int32_t updates,
+                                    int32_t axis);
 int32_t nib_onnx_scattered_nd(nib_onnx_node *n, int32_t a, int32_t indices, int32_t updates,
                               const char *reduction);
 

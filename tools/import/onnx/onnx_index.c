@@ -257,3 +257,44 @@ nib_status nib_onnx_import_compress(nib_onnx_node *n) {
   return nib_onnx_finish(
       n, nib_onnx_gathered(n, t, nib_onnx_integers(n, 1, &count, at), (int32_t)axis));
 }
+
+/* ---- caches ---- */
+
+/* Positions where a sequence of `count` is written, [batch, count] as i64: from the index of each
+ * example on, around the end where the cache is circular. */
+static int32_t write_positions(nib_onnx_node *n, int64_t batch, int64_t count, int64_t size,
+                               bool circular) {
+  const int64_t column[] = {batch, 1};
+  int64_t *steps = nib_onnx_longs(n, count);
+  for (int64_t i = 0; steps && i < count; ++i)
+    steps[i] = i;
+  int32_t at = nib_onnx_integers(n, 1, &count, steps);
+  if (nib_onnx_input(n, 2))
+    at = nib_onnx_binary(n, NIB_OP_ADD, nib_onnx_reshaped(n, nib_onnx_in(n, 2), 2, column), at);
+  return circular ? nib_onnx_with(n, NIB_OP_MOD, at, (double)size) : at;
+}
+
+/* The cache with the update at those positions of its axis. */
+nib_status nib_onnx_import_tensor_scatter(nib_onnx_node *n) {
+  const nib_onnx_value *cache = nib_onnx_input(n, 0), *update = nib_onnx_input(n, 1);
+  const nib_onnx_value *at = nib_onnx_input(n, 2);
+  const char *mode = nib_onnx_attr_string(n, "mode", "linear");
+  const bool circular = !strcmp(mode, "circular");
+  int64_t axis, seen[NIB_MAX_RANK];
+  NIB_RETURN_IF_ERROR(read_axis(n, cache->rank, -2, &axis));
+  if (!circular && strcmp(mode, "linear"))
+    return nib_onnx_invalid(n, "mode '%.40s' does not exist", mode);
+  bool ok = axis > 0 && cache->rank == update->rank && cache->format == update->format;
+  for (int32_t i = 0; ok && i < cache->rank; ++i)
+    ok = i == axis ? update->dims[i] <= cache->dims[i] : update->dims[i] == cache->dims[i];
+  if (!ok || (at && (at->format != NIB_I64 || at->rank != 1 || at->dims[0] != cache->dims[0])))
+    return nib_onnx_invalid(n, "its update or indices do not fit its cache");
+  for (int32_t i = 0; i < update->rank; ++i)
+    seen[i] = i == 0 || i == axis ? update->dims[i] : 1;
+  int32_t positions = nib_onnx_reshaped(
+      n, write_positions(n, cache->dims[0], update->dims[axis], cache->dims[axis], circular),
+      update->rank, seen);
+  positions = nib_onnx_broadcasted(n, positions, update->rank, update->dims);
+  return nib_onnx_finish(n, nib_onnx_scattered_elements(n, nib_onnx_in(n, 0), positions,
+                                                        nib_onnx_in(n, 1), (int32_t)axis));
+}
