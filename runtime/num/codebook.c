@@ -65,6 +65,10 @@ double nib_codebook_decode(const nib_format_info *info, uint32_t code) {
     return power(info, code);
   case NIB_CODEBOOK_HALVES:
     return ldexp(1, -(int)code);
+  case NIB_CODEBOOK_DYADIC: {
+    const int shift_bits = (int)info->codebook.parameter;
+    return ldexp(code >> shift_bits, -(int)(code & ((1u << shift_bits) - 1)));
+  }
   default:
     return (double)info->codebook.values[code];
   }

@@ -120,6 +120,7 @@ typedef enum nib_codebook_rule {
   NIB_CODEBOOK_DYNAMIC_UNSIGNED, /**< the same without negative numbers */
   NIB_CODEBOOK_POWER,            /**< sign(c) * (|c| / max)^parameter of the signed code c */
   NIB_CODEBOOK_HALVES,           /**< 2^-code */
+  NIB_CODEBOOK_DYADIC,           /**< m 2^-s: s is the low `parameter` bits of the code */
 } nib_codebook_rule;
 
 typedef struct nib_codebook {
@@ -152,9 +153,11 @@ bool nib_format_is_known(nib_format format);
 /** Whether `name` is the spelling of a builtin type of MLIR. */
 bool nib_format_is_builtin(nib_format format);
 /** Format whose name or alias is `name`, or a spelling with parameters:
- *    eXmY, eXmY:bias=N,specials=ieee|fn|fnuz|none   a minifloat of at most 16 bits
- *  NIB_FORMAT_COUNT if there is none. Thread-safe; the same spelling gives the same format for the
- *  life of the process. */
+ *    eXmY, eXmY:bias=N,specials=ieee|fn|fnuz|none   a minifloat of at most 16 bits; ueXmY: no sign
+ *    book:V,V,…   a codebook of 2 to 256 values;  powerN:A  sign(c) |c / max|^A;  halvesN  2^-code
+ *    ELEMENT:block=N,scale=FORMAT,…   a block (docs/formats.md);  bfpM:block=N  block floating
+ * point NIB_FORMAT_COUNT if there is none. Thread-safe; the same spelling gives the same format for
+ * the life of the process. */
 nib_format nib_format_find(const char *name);
 /** Whether elements are reals without a scale that a tensor's type or an operand would add: reals,
  *  codebooks, blocks. */

@@ -78,8 +78,8 @@ double nib_format_decode(nib_format format, uint64_t code) {
   case NIB_KIND_BIPOLAR:
     return (double)(2 * (int)(code & ((1u << info->bits) - 1)) - ((1 << info->bits) - 1));
   case NIB_KIND_FLOAT:
-    return nib_minifloat_decode((uint32_t)code, r->exponent_bits, r->mantissa_bits, r->bias,
-                                r->specials);
+    return nib_minifloat_decode((uint32_t)(code & ((UINT64_C(1) << info->bits) - 1)),
+                                r->exponent_bits, r->mantissa_bits, r->bias, r->specials);
   default:
     return format == NIB_U64 ? (double)code : (double)to_integer(info, code);
   }
@@ -134,6 +134,12 @@ static uint64_t encode_bipolar(const nib_format_info *info, double x, nib_encode
   return (uint64_t)nib_real_to_int(code, 0, (1 << info->bits) - 1);
 }
 
+/* But for E8M0, which the codec itself knows. */
+static bool has_no_sign(const nib_format_info *info) {
+  return info->bits == info->real.exponent_bits + info->real.mantissa_bits &&
+         info->real.specials != NIB_SPECIALS_SCALE;
+}
+
 uint64_t nib_format_encode(nib_format format, double x, nib_encode_mode mode, bool saturate,
                            uint64_t random) {
   const nib_format_info *info = nib_format_get(format);
@@ -149,6 +155,8 @@ uint64_t nib_format_encode(nib_format format, double x, nib_encode_mode mode, bo
   case NIB_KIND_BIPOLAR:
     return encode_bipolar(info, x, mode, random);
   case NIB_KIND_FLOAT:
+    if (x < 0 && has_no_sign(info))
+      return 0;
     return nib_minifloat_encode(x, r->exponent_bits, r->mantissa_bits, r->bias, r->specials,
                                 mode == NIB_ENCODE_AS_SOURCE ? NIB_ENCODE_NEAREST_EVEN : mode,
                                 saturate, random);

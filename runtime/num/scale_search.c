@@ -25,7 +25,9 @@ void nib_scale_value_range(nib_format format, double zero, double *out_low, doub
   if (info->kind == NIB_KIND_FLOAT) {
     high = nib_format_decode(format,
                              nib_format_encode(format, 1e300, NIB_ENCODE_NEAREST_EVEN, true, 0));
-    low = info->real.specials == NIB_SPECIALS_SCALE ? 0 : -high;
+    low = nib_format_decode(format,
+                            nib_format_encode(format, -1e300, NIB_ENCODE_NEAREST_EVEN, true, 0));
+    low = isnan(low) ? 0 : low; /* a scale has no sign */
   } else if (info->kind == NIB_KIND_CODEBOOK || info->kind == NIB_KIND_BIPOLAR) {
     for (uint64_t c = 0; c < UINT64_C(1) << info->bits; ++c) {
       low = fmin(low, nib_format_decode(format, c));
