@@ -82,13 +82,40 @@ static uint32_t least_error_code(const encoder *e, float x, float scale) {
   return best;
 }
 
+/* Ascending codebooks: how many midpoints of neighbours are below. */
+static uint32_t midpoint_code(const encoder *e, float scaled) {
+  const nib_format element = (nib_format)e->b->element;
+  const uint32_t n = 1u << nib_format_get(element)->bits;
+  uint32_t code = 0;
+  scaled = fminf(fmaxf(scaled, (float)e->search.low), (float)e->search.high);
+  while (code + 1 < n &&
+         ((float)nib_format_decode(element, code) + (float)nib_format_decode(element, code + 1)) /
+                 2.0f <
+             scaled)
+    ++code;
+  return code;
+}
+
+/* In the source's arithmetic, of x and the stored scale. */
+static bool put_by_source(const encoder *e, const float *x, int first, int n, float scale) {
+  const nib_source_rounding rounding = e->b->rounding;
+  if (e->options->mode != NIB_ENCODE_AS_SOURCE ||
+      (rounding != NIB_SOURCE_LEAST_ERROR && rounding != NIB_SOURCE_MIDPOINTS))
+    return false;
+  for (int i = first; i < first + n; ++i) {
+    const float v = nib_scale_finite(x[i]);
+    set_code(e, i,
+             rounding == NIB_SOURCE_LEAST_ERROR
+                 ? least_error_code(e, v, scale)
+                 : midpoint_code(e, scale == 0 ? 0 : v * (1.0f / scale)));
+  }
+  return true;
+}
+
 static void put_elements(const encoder *e, const float *x, int first, int n, double scale,
                          double offset, double zero) {
-  if (e->b->rounding == NIB_SOURCE_LEAST_ERROR && e->options->mode == NIB_ENCODE_AS_SOURCE) {
-    for (int i = first; i < first + n; ++i)
-      set_code(e, i, least_error_code(e, nib_scale_finite(x[i]), (float)scale));
+  if (put_by_source(e, x, first, n, (float)scale))
     return;
-  }
   const nib_format element = (nib_format)e->b->element;
   const double unit = ldexp(scale, e->b->element_exponent);
   const nib_encode_mode mode = e->options->mode;

@@ -86,6 +86,8 @@ typedef enum nib_source_rounding {
   NIB_SOURCE_HALF_UP,      /**< ggml: truncates x * (1 / scale) + zero + 0.5, all in f32 */
   NIB_SOURCE_HALF_AWAY,    /**< ggml: roundf(x * (1 / scale)), all in f32 */
   NIB_SOURCE_LEAST_ERROR,  /**< ggml: the first code of least error */
+  NIB_SOURCE_MIDPOINTS,    /**< bitsandbytes: x * (1 / scale) against midpoints, all in f32; a tie
+                                goes to the lower code */
 } nib_source_rounding;
 
 /** A block: value of element i = (element code - zero) * 2^exponent * scale + offset, where scale

@@ -74,6 +74,7 @@ static inline uint32_t nib_minifloat_encode(double x, int exponent_bits, int man
                  : specials == 1 ? all | sign
                  : specials == 2 ? sign_bit
                  : specials == 4 ? all
+                 : negative      ? 0
                                  : sign_bit;
   uint32_t over = saturate || specials == 3 ? largest | sign
                   : specials == 0           ? top << mantissa_bits | sign
@@ -106,12 +107,14 @@ static inline uint32_t nib_minifloat_encode(double x, int exponent_bits, int man
   /* The hidden bit of a normal number counts the exponent up by one; a carry does so again. */
   int64_t base = (int64_t)((normal ? exponent : lowest) - lowest) << mantissa_bits;
   base -= specials == 4 ? 1 : 0;
+  if (specials == 4 && mode == 0) /* 1.5 is nearer to 2 than to 1 for those who count exponents */
+    mode = 1;
   int64_t code =
       base + (int64_t)nib_round_significand(significand, shift, negative, mode, base, random);
   if (code < 0)
     code = 0;
-  if (code > (int64_t)largest)
-    return over;
+  if (code > (int64_t)largest) /* finite numbers do not go beyond it against their direction */
+    return mode == 2 || mode == (negative ? 3 : 4) ? largest | sign : over;
   return code == 0 && specials == 2 ? 0 : (uint32_t)code | sign;
 }
 //@ end
