@@ -37,6 +37,11 @@ static float store_scale(const encoder *e, nib_format format, int at, double x,
   return (float)nib_format_decode(format, code);
 }
 
+/* How scales are stored: where nothing may saturate, not rounded down. */
+static nib_encode_mode scale_mode(const encoder *e) {
+  return e->b->scale_rule == NIB_SCALE_RULE_CEIL_POW2 ? NIB_ENCODE_UP : NIB_ENCODE_NEAREST_EVEN;
+}
+
 /* Adds element i, 0 to 2, to a block of zeros (nib_tq1_0_code reads it), with calls for ascending
  * i. */
 static void add_tq1_0(uint8_t *block, int i, uint32_t code) {
@@ -73,7 +78,7 @@ static uint32_t least_error_code(const encoder *e, float x, float scale) {
   float least = INFINITY;
   uint32_t best = 0;
   for (uint32_t code = 0; code < n; ++code) {
-    const float error = fabsf(scale * (float)nib_format_decode(element, code) - x);
+    const float error = fabsf(scale * e->search.values[code] - x);
     if (error < least) {
       least = error;
       best = code;
@@ -88,10 +93,7 @@ static uint32_t midpoint_code(const encoder *e, float scaled) {
   const uint32_t n = 1u << nib_format_get(element)->bits;
   uint32_t code = 0;
   scaled = fminf(fmaxf(scaled, (float)e->search.low), (float)e->search.high);
-  while (code + 1 < n &&
-         ((float)nib_format_decode(element, code) + (float)nib_format_decode(element, code + 1)) /
-                 2.0f <
-             scaled)
+  while (code + 1 < n && (e->search.values[code] + e->search.values[code + 1]) / 2.0f < scaled)
     ++code;
   return code;
 }
@@ -116,13 +118,12 @@ static void put_elements(const encoder *e, const float *x, int first, int n, dou
                          double offset, double zero) {
   if (put_by_source(e, x, first, n, (float)scale))
     return;
-  const nib_format element = (nib_format)e->b->element;
   const double unit = ldexp(scale, e->b->element_exponent);
   const nib_encode_mode mode = e->options->mode;
   for (int i = first; i < first + n; ++i) {
     const double v = unit == 0 ? 0 : ((double)x[i] - offset) / unit;
-    const uint64_t code = nib_format_encode(element, nib_scale_clip(&e->search, v) + zero, mode,
-                                            !e->options->wraps, random_bits(e, i));
+    const uint64_t code =
+        nib_scale_encode(&e->search, nib_scale_clip(&e->search, v) + zero, mode, random_bits(e, i));
     set_code(e, i, (uint32_t)code);
   }
 }
@@ -141,11 +142,6 @@ static void encode_as_source(const encoder *e, const float *x) {
     set_code(e, i,
              source_code(e, isfinite(x[i]) ? (x[i] - s.offset) * inverse
                                            : nib_scale_finite(x[i] * inverse)));
-}
-
-/* Powers of two that come from a rule are exact or saturate; others may round either way. */
-static nib_encode_mode scale_mode(const encoder *e) {
-  return e->b->scale_rule == NIB_SCALE_RULE_CEIL_POW2 ? NIB_ENCODE_UP : NIB_ENCODE_NEAREST_EVEN;
 }
 
 static void encode_flat(const encoder *e, const float *x) {
@@ -198,7 +194,7 @@ static void store_group_scales(const encoder *e, float *scales, int n) {
   for (int g = 0; g < n; ++g) {
     const double wanted = d == 0 ? 0 : (double)scales[g] / d;
     const uint64_t code =
-        nib_format_encode(format, wanted + b->group_scale_zero, NIB_ENCODE_NEAREST_EVEN, true, 0);
+        nib_format_encode(format, wanted + b->group_scale_zero, scale_mode(e), true, 0);
     nib_split_field_set(&b->group_scales, e->block, g, (uint32_t)code);
     scales[g] = nib_block_scale(b, e->block, g);
   }

@@ -10,7 +10,7 @@ enum { MAX_ELEMS = 8192, MAX_GROUPS = 256, MAX_NAME = 1024 };
 /* What a spelling says. */
 typedef struct spelling {
   nib_format element, scale, offset, zero, group_scale;
-  int elems, zero_code, group_elems, group_offset_bits, rule;
+  int elems, zero_code, limit, group_elems, group_offset_bits, rule;
   bool has_zero_code;
 } spelling;
 
@@ -59,6 +59,8 @@ static bool read_parameter(const char **at, spelling *s) {
     return read_format(at, &s->offset);
   if (nib_read_word(at, "zero="))
     return read_zero(at, s);
+  if (nib_read_word(at, "limit="))
+    return nib_read_number(at, &s->limit) && s->limit > 0;
   if (nib_read_word(at, "rule="))
     return read_rule(at, &s->rule);
   if (nib_read_word(at, "group="))
@@ -170,6 +172,7 @@ static void lay_out(const spelling *s, nib_format_info *out) {
   b->group_elems = s->group_elems;
   b->group_scale = (int)s->group_scale;
   b->scale_rule = rule_of(s);
+  b->element_limit = s->limit;
   if (s->has_zero_code)
     b->element_zero = s->zero_code;
   else if (element->kind == NIB_KIND_UNSIGNED && !s->zero && !s->offset)

@@ -3,6 +3,7 @@
 #include "num/scale_search.h"
 
 #include "num/block.h"
+#include "num/codebook.h"
 
 #include <float.h>
 #include <math.h>
@@ -57,6 +58,17 @@ void nib_scale_search_init(nib_scale_search *s, const nib_format_info *info,
   s->has_offset = info->block.offset != NIB_NO_FORMAT || info->block.zero != NIB_NO_FORMAT;
   s->has_nan = nib_format_get(element)->kind == NIB_KIND_FLOAT;
   nib_block_element_range(s->b, &s->low, &s->high);
+  for (int i = 0; nib_format_get(element)->bits <= 8 && i < 1 << nib_format_get(element)->bits; ++i)
+    s->values[i] = (float)nib_format_decode(element, (uint64_t)i);
+}
+
+uint64_t nib_scale_encode(const nib_scale_search *s, double v, nib_encode_mode mode,
+                          uint64_t random) {
+  const nib_format element = (nib_format)s->b->element;
+  const nib_format_info *info = nib_format_get(element);
+  if (info->kind == NIB_KIND_CODEBOOK)
+    return (uint64_t)nib_codebook_nearest(s->values, 1 << info->bits, v, mode, random);
+  return nib_format_encode(element, v, mode, !s->options->wraps, random);
 }
 
 double nib_scale_clip(const nib_scale_search *s, double v) {
@@ -109,7 +121,9 @@ static nib_scale_pair from_range(const nib_scale_search *s, extent e) {
 static nib_scale_pair from_extent(const nib_scale_search *s, extent e) {
   const double unit = ldexp(1, s->b->element_exponent);
   const float m = e.magnitude;
-  switch (s->b->scale_rule) {
+  /* Groups have factors that are no powers of two; their codes are rounded up. */
+  switch (s->b->group_elems && s->b->scale_rule == NIB_SCALE_RULE_CEIL_POW2 ? NIB_SCALE_RULE_ABSMAX
+                                                                            : s->b->scale_rule) {
   case NIB_SCALE_RULE_RANGE:
     return from_range(s, e);
   case NIB_SCALE_RULE_SIGNED_MAX:
@@ -165,8 +179,8 @@ static double squared_error(const nib_scale_search *s, const float *x, int n, ni
     const double v = (double)nib_scale_finite(x[i]),
                  scaled = unit == 0 ? 0 : (v - (double)p.offset) / unit;
     const double clipped = fmin(fmax(scaled, s->low), s->high);
-    const double q = nib_format_decode(
-        element, nib_format_encode(element, clipped + zero, NIB_ENCODE_NEAREST_EVEN, true, 0));
+    const double q =
+        nib_format_decode(element, nib_scale_encode(s, clipped + zero, NIB_ENCODE_NEAREST_EVEN, 0));
     const double error = (q - zero) * unit + (double)p.offset - v;
     sum += error * error;
   }

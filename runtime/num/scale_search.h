@@ -17,9 +17,10 @@ typedef struct nib_scale_pair {
 typedef struct nib_scale_search {
   const nib_block_layout *b;
   const nib_encode_options *options;
-  double low, high; /**< values of an element less the zero point, before the scale */
-  bool has_offset;  /**< or a zero point: elements are not centred on 0 */
-  bool has_nan;     /**< the element type has a code for it */
+  double low, high;  /**< values of an element less the zero point, before the scale */
+  bool has_offset;   /**< or a zero point: elements are not centred on 0 */
+  bool has_nan;      /**< the element type has a code for it */
+  float values[256]; /**< of the codes of an element, where there are no more */
 } nib_scale_search;
 
 void nib_scale_search_init(nib_scale_search *s, const nib_format_info *info,
@@ -28,6 +29,10 @@ void nib_scale_search_init(nib_scale_search *s, const nib_format_info *info,
 nib_scale_pair nib_scale_by_rule(const nib_scale_search *s, const float *x, int n);
 /** As the options ask for. */
 nib_scale_pair nib_scale_choose(const nib_scale_search *s, const float *x, int n);
+
+/** The code of an element's value `v`, before the scale, saturated unless the options say else. */
+uint64_t nib_scale_encode(const nib_scale_search *s, double v, nib_encode_mode mode,
+                          uint64_t random);
 
 /** The values of a format's codes less `zero`. */
 void nib_scale_value_range(nib_format format, double zero, double *out_low, double *out_high);
