@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Operators that work element by element.
+#include "passes/lower/Lowering.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace nib;
+
+//===----------------------------------------------------------------------===//
+// Two operands
+//===----------------------------------------------------------------------===//
+
+static Num realArithmetic(nib_op op, Num a, Num b) {
+  switch (op) {
+  case NIB_OP_ADD:
+    return a + b;
+  case NIB_OP_SUB:
+    return a - b;
+  case NIB_OP_MUL:
+    return a * b;
+  default:
+    return a / b;
+  }
+}
+
+// Plain integers in 64 bits: wrapping, division truncates, x / 0 is 0.
+static Num plainArithmetic(nib_op op, Num a, Num b) {
+  if (op != NIB_OP_DIV)
+    return realArithmetic(op, a, b);
+  Num zero = b == 0, minusOne = b == -1;
+  Num quotient = a / select(zero | minusOne, b.constant(1), b);
+  return select(zero, b.constant(0), select(minusOne, -a, quotient));
+}
+
+// What both operands of a quantized add, sub, mul or div need.
+struct CodePair {
+  nib_rounding rounding;
+  int64_t aZero, bZero, yZero, lo, hi;
+  float aScale, bScale, yScale;
+};
+
+template <typename Params> static CodePair pairOf(const Params &p) {
+  return {p.rounding, p.lhs_zp,    p.rhs_zp,    p.out_zp,   p.lo,
+          p.hi,       p.lhs_scale, p.rhs_scale, p.out_scale};
+}
+
+// What the unfused graph computes: dequantize, the operator in f32, quantize.
+static Num throughReals(const CodePair &p, nib_op op, Num a, Num b) {
+  Num x = (a - p.aZero).toF32(), z = (b - p.bZero).toF32();
+  Num y = realArithmetic(op, x * x.real(p.aScale), z * z.real(p.bScale));
+  return quantizeReal(p.rounding, y, p.yScale, p.yZero, p.lo, p.hi);
+}
+
+static Num sumOfCodes(const nib_add_params &p, nib_op op, Num a, Num b) {
+  Num x = rescale(p.rounding, (a - p.lhs_zp) << p.left_shift, constantRequant(a.at(), p.lhs));
+  Num z = rescale(p.rounding, (b - p.rhs_zp) << p.left_shift, constantRequant(a.at(), p.rhs));
+  Num y = rescale(p.rounding, realArithmetic(op, x, z), constantRequant(a.at(), p.out));
+  return (y.toInt(64) + p.out_zp).clamp(p.lo, p.hi);
+}
+
+static Num productOfCodes(const nib_mul_params &p, Num a, Num b) {
+  Num product = (a - p.lhs_zp) * (b - p.rhs_zp);
+  Num y = rescale(p.rounding, product, constantRequant(a.at(), p.out));
+  return (y.toInt(64) + p.out_zp).clamp(p.lo, p.hi);
+}
+
+Value nib::lowerArithmetic(Lowering &l) {
+  const nib_tensor &a = *l.input(0), &b = *l.input(1), &y = l.result();
+  const nib_op op = l.node->op;
+  const bool real = isReal(y), sums = op == NIB_OP_ADD || op == NIB_OP_SUB;
+  nib_add_params add = {};
+  nib_mul_params mul = {};
+  if (!real && y.quantized &&
+      (sums ? nib_params_add(l.graph, l.node, &add) : nib_params_mul(l.graph, l.node, &mul)) !=
+          NIB_OK)
+    return {};
+  auto body = [&](Numbers v) {
+    Num x = l.load(v[0], a.format), z = l.load(v[1], b.format);
+    if (real) {
+      const unsigned bits = y.format == NIB_F64 ? 64 : 32;
+      return l.store(l.activate(realArithmetic(op, x.toFloat(bits), z.toFloat(bits))), y.format);
+    }
+    if (!y.quantized)
+      return l.store(plainArithmetic(op, x.toInt(64), z.toInt(64)), y.format);
+    x = x.toInt(32), z = z.toInt(32);
+    const CodePair pair = sums ? pairOf(add) : pairOf(mul);
+    // Division has no fixed-point kernel to follow: it goes through reals in every mode.
+    if (isFloatMode(pair.rounding) || op == NIB_OP_DIV)
+      return l.store(throughReals(pair, op, x, z), y.format);
+    return l.store(sums ? sumOfCodes(add, op, x, z) : productOfCodes(mul, x, z), y.format);
+  };
+  return l.map(dimsOf(y), l.elementType(y.format),
+               {l.broadcast(l.operand(0), dimsOf(y)), l.broadcast(l.operand(1), dimsOf(y))}, body);
+}
+
+//===----------------------------------------------------------------------===//
+// Functions of one number
+//===----------------------------------------------------------------------===//
+
+static Num realFunction(Lowering &l, Num x) {
+  const nib_op op = l.node->op;
+  if (hasRealFunction(op))
+    return applyRealFunction(op, x);
+  if (op == NIB_OP_LEAKY_RELU) {
+    const float alpha = (float)nib_node_float(l.node, NIB_A_ALPHA, 0.01);
+    return select(x > x.real(0), x, x * x.real(alpha));
+  }
+  return l.activate(x); // relu and clamp
+}
+
+// Sigmoid of 16 bits, from its table with linear interpolation.
+static Num logistic16(Lowering &l, Value table, Num scaled, Num magnitude) {
+  Num i = magnitude.shiftRightUnsigned(magnitude.constant(9));
+  Num inside = (i >= 0) & (i < 255);
+  Num at = select(inside, i, i.constant(0));
+  Num low = l.lookup(table, at).toUnsigned(32), high = l.lookup(table, at + 1).toUnsigned(32);
+  Num y = (low << 9) + (magnitude & 511) * (high - low);
+  y = select(inside, y, y.constant(INT64_C(0x7FFF) << 10));
+  y = select(scaled >= 0, y + (1 << 9), y.constant((1 << 25) + (1 << 9) - 1) - y);
+  return y.shiftRightUnsigned(y.constant(10));
+}
+
+// Tanh of 16 bits: 2 logistic(2 x) - 1, from the same table.
+static Num tanh16(Lowering &l, Value table, Num scaled, Num magnitude) {
+  Num i = magnitude.shiftRightUnsigned(magnitude.constant(8));
+  Num inside = (i >= 0) & (i < 255);
+  Num at = select(inside, i, i.constant(0));
+  Num low = l.lookup(table, at).toUnsigned(32), high = l.lookup(table, at + 1).toUnsigned(32);
+  Num y = (low << 8) + (magnitude & 255) * (high - low);
+  y = select(inside, y, y.constant(0xFFFF << 8));
+  y = select(scaled >= 0, y - ((1 << 23) - (1 << 7)), -y + ((1 << 23) + (1 << 7) - 1));
+  return y >> 8;
+}
+
+static Num sigmoidalCode16(Lowering &l, const nib_unary_code &u, Value table, Num x) {
+  Num scaled = x * u.multiplier;
+  if (u.shift > 0)
+    scaled = scaled + (INT64_C(1) << (u.shift - 1));
+  scaled = scaled >> u.shift;
+  Num magnitude = select(scaled < 0, -scaled, scaled);
+  return l.node->op == NIB_OP_TANH ? tanh16(l, table, scaled, magnitude)
+                                   : logistic16(l, table, scaled, magnitude);
+}
+
+// The identity's multiplier, or alpha's for what is negative.
+static Num rescaledCode(Lowering &l, const nib_unary_code &u, Num x) {
+  const nib_unary_params &p = u.p;
+  Num y = rescale(p.rounding, x, constantRequant(x.at(), p.identity)).toInt(64);
+  if (l.node->op == NIB_OP_LEAKY_RELU) {
+    // A negative slope: the multiplier stays positive.
+    nib_requant alpha = p.alpha;
+    const bool negated = alpha.multiplier < 0;
+    alpha.multiplier = negated ? -alpha.multiplier : alpha.multiplier;
+    Num z = rescale(p.rounding, x, constantRequant(x.at(), alpha)).toInt(64);
+    y = select(x < 0, negated ? -z : z, y);
+  }
+  return (y + p.out_zp).clamp(p.lo, p.hi);
+}
+
+// A function of codes, by arithmetic.
+static Num functionOfCode(Lowering &l, const nib_unary_code &u, Value table, Num code) {
+  const nib_unary_params &p = u.p;
+  Num x = code.toInt(32) - p.in_zp;
+  if (nib_params_unary_by_reals(l.node->op, p.rounding)) {
+    Num real = x.toF32();
+    real = real * real.real(p.in_scale);
+    Num y = l.node->op == NIB_OP_LEAKY_RELU || hasRealFunction(l.node->op) ? realFunction(l, real)
+                                                                          : real;
+    return quantizeReal(p.rounding, y, p.out_scale, p.out_zp, p.lo, p.hi);
+  }
+  return u.sixteen ? sigmoidalCode16(l, u, table, x) : rescaledCode(l, u, x);
+}
+
+static Value lookupTable(Lowering &l, Value table) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  const int64_t first = nib_format_get(x.format)->min;
+  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
+               [&](Numbers v) { return l.lookup(table, l.load(v[0], x.format) - first); });
+}
+
+static Value mapCodes(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  uint8_t bytes[256];
+  if (nib_params_unary_table(l.graph, l.node, bytes) == NIB_OK)
+    return lookupTable(l, l.constant(l.typeOf(256, l.b.getI8Type()), bytes, sizeof bytes));
+  nib_unary_code u;
+  if (nib_params_unary_begin(l.graph, l.node, &u) != NIB_OK)
+    return {};
+  Value table;
+  if (u.sixteen)
+    table = l.constant(l.typeOf(256, l.b.getI16Type()), u.table, sizeof u.table);
+  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
+               [&](Numbers v) {
+                 return l.store(functionOfCode(l, u, table, l.load(v[0], x.format)), y.format);
+               });
+}
+
+Value nib::lowerFunction(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  if (!isReal(y))
+    return mapCodes(l);
+  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
+               [&](Numbers v) {
+                 return l.store(realFunction(l, l.load(v[0], x.format)), y.format);
+               });
+}
+
+Value nib::lowerLookup(Lowering &l) { return lookupTable(l, l.operand(1)); }
+
+//===----------------------------------------------------------------------===//
+// Between codes and reals
+//===----------------------------------------------------------------------===//
+
+// The map of one number for each index of dimension `axis`, or of one number.
+static AffineMap channelMap(Lowering &l, const nib_tensor &x, const nib_tensor &numbers,
+                            int64_t axis) {
+  axis += axis < 0 ? x.rank : 0;
+  AffineExpr zero = l.b.getAffineConstantExpr(0);
+  const bool one = nib_tensor_elems(&numbers) == 1 || axis < 0 || axis >= x.rank;
+  if (numbers.rank == 0)
+    return l.mapOf(x.rank, {});
+  SmallVector<AffineExpr> exprs(numbers.rank, zero);
+  if (!one)
+    exprs[0] = l.dim(axis);
+  return l.mapOf(x.rank, exprs);
+}
+
+Value nib::lowerQuantize(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  if (!isReal(x))
+    return lowerRequantize(l);
+  const nib_rounding rounding = nib_node_rounding(l.graph, l.node);
+  const nib_format_info *format = nib_format_get(y.format);
+  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
+               [&](Numbers v) {
+                 Num code = quantizeReal(rounding, l.load(v[0], x.format).toF32(), (float)y.scale,
+                                         y.zero_point, format->min, format->max);
+                 return l.store(code, y.format);
+               });
+}
+
+Value nib::lowerDequantize(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  const nib_tensor *scales = l.input(1), *zeros = l.input(2);
+  const int64_t axis = nib_node_int(l.node, NIB_A_AXIS, 1);
+  SmallVector<Operand> operands{{l.operand(0), l.identity(x.rank)}};
+  if (scales)
+    operands.push_back({l.operand(1), channelMap(l, x, *scales, axis)});
+  if (zeros)
+    operands.push_back({l.operand(2), channelMap(l, x, *zeros, axis)});
+  return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {
+    Num code = l.load(v[0], x.format).toInt(64);
+    if (zeros)
+      code = code - l.load(v.back(), zeros->format).toInt(64);
+    else if (!scales)
+      code = code - x.zero_point;
+    Num real = code.toF64();
+    Num scale = scales ? l.load(v[1], scales->format).toF64() : real.real(x.scale);
+    return l.store((real * scale).toF32(), y.format);
+  });
+}
+
+// Accumulators with a constant scale for each index of a dimension.
+static Value requantizeChannels(Lowering &l, const nib_unary_params &p) {
+  const nib_tensor &x = *l.input(0), &y = l.result(), &scales = *l.input(1);
+  const float *data = static_cast<const float *>(scales.data);
+  SmallVector<nib_requant> requants;
+  for (int64_t c = 0; c < nib_tensor_elems(&scales); ++c)
+    requants.push_back(nib_requant_from_real((double)data[c] / (double)p.out_scale));
+  AffineMap map = channelMap(l, x, scales, nib_node_int(l.node, NIB_A_AXIS, x.rank - 1));
+  SmallVector<Operand> operands{{l.operand(0), l.identity(x.rank)}};
+  Requants multipliers(l, p.rounding, requants, dimsOf(scales));
+  multipliers.addOperands(operands, map);
+  return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {
+    Num sum = (l.load(v[0], x.format).toInt(64) - p.in_zp).toInt(32);
+    Num code = rescale(p.rounding, sum, multipliers.read(sum.at(), v)).toInt(64) + p.out_zp;
+    return l.store(code.clamp(p.lo, p.hi), y.format);
+  });
+}
+
+Value nib::lowerRequantize(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  nib_unary_params p;
+  if (nib_params_unary(l.graph, l.node, &p) != NIB_OK)
+    return {};
+  if (l.node->op == NIB_OP_REQUANTIZE && l.input(1))
+    return requantizeChannels(l, p);
+  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
+               [&](Numbers v) {
+                 Num sum = (l.load(v[0], x.format).toInt(64) - p.in_zp).toInt(32);
+                 Num code = rescale(p.rounding, sum, constantRequant(sum.at(), p.identity));
+                 return l.store((code.toInt(64) + p.out_zp).clamp(p.lo, p.hi), y.format);
+               });
+}
