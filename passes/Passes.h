@@ -17,7 +17,7 @@ namespace nib {
 #define GEN_PASS_REGISTRATION
 #include "NibPasses.h.inc"
 
-/// Registers every pass and `nib-to-c-pipeline`; more than once is once.
+/// Registers every pass, `nib-to-c-pipeline` and `nib-to-llvm-pipeline`; more than once is once.
 void registerPassesAndPipelines();
 
 } // namespace nib

@@ -130,4 +130,21 @@ def ConvertNibToLinalg : Pass<"convert-nib-to-linalg", "::mlir::ModuleOp"> {
     "::mlir::tensor::TensorDialect"];
 }
 
+def NibCopiesToLinalg : Pass<"nib-copies-to-linalg", "::mlir::ModuleOp"> {
+  let summary = "Turn copies of strided buffers into linalg.copy";
+  let description = [{
+    Such a `memref.copy` would become a call of MLIR's runtime library; as linalg it becomes loops.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def NibEntryPoints : Pass<"nib-entry-points", "::mlir::ModuleOp"> {
+  let summary = "Add the calling convention of compiled models";
+  let description = [{
+    Around each function of the LLVM dialect that takes inputs and results as bare pointers:
+    `NAME_run` and `NAME` of `nibrt_abi.h`. The function itself becomes internal, `NAME_network`.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 #endif

@@ -441,10 +441,12 @@ static nib_status write_all(writer *w, nib_model_text *m) {
   return NIB_OK;
 }
 
+const char *nib_model_abi(void) { return nib_embedded_abi; }
+
 nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
                            nib_model_text *out_model, const nib_diag *diag) {
   memset(out_model, 0, sizeof *out_model);
-  out_model->abi = nib_embedded_abi;
+  out_model->abi = nib_model_abi();
   out_model->n_kernels = g->n_kernels;
   const size_t n = (size_t)g->n_kernels + 1;
   out_model->kernel_lines = calloc(n, sizeof *out_model->kernel_lines);

@@ -17,6 +17,7 @@ typedef struct nib_model_options {
   const nib_target *target;
   nib_weights_style weights;
   bool size;
+  bool allocates; /**< not C with an arena: code that takes memory from the heap */
 } nib_model_options;
 
 /** The generated files' contents; all owned. */
@@ -32,6 +33,8 @@ typedef struct nib_model_text {
 nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
                            nib_model_text *out_model, const nib_diag *diag);
 void nib_model_free(nib_model_text *m);
+/** The text of nibrt_abi.h. */
+const char *nib_model_abi(void);
 
 /** The name of the typed wrapper: `name`, or NAME_infer when C or its library has that word. */
 void nib_model_wrapper_name(const char *name, char *out, size_t size);

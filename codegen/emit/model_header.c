@@ -133,8 +133,11 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
     nib_text_printf(t, " *\n * Arena: %" PRId64 " bytes, of which %" PRId64 " are unavoidable.\n",
                     g->arena_bytes, g->lower_bound_bytes);
   nib_text_printf(
-      t, " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
-         " run the model,\n * each with an arena of its own. */\n");
+      t, o->allocates
+             ? " *\n * Memory is taken from malloc and given back before a call returns: several "
+               "threads may run\n * the model. */\n"
+             : " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
+               " run the model,\n * each with an arena of its own. */\n");
   nib_text_printf(t, "#ifndef NIB_MODEL_%s_H\n#define NIB_MODEL_%s_H\n\n", guard, guard);
   nib_text_printf(t, "#include \"nibrt_abi.h\"\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
   write_sizes(g, o, weights_bytes, t);

@@ -24,6 +24,12 @@ nib_graph *nibGraphFromModule(MlirModule module);
 
 /** Converts a module of other dialects (tosa, quant) to nib in place; leaves one of nib alone. */
 bool nibModuleConvert(MlirModule module);
+/** Registers what `nib-to-llvm-pipeline` needs besides, for a context that runs it. */
+void nibRegisterLowering(MlirDialectRegistry registry);
+
+/** The LLVM IR of a module in the LLVM dialect, as text; `name` is the module's. False after
+ *  diagnostics. */
+bool nibModuleToLLVMIR(MlirModule module, const char *name, MlirStringCallback append, void *user);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
+#include "passes/lower/Pipeline.h"
 
 #include <mutex>
 
@@ -54,5 +55,9 @@ void nib::registerPassesAndPipelines() {
     PassPipelineRegistration<ToCOptions>(
         "nib-to-c-pipeline", "Compile a network to C: quantize, simplify, fuse, plan, select, emit",
         buildToC);
+    PassPipelineRegistration<ToLLVMOptions>(
+        "nib-to-llvm-pipeline",
+        "Lower a network to the LLVM dialect by way of linalg: the reference lowering",
+        buildToLLVM);
   });
 }

@@ -6,6 +6,7 @@
  * hash of its bytes behind it: a damaged one is compiled again, not loaded. */
 #include "binary.h"
 #include "file_io.h"
+#include "lower.h"
 #include "message.h"
 #include "nibrt_abi.h"
 #include "toolchain.h"
@@ -49,7 +50,7 @@ static char *cache_dir(void) {
 
 static int is_source(const struct dirent *entry) {
   const char *dot = strrchr(entry->d_name, '.');
-  return dot && (strcmp(dot, ".c") == 0 || strcmp(dot, ".h") == 0);
+  return dot && (strcmp(dot, ".c") == 0 || strcmp(dot, ".h") == 0 || strcmp(dot, ".ll") == 0);
 }
 
 static nib_status hash_sources(const char *dir, XXH3_state_t *hash) {
@@ -100,18 +101,20 @@ static nib_status object_name(const char *dir, const nibc_compiler *compiler, co
   return status == NIB_OK && !*out_name ? NIB_ERROR_OUT_OF_MEMORY : status;
 }
 
-/* Compiles NAME.c and NAME_weights.c of `dir` into `dir`/model.so. */
+/* Compiles the sources in `dir` into `dir`/model.so. */
 static nib_status compile_shared(const nibc_session *s, const nibc_compiler *compiler,
                                  const char *flags, const char *dir, const char *output) {
-  char *code = nibc_format("%s.c", s->name), *weights = nibc_format("%s_weights.c", s->name);
-  const char *sources[] = {code, weights};
-  const double begin = nibc_step_begin("compile the C");
+  char *names[2];
+  const int n = nibc_session_sources(s, names);
+  const char *sources[] = {names[0], names[1]};
+  const double begin = nibc_step_begin(nibc_is_lowered(s->options) ? "compile" : "compile the C");
   const nib_status status =
-      code && weights ? nibc_compiler_run(compiler, NIBC_SHARED, flags, dir, sources, 2, output)
-                      : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+      names[0] && names[n - 1]
+          ? nibc_compiler_run(compiler, NIBC_SHARED, flags, dir, sources, n, output)
+          : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   nibc_step_end(begin, status);
-  free(code);
-  free(weights);
+  free(names[0]);
+  free(names[1]);
   return status;
 }
 

@@ -2,6 +2,7 @@
  * nibc compile. */
 #include "commands.h"
 #include "file_io.h"
+#include "lower.h"
 #include "message.h"
 #include "report.h"
 #include "support.h"
@@ -16,8 +17,12 @@ static bool is(const char *value, const char *word) { return value && strcmp(val
 
 nib_status nibc_compile_model(const nibc_options *o, bool keep_simplified, nibc_session *s) {
   NIB_RETURN_IF_ERROR(nibc_session_open(o, s));
-  nib_status status = nibc_session_run(s, NIBC_STAGE_IMPORT, NIBC_STAGE_SELECT, keep_simplified);
-  if (status == NIB_OK)
+  const bool lowered = nibc_is_lowered(o);
+  nib_status status = nibc_session_run(
+      s, NIBC_STAGE_IMPORT, lowered ? NIBC_STAGE_SIMPLIFY : NIBC_STAGE_SELECT, keep_simplified);
+  if (status == NIB_OK && lowered)
+    status = nibc_session_lower(s);
+  else if (status == NIB_OK)
     status = nibc_report_check_limits(s);
   if (status != NIB_OK)
     nibc_session_close(s);
@@ -43,15 +48,15 @@ static void remove_in(const char *dir, const char *file) {
   free(path);
 }
 
-static void measure(const char *dir, const char *code, const char *weights, nibc_code_size *size) {
-  char *names[] = {nibc_artifact_name(code, NIBC_OBJECT), nibc_artifact_name(weights, NIBC_OBJECT)};
+static void measure(const char *dir, const char *const *sources, int n, nibc_code_size *size) {
   int64_t text[2] = {0, 0}, data[2] = {0, 0};
   bool ok = true;
-  for (int i = 0; i < 2; ++i) {
-    char *path = names[i] ? nibc_path_join(dir, names[i]) : NULL;
+  for (int i = 0; i < n; ++i) {
+    char *name = nibc_artifact_name(sources[i], NIBC_OBJECT);
+    char *path = name ? nibc_path_join(dir, name) : NULL;
     ok = ok && path && nibc_object_size(path, &text[i], &data[i]);
     free(path);
-    free(names[i]);
+    free(name);
   }
   if (ok) {
     size->code_bytes = text[0] + data[0] + text[1];
@@ -59,7 +64,7 @@ static void measure(const char *dir, const char *code, const char *weights, nibc
   }
 }
 
-/* Compiles the C files in `dir` as --emit asks; removes what was not asked for. */
+/* Compiles the sources in `dir` as --emit asks; removes what was not asked for. */
 static nib_status compile_files(const nibc_session *s, const char *dir, const char *emit,
                                 bool measure_only, nibc_code_size *size) {
   nibc_artifact artifact = NIBC_OBJECT;
@@ -69,21 +74,22 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   nibc_compiler compiler;
   NIB_RETURN_IF_ERROR(nibc_compiler_find(&compiler));
   char *flags = nibc_compiler_flags(&s->target, s->options->size);
-  char *code = nibc_format("%s.c", s->name), *weights = nibc_format("%s_weights.c", s->name);
+  char *names[2] = {NULL, NULL};
+  const int n = nibc_session_sources(s, names);
   char *example = nibc_format("%s_main.c", s->name), *archive = nibc_format("lib%s.a", s->name);
-  const char *sources[] = {code, weights};
-  nib_status status = flags && code && weights && example && archive
+  const char *sources[] = {names[0], names[1]};
+  nib_status status = flags && names[0] && names[n - 1] && example && archive
                           ? NIB_OK
                           : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-  const double begin = nibc_step_begin("compile the C");
+  const double begin = nibc_step_begin(nibc_is_lowered(s->options) ? "compile" : "compile the C");
   if (status == NIB_OK)
-    status = nibc_compiler_run(&compiler, artifact, flags, dir, sources, 2, NULL);
+    status = nibc_compiler_run(&compiler, artifact, flags, dir, sources, n, NULL);
   nibc_step_end(begin, status);
   if (status == NIB_OK && artifact == NIBC_OBJECT)
-    measure(dir, code, weights, size);
+    measure(dir, sources, n, size);
   if (status == NIB_OK && !measure_only && is(emit, "lib"))
-    status = nibc_archive(&compiler, dir, archive, sources, 2);
-  for (int i = 0; status == NIB_OK && i < 2; ++i) {
+    status = nibc_archive(&compiler, dir, archive, sources, n);
+  for (int i = 0; status == NIB_OK && i < n; ++i) {
     char *object = measure_only ? nibc_artifact_name(sources[i], NIBC_OBJECT) : NULL;
     remove_in(dir, measure_only ? object : sources[i]);
     free(object);
@@ -91,8 +97,8 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   if (status == NIB_OK && !measure_only)
     remove_in(dir, example);
   free(flags);
-  free(code);
-  free(weights);
+  free(names[0]);
+  free(names[1]);
   free(example);
   free(archive);
   nibc_compiler_free(&compiler);
@@ -102,8 +108,10 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
 /* Everything that goes into the output folder, made in the folder `dir`. */
 static nib_status make_files(nibc_session *s, const char *dir, nibc_code_size *size) {
   const nibc_options *o = s->options;
-  const char *emit = o->emit ? o->emit : "c";
+  const char *emit = o->emit ? o->emit : nibc_is_lowered(o) ? "llvm" : "c";
   NIB_RETURN_IF_ERROR(nibc_session_emit(s, dir));
+  if (nibc_is_lowered(o) && is(emit, "llvm"))
+    return NIB_OK;
   if (strcmp(emit, "c") != 0)
     return compile_files(s, dir, emit, false, size);
   return o->verbose || o->report ? compile_files(s, dir, "obj", true, size) : NIB_OK;
@@ -168,9 +176,14 @@ static nib_status compile_to_ir(const nibc_options *o) {
   if (o->pass_pipeline) {
     status = nibc_session_run_text(&session, o->pass_pipeline);
   } else {
-    const nibc_stage last = o->stop_after ? nibc_stage_find(o->stop_after) : NIBC_STAGE_SELECT;
+    const bool lowered = nibc_is_lowered(o) && !o->stop_after;
+    const nibc_stage last = o->stop_after ? nibc_stage_find(o->stop_after)
+                            : lowered     ? NIBC_STAGE_SIMPLIFY
+                                          : NIBC_STAGE_SELECT;
     status = nibc_session_run(&session, NIBC_STAGE_IMPORT, last, false);
-    if (status == NIB_OK && session.planned)
+    if (status == NIB_OK && lowered)
+      status = nibc_session_lower(&session);
+    if (status == NIB_OK && session.planned && !lowered)
       status = nibc_report_check_limits(&session);
     if (status == NIB_OK && o->report && session.planned && last == NIBC_STAGE_SELECT &&
         !o->dry_run)

@@ -64,6 +64,8 @@ static const option_row options[] = {
      "processor: NAME{(+|,)[+|-]feature}, see `nibc targets` (default native)"},
     {"emit", 0, ON_BUILD, OPTION_CHOICE, AT(emit), "KIND", "c|llvm|asm|obj|lib|mlir|ptx|cuda",
      "what to write (default c); mlir prints the IR"},
+    {"codegen", 0, ON_BUILD, OPTION_CHOICE, AT(codegen), "BY", "c|mlir",
+     "generated C (default), or the reference lowering through linalg to LLVM"},
     {"stop-after", 0, ON_BUILD, OPTION_CHOICE, AT(stop_after), "STAGE",
      "import|quantize|simplify|fuse|plan|select", "print the IR after this stage and stop"},
     {"rounding", 0, ON_MODEL, OPTION_TEXT, AT(rounding), "MODE", NULL,

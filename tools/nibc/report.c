@@ -4,6 +4,7 @@
 #include "desc/kernel_desc.h"
 #include "emit/text.h"
 #include "file_io.h"
+#include "lower.h"
 #include "message.h"
 #include "quantize/quantize.h"
 #include "support.h"
@@ -83,9 +84,14 @@ static void print_kernels(FILE *to, const nib_graph *g) {
 
 void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *size) {
   const nib_graph *g = s->planned;
-  print_kernels(to, g);
-  fprintf(to, "arena:   %s bytes (lower bound %s, unfused %s)\n", nibc_number(g->arena_bytes).text,
-          nibc_number(g->lower_bound_bytes).text, nibc_number(g->unfused_lower_bound_bytes).text);
+  if (nibc_is_lowered(s->options)) {
+    fprintf(to, "%d operators lowered through linalg\n", g->n_nodes);
+  } else {
+    print_kernels(to, g);
+    fprintf(to, "arena:   %s bytes (lower bound %s, unfused %s)\n",
+            nibc_number(g->arena_bytes).text, nibc_number(g->lower_bound_bytes).text,
+            nibc_number(g->unfused_lower_bound_bytes).text);
+  }
   fprintf(to, "weights: %s bytes\n",
           nibc_number(size->weights_bytes >= 0 ? size->weights_bytes : nibc_count_weights(g)).text);
   if (size->code_bytes >= 0)

@@ -5,6 +5,7 @@
 #include "emit/text.h"
 #include "file_io.h"
 #include "import/import.h"
+#include "lower.h"
 #include "message.h"
 #include "mlir-c/Diagnostics.h"
 #include "mlir-c/Pass.h"
@@ -369,6 +370,8 @@ nib_status nibc_session_import(nibc_session *s, bool list_only, const nib_diag *
 static void make_context(nibc_session *s) {
   MlirDialectRegistry registry = mlirDialectRegistryCreate();
   nibRegisterEverything(registry);
+  if (nibc_is_lowered(s->options))
+    nibRegisterLowering(registry);
   s->context = mlirContextCreateWithRegistry(registry, /*threadingEnabled=*/false);
   mlirDialectRegistryDestroy(registry);
   mlirContextLoadAllAvailableDialects(s->context);
@@ -569,7 +572,8 @@ nib_status nibc_session_run(nibc_session *s, nibc_stage from, nibc_stage to, boo
       return NIB_ERROR_INTERNAL;
     first = (nibc_stage)(last + 1);
   }
-  if (to >= NIBC_STAGE_PLAN && !(s->planned = nibc_session_graph(s)))
+  const bool last = nibc_is_lowered(s->options) && to == NIBC_STAGE_SIMPLIFY;
+  if ((to >= NIBC_STAGE_PLAN || last) && !(s->planned = nibc_session_graph(s)))
     return NIB_ERROR_INTERNAL;
   return NIB_OK;
 }
@@ -578,9 +582,18 @@ nib_status nibc_session_run_text(nibc_session *s, const char *pipeline) {
   return run_passes(s, pipeline, "the pass pipeline", NIB_ERROR_INVALID_USAGE);
 }
 
+int nibc_session_sources(const nibc_session *s, char *out_names[2]) {
+  const bool lowered = nibc_is_lowered(s->options);
+  out_names[0] = nibc_format(lowered ? "%s.ll" : "%s.c", s->name);
+  out_names[1] = lowered ? NULL : nibc_format("%s_weights.c", s->name);
+  return lowered ? 1 : 2;
+}
+
 /* The pass takes the folder as text inside a pipeline, whose grammar not every path survives: it
  * writes to the current folder, which is changed for the time of the pass. */
 nib_status nibc_session_emit(nibc_session *s, const char *dir) {
+  if (nibc_is_lowered(s->options))
+    return nibc_lowered_write(s, dir);
   const int home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (home < 0 || chdir(dir)) {
     const nib_status status = nibc_fail(NIB_ERROR_IO, "%s: %s", dir, strerror(errno));

@@ -28,7 +28,8 @@ typedef struct nibc_session {
   nib_graph *imported;   /**< as the file says; valid until close */
   nib_graph *quantized;  /**< after quantize, if weights got other formats */
   nib_graph *simplified; /**< after simplify, if asked for */
-  nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there) */
+  nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there; after simplify
+                            with --codegen=mlir) */
   nib_graph *owned[8];
   int n_owned;
 } nibc_session;
@@ -48,8 +49,12 @@ nib_status nibc_session_import(nibc_session *session, bool list_only, const nib_
  *  session->simplified. */
 nib_status nibc_session_run(nibc_session *session, nibc_stage from, nibc_stage to,
                             bool keep_simplified);
-/** Writes the C files of the session's module (selected) into the folder `dir`. */
+/** Writes the C files of the session's module (selected), or the LLVM IR of a lowered one, into the
+ *  folder `dir`. */
 nib_status nibc_session_emit(nibc_session *session, const char *dir);
+/** Names of the files that nibc_session_emit wrote for the compiler: one or two (free() each; NULL
+ *  when out of memory). */
+int nibc_session_sources(const nibc_session *session, char *out_names[2]);
 /** Runs a pipeline in mlir-opt's words. */
 nib_status nibc_session_run_text(nibc_session *session, const char *pipeline);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * What is supported, decided from options and graph alone. */
 #include "support.h"
+#include "lower.h"
 #include "message.h"
 #include "num/rounding.h"
 #include "quantize/quantize.h"
@@ -64,6 +65,23 @@ static nib_status check_weight_formats(const nibc_options *o) {
   return status;
 }
 
+/* What --codegen=mlir has not: C, kernels, an arena. */
+static nib_status check_codegen(const nibc_options *o) {
+  if (!nibc_is_lowered(o))
+    return NIB_OK;
+  const char *other = is(o->emit, "c")         ? "--emit=c"
+                      : o->weights             ? "--weights"
+                      : o->report              ? "--report"
+                      : o->per_layer           ? "--per-layer"
+                      : o->max_arena_bytes >= 0 ? "--max-arena"
+                      : o->no_fallback         ? "--no-fallback"
+                      : o->pass_pipeline       ? "--pass-pipeline"
+                                               : NULL;
+  return other ? nibc_fail(NIB_ERROR_INVALID_USAGE, "%s goes with --codegen=c, not --codegen=mlir",
+                           other)
+               : NIB_OK;
+}
+
 nib_status nibc_check_options(const nibc_options *o) {
   if (o->rounding && nib_rounding_find(o->rounding) == NIB_ROUNDING_COUNT)
     return unknown_rounding(o->rounding);
@@ -78,6 +96,7 @@ nib_status nibc_check_options(const nibc_options *o) {
     return nibc_fail(NIB_ERROR_INVALID_USAGE,
                      "--stop-after and --pass-pipeline exclude each other");
   NIB_RETURN_IF_ERROR(check_weight_formats(o));
+  NIB_RETURN_IF_ERROR(check_codegen(o));
   return check_later(o);
 }
 

@@ -219,11 +219,17 @@ nib_status nibc_compiler_run(const nibc_compiler *compiler, nibc_artifact artifa
                              int n_sources, const char *output) {
   if (artifact == NIBC_LLVM && !compiler->is_clang)
     return nibc_fail(NIB_ERROR_IO, "--emit=llvm needs clang-22, which is not installed");
+  const char *dot = n_sources ? strrchr(sources[0], '.') : NULL;
+  const bool is_ir = dot && strcmp(dot, ".ll") == 0;
+  if (is_ir && !compiler->is_clang)
+    return nibc_fail(NIB_ERROR_IO, "LLVM IR is compiled by clang-22, which is not installed");
   char *copy = nibc_format("%s", flags);
   if (!copy)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   const char *argv[MAX_ARGS] = {compiler->path};
   int n = split(copy, argv, 1);
+  if (is_ir)
+    argv[n++] = "-Wno-override-module";
   for (int i = 0; i < 2 && artifacts[artifact].flags[i]; ++i)
     argv[n++] = artifacts[artifact].flags[i];
   nib_status status = NIB_OK;
