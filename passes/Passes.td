@@ -144,6 +144,8 @@ def NibEntryPoints : Pass<"nib-entry-points", "::mlir::ModuleOp"> {
     Around each function of the LLVM dialect that takes inputs and results as bare pointers:
     `NAME_run` and `NAME` of `nibrt_abi.h`. The function itself becomes internal, `NAME_network`.
   }];
+  let options = [
+    Nib_StringOption<"name", "name", "\"\"", "Prefix of all symbols; default: the function's name">];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 

@@ -70,7 +70,7 @@ public:
         networks.push_back(function);
     for (func::FuncOp function : networks)
       if (failed(convert(function)))
-        return signalPassFailure();
+        signalPassFailure();
   }
 
 private:
@@ -118,8 +118,8 @@ LogicalResult ConvertNibToLinalg::convert(func::FuncOp function) {
     inputs.push_back(types.typeOf(graph->tensors[graph->inputs[i]]));
   for (int32_t i = 0; i < graph->n_outputs; ++i)
     outputs.push_back(types.typeOf(graph->tensors[graph->outputs[i]]));
-  auto lowered = func::FuncOp::create(builder, function.getName(),
-                                      builder.getFunctionType(inputs, outputs));
+  auto lowered =
+      func::FuncOp::create(builder, function.getName(), builder.getFunctionType(inputs, outputs));
   lowered.setVisibility(function.getVisibility());
   for (NamedAttribute attr : function->getDiscardableAttrs())
     if (!attr.getName().strref().starts_with("nib."))

@@ -159,9 +159,7 @@ Num nib::quantizeReal(nib_rounding rounding, Num x, float scale, int64_t zeroPoi
 // Fixed-point functions
 //===----------------------------------------------------------------------===//
 
-static Num shlSat(Num x, int n) {
-  return saturate32(x.toInt(64) * (INT64_C(1) << n));
-}
+static Num shlSat(Num x, int n) { return saturate32(x.toInt(64) * (INT64_C(1) << n)); }
 
 // exp(a) in Q0.31 for a in [-1/4, 0).
 static Num fxExpQuarter(Num a) {

@@ -166,7 +166,7 @@ static Num functionOfCode(Lowering &l, const nib_unary_code &u, Value table, Num
     Num real = x.toF32();
     real = real * real.real(p.in_scale);
     Num y = l.node->op == NIB_OP_LEAKY_RELU || hasRealFunction(l.node->op) ? realFunction(l, real)
-                                                                          : real;
+                                                                           : real;
     return quantizeReal(p.rounding, y, p.out_scale, p.out_zp, p.lo, p.hi);
   }
   return u.sixteen ? sigmoidalCode16(l, u, table, x) : rescaledCode(l, u, x);
@@ -200,10 +200,9 @@ Value nib::lowerFunction(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
   if (!isReal(y))
     return mapCodes(l);
-  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
-               [&](Numbers v) {
-                 return l.store(realFunction(l, l.load(v[0], x.format)), y.format);
-               });
+  return l.map(
+      dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
+      [&](Numbers v) { return l.store(realFunction(l, l.load(v[0], x.format)), y.format); });
 }
 
 Value nib::lowerLookup(Lowering &l) { return lookupTable(l, l.operand(1)); }

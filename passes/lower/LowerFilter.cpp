@@ -45,8 +45,7 @@ struct Filter {
     products.w = l.input(1)->format;
     products.xZero = params.in_zp;
     products.wZero = params.w_zp;
-    bool wide = real ? l.result().format == NIB_F64
-                     : params.acc64 || l.result().format == NIB_I64;
+    bool wide = real ? l.result().format == NIB_F64 : params.acc64 || l.result().format == NIB_I64;
     products.type = real ? (wide ? (Type)l.b.getF64Type() : (Type)l.b.getF32Type())
                          : (Type)l.b.getIntegerType(wide ? 64 : 32);
   }
@@ -85,8 +84,8 @@ static Value convolve(Lowering &l, const Filter &f, bool depthwise) {
     wAt = {ky, kx, g, o, i};
   }
   Value w = l.reshape(l.operand(1), wDims);
-  AffineMap xMap = l.mapOf(8, {n, oy * s.stride_h + ky * s.dilation_h,
-                               ox * s.stride_w + kx * s.dilation_w, g, i});
+  AffineMap xMap = l.mapOf(
+      8, {n, oy * s.stride_h + ky * s.dilation_h, ox * s.stride_w + kx * s.dilation_w, g, i});
   Value zero = l.filled({s.batch, s.out_h, s.out_w, s.groups, groupOut}, f.products.type, 0);
   return l.reduce(zero, l.mapOf(8, {n, oy, ox, g, o}), {{x, xMap}, {w, l.mapOf(8, wAt)}},
                   [&](Numbers v) { return f.products.add(l, v[2], v[0], v[1]); });
@@ -96,16 +95,19 @@ static Value convolve(Lowering &l, const Filter &f, bool depthwise) {
 // turned around.
 static Value convolveTransposed(Lowering &l, const Filter &f) {
   const nib_conv_shape &s = f.shape;
-  Value x = l.pad(l.operand(0),
-                  {s.batch, s.out_h + s.kernel_h - 1, s.out_w + s.kernel_w - 1, s.in_c},
-                  {0, s.kernel_h - 1 - s.pad_top, s.kernel_w - 1 - s.pad_left, 0}, paddingOf(l, f),
-                  {1, s.stride_h, s.stride_w, 1});
+  Value x =
+      l.pad(l.operand(0), {s.batch, s.out_h + s.kernel_h - 1, s.out_w + s.kernel_w - 1, s.in_c},
+            {0, s.kernel_h - 1 - s.pad_top, s.kernel_w - 1 - s.pad_left, 0}, paddingOf(l, f),
+            {1, s.stride_h, s.stride_w, 1});
   AffineExpr n = l.dim(0), oy = l.dim(1), ox = l.dim(2), o = l.dim(3), ky = l.dim(4), kx = l.dim(5),
              i = l.dim(6);
   AffineMap xMap = l.mapOf(7, {n, oy + ky, ox + kx, i});
-  AffineMap wMap = l.mapOf(7, {o, -ky + (s.kernel_h - 1), -kx + (s.kernel_w - 1), i});
+  AffineMap turned =
+      l.mapOf(4, {l.dim(0), -l.dim(1) + (s.kernel_h - 1), -l.dim(2) + (s.kernel_w - 1), l.dim(3)});
+  Value w = l.map(dimsOf(l.operand(1)), elementOf(l.operand(1)), {{l.operand(1), turned}},
+                  [](Numbers v) { return v[0]; });
   Value zero = l.filled({s.batch, s.out_h, s.out_w, s.out_c}, f.products.type, 0);
-  return l.reduce(zero, l.mapOf(7, {n, oy, ox, o}), {{x, xMap}, {l.operand(1), wMap}},
+  return l.reduce(zero, l.mapOf(7, {n, oy, ox, o}), {{x, xMap}, {w, l.mapOf(7, {o, ky, kx, i})}},
                   [&](Numbers v) { return f.products.add(l, v[2], v[0], v[1]); });
 }
 
@@ -169,10 +171,9 @@ Value nib::lowerMatMul(Lowering &l) {
   const nib_tensor &a = *l.input(0), &b = *l.input(1), &y = l.result();
   const unsigned rank = y.rank;
   const bool real = isReal(y);
-  Products products{a.format, b.format, a.quantized ? a.zero_point : 0,
-                    b.quantized ? b.zero_point : 0,
-                    real ? l.elementType(y.format)
-                         : (Type)l.b.getIntegerType(y.format == NIB_I64 ? 64 : 32)};
+  Products products{
+      a.format, b.format, a.quantized ? a.zero_point : 0, b.quantized ? b.zero_point : 0,
+      real ? l.elementType(y.format) : (Type)l.b.getIntegerType(y.format == NIB_I64 ? 64 : 32)};
   AffineExpr row = l.dim(rank - 2), column = l.dim(rank - 1), k = l.dim(rank);
   SmallVector<AffineExpr> out;
   for (unsigned d = 0; d < rank; ++d)

@@ -21,14 +21,26 @@ Value nib::lowerTranspose(Lowering &l) {
 // slice and strided_slice: element i of a dimension is begin + i * step of the input.
 Value nib::lowerSlice(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
-  SmallVector<AffineExpr> exprs;
+  SmallVector<int64_t> begins, steps;
+  SmallVector<AffineExpr> exprs; // turn around the dimensions of negative step
+  bool turned = false;
+  if (nib_tensor_elems(&y) == 0)
+    return tensor::EmptyOp::create(l.b, dimsOf(y), l.elementType(y.format));
   for (int32_t d = 0; d < x.rank; ++d) {
-    const int64_t begin = nib_node_ints_at(l.node, NIB_A_BEGIN, d, 0);
+    int64_t begin = nib_node_ints_at(l.node, NIB_A_BEGIN, d, 0);
+    begin += begin < 0 ? x.dims[d] : 0;
     const int64_t step =
         l.node->op == NIB_OP_SLICE ? 1 : nib_node_ints_at(l.node, NIB_A_STEPS, d, 1);
-    exprs.push_back(l.dim(d) * step + (begin < 0 ? begin + x.dims[d] : begin));
+    const int64_t last = y.dims[d] - 1;
+    begins.push_back(step < 0 ? begin + last * step : begin);
+    steps.push_back(step < 0 ? -step : step);
+    exprs.push_back(step < 0 ? -l.dim(d) + last : l.dim(d));
+    turned |= step < 0;
   }
-  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.mapOf(x.rank, exprs)}},
+  Value box = l.slice(l.operand(0), begins, dimsOf(y), steps);
+  if (!turned)
+    return box;
+  return l.map(dimsOf(y), l.elementType(y.format), {{box, l.mapOf(x.rank, exprs)}},
                [](Numbers v) { return v[0]; });
 }
 
@@ -55,8 +67,8 @@ static Num rescaleForConcat(Lowering &l, const nib_tensor &x, Num code) {
   const float scale = (float)x.scale * (1.0f / (float)y.scale);
   Num product = code.toF32();
   product = product * product.real(scale);
-  Num steps = roundReal(NIB_ROUNDING_NEAREST_AWAY,
-                        product + product.real((float)-x.zero_point * scale));
+  Num steps =
+      roundReal(NIB_ROUNDING_NEAREST_AWAY, product + product.real((float)-x.zero_point * scale));
   return (steps.truncate(64) + y.zero_point).clamp(format->min, format->max);
 }
 
@@ -82,17 +94,3 @@ Value nib::lowerConcat(Lowering &l) {
   }
   return into;
 }
-
-//===----------------------------------------------------------------------===//
-// Bytes
-//===----------------------------------------------------------------------===//
-
-// Little-endian bytes of each element, in a dimension of their own.
-Value nib::lowerPack(Lowering &l) {
-  const nib_tensor &x = *l.input(0), &y = l.result();
-  (void)x;
-  (void)y;
-  return {};
-}
-
-Value nib::lowerUnpack(Lowering &l) { return {}; }

@@ -115,13 +115,11 @@ static Value averageReals(Lowering &l, Pool &pool) {
     for (int64_t ox = 0; ox < pool.out[1]; ++ox)
       counts.push_back((int32_t)pool.count(oy, ox, withPad));
   Type type = y.format == NIB_F64 ? (Type)l.b.getF64Type() : (Type)l.b.getF32Type();
-  Value sums =
-      pool.reduce(l, l.border(l.elementType(x.format), 0), l.border(type, 0), [&](Num a, Num b) {
-        return b + l.load(a, x.format).toFloat(b.bits());
-      });
-  Operand operands[] = {{sums, l.identity(4)},
-                        {l.vector<int32_t>(ArrayRef(pool.out, 2), counts),
-                         l.mapOf(4, {l.dim(1), l.dim(2)})}};
+  Value sums = pool.reduce(l, l.border(l.elementType(x.format), 0), l.border(type, 0),
+                           [&](Num a, Num b) { return b + l.load(a, x.format).toFloat(b.bits()); });
+  Operand operands[] = {
+      {sums, l.identity(4)},
+      {l.vector<int32_t>(ArrayRef(pool.out, 2), counts), l.mapOf(4, {l.dim(1), l.dim(2)})}};
   return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {
     return l.store(l.activate(v[0] / v[1].toFloat(v[0].bits())), y.format);
   });
@@ -167,9 +165,9 @@ Value nib::lowerMean(Lowering &l) {
   Value result = l.map(dims, l.elementType(y.format), {operand}, [&](Numbers v) {
     if (real)
       return l.store(v[0] / v[0].constant(count), y.format);
-    Num code = meanCode(p, v[0], v[0].constant((int32_t)count),
-                        v[0].constant((int32_t)(count * p.in_zp)),
-                        constantRequant(v[0].at(), p.out));
+    Num code =
+        meanCode(p, v[0], v[0].constant((int32_t)count), v[0].constant((int32_t)(count * p.in_zp)),
+                 constantRequant(v[0].at(), p.out));
     return l.store(code, y.format);
   });
   return l.reshape(result, dimsOf(y));

@@ -60,8 +60,7 @@ static Value realSoftmax(Lowering &l, const Rows &r, Value x, Type type) {
   });
   Value sums = l.reduce(l.filled(r.dims, type, 0), r.rows, {{exps, r.all}},
                         [](Numbers v) { return v[1] + v[0]; });
-  return l.map(dims, type, {{exps, r.all}, {sums, r.rows}},
-               [](Numbers v) { return v[0] / v[1]; });
+  return l.map(dims, type, {{exps, r.all}, {sums, r.rows}}, [](Numbers v) { return v[0] / v[1]; });
 }
 
 static Value throughReals(Lowering &l, const Rows &r) {
@@ -81,8 +80,7 @@ static Value throughReals(Lowering &l, const Rows &r) {
     nib_params_code_range(l.graph, l.node, &lo, &hi);
   const nib_rounding rounding = nib_node_rounding(l.graph, l.node);
   return l.map(dimsOf(y), l.elementType(y.format), {{softmax, r.all}}, [&](Numbers v) {
-    Num number =
-        real ? v[0] : quantizeReal(rounding, v[0], (float)y.scale, y.zero_point, lo, hi);
+    Num number = real ? v[0] : quantizeReal(rounding, v[0], (float)y.scale, y.zero_point, lo, hi);
     return l.store(number, y.format);
   });
 }
@@ -112,9 +110,8 @@ static Value fixedPoint8(Lowering &l, const Rows &r, const nib_softmax_params &p
     return v[2] + select(diff >= p.diff_min, term, term.constant(0));
   });
   AffineMap rowMap = l.identity(r.dims.size());
-  Value headrooms = l.map(r.dims, i32, {{sums, rowMap}}, [](Numbers v) {
-    return leadingZeros(v[0]);
-  });
+  Value headrooms =
+      l.map(r.dims, i32, {{sums, rowMap}}, [](Numbers v) { return leadingZeros(v[0]); });
   Value scales = l.map(r.dims, i32, {{sums, rowMap}, {headrooms, rowMap}}, [](Numbers v) {
     Num fraction = (v[0] << (v[1] & 31)) - v[0].constant(INT32_MIN);
     return fxOneOverOnePlus(fraction);
@@ -149,26 +146,22 @@ static Value fixedPoint16(Lowering &l, const Rows &r, const nib_softmax_params &
   Type i32 = l.b.getI32Type();
   auto code = [&](Num stored) { return l.load(stored, x.format); };
   Value most = maximum(l, r, l.operand(0), INT16_MIN, code, i32);
-  Value exps =
-      l.map(dimsOf(x), i32, {{l.operand(0), r.all}, {most, r.rows}}, [&](Numbers v) {
-        Num diff = code(v[0]) - v[1];
-        Num scaled =
-            rescaleTfliteDouble(diff, diff.constant(p.multiplier), diff.constant(p.shift));
-        scaled = (scaled.toInt(64) + 32767).clamp(INT16_MIN, INT16_MAX).toInt(32);
-        return lut513(l, expTable, scaled);
-      });
+  Value exps = l.map(dimsOf(x), i32, {{l.operand(0), r.all}, {most, r.rows}}, [&](Numbers v) {
+    Num diff = code(v[0]) - v[1];
+    Num scaled = rescaleTfliteDouble(diff, diff.constant(p.multiplier), diff.constant(p.shift));
+    scaled = (scaled.toInt(64) + 32767).clamp(INT16_MIN, INT16_MAX).toInt(32);
+    return lut513(l, expTable, scaled);
+  });
   // Sums are in Q16.15.
   Value sums = l.reduce(l.filled(r.dims, i32, 0), r.rows, {{exps, r.all}},
                         [](Numbers v) { return v[1] + v[0]; });
   AffineMap rowMap = l.identity(r.dims.size());
-  Value headrooms = l.map(r.dims, i32, {{sums, rowMap}}, [](Numbers v) {
-    return leadingZeros(v[0]);
-  });
+  Value headrooms =
+      l.map(r.dims, i32, {{sums, rowMap}}, [](Numbers v) { return leadingZeros(v[0]); });
   Value inverses = l.map(r.dims, i32, {{sums, rowMap}, {headrooms, rowMap}}, [&](Numbers v) {
     Num shifted = (v[0].toInt(64) << (v[1].toInt(64) - 1)) + (1 << 13);
     shifted = (shifted >> 14).toInt(32);
-    return lut513(l, inverseTable,
-                  (shifted - (1 << 15) - (1 << 16)).clamp(INT16_MIN, INT16_MAX));
+    return lut513(l, inverseTable, (shifted - (1 << 15) - (1 << 16)).clamp(INT16_MIN, INT16_MAX));
   });
   Operand operands[] = {{exps, r.all}, {inverses, r.rows}, {headrooms, r.rows}};
   return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {

@@ -108,15 +108,15 @@ Value Lowering::generic(Value init, AffineMap out, ArrayRef<Operand> operands, B
   for (AffineExpr expr : out.getResults())
     if (auto position = dyn_cast<AffineDimExpr>(expr))
       iterators[position.getPosition()] = utils::IteratorType::parallel;
-  auto op = linalg::GenericOp::create(
-      b, init.getType(), inputs, init, maps, iterators,
-      [&](OpBuilder &nested, Location location, ValueRange arguments) {
-        ImplicitLocOpBuilder inside(location, nested);
-        SmallVector<Num> numbers;
-        for (Value argument : arguments)
-          numbers.push_back(Num(inside, argument));
-        linalg::YieldOp::create(inside, ValueRange{body(numbers)});
-      });
+  auto op =
+      linalg::GenericOp::create(b, init.getType(), inputs, init, maps, iterators,
+                                [&](OpBuilder &nested, Location location, ValueRange arguments) {
+                                  ImplicitLocOpBuilder inside(location, nested);
+                                  SmallVector<Num> numbers;
+                                  for (Value argument : arguments)
+                                    numbers.push_back(Num(inside, argument));
+                                  linalg::YieldOp::create(inside, ValueRange{body(numbers)});
+                                });
   return op.getResult(0);
 }
 
@@ -172,9 +172,8 @@ Value Lowering::reshape(Value tensor, ArrayRef<int64_t> dims) {
   }
   if (dimsOf(tensor) == dims)
     return tensor;
-  return tensor::ExpandShapeOp::create(b, wanted, tensor,
-                                       type.getRank() ? all(dims.size())
-                                                      : SmallVector<ReassociationIndices>());
+  return tensor::ExpandShapeOp::create(
+      b, wanted, tensor, type.getRank() ? all(dims.size()) : SmallVector<ReassociationIndices>());
 }
 
 static SmallVector<OpFoldResult> attributes(OpBuilder &builder, ArrayRef<int64_t> numbers) {
@@ -182,17 +181,19 @@ static SmallVector<OpFoldResult> attributes(OpBuilder &builder, ArrayRef<int64_t
                              [&](int64_t n) -> OpFoldResult { return builder.getIndexAttr(n); });
 }
 
-Value Lowering::slice(Value tensor, ArrayRef<int64_t> begin, ArrayRef<int64_t> sizes) {
+Value Lowering::slice(Value tensor, ArrayRef<int64_t> begin, ArrayRef<int64_t> sizes,
+                      ArrayRef<int64_t> steps) {
   SmallVector<int64_t> ones(begin.size(), 1);
-  return tensor::ExtractSliceOp::create(b, tensor, attributes(b, begin), attributes(b, sizes),
-                                        attributes(b, ones));
+  return tensor::ExtractSliceOp::create(
+      b, tensor, attributes(b, begin), attributes(b, sizes),
+      attributes(b, steps.empty() ? ArrayRef<int64_t>(ones) : steps));
 }
 
 Value Lowering::insert(Value tensor, Value into, ArrayRef<int64_t> begin, ArrayRef<int64_t> steps) {
   SmallVector<int64_t> ones(begin.size(), 1);
-  return tensor::InsertSliceOp::create(b, tensor, into, attributes(b, begin),
-                                       attributes(b, dimsOf(tensor)),
-                                       attributes(b, steps.empty() ? ArrayRef<int64_t>(ones) : steps));
+  return tensor::InsertSliceOp::create(
+      b, tensor, into, attributes(b, begin), attributes(b, dimsOf(tensor)),
+      attributes(b, steps.empty() ? ArrayRef<int64_t>(ones) : steps));
 }
 
 Value Lowering::pad(Value tensor, ArrayRef<int64_t> sizes, ArrayRef<int64_t> low, Num border,
@@ -227,8 +228,7 @@ Requants::Requants(Lowering &lowering, nib_rounding rounding, ArrayRef<nib_requa
                    ArrayRef<int64_t> dims)
     : one(requants.front()), floats(isFloatMode(rounding)) {
   auto same = [&](const nib_requant &q) {
-    return floats ? q.scale == one.scale
-                  : q.multiplier == one.multiplier && q.shift == one.shift;
+    return floats ? q.scale == one.scale : q.multiplier == one.multiplier && q.shift == one.shift;
   };
   if (llvm::all_of(requants, same))
     return;

@@ -51,15 +51,15 @@ public:
   }
   mlir::Value constant(mlir::RankedTensorType type, const void *data, size_t bytes);
   template <typename T> mlir::Value vector(llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<T> data) {
-    mlir::Type element = std::is_same_v<T, float>
-                             ? (mlir::Type)b.getF32Type()
-                             : (mlir::Type)b.getIntegerType(8 * sizeof(T));
+    mlir::Type element = std::is_same_v<T, float> ? (mlir::Type)b.getF32Type()
+                                                  : (mlir::Type)b.getIntegerType(8 * sizeof(T));
     return constant(typeOf(dims, element), data.data(), data.size() * sizeof(T));
   }
 
   //===--- elements ---===//
 
-  /// What a stored element means: its code, as i32 (64-bit formats and u32: i64), or its real value.
+  /// What a stored element means: its code, as i32 (64-bit formats and u32: i64), or its real
+  /// value.
   Num load(Num stored, nib_format format);
   /// What is stored for a code or a real value; codes wrap.
   Num store(Num number, nib_format format);
@@ -95,7 +95,7 @@ public:
   mlir::Value pad(mlir::Value tensor, llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> low,
                   Num border, llvm::ArrayRef<int64_t> steps = {});
   mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> begin,
-                    llvm::ArrayRef<int64_t> sizes);
+                    llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> steps = {});
   mlir::Value insert(mlir::Value tensor, mlir::Value into, llvm::ArrayRef<int64_t> begin,
                      llvm::ArrayRef<int64_t> steps = {});
   Num border(mlir::Type element, double number);
@@ -173,8 +173,6 @@ mlir::Value lowerReshape(Lowering &l);
 mlir::Value lowerTranspose(Lowering &l);
 mlir::Value lowerConcat(Lowering &l);
 mlir::Value lowerSlice(Lowering &l);
-mlir::Value lowerPack(Lowering &l);
-mlir::Value lowerUnpack(Lowering &l);
 
 } // namespace nib
 

@@ -60,8 +60,6 @@ static Table makeTable() {
   table[NIB_OP_QUANTIZE] = {lowerQuantize};
   table[NIB_OP_DEQUANTIZE] = {lowerDequantize};
   table[NIB_OP_REQUANTIZE] = {lowerRequantize, constantScales};
-  table[NIB_OP_PACK] = {lowerPack};
-  table[NIB_OP_UNPACK] = {lowerUnpack};
   return table;
 }
 

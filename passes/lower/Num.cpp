@@ -38,9 +38,7 @@ Num Num::operator/(Num other) const { return apply<arith::DivSIOp, arith::DivFOp
 Num Num::operator&(Num other) const { return with(arith::AndIOp::create(*builder, value, other)); }
 Num Num::operator|(Num other) const { return with(arith::OrIOp::create(*builder, value, other)); }
 Num Num::operator^(Num other) const { return with(arith::XOrIOp::create(*builder, value, other)); }
-Num Num::operator<<(Num other) const {
-  return with(arith::ShLIOp::create(*builder, value, other));
-}
+Num Num::operator<<(Num other) const { return with(arith::ShLIOp::create(*builder, value, other)); }
 Num Num::operator>>(Num other) const {
   return with(arith::ShRSIOp::create(*builder, value, other));
 }

@@ -15,6 +15,8 @@ struct ToLLVMOptions : mlir::PassPipelineOptions<ToLLVMOptions> {
                                llvm::cl::desc("Rounding of operators that name none")};
   Option<bool> entry{*this, "entry", llvm::cl::init(true),
                      llvm::cl::desc("Add NAME_run and NAME as nibrt_abi.h has them")};
+  Option<std::string> name{*this, "name",
+                           llvm::cl::desc("Prefix of all symbols; default: the function's name")};
 };
 
 void buildToLLVM(mlir::OpPassManager &manager, const ToLLVMOptions &options);

@@ -189,7 +189,8 @@ private:
       Pointer node = parseConditional();
       return consume(")") ? std::move(node) : nullptr;
     }
-    return !text.empty() && (llvm::isDigit(text[0]) || text[0] == '.') ? parseNumber() : parseName();
+    return !text.empty() && (llvm::isDigit(text[0]) || text[0] == '.') ? parseNumber()
+                                                                       : parseName();
   }
 
   Pointer parseNumber() {

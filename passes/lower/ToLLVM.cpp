@@ -56,8 +56,8 @@ public:
 // NAME_run and the typed wrapper of nibrt_abi.h around the function of one network.
 class EntryPoints {
 public:
-  explicit EntryPoints(LLVM::LLVMFuncOp network)
-      : network(network), name(network.getName().str()), b(network.getLoc(), network),
+  EntryPoints(LLVM::LLVMFuncOp network, std::string name)
+      : network(network), name(std::move(name)), b(network.getLoc(), network),
         pointer(LLVM::LLVMPointerType::get(network.getContext())), i32(b.getI32Type()) {}
 
   LogicalResult add() {
@@ -186,8 +186,12 @@ public:
     for (auto function : getOperation().getOps<LLVM::LLVMFuncOp>())
       if (!function.isExternal() && function.getLinkage() == LLVM::Linkage::External)
         networks.push_back(function);
+    if (networks.size() > 1 && !name.empty()) {
+      networks[1].emitError("one name for two networks");
+      return signalPassFailure();
+    }
     for (LLVM::LLVMFuncOp network : networks)
-      if (failed(EntryPoints(network).add()))
+      if (failed(EntryPoints(network, name.empty() ? network.getName().str() : name).add()))
         return signalPassFailure();
   }
 };
@@ -241,5 +245,5 @@ void nib::buildToLLVM(OpPassManager &manager, const ToLLVMOptions &o) {
   addBufferization(manager);
   addConversions(manager);
   if (o.entry)
-    manager.addPass(createNibEntryPoints());
+    manager.addPass(createNibEntryPoints({o.name}));
 }

@@ -42,9 +42,7 @@ void nib::registerToLLVM(DialectRegistry &registry) {
   registerLLVMDialectTranslation(registry);
 }
 
-void nibRegisterLowering(MlirDialectRegistry registry) {
-  nib::registerToLLVM(*unwrap(registry));
-}
+void nibRegisterLowering(MlirDialectRegistry registry) { nib::registerToLLVM(*unwrap(registry)); }
 
 bool nibModuleToLLVMIR(MlirModule module, const char *name, MlirStringCallback append, void *user) {
   llvm::LLVMContext context;

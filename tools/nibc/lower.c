@@ -15,8 +15,8 @@ bool nibc_is_lowered(const nibc_options *o) {
 
 nib_status nibc_session_lower(nibc_session *s) {
   const char *rounding = s->options->rounding;
-  char *pipeline = nibc_format("builtin.module(nib-to-llvm-pipeline{simplify=false%s%s})",
-                               rounding ? " rounding=" : "", rounding ? rounding : "");
+  char *pipeline = nibc_format("builtin.module(nib-to-llvm-pipeline{simplify=false name=%s%s%s})",
+                               s->name, rounding ? " rounding=" : "", rounding ? rounding : "");
   if (!pipeline)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   const double begin = nibc_step_begin("lower");

@@ -69,14 +69,14 @@ static nib_status check_weight_formats(const nibc_options *o) {
 static nib_status check_codegen(const nibc_options *o) {
   if (!nibc_is_lowered(o))
     return NIB_OK;
-  const char *other = is(o->emit, "c")         ? "--emit=c"
-                      : o->weights             ? "--weights"
-                      : o->report              ? "--report"
-                      : o->per_layer           ? "--per-layer"
+  const char *other = is(o->emit, "c")          ? "--emit=c"
+                      : o->weights              ? "--weights"
+                      : o->report               ? "--report"
+                      : o->per_layer            ? "--per-layer"
                       : o->max_arena_bytes >= 0 ? "--max-arena"
-                      : o->no_fallback         ? "--no-fallback"
-                      : o->pass_pipeline       ? "--pass-pipeline"
-                                               : NULL;
+                      : o->no_fallback          ? "--no-fallback"
+                      : o->pass_pipeline        ? "--pass-pipeline"
+                                                : NULL;
   return other ? nibc_fail(NIB_ERROR_INVALID_USAGE, "%s goes with --codegen=c, not --codegen=mlir",
                            other)
                : NIB_OK;
