@@ -3,6 +3,8 @@
 #include "passes/lower/Lowering.h"
 
 #include <cmath>
+#include <cstdlib>
+#include <memory>
 
 using namespace mlir;
 using namespace nib;
@@ -260,35 +262,22 @@ Value nib::lowerDequantize(Lowering &l) {
   });
 }
 
-// Accumulators with a constant scale for each index of a dimension.
-static Value requantizeChannels(Lowering &l, const nib_unary_params &p) {
-  const nib_tensor &x = *l.input(0), &y = l.result(), &scales = *l.input(1);
-  const float *data = static_cast<const float *>(scales.data);
-  SmallVector<nib_requant> requants;
-  for (int64_t c = 0; c < nib_tensor_elems(&scales); ++c)
-    requants.push_back(nib_requant_from_real((double)data[c] / (double)p.out_scale));
-  AffineMap map = channelMap(l, x, scales, nib_node_int(l.node, NIB_A_AXIS, x.rank - 1));
-  SmallVector<Operand> operands{{l.operand(0), l.identity(x.rank)}};
-  Requants multipliers(l, p.rounding, requants, dimsOf(scales));
-  multipliers.addOperands(operands, map);
-  return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {
-    Num sum = (l.load(v[0], x.format).toInt(64) - p.in_zp).toInt(32);
-    Num code = rescale(p.rounding, sum, multipliers.read(sum.at(), v)).toInt(64) + p.out_zp;
-    return l.store(code.clamp(p.lo, p.hi), y.format);
-  });
-}
-
 Value nib::lowerRequantize(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
-  nib_unary_params p;
-  if (nib_params_unary(l.graph, l.node, &p) != NIB_OK)
+  nib_requantize_params p;
+  if (nib_params_requantize(l.graph, l.node, &p) != NIB_OK)
     return {};
-  if (l.node->op == NIB_OP_REQUANTIZE && l.input(1))
-    return requantizeChannels(l, p);
-  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
-               [&](Numbers v) {
-                 Num sum = (l.load(v[0], x.format).toInt(64) - p.in_zp).toInt(32);
-                 Num code = rescale(p.rounding, sum, constantRequant(sum.at(), p.identity));
-                 return l.store((code.toInt(64) + p.out_zp).clamp(p.lo, p.hi), y.format);
-               });
+  std::unique_ptr<nib_requant, decltype(&std::free)> owner(p.requant, std::free);
+  const int64_t axis = p.axis + (p.axis < 0 ? x.rank : 0);
+  SmallVector<Operand> operands{{l.operand(0), l.identity(x.rank)}};
+  Requants multipliers(l, p.rounding, ArrayRef(p.requant, p.n_requant), p.n_requant);
+  multipliers.addOperands(operands, axis >= 0 && axis < x.rank
+                                        ? l.mapOf(x.rank, {l.dim(axis)})
+                                        : l.mapOf(x.rank, {l.b.getAffineConstantExpr(0)}));
+  return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {
+    Num sum = l.load(v[0], x.format).toInt(64) - p.in_zp;
+    Requant q = multipliers.read(sum.at(), v);
+    Num code = p.acc64 ? rescale64(p.rounding, sum, q) : rescale(p.rounding, sum.toInt(32), q);
+    return l.store((code.toInt(64) + p.out_zp).clamp(p.lo, p.hi), y.format);
+  });
 }

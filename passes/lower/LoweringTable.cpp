@@ -6,6 +6,7 @@
 #include "reference/reference.h"
 
 #include <array>
+#include <cstdlib>
 
 using namespace mlir;
 using namespace nib;
@@ -19,13 +20,18 @@ bool nib::hasRealFunction(nib_op op) { return nib_params_real_function(op) != nu
 
 Num nib::applyRealFunction(nib_op op, Num x) { return expressionOf(op)->emit({x}); }
 
-static bool understood(const nib_graph *, const nib_node *node) {
-  return !hasRealFunction(node->op) || expressionOf(node->op);
+static bool understood(const nib_graph *graph, const nib_node *node) {
+  const nib_tensor &y = graph->tensors[node->out];
+  return (isReal(y) || y.quantized) && (!hasRealFunction(node->op) || expressionOf(node->op));
 }
 
-static bool constantScales(const nib_graph *graph, const nib_node *node) {
-  const nib_tensor *scales = nib_node_input(graph, node, 1);
-  return !scales || (scales->data && scales->format == NIB_F32);
+// Whether the multipliers are known.
+static bool knownMultipliers(const nib_graph *graph, const nib_node *node) {
+  nib_requantize_params params = {};
+  if (nib_params_requantize(graph, node, &params) != NIB_OK)
+    return false;
+  std::free(params.requant);
+  return true;
 }
 
 using Table = std::array<LoweringRow, NIB_OP_COUNT>;
@@ -59,7 +65,7 @@ static Table makeTable() {
   table[NIB_OP_EXPAND_DIMS] = {lowerReshape};
   table[NIB_OP_QUANTIZE] = {lowerQuantize};
   table[NIB_OP_DEQUANTIZE] = {lowerDequantize};
-  table[NIB_OP_REQUANTIZE] = {lowerRequantize, constantScales};
+  table[NIB_OP_REQUANTIZE] = {lowerRequantize, knownMultipliers};
   return table;
 }
 
@@ -68,8 +74,25 @@ const LoweringRow *nib::loweringOf(nib_op op) {
   return op < NIB_OP_COUNT && table[op].lower ? &table[op] : nullptr;
 }
 
+// Formats that a loop can load and store.
+static bool hasElements(const nib_tensor &tensor) {
+  switch (nib_format_get(tensor.format)->kind) {
+  case NIB_KIND_SIGNED:
+  case NIB_KIND_UNSIGNED:
+    return true;
+  case NIB_KIND_FLOAT:
+    return tensor.format == NIB_F32 || tensor.format == NIB_F64;
+  default:
+    return false;
+  }
+}
+
 bool nib::canLower(const nib_graph *graph, int32_t node) {
-  const LoweringRow *row = loweringOf(graph->nodes[node].op);
-  return row && nib_reference_supports(graph, node) &&
+  const nib_node &n = graph->nodes[node];
+  const LoweringRow *row = loweringOf(n.op);
+  for (int32_t id : llvm::ArrayRef(n.in, n.n_in))
+    if (id != NIB_NONE && !hasElements(graph->tensors[id]))
+      return false;
+  return hasElements(graph->tensors[n.out]) && row && nib_reference_supports(graph, node) &&
          (!row->accepts || row->accepts(graph, &graph->nodes[node]));
 }
