@@ -24,6 +24,7 @@ nib_graph *nibGraphFromModule(MlirModule module);
 
 /** Converts a module of other dialects (tosa, quant) to nib in place; leaves one of nib alone. */
 bool nibModuleConvert(MlirModule module);
+
 /** Registers what `nib-to-llvm-pipeline` needs besides, for a context that runs it. */
 void nibRegisterLowering(MlirDialectRegistry registry);
 
