@@ -174,6 +174,31 @@ def Nib_MeanOp : Nib_Unary<"mean",
       Nib_String:$rounding);
 }
 
+def Nib_ReduceOp : Nib_Unary<"reduce",
+    "oilist(`reduction` $reduction | `axes` custom<Ints>($axes) | `keep_dims` $keep_dims)"> {
+  let summary = "Sum, product, minimum or maximum over dimensions";
+  let description = [{
+    `reduction` is "add" (without it), "mul", "min" or "max", `axes` all dimensions where absent;
+    they remain as 1 if `keep_dims` is 1. Integers wrap.
+
+    ```mlir
+    %y = nib.reduce %x reduction "max" axes [1] : (tensor<2x5xf32>) -> tensor<2xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Ints:$axes, Nib_Int:$keep_dims,
+      Nib_String:$reduction);
+}
+
+def Nib_CumulateOp : Nib_Unary<"cumulate", "oilist(`reduction` $reduction | `axis` $axis)"> {
+  let summary = "Running sum, product, minimum or maximum along a dimension";
+  let description = [{
+    ```mlir
+    %y = nib.cumulate %x reduction "add" axis 1 : (tensor<2x5xf32>) -> tensor<2x5xf32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Int:$axis, Nib_String:$reduction);
+}
+
 //===----------------------------------------------------------------------===//
 // Elementwise
 //===----------------------------------------------------------------------===//
@@ -701,6 +726,16 @@ def Nib_RequantizeOp : Nib_Operator<"requantize", [AttrSizedOperandSegments]> {
     oilist(`rounding` $rounding | `axis` $axis) attr-dict `:` functional-type(operands, results)
   }];
   let hasFolder = 1;
+}
+
+def Nib_BitcastOp : Nib_Unary<"bitcast", ""> {
+  let summary = "The same bytes as elements of another format";
+  let description = [{
+    ```mlir
+    %y = nib.bitcast %x : (tensor<4xf32>) -> tensor<4xi32>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input);
 }
 
 def Nib_PackOp : Nib_Unary<"pack", ""> {

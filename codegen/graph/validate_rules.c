@@ -224,11 +224,10 @@ static void check_lookup(nib_check *c) {
     nib_check_fail(c, "its table must have 256 entries of the result's format");
 }
 
-static void check_mean(nib_check *c) {
+static void check_reduced_shape(nib_check *c) {
   const nib_tensor *in = nib_check_in(c, 0);
   const nib_attr *axes = nib_node_attr(c->n, NIB_A_AXES);
   bool keep = nib_node_int(c->n, NIB_A_KEEP_DIMS, 0) != 0, reduced[NIB_MAX_RANK] = {false};
-  check_arithmetic_types(c);
   for (int32_t i = 0; axes && i < axes->u.ints.n; ++i) {
     int64_t axis = axes->u.ints.v[i];
     if (axis < 0 || axis >= in->rank || reduced[axis]) {
@@ -249,7 +248,48 @@ static void check_mean(nib_check *c) {
     nib_check_fail(c, "its result has another shape than its axes give");
 }
 
+static void check_mean(nib_check *c) {
+  check_arithmetic_types(c);
+  check_reduced_shape(c);
+}
+
+/* Plain numbers, or codes that are only chosen among. */
+static void check_reduction(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  const char *word = nib_node_string(c->n, NIB_A_REDUCTION, "add");
+  const bool chooses = strcmp(word, "min") == 0 || strcmp(word, "max") == 0;
+  if (!chooses && strcmp(word, "add") != 0 && strcmp(word, "mul") != 0)
+    nib_check_fail(c, "its reduction is '%.40s', none of add, mul, min, max", word);
+  if (!nib_same_type(in, c->out))
+    nib_check_fail(c, "its input and result differ in type");
+  if (in->quantized && !chooses)
+    nib_check_fail(c, "codes with a scale have only min and max");
+}
+
+static void check_reduce(nib_check *c) {
+  check_reduction(c);
+  check_reduced_shape(c);
+}
+
+static void check_cumulate(nib_check *c) {
+  const int64_t axis = nib_node_int(c->n, NIB_A_AXIS, 0);
+  check_reduction(c);
+  check_same_shapes(c);
+  if (axis < 0 || axis >= c->out->rank)
+    nib_check_fail(c, "its axis is %lld of %d dimensions", (long long)axis, c->out->rank);
+}
+
 /* --- changes of format --- */
+
+static void check_bitcast(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0);
+  check_same_shapes(c);
+  if (in->quantized || c->out->quantized)
+    nib_check_fail(c, "its input and result must be plain, not quantized");
+  if (nib_format_bytes(in->format) != nib_format_bytes(c->out->format))
+    nib_check_fail(c, "elements of %zu bytes cannot become elements of %zu",
+                   nib_format_bytes(in->format), nib_format_bytes(c->out->format));
+}
 
 /* Length that per-axis operands may have: the dimension `axis` of the input. */
 static int64_t axis_length(nib_check *c) {
@@ -368,6 +408,9 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_SUB] = check_binary,
       [NIB_OP_MUL] = check_binary,
       [NIB_OP_DIV] = check_binary,
+      [NIB_OP_REDUCE] = check_reduce,
+      [NIB_OP_CUMULATE] = check_cumulate,
+      [NIB_OP_BITCAST] = check_bitcast,
       [NIB_OP_WHERE] = check_where,
       [NIB_OP_CLAMP] = check_clamp_op,
       [NIB_OP_LEAKY_RELU] = check_leaky_relu,

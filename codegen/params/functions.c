@@ -4,6 +4,8 @@
 
 #include "num/snippets.h"
 
+#include <string.h>
+
 /* ---- one operand ---- */
 
 #define NIB_FUNCTION(ID, in_f32, in_f64)                                                           \
@@ -97,6 +99,19 @@ const nib_binary_real *nib_params_binary_real(nib_op op) {
 
 const nib_binary_integer *nib_params_binary_integer(nib_op op) {
   return binary_integers[op].signed_text ? &binary_integers[op] : NULL;
+}
+
+nib_op nib_params_reduction(const nib_node *n) {
+  static const struct {
+    const char *name;
+    nib_op op;
+  } words[] = {
+      {"add", NIB_OP_ADD}, {"mul", NIB_OP_MUL}, {"min", NIB_OP_MINIMUM}, {"max", NIB_OP_MAXIMUM}};
+  const char *word = nib_node_string(n, NIB_A_REDUCTION, "add");
+  for (size_t i = 0; i < sizeof words / sizeof *words; ++i)
+    if (strcmp(words[i].name, word) == 0)
+      return words[i].op;
+  return NIB_OP_COUNT;
 }
 
 bool nib_params_is_comparison(nib_op op) { return comparisons[op]; }

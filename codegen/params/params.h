@@ -158,6 +158,9 @@ typedef struct nib_binary_integer {
 } nib_binary_integer;
 const nib_binary_real *nib_params_binary_real(nib_op op);       /**< NULL: integers only */
 const nib_binary_integer *nib_params_binary_integer(nib_op op); /**< NULL: reals only */
+/** The operator that the attribute `reduction` names: NIB_OP_ADD, MUL, MINIMUM or MAXIMUM; NIB_OP_COUNT
+ *  for another word. */
+nib_op nib_params_reduction(const nib_node *n);
 bool nib_params_is_comparison(nib_op op); /**< its result is an i1 */
 
 /** An elementwise operator from codes to codes: the family FUNCTION and requantize (without

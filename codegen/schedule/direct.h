@@ -172,6 +172,8 @@ void nib_direct_matmul(nib_direct *d, const nib_node *n);
 void nib_direct_avg_pool2d(nib_direct *d, const nib_node *n);
 void nib_direct_max_pool2d(nib_direct *d, const nib_node *n);
 void nib_direct_mean(nib_direct *d, const nib_node *n);
+void nib_direct_reduce(nib_direct *d, const nib_node *n);
+void nib_direct_cumulate(nib_direct *d, const nib_node *n);
 void nib_direct_softmax(nib_direct *d, const nib_node *n);
 void nib_direct_pad(nib_direct *d, const nib_node *n);
 void nib_direct_copy(nib_direct *d, const nib_node *n);

@@ -112,6 +112,78 @@ void nib_direct_mean(nib_direct *d, const nib_node *n) {
   close_loops(d, kept);
 }
 
+/* ---- reduce and cumulate ---- */
+
+static bool is_unsigned(const nib_tensor *t) {
+  return nib_format_get(t->format)->kind == NIB_KIND_UNSIGNED;
+}
+
+/* The operator on two values of the tensor's format. */
+static nib_expr combined(const nib_node *n, const nib_tensor *x, const char *a, const char *b) {
+  const nib_op op = nib_params_reduction(n);
+  const char *type = is_unsigned(x) ? "uint64_t" : "int64_t";
+  nib_expr values[2] = {nib_expr_printf("%s", a), nib_expr_printf("%s", b)};
+  if (nib_direct_is_float(x)) {
+    const nib_binary_real *f = nib_params_binary_real(op);
+    return nib_direct_substitute(x->format == NIB_F64 ? f->text64 : f->text, "ab", values);
+  }
+  const nib_binary_integer *f = nib_params_binary_integer(op);
+  values[0] = nib_expr_printf("((%s)%s)", type, a);
+  values[1] = nib_expr_printf("((%s)%s)", type, b);
+  nib_expr y =
+      nib_direct_substitute(is_unsigned(x) ? f->unsigned_text : f->signed_text, "ab", values);
+  return nib_expr_printf("(%s)(%s)", nib_format_get(x->format)->c_type, y.s);
+}
+
+/* What leaves every number as it is. */
+static nib_expr neutral(const nib_node *n, const nib_tensor *x) {
+  const nib_op op = nib_params_reduction(n);
+  const nib_format_info *f = nib_format_get(x->format);
+  if (op == NIB_OP_ADD || op == NIB_OP_MUL)
+    return nib_expr_printf(op == NIB_OP_ADD ? "0" : "1");
+  if (nib_direct_is_float(x))
+    return nib_expr_printf(op == NIB_OP_MAXIMUM ? "-INFINITY" : "INFINITY");
+  if (is_unsigned(x) && f->bits == 64 && op == NIB_OP_MINIMUM)
+    return nib_expr_printf("UINT64_MAX");
+  return nib_direct_i64(op == NIB_OP_MAXIMUM ? f->min : f->max);
+}
+
+void nib_direct_reduce(nib_direct *d, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0);
+  const reduction r = describe(n, x);
+  nib_expr p = nib_direct_pointer(d, n->in[0], "input");
+  const int kept = open_dims(d, &r, x, false);
+  nib_text_line(d->t, "%s acc = %s;", nib_direct_value_type(x->format), neutral(n, x).s);
+  const int inner = open_dims(d, &r, x, true);
+  nib_text_line(d->t, "const %s x = %s[%s];", nib_direct_value_type(x->format), p.s,
+                index_over(&r, x, false).s);
+  nib_text_line(d->t, "acc = %s;", combined(n, x, "acc", "x").s);
+  close_loops(d, inner);
+  nib_direct_put(d, index_over(&r, x, true).s, "acc");
+  close_loops(d, kept);
+}
+
+void nib_direct_cumulate(nib_direct *d, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0);
+  const int64_t axis = nib_node_int(n, NIB_A_AXIS, 0);
+  int64_t outer = 1, inner = 1;
+  for (int32_t i = 0; i < x->rank; ++i) {
+    outer *= i < axis ? x->dims[i] : 1;
+    inner *= i > axis ? x->dims[i] : 1;
+  }
+  nib_expr p = nib_direct_pointer(d, n->in[0], "input");
+  nib_expr index =
+      nib_expr_printf("(o * %lld + i) * %lld + j", (long long)x->dims[axis], (long long)inner);
+  nib_direct_for(d, "o", outer);
+  nib_direct_for(d, "j", inner);
+  nib_text_line(d->t, "%s acc = %s;", nib_direct_value_type(x->format), neutral(n, x).s);
+  nib_direct_for(d, "i", x->dims[axis]);
+  nib_text_line(d->t, "const %s x = %s[%s];", nib_direct_value_type(x->format), p.s, index.s);
+  nib_text_line(d->t, "acc = %s;", combined(n, x, "acc", "x").s);
+  nib_direct_put(d, index.s, "acc");
+  close_loops(d, 3);
+}
+
 /* ---- softmax ---- */
 
 /* How a softmax walks its operand: `outer` blocks of `depth` rows of `inner` elements. */

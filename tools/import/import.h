@@ -15,6 +15,18 @@ typedef struct nib_dim_binding {
   int64_t value;
 } nib_dim_binding;
 
+/** A value for an input of the model, from test data. */
+typedef struct nib_input_value {
+  nib_format format;
+  int32_t rank;
+  int64_t dims[NIB_MAX_RANK];
+  const void *data; /**< NULL: none given */
+  size_t bytes;
+  bool is_constant; /**< out: an operator needs it as a constant (a shape, axes …), which it became:
+                         the graph has no such input */
+  char name[64];    /**< out: the input's, cut where it is longer */
+} nib_input_value;
+
 typedef struct nib_import_options {
   const char *model_name;   /**< C identifier-ish; names the graph */
   const char *display_path; /**< for messages: "model.tflite" */
@@ -22,6 +34,9 @@ typedef struct nib_import_options {
   const char *rounding;     /**< override of the source's default rounding, or NULL */
   const nib_dim_binding *dims;
   size_t n_dims;
+  nib_input_value *inputs; /**< ONNX: by position, initializers not counted; or NULL. They also
+                                give dimensions that are not numbers */
+  size_t n_inputs;
   bool list_only; /**< inspect: build as much as possible, unsupported operators are
                        reported as notes rather than as the failure */
 } nib_import_options;

@@ -50,10 +50,9 @@ static nib_status read_data(verification *v) {
     return nibc_fail(NIB_ERROR_INVALID_USAGE, "--test-data brings inputs and outputs: it excludes "
                                               "--input and --expect");
   if (o->test_data) {
-    status = nibc_feed_read_test_data(g, g->inputs, g->n_inputs, o->test_data, "input", &v->in);
+    status = nibc_test_data_feed_inputs(&v->session->test_data, g, &v->in);
     if (status == NIB_OK)
-      status =
-          nibc_feed_read_test_data(g, g->outputs, g->n_outputs, o->test_data, "output", &v->want);
+      status = nibc_test_data_feed_outputs(&v->session->test_data, g, &v->want);
   } else if (o->inputs.n) {
     status = nibc_feed_read(g, g->inputs, g->n_inputs, &o->inputs, "input", &v->in);
     if (status == NIB_OK && o->expects.n)
@@ -99,7 +98,10 @@ static nib_status run_once(verification *v, int64_t run) {
     const int64_t n = nib_tensor_elems(t);
     nibc_oracle_compare(&v->oracle, v->oracle.graph->outputs[i], v->y.at[i], run,
                         &v->against_oracle[i]);
-    if (v->want.n)
+    if (v->want.n && v->session->options->test_data)
+      nibc_tally_add_standard(&v->against_want[i], t->format, v->y.at[i],
+                              nibc_feed_at(&v->want, i, run), n, run);
+    else if (v->want.n)
       nibc_tally_add(&v->against_want[i], t->format, v->y.at[i], nibc_feed_at(&v->want, i, run), n,
                      run);
   }

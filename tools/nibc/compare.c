@@ -114,6 +114,26 @@ void nibc_tally_add(nibc_tally *t, nib_format format, const void *got, const voi
   }
 }
 
+void nibc_tally_add_standard(nibc_tally *t, nib_format format, const void *got, const void *want,
+                             int64_t n, int64_t run) {
+  if (nib_format_get(format)->kind != NIB_KIND_FLOAT) {
+    nibc_tally_add(t, format, got, want, n, run);
+    return;
+  }
+  t->elems += n;
+  for (int64_t i = 0; i < n; ++i) {
+    const double y = nibc_element(format, got, i), r = nibc_element(format, want, i);
+    const double bound = 1e-7 + 1e-3 * fabs(r);
+    if (y == r || (isnan(y) && isnan(r)))
+      continue;
+    raise_to(&t->distance, fabs(y - r));
+    if (r != 0)
+      raise_to(&t->relative, fabs((y - r) / r));
+    if (!(fabs(y - r) <= bound) || isinf(r))
+      count(t, run, i, y, r, bound);
+  }
+}
+
 bool nibc_tallies_restart(nibc_tally *tallies, int n) {
   bool needed = false;
   for (int i = 0; i < n; ++i)

@@ -28,6 +28,10 @@ typedef struct nibc_tally {
  *  further apart than the bound (NaN equals NaN). */
 void nibc_tally_add(nibc_tally *tally, nib_format format, const void *got, const void *want,
                     int64_t n, int64_t run);
+/** The same as the ONNX standard's own tests do: floats differ when |got − want| is above
+ *  1e-7 + 1e-3 · |want|, or one is not finite and the other another number. */
+void nibc_tally_add_standard(nibc_tally *tally, nib_format format, const void *got,
+                             const void *want, int64_t n, int64_t run);
 /** Adds one run of `n` f32 elements, with the result in double and that of the f32 reference. */
 void nibc_tally_add_exact(nibc_tally *tally, const void *got, const double *exact,
                           const void *single, int64_t n, int64_t run);

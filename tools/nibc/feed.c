@@ -2,7 +2,6 @@
  * Arrays matched with the model's tensors. */
 #include "feed.h"
 #include "file_io.h"
-#include "import/import.h"
 #include "message.h"
 
 #include <stdlib.h>
@@ -36,8 +35,7 @@ int64_t nibc_feed_match(const nibc_array *a, const nib_tensor *t, nibc_batch *ou
 
 static const char *format_name(nib_format format) { return nib_format_get(format)->name; }
 
-/* Checks array `i` of the feed against its tensor and the runs of those before it. */
-static nib_status accept(nibc_feed *feed, int i, const nib_tensor *t, const char *path,
+nib_status nibc_feed_accept(nibc_feed *feed, int i, const nib_tensor *t, const char *path,
                          const char *what) {
   const nibc_array *a = &feed->arrays[i];
   if (a->format != t->format)
@@ -59,7 +57,7 @@ static nib_status accept(nibc_feed *feed, int i, const nib_tensor *t, const char
   return NIB_OK;
 }
 
-static nib_status begin(nibc_feed *feed, int n) {
+nib_status nibc_feed_begin(nibc_feed *feed, int n) {
   memset(feed, 0, sizeof *feed);
   feed->arrays = calloc(n ? (size_t)n : 1, sizeof *feed->arrays);
   feed->n = n;
@@ -72,11 +70,11 @@ nib_status nibc_feed_read(const nib_graph *g, const int32_t *tensors, int n, con
   if (files->n != n)
     return nibc_fail(NIB_ERROR_INVALID_INPUT, "the model has %d %s%s, %d given", n, what,
                      n == 1 ? "" : "s", files->n);
-  NIB_RETURN_IF_ERROR(begin(feed, n));
+  NIB_RETURN_IF_ERROR(nibc_feed_begin(feed, n));
   for (int i = 0; i < n; ++i) {
     nib_status status = nibc_npy_read(files->items[i], &feed->arrays[i]);
     if (status == NIB_OK)
-      status = accept(feed, i, &g->tensors[tensors[i]], files->items[i], what);
+      status = nibc_feed_accept(feed, i, &g->tensors[tensors[i]], files->items[i], what);
     if (status != NIB_OK) {
       nibc_feed_free(feed);
       return status;
@@ -85,50 +83,9 @@ nib_status nibc_feed_read(const nib_graph *g, const int32_t *tensors, int n, con
   return NIB_OK;
 }
 
-/* Messages of the reader, with the file before them. */
-static void emit_named(void *user, nib_severity severity, const char *message) {
-  char *text = nibc_format("%s: %s", (const char *)user, message);
-  nibc_say(severity, text ? text : message);
-  free(text);
-}
-
-static nib_status read_pb(const char *path, nibc_array *a) {
-  uint8_t *bytes = NULL;
-  size_t size = 0;
-  NIB_RETURN_IF_ERROR(nibc_file_read(path, &bytes, &size));
-  memset(a, 0, sizeof *a);
-  const int before = nibc_error_count();
-  const nib_diag named = {emit_named, (void *)path};
-  const nib_status status = nib_import_onnx_tensor(bytes, size, &a->format, &a->rank, a->dims,
-                                                   &a->data, &a->bytes, &named);
-  free(bytes);
-  if (status != NIB_OK && nibc_error_count() == before)
-    nibc_error("%s: not an ONNX tensor", path);
-  return status;
-}
-
-nib_status nibc_feed_read_test_data(const nib_graph *g, const int32_t *tensors, int n,
-                                    const char *dir, const char *stem, nibc_feed *feed) {
-  NIB_RETURN_IF_ERROR(begin(feed, n));
-  nib_status status = NIB_OK;
-  for (int i = 0; status == NIB_OK && i < n; ++i) {
-    char *file = nibc_format("%s_%d.pb", stem, i);
-    char *path = file ? nibc_path_join(dir, file) : NULL;
-    status = path ? read_pb(path, &feed->arrays[i])
-                  : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-    if (status == NIB_OK)
-      status = accept(feed, i, &g->tensors[tensors[i]], path, stem);
-    free(path);
-    free(file);
-  }
-  if (status != NIB_OK)
-    nibc_feed_free(feed);
-  return status;
-}
-
 nib_status nibc_feed_for_tensors(const nib_graph *g, const int32_t *tensors, int n, int64_t runs,
                                  nibc_batch batch, nibc_feed *feed) {
-  NIB_RETURN_IF_ERROR(begin(feed, n));
+  NIB_RETURN_IF_ERROR(nibc_feed_begin(feed, n));
   feed->runs = runs;
   feed->batch = batch;
   for (int i = 0; i < n; ++i) {

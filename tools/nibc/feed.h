@@ -28,10 +28,11 @@ int64_t nibc_feed_match(const nibc_array *array, const nib_tensor *tensor, nibc_
  *  output". All must hold the same number of runs. */
 nib_status nibc_feed_read(const nib_graph *g, const int32_t *tensors, int n, const nibc_list *files,
                           const char *what, nibc_feed *out_feed);
-/** input_N.pb or output_N.pb of an ONNX test data folder. Missing output files: NIB_OK with n = 0
- *  if `optional`. */
-nib_status nibc_feed_read_test_data(const nib_graph *g, const int32_t *tensors, int n,
-                                    const char *dir, const char *stem, nibc_feed *out_feed);
+/** The same step by step: room for n arrays; then, array `i` filled, its check against its tensor and
+ *  the runs of those before it. */
+nib_status nibc_feed_begin(nibc_feed *out_feed, int n);
+nib_status nibc_feed_accept(nibc_feed *feed, int i, const nib_tensor *tensor, const char *path,
+                            const char *what);
 /** Room for `runs` results of the graph's outputs, shaped as the inputs' batch says. */
 nib_status nibc_feed_for_tensors(const nib_graph *g, const int32_t *tensors, int n, int64_t runs,
                                  nibc_batch batch, nibc_feed *out_feed);

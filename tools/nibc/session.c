@@ -339,6 +339,8 @@ static nib_status import_bytes(nibc_session *s, const uint8_t *bytes, size_t siz
       .rounding = o->rounding,
       .dims = dims,
       .n_dims = (size_t)o->dims.n,
+      .inputs = s->test_data.inputs,
+      .n_inputs = (size_t)s->test_data.n,
       .list_only = list_only,
   };
   named_diag named = {s, diag};
@@ -358,6 +360,8 @@ nib_status nibc_session_import(nibc_session *s, bool list_only, const nib_diag *
   uint8_t *bytes = NULL;
   size_t size = 0;
   nib_status status = nibc_file_read(s->options->model, &bytes, &size);
+  if (status == NIB_OK && s->options->test_data)
+    status = nibc_test_data_read(s->options->test_data, &s->test_data);
   if (status == NIB_OK)
     status = import_bytes(s, bytes, size, list_only, diag);
   free(bytes);
@@ -418,6 +422,7 @@ void nibc_session_close(nibc_session *s) {
   if (!mlirContextIsNull(s->context))
     mlirContextDestroy(s->context);
   free(s->name);
+  nibc_test_data_free(&s->test_data);
   memset(s, 0, sizeof *s);
 }
 

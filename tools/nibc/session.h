@@ -7,6 +7,7 @@
 #include "mlir-c/IR.h"
 #include "options.h"
 #include "target/target.h"
+#include "test_data.h"
 
 typedef enum nibc_stage {
   NIBC_STAGE_IMPORT,
@@ -30,6 +31,8 @@ typedef struct nibc_session {
   nib_graph *simplified; /**< after simplify, if asked for */
   nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there; after simplify
                             with --codegen=mlir) */
+  nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there) */
+  nibc_test_data test_data; /**< --test-data: read before the import, which may need it */
   nib_graph *owned[8];
   int n_owned;
 } nibc_session;

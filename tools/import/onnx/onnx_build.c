@@ -2,6 +2,8 @@
  * Expressions of graph tensors. */
 #include "onnx_build.h"
 
+#include "params/params.h"
+
 #include <string.h>
 
 #define MAX_CONCATENATED 32
@@ -97,7 +99,11 @@ int32_t nib_onnx_binary(nib_onnx_node *n, nib_op op, int32_t a, int32_t b) {
   if (nib_onnx_broadcast(n, &va, &vb, &rank, dims) != NIB_OK)
     return NIB_NONE;
   const int32_t in[] = {a, b};
-  return result(n, nib_onnx_emit(n, op, in, 2, a, rank, dims, ""), NIB_OK);
+  return result(n,
+                nib_params_is_comparison(op)
+                    ? nib_onnx_emit_as(n, op, in, 2, NIB_I1, rank, dims, "")
+                    : nib_onnx_emit(n, op, in, 2, a, rank, dims, ""),
+                NIB_OK);
 }
 
 int32_t nib_onnx_squared(nib_onnx_node *n, int32_t a) {
@@ -473,11 +479,21 @@ nib_status nib_onnx_constant_number(nib_onnx_node *n, size_t i, double if_absent
   return NIB_OK;
 }
 
+/* Saturated: infinity is the largest. */
+static int64_t integer_of(nib_format format, double value) {
+  const nib_format_info *info = nib_format_get(format);
+  if (format == NIB_U64 && value > 0)
+    return value >= 0x1p64 ? -1 : (int64_t)(uint64_t)value;
+  return value <= (double)info->min   ? info->min
+         : value >= (double)info->max ? info->max
+                                      : (int64_t)value;
+}
+
 static void store(nib_format format, uint8_t *data, int64_t i, double value) {
   if (nib_format_get(format)->kind == NIB_KIND_FLOAT)
     nib_format_store_real(format, data, i, value);
   else
-    nib_format_store_code(format, data, i, (int64_t)value);
+    nib_format_store_code(format, data, i, integer_of(format, value));
 }
 
 int32_t nib_onnx_constant(nib_onnx_node *n, nib_format format, int32_t rank, const int64_t *dims,

@@ -221,12 +221,12 @@ nib_status nib_onnx_constant_float(nib_onnx_node *n, size_t i, float if_absent, 
     return NIB_OK;
   if (!v->data)
     return nib_onnx_unsupported(n, "input %zu '%.100s' is not a constant", i, v->name);
-  if (v->format != NIB_F32)
-    return nib_onnx_unsupported(n, "input %zu is %s, only f32 is supported", i,
+  if (nib_format_get(v->format)->kind != NIB_KIND_FLOAT)
+    return nib_onnx_unsupported(n, "input %zu is %s, not a real number", i,
                                 nib_format_get(v->format)->name);
-  if (v->bytes != sizeof *out)
+  if (nib_onnx_count_elems(v->dims, v->rank) != 1)
     return nib_onnx_invalid(n, "input %zu is not a single number", i);
-  memcpy(out, v->data, sizeof *out);
+  *out = (float)nib_format_load_real(v->format, v->data, 0);
   return NIB_OK;
 }
 

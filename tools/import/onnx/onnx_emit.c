@@ -162,8 +162,7 @@ static int32_t emit_dequantize(nib_onnx_node *n, const nib_onnx_value *v, int32_
   int64_t dims[NIB_MAX_RANK];
   int32_t rank = g->tensors[codes].rank;
   memcpy(dims, g->tensors[codes].dims, sizeof dims);
-  int32_t node =
-      nib_onnx_emit(&source, NIB_OP_DEQUANTIZE, in, n_in, NIB_NONE, rank, dims, "");
+  int32_t node = nib_onnx_emit(&source, NIB_OP_DEQUANTIZE, in, n_in, NIB_NONE, rank, dims, "");
   if (node == NIB_NONE)
     return NIB_NONE;
   if (axis != NIB_ONNX_ABSENT && nib_graph_set_int(g, node, NIB_A_AXIS, axis) != NIB_OK) {
@@ -242,18 +241,32 @@ int32_t nib_onnx_materialize_permuted(nib_onnx_node *n, nib_onnx_value *v, const
   return t == NIB_NONE ? NIB_NONE : nib_onnx_emit_transpose(n, t, perm, "_filter_nhwc");
 }
 
+/* A plain real format; f32 for everything else. */
+static nib_format real_format(const nib_tensor *t) {
+  return nib_format_get(t->format)->kind == NIB_KIND_FLOAT ? t->format : NIB_F32;
+}
+
 int32_t nib_onnx_emit(nib_onnx_node *n, nib_op op, const int32_t *in, int32_t n_in, int32_t like,
                       int32_t rank, const int64_t *dims, const char *suffix) {
+  nib_graph *g = n->ctx->graph;
+  const nib_format format = like != NIB_NONE ? g->tensors[like].format
+                            : n_in > 0       ? real_format(&g->tensors[in[0]])
+                                             : NIB_F32;
+  const int32_t node = nib_onnx_emit_as(n, op, in, n_in, format, rank, dims, suffix);
+  if (node != NIB_NONE && like != NIB_NONE && g->tensors[like].quantized)
+    nib_graph_set_quant(g, g->nodes[node].out, g->tensors[like].scale, g->tensors[like].zero_point);
+  return node;
+}
+
+int32_t nib_onnx_emit_as(nib_onnx_node *n, nib_op op, const int32_t *in, int32_t n_in,
+                         nib_format format, int32_t rank, const int64_t *dims, const char *suffix) {
   nib_graph *g = n->ctx->graph;
   char name[512];
   const char *base = n->proto->n_output && n->proto->output[0][0] ? n->proto->output[0] : n->name;
   snprintf(name, sizeof name, "%.480s%s", base, suffix);
-  int32_t out = add_tensor(n, name, like == NIB_NONE ? NIB_F32 : g->tensors[like].format, rank,
-                           dims);
+  int32_t out = add_tensor(n, name, format, rank, dims);
   if (out == NIB_NONE)
     return NIB_NONE;
-  if (like != NIB_NONE && g->tensors[like].quantized)
-    nib_graph_set_quant(g, out, g->tensors[like].scale, g->tensors[like].zero_point);
   const char *clean = nib_import_clean_name(g, n->name, strlen(n->name));
   int32_t node = nib_graph_add_node(g, op, clean, n->index, in, n_in, out);
   if (node == NIB_NONE)
@@ -319,6 +332,11 @@ nib_status nib_onnx_set_result_at(nib_onnx_node *n, size_t i, int32_t tensor) {
   v->rank = t->rank;
   memcpy(v->dims, t->dims, sizeof v->dims);
   v->is_known = true;
+  v->data = nib_onnx_evaluate(n->ctx, tensor);
+  if (v->data) {
+    v->bytes = nib_tensor_bytes(t);
+    v->tensor = NIB_NONE; /* written where it is used */
+  }
   return NIB_OK;
 }
 
@@ -339,10 +357,10 @@ nib_status nib_onnx_set_constant(nib_onnx_node *n, nib_format format, int32_t ra
 }
 
 nib_status nib_onnx_require_f32(nib_onnx_node *n, const nib_onnx_value *v) {
-  if (v->format == NIB_F32)
+  if (v->format == NIB_F32 || v->format == NIB_F16 || v->format == NIB_BF16)
     return NIB_OK;
-  return nib_onnx_unsupported(n, "'%.100s' is %s, only f32 is supported here", v->name,
-                              nib_format_get(v->format)->name);
+  return nib_onnx_unsupported(n, "'%.100s' is %s, only f32, f16 and bf16 are supported here",
+                              v->name, nib_format_get(v->format)->name);
 }
 
 nib_status nib_onnx_broadcast(nib_onnx_node *n, const nib_onnx_value *a, const nib_onnx_value *b,

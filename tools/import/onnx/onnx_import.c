@@ -89,8 +89,13 @@ static bool is_symbolic(const Onnx__TensorShapeProto__Dimension *d, size_t i) {
 
 /* A dimension that is not a number: from --dim, or 1 where it leads. */
 static nib_status bind_dim(nib_onnx_ctx *ctx, const char *input, size_t i,
-                           const Onnx__TensorShapeProto__Dimension *d, int64_t *out) {
+                           const Onnx__TensorShapeProto__Dimension *d, const nib_onnx_value *v,
+                           int64_t *out) {
   dim_label label;
+  if (v->given && v->given->data && v->given->rank == v->rank && v->given->dims[i] > 0) {
+    *out = v->given->dims[i];
+    return NIB_OK;
+  }
   const char *name = label_dim(input, i, d, &label);
   for (size_t k = 0; k < ctx->options->n_dims; ++k)
     if (!strcmp(ctx->options->dims[k].name, name)) {
@@ -126,14 +131,15 @@ static nib_status read_shape(nib_onnx_ctx *ctx, const char *name,
       return nib_diag_error(ctx->diag, NIB_ERROR_INVALID_INPUT,
                             "input '%.200s': dimension %zu is %" PRId64, name, i, d->dim_value);
     else
-      NIB_RETURN_IF_ERROR(bind_dim(ctx, name, i, d, &v->dims[i]));
+      NIB_RETURN_IF_ERROR(bind_dim(ctx, name, i, d, v, &v->dims[i]));
   }
   if (nib_onnx_count_elems(v->dims, v->rank) < 0)
     return invalid(ctx, "input '%.200s': its shape is too large", name);
   return NIB_OK;
 }
 
-static nib_status add_input(nib_onnx_ctx *ctx, const Onnx__ValueInfoProto *info) {
+static nib_status add_input(nib_onnx_ctx *ctx, const Onnx__ValueInfoProto *info,
+                            nib_input_value *given) {
   const char *name = nib_onnx_text(info->name);
   if (!name[0])
     return nib_diag_error(ctx->diag, NIB_ERROR_INVALID_INPUT, "an input has no name");
@@ -147,6 +153,10 @@ static nib_status add_input(nib_onnx_ctx *ctx, const Onnx__ValueInfoProto *info)
   if (id == NIB_ONNX_ABSENT)
     return nib_onnx_out_of_memory(ctx);
   nib_onnx_value *v = &ctx->values[id];
+  v->given = given;
+  v->is_input = true;
+  if (given)
+    snprintf(given->name, sizeof given->name, "%s", name);
   v->format = nib_onnx_format(type->elem_type);
   if (v->format == NIB_FORMAT_COUNT) {
     ++ctx->n_unsupported;
@@ -160,7 +170,10 @@ static nib_status add_input(nib_onnx_ctx *ctx, const Onnx__ValueInfoProto *info)
   if (nib_onnx_count_elems(v->dims, v->rank) == 0) { /* nothing to bring: a constant */
     static const uint8_t nothing[1];
     v->data = nothing;
+    v->is_input = false;
     v->is_known = true;
+    if (given)
+      given->is_constant = true;
     return NIB_OK;
   }
   const char *clean = nib_import_clean_name(ctx->graph, name, strlen(name));
@@ -212,6 +225,7 @@ static nib_status add_inputs(nib_onnx_ctx *ctx) {
   NIB_RETURN_IF_ERROR(check_bindings(ctx));
   const Onnx__GraphProto *g = ctx->proto;
   int32_t *ids = calloc(g->n_input + 1, sizeof *ids), n = 0;
+  size_t position = 0;
   nib_status status = ids ? NIB_OK : nib_onnx_out_of_memory(ctx);
   for (size_t i = 0; ids && i < g->n_input && status == NIB_OK; ++i) {
     int32_t before = ctx->n_values;
@@ -221,7 +235,10 @@ static nib_status add_inputs(nib_onnx_ctx *ctx) {
         status = invalid(ctx, "input '%.200s' is there twice", ctx->values[known].name);
       continue;
     }
-    status = add_input(ctx, g->input[i]);
+    nib_input_value *given =
+        position < ctx->options->n_inputs ? &ctx->options->inputs[position] : NULL;
+    ++position;
+    status = add_input(ctx, g->input[i], given);
     if (status == NIB_OK && ctx->values[before].tensor != NIB_NONE)
       ids[n++] = ctx->values[before].tensor;
     else if (status == NIB_ERROR_UNSUPPORTED && ctx->n_values > before)
@@ -383,9 +400,23 @@ static nib_status find_handler(nib_onnx_node *n, const nib_onnx_row **out_row) {
   return NIB_OK;
 }
 
+/* Few operators have a result without elements to work on. */
+static nib_status require_elements(nib_onnx_node *n) {
+  static const char *const known[] = {"Reduce", "Shape", "Size", "ConstantOfShape", "Reshape"};
+  const nib_onnx_value *x = n->proto->n_input ? nib_onnx_input(n, 0) : NULL;
+  if (!x || !x->is_known || nib_onnx_count_elems(x->dims, x->rank) != 0 || !x->given)
+    return NIB_OK;
+  for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
+    if (!strncmp(n->proto->op_type, known[i], strlen(known[i])))
+      return NIB_OK;
+  return nib_onnx_unsupported(n, "a tensor without elements");
+}
+
 static nib_status import_node(nib_onnx_ctx *ctx, int32_t index) {
   nib_onnx_node n = {ctx, ctx->proto->node[index], index, node_name(ctx->proto->node[index]), NULL};
   NIB_RETURN_IF_ERROR(find_handler(&n, &n.row));
+  NIB_RETURN_IF_ERROR(nib_onnx_bind_constants(&n));
+  NIB_RETURN_IF_ERROR(require_elements(&n));
   for (size_t i = 0; i < n.proto->n_input; ++i) {
     const nib_onnx_value *v = nib_onnx_input(&n, i);
     if (v && !v->is_known)
@@ -461,6 +492,9 @@ static nib_status build(nib_onnx_ctx *ctx) {
   if (ctx->n_unsupported && !ctx->options->list_only)
     return NIB_ERROR_UNSUPPORTED;
   NIB_RETURN_IF_ERROR(set_outputs(ctx));
+  if (!ctx->n_unsupported)
+    NIB_RETURN_IF_ERROR(nib_onnx_widen_reals(ctx));
+  NIB_RETURN_IF_ERROR(nib_onnx_drop_inputs(ctx));
   if (ctx->n_unsupported)
     return NIB_OK; /* list_only: incomplete by design */
   if (ctx->options->rounding)

@@ -30,6 +30,8 @@ typedef struct nib_onnx_value {
   int32_t tensor; /**< in the graph, or NIB_NONE */
   bool is_known;  /**< format and dims are set; false behind an unsupported operator */
   bool is_used;   /**< an operator reads it, or it is an output of the graph */
+  bool is_input;  /**< of the graph */
+  nib_input_value *given; /**< its value in test data, or NULL */
   /* A constant behind DequantizeLinear. */
   const struct nib_onnx_value *codes, *scales, *zeros; /**< zeros may be NULL */
   int32_t axis;             /**< of the scales; NIB_ONNX_ABSENT: per tensor */
@@ -48,6 +50,7 @@ typedef struct nib_onnx_ctx {
   nib_graph *graph;
   int64_t opset;
   int32_t n_unsupported;
+  int32_t n_evaluated; /**< results computed at import; what led to them is unused */
   size_t folded_bytes; /**< constants computed by the importer, limited */
   nib_onnx_value *values;
   int32_t n_values, cap_values;
@@ -161,10 +164,13 @@ const float *nib_onnx_float_vector(nib_onnx_node *n, const nib_onnx_value *v);
  *  `dims` (a leading or inner 1 added), for 1-D convolutions and depthwise filters. */
 int32_t nib_onnx_materialize_permuted(nib_onnx_node *n, nib_onnx_value *v, const int64_t *dims,
                                       int32_t rank, const int64_t *perm);
-/** Adds a node and its result tensor (format f32 unless `like` ≥ 0, whose format and quantization
- * it takes). Returns the node, or NIB_NONE after a message; its result is graph->nodes[].out. */
+/** Adds a node and its result tensor (the first operand's format where that is a plain real one, else
+ * f32, unless `like` ≥ 0, whose format and quantization it takes). Returns the node, or NIB_NONE after a message; its result is graph->nodes[].out. */
 int32_t nib_onnx_emit(nib_onnx_node *n, nib_op op, const int32_t *in, int32_t n_in, int32_t like,
                       int32_t rank, const int64_t *dims, const char *suffix);
+/** The same with a plain result of `format`. */
+int32_t nib_onnx_emit_as(nib_onnx_node *n, nib_op op, const int32_t *in, int32_t n_in,
+                         nib_format format, int32_t rank, const int64_t *dims, const char *suffix);
 /** Unary helpers, returning the result tensor or NIB_NONE. */
 int32_t nib_onnx_emit_transpose(nib_onnx_node *n, int32_t in, const int64_t *perm,
                                 const char *suffix);
@@ -182,7 +188,7 @@ nib_status nib_onnx_set_constant(nib_onnx_node *n, nib_format format, int32_t ra
 /** A constant in the graph; data is borrowed from the graph's memory. */
 int32_t nib_onnx_emit_constant(nib_onnx_node *n, const char *name, nib_format format, int32_t rank,
                                const int64_t *dims, const void *data);
-/** Requires a non-integer activation: f32. */
+/** Requires reals that are computed in f32: f32, f16, bf16. */
 nib_status nib_onnx_require_f32(nib_onnx_node *n, const nib_onnx_value *v);
 /** numpy broadcasting of two shapes. */
 nib_status nib_onnx_broadcast(nib_onnx_node *n, const nib_onnx_value *a, const nib_onnx_value *b,
@@ -237,12 +243,7 @@ nib_status nib_onnx_import_swiglu(nib_onnx_node *n);
 nib_status nib_onnx_import_global_pool(nib_onnx_node *n);
 nib_status nib_onnx_import_gemm(nib_onnx_node *n);
 nib_status nib_onnx_import_matmul(nib_onnx_node *n);
-nib_status nib_onnx_import_binary(nib_onnx_node *n);
-nib_status nib_onnx_import_sum(nib_onnx_node *n);
 nib_status nib_onnx_import_unary(nib_onnx_node *n);
-nib_status nib_onnx_import_clip(nib_onnx_node *n);
-nib_status nib_onnx_import_hard(nib_onnx_node *n);
-nib_status nib_onnx_import_negate(nib_onnx_node *n);
 nib_status nib_onnx_import_softmax(nib_onnx_node *n);
 nib_status nib_onnx_import_reduce_mean(nib_onnx_node *n);
 nib_status nib_onnx_import_batch_norm(nib_onnx_node *n);
@@ -308,6 +309,18 @@ nib_status nib_onnx_import_dequantize(nib_onnx_node *n);
 nib_status nib_onnx_import_constant_batch_norm(nib_onnx_node *n);
 /** Gather of a constant by constant indices. */
 nib_status nib_onnx_fold_gather(nib_onnx_node *n);
+/* onnx_evaluate.c: the bytes of a tensor that depends on constants alone and is small; else NULL. */
+const uint8_t *nib_onnx_evaluate(nib_onnx_ctx *ctx, int32_t tensor);
+/* onnx_widen.c: casts around operators that compute in f32; called once, at the end. */
+nib_status nib_onnx_widen_reals(nib_onnx_ctx *ctx);
+
+/* onnx_bound.c: inputs of the model whose values were given. */
+/** Makes operand `i` a constant if it is such an input. */
+nib_status nib_onnx_make_constant(nib_onnx_node *n, size_t i);
+/** The same for every operand that this operator needs as a constant. */
+nib_status nib_onnx_bind_constants(nib_onnx_node *n);
+nib_status nib_onnx_drop_inputs(nib_onnx_ctx *ctx);
+
 /** Integer arithmetic of two constants (shape computation); false if it does not apply. */
 bool nib_onnx_fold_binary(nib_onnx_node *n, nib_status *out_status);
 

@@ -27,38 +27,6 @@ static nib_status finish(nib_onnx_node *n, int32_t tensor) {
   return tensor == NIB_NONE ? n->ctx->failure : nib_onnx_set_result(n, tensor);
 }
 
-nib_status nib_onnx_import_binary(nib_onnx_node *n) {
-  nib_status status;
-  if (nib_onnx_fold_binary(n, &status))
-    return status;
-  nib_onnx_value *a = nib_onnx_input(n, 0), *b = nib_onnx_input(n, 1);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, a));
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, b));
-  int32_t ta = nib_onnx_materialize(n, a);
-  int32_t tb = ta == NIB_NONE ? NIB_NONE : nib_onnx_materialize(n, b);
-  if (tb == NIB_NONE)
-    return n->ctx->failure;
-  return finish(n, emit_binary(n, n->row->op, ta, tb, ""));
-}
-
-nib_status nib_onnx_import_sum(nib_onnx_node *n) {
-  if (n->proto->n_input == 1)
-    return nib_onnx_import_identity(n);
-  int32_t sum = NIB_NONE;
-  for (size_t i = 0; i < n->proto->n_input; ++i) {
-    nib_onnx_value *v = nib_onnx_input(n, i);
-    if (!v)
-      return nib_onnx_invalid(n, "its input %zu is missing", i);
-    NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, v));
-    int32_t t = nib_onnx_materialize(n, v);
-    bool last = i + 1 == n->proto->n_input;
-    sum = t == NIB_NONE || i == 0 ? t : emit_binary(n, NIB_OP_ADD, sum, t, last ? "" : "_partial");
-    if (sum == NIB_NONE)
-      return n->ctx->failure;
-  }
-  return finish(n, sum);
-}
-
 nib_status nib_onnx_import_unary(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0);
   NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
@@ -77,78 +45,6 @@ nib_status nib_onnx_import_unary(nib_onnx_node *n) {
       return nib_onnx_out_of_memory(n->ctx);
   }
   return finish(n, g->nodes[node].out);
-}
-
-nib_status nib_onnx_import_clip(nib_onnx_node *n) {
-  nib_onnx_value *x = nib_onnx_input(n, 0);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
-  float low, high;
-  if (n->ctx->opset < 11) {
-    low = nib_onnx_attr_float(n, "min", -FLT_MAX);
-    high = nib_onnx_attr_float(n, "max", FLT_MAX);
-  } else {
-    NIB_RETURN_IF_ERROR(nib_onnx_constant_float(n, 1, -FLT_MAX, &low));
-    NIB_RETURN_IF_ERROR(nib_onnx_constant_float(n, 2, FLT_MAX, &high));
-  }
-  if (isnan(low) || isnan(high))
-    return nib_onnx_invalid(n, "a bound is not a number");
-  low = fmaxf(fminf(low, high), -FLT_MAX); /* min above max: everything becomes max */
-  high = fminf(fmaxf(high, -FLT_MAX), FLT_MAX);
-  int32_t in = nib_onnx_materialize(n, x);
-  int32_t node = in == NIB_NONE
-                     ? NIB_NONE
-                     : nib_onnx_emit(n, NIB_OP_CLAMP, &in, 1, NIB_NONE, x->rank, x->dims, "");
-  if (node == NIB_NONE)
-    return n->ctx->failure;
-  nib_graph *g = n->ctx->graph;
-  if (nib_graph_set_float(g, node, NIB_A_MIN, low) != NIB_OK ||
-      nib_graph_set_float(g, node, NIB_A_MAX, high) != NIB_OK)
-    return nib_onnx_out_of_memory(n->ctx);
-  return finish(n, g->nodes[node].out);
-}
-
-/* `op` of `in` and the number `value`. */
-static int32_t emit_with_number(nib_onnx_node *n, nib_op op, int32_t in, float value,
-                                const char *suffix) {
-  float *data = in == NIB_NONE ? NULL : (float *)(void *)nib_onnx_fold_alloc(n, sizeof *data);
-  if (!data)
-    return NIB_NONE;
-  *data = value;
-  const int32_t number = nib_onnx_emit_constant(n, "number", NIB_F32, 0, NULL, data);
-  return number == NIB_NONE ? NIB_NONE : emit_binary(n, op, in, number, suffix);
-}
-
-/* HardSigmoid, max(0, min(1, alpha x + beta)); HardSwish is x times that at 1/6 and 1/2. */
-nib_status nib_onnx_import_hard(nib_onnx_node *n) {
-  nib_onnx_value *x = nib_onnx_input(n, 0);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
-  const bool swish = n->row->op == NIB_OP_MUL;
-  const float alpha = swish ? 1.0f / 6.0f : nib_onnx_attr_float(n, "alpha", 0.2f);
-  const float beta = swish ? 0.5f : nib_onnx_attr_float(n, "beta", 0.5f);
-  if (!isfinite(alpha) || !isfinite(beta))
-    return nib_onnx_invalid(n, "alpha or beta is not finite");
-  nib_graph *g = n->ctx->graph;
-  const int32_t in = nib_onnx_materialize(n, x);
-  const int32_t line = emit_with_number(
-      n, NIB_OP_ADD, emit_with_number(n, NIB_OP_MUL, in, alpha, "_scaled"), beta, "_line");
-  if (line == NIB_NONE)
-    return n->ctx->failure;
-  const nib_tensor t = g->tensors[line];
-  const int32_t node = nib_onnx_emit(n, NIB_OP_CLAMP, &line, 1, NIB_NONE, t.rank, t.dims,
-                                     swish ? "_gate" : "");
-  if (node == NIB_NONE)
-    return n->ctx->failure;
-  if (nib_graph_set_float(g, node, NIB_A_MIN, 0.0) != NIB_OK ||
-      nib_graph_set_float(g, node, NIB_A_MAX, 1.0) != NIB_OK)
-    return nib_onnx_out_of_memory(n->ctx);
-  const int32_t gate = g->nodes[node].out;
-  return finish(n, swish ? emit_binary(n, NIB_OP_MUL, in, gate, "") : gate);
-}
-
-nib_status nib_onnx_import_negate(nib_onnx_node *n) {
-  nib_onnx_value *x = nib_onnx_input(n, 0);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
-  return finish(n, emit_with_number(n, NIB_OP_MUL, nib_onnx_materialize(n, x), -1.0f, ""));
 }
 
 /* softmax along the last dimension of `in`, whatever its rank. */

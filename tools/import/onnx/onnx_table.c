@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * The operators of the default domain that the importer knows, each with the operator sets that its
  * handler was written for. */
-#include "onnx_internal.h"
+#include "onnx_elementwise.h"
 
 #include <string.h>
 
@@ -9,7 +9,6 @@
 #define NONE NIB_OP_COUNT
 
 static const nib_onnx_row rows[] = {
-    {"Add", 7, LAST, 2, 2, nib_onnx_import_binary, NIB_OP_ADD},
     {"AffineGrid", 20, LAST, 2, 2, nib_onnx_import_affine_grid, NONE},
     {"Attention", 23, LAST, 3, 7, nib_onnx_import_attention, NONE},
     {"AveragePool", 7, LAST, 1, 1, nib_onnx_import_average_pool, NONE},
@@ -19,7 +18,11 @@ static const nib_onnx_row rows[] = {
     {"CausalConvWithState", 27, LAST, 2, 4, nib_onnx_import_causal_conv, NONE},
     {"CenterCropPad", 18, LAST, 2, 2, nib_onnx_import_center_crop_pad, NONE},
     {"CastLike", 15, LAST, 2, 2, nib_onnx_import_cast_like, NONE},
-    {"Clip", 7, LAST, 1, 3, nib_onnx_import_clip, NONE},
+    {"Attention", 23, LAST, 3, 7, nib_onnx_import_attention, NONE},
+    {"AveragePool", 7, LAST, 1, 1, nib_onnx_import_average_pool, NONE},
+    {"BatchNormalization", 7, LAST, 5, 5, nib_onnx_import_batch_norm, NONE},
+    {"CausalConvWithState", 27, LAST, 2, 4, nib_onnx_import_causal_conv, NONE},
+    {"CenterCropPad", 18, LAST, 2, 2, nib_onnx_import_center_crop_pad, NONE},
     {"Col2Im", 18, LAST, 3, 3, nib_onnx_import_col2im, NONE},
     {"Compress", 9, LAST, 2, 2, nib_onnx_import_compress, NONE},
     {"Concat", 7, LAST, 1, 1 << 20, nib_onnx_import_concat, NONE},
@@ -31,7 +34,6 @@ static const nib_onnx_row rows[] = {
     {"DepthToSpace", 7, LAST, 1, 1, nib_onnx_import_depth_to_space, NONE},
     {"DequantizeLinear", 10, LAST, 2, 3, nib_onnx_import_dequantize, NONE},
     {"DFT", 17, LAST, 1, 3, nib_onnx_import_dft, NONE},
-    {"Div", 7, LAST, 2, 2, nib_onnx_import_binary, NIB_OP_DIV},
     {"Dropout", 7, LAST, 1, 3, nib_onnx_import_identity, NONE},
     {"Einsum", 12, LAST, 1, 1 << 20, nib_onnx_import_einsum, NONE},
     {"Expand", 8, LAST, 2, 2, nib_onnx_import_expand, NONE},
@@ -48,8 +50,6 @@ static const nib_onnx_row rows[] = {
     {"GRU", 7, LAST, 3, 6, nib_onnx_import_gru, NONE},
     {"HammingWindow", 17, LAST, 1, 1, nib_onnx_import_window, NONE},
     {"HannWindow", 17, LAST, 1, 1, nib_onnx_import_window, NONE},
-    {"HardSigmoid", 7, LAST, 1, 1, nib_onnx_import_hard, NONE},
-    {"HardSwish", 14, LAST, 1, 1, nib_onnx_import_hard, NIB_OP_MUL},
     {"Identity", 7, LAST, 1, 1, nib_onnx_import_identity, NONE},
     {"InstanceNormalization", 7, LAST, 3, 3, nib_onnx_import_instance_norm, NONE},
     {"LayerNormalization", 17, LAST, 2, 3, nib_onnx_import_layer_norm, NONE},
@@ -64,13 +64,10 @@ static const nib_onnx_row rows[] = {
     {"MaxUnpool", 9, LAST, 2, 3, nib_onnx_import_max_unpool, NONE},
     {"MeanVarianceNormalization", 9, LAST, 1, 1, nib_onnx_import_mean_variance_norm, NONE},
     {"MelWeightMatrix", 17, LAST, 5, 5, nib_onnx_import_mel_weights, NONE},
-    {"Mul", 7, LAST, 2, 2, nib_onnx_import_binary, NIB_OP_MUL},
-    {"Neg", 7, LAST, 1, 1, nib_onnx_import_negate, NONE},
     {"OneHot", 9, LAST, 3, 3, nib_onnx_import_one_hot, NONE},
     {"Pad", 7, LAST, 1, 4, nib_onnx_import_pad, NONE},
     {"QuantizeLinear", 10, LAST, 2, 3, nib_onnx_import_quantize, NONE},
     {"ReduceMean", 7, LAST, 1, 2, nib_onnx_import_reduce_mean, NONE},
-    {"Relu", 7, LAST, 1, 1, nib_onnx_import_unary, NIB_OP_RELU},
     {"Reshape", 7, LAST, 2, 2, nib_onnx_import_reshape, NONE},
     {"Resize", 10, LAST, 1, 4, nib_onnx_import_resize, NONE},
     {"ReverseSequence", 10, LAST, 2, 2, nib_onnx_import_reverse_sequence, NONE},
@@ -82,7 +79,6 @@ static const nib_onnx_row rows[] = {
     {"ScatterElements", 11, LAST, 3, 3, nib_onnx_import_scatter_elements, NONE},
     {"ScatterND", 11, LAST, 3, 3, nib_onnx_import_scatter_nd, NONE},
     {"Shape", 7, LAST, 1, 1, nib_onnx_import_shape, NONE},
-    {"Sigmoid", 7, LAST, 1, 1, nib_onnx_import_unary, NIB_OP_SIGMOID},
     {"Size", 7, LAST, 1, 1, nib_onnx_import_shape, NONE},
     {"Slice", 7, LAST, 1, 5, nib_onnx_import_slice, NONE},
     {"Softmax", 7, LAST, 1, 1, nib_onnx_import_softmax, NONE},
@@ -90,11 +86,9 @@ static const nib_onnx_row rows[] = {
     {"Split", 7, LAST, 1, 2, nib_onnx_import_split, NONE},
     {"Squeeze", 7, LAST, 1, 2, nib_onnx_import_squeeze, NONE},
     {"STFT", 17, LAST, 2, 4, nib_onnx_import_stft, NONE},
-    {"Sub", 7, LAST, 2, 2, nib_onnx_import_binary, NIB_OP_SUB},
-    {"Sum", 7, LAST, 1, 1 << 20, nib_onnx_import_sum, NONE},
     {"SwiGLU", 28, LAST, 2, 2, nib_onnx_import_swiglu, NONE},
-    {"Tanh", 7, LAST, 1, 1, nib_onnx_import_unary, NIB_OP_TANH},
     {"TensorScatter", 24, LAST, 2, 3, nib_onnx_import_tensor_scatter, NONE},
+    {"SwiGLU", 28, LAST, 2, 2, nib_onnx_import_swiglu, NONE},
     {"Tile", 7, LAST, 2, 2, nib_onnx_import_tile, NONE},
     {"TopK", 7, LAST, 1, 2, nib_onnx_import_top_k, NONE},
     {"Transpose", 7, LAST, 1, 1, nib_onnx_import_transpose, NONE},
@@ -103,14 +97,23 @@ static const nib_onnx_row rows[] = {
     {"Upsample", 7, 9, 1, 2, nib_onnx_import_upsample, NONE},
 };
 
-const nib_onnx_row *nib_onnx_find_row(const char *op_type, int64_t opset, bool *out_known) {
-  *out_known = false;
-  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
-    if (strcmp(rows[i].op_type, op_type))
+/* By subject; the first row that fits is taken. */
+static const nib_onnx_row *find_in(const nib_onnx_row *table, size_t n, const char *op_type,
+                                   int64_t opset, bool *out_known) {
+  for (size_t i = 0; i < n; ++i) {
+    if (strcmp(table[i].op_type, op_type))
       continue;
     *out_known = true;
-    if (opset >= rows[i].first_opset && opset <= rows[i].last_opset)
-      return &rows[i];
+    if (opset >= table[i].first_opset && opset <= table[i].last_opset)
+      return &table[i];
   }
   return NULL;
+}
+
+const nib_onnx_row *nib_onnx_find_row(const char *op_type, int64_t opset, bool *out_known) {
+  *out_known = false;
+  const nib_onnx_row *row = find_in(rows, sizeof rows / sizeof rows[0], op_type, opset, out_known);
+  return row ? row
+             : find_in(nib_onnx_elementwise_rows, nib_onnx_n_elementwise_rows, op_type, opset,
+                       out_known);
 }
