@@ -64,6 +64,18 @@ static void raise_to(double *most, double value) {
     *most = value;
 }
 
+/* The distance of neighbours around `x` in a format that is stored in fewer than 32 bits; else 0. A
+ * sum in another order may be rounded to the neighbour. */
+static double step_of(nib_format format, double x) {
+  const nib_format_info *info = nib_format_get(format);
+  int exponent;
+  if (info->bits >= 32 || !isfinite(x))
+    return 0;
+  frexp(x, &exponent);
+  const int lowest = 1 - info->real.bias;
+  return ldexp(1, (exponent - 1 > lowest ? exponent - 1 : lowest) - info->real.mantissa_bits);
+}
+
 static void add_floats(nibc_tally *t, nib_format format, const void *got, const wanted *w,
                        const void *single, int64_t n, int64_t run) {
   const double norm = largest_of(w, n);
@@ -81,8 +93,9 @@ static void add_floats(nibc_tally *t, nib_format format, const void *got, const 
     if (same(format, y, r))
       continue;
     raise_to(&distance, fabs(y - r));
-    if (!(fabs(y - r) <= bound))
-      count(t, run, i, y, r, bound);
+    const double allowed = fmax(bound, step_of(format, r));
+    if (!(fabs(y - r) <= allowed))
+      count(t, run, i, y, r, allowed);
   }
   raise_to(&t->distance, distance);
   if (norm > 0)
@@ -120,10 +133,12 @@ void nibc_tally_add_standard(nibc_tally *t, nib_format format, const void *got, 
     nibc_tally_add(t, format, got, want, n, run);
     return;
   }
+  const wanted w = {NULL, format, want};
+  const double noise = 1e-7 + (format == NIB_F32 ? NIBC_F32_NOISE * largest_of(&w, n) : 0);
   t->elems += n;
   for (int64_t i = 0; i < n; ++i) {
     const double y = nibc_element(format, got, i), r = nibc_element(format, want, i);
-    const double bound = 1e-7 + 1e-3 * fabs(r);
+    const double bound = noise + 1e-3 * fabs(r);
     if (y == r || (isnan(y) && isnan(r)))
       continue;
     raise_to(&t->distance, fabs(y - r));

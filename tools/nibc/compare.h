@@ -28,8 +28,10 @@ typedef struct nibc_tally {
  *  further apart than the bound (NaN equals NaN). */
 void nibc_tally_add(nibc_tally *tally, nib_format format, const void *got, const void *want,
                     int64_t n, int64_t run);
+/** What is expected of f32 was summed in f32: numbers that should be 0 are noise of the largest. */
+#define NIBC_F32_NOISE 0x1p-22
 /** The same as the ONNX standard's own tests do: floats differ when |got − want| is above
- *  1e-7 + 1e-3 · |want|, or one is not finite and the other another number. */
+ *  1e-7 + 1e-3 · |want| (of f32, + NIBC_F32_NOISE · ‖want‖∞), or one is not finite and the other another number. */
 void nibc_tally_add_standard(nibc_tally *tally, nib_format format, const void *got,
                              const void *want, int64_t n, int64_t run);
 /** Adds one run of `n` f32 elements, with the result in double and that of the f32 reference. */

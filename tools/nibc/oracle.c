@@ -31,8 +31,9 @@ void nibc_oracle_compare(const nibc_oracle *o, int32_t id, const void *got, int6
   const double *exact = o->single ? nib_reference_doubles(o->exact, id) : NULL;
   if (exact && t->format == NIB_F32)
     nibc_tally_add_exact(tally, got, exact, nib_reference_tensor(o->single, id), n, run);
-  else
-    nibc_tally_add(tally, t->format, got, nib_reference_tensor(o->exact, id), n, run);
+  else /* rounded to another format on the way, or decided by a comparison: as f32 does */
+    nibc_tally_add(tally, t->format, got,
+                   nib_reference_tensor(o->single ? o->single : o->exact, id), n, run);
 }
 
 const void *nibc_oracle_tensor(const nibc_oracle *o, int32_t id) {
