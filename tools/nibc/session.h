@@ -31,7 +31,6 @@ typedef struct nibc_session {
   nib_graph *simplified; /**< after simplify, if asked for */
   nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there; after simplify
                             with --codegen=mlir) */
-  nib_graph *planned;    /**< after select (after plan, if the pipeline stopped there) */
   nibc_test_data test_data; /**< --test-data: read before the import, which may need it */
   nib_graph *owned[8];
   int n_owned;
