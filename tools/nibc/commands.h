@@ -12,6 +12,7 @@ nib_status nibc_command_run(const nibc_options *o);
 nib_status nibc_command_verify(const nibc_options *o);
 nib_status nibc_command_inspect(const nibc_options *o);
 nib_status nibc_command_targets(const nibc_options *o);
+nib_status nibc_command_formats(const nibc_options *o);
 
 /** Opens the model and runs every stage up to select, checking the stated limits: what compile, run
  *  and verify share. */

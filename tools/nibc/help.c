@@ -69,6 +69,19 @@ static const command_text commands[NIBC_COMMAND_COUNT] = {
                       "Examples:\n"
                       "  --target=x86-64-v4+avx512vnni\n"
                       "  --target=native,-avx512vnni\n"},
+    [NIBC_FORMATS] =
+        {"formats", "list number formats, or show one with its values",
+         "nibc formats [NAME] [options]",
+         "Without NAME, a line for each format: bits for each element (of a block, with its\n"
+         "scales), range, special values and source. With NAME, also a format that is spelled\n"
+         "with parameters: where its bits lie, the value of each code (up to 8 bits), and how\n"
+         "many numbers there are in each octave.\n"
+         "\n"
+         "Examples:\n"
+         "  nibc formats\n"
+         "  nibc formats f8E4M3FN\n"
+         "  nibc formats q4_k\n"
+         "  nibc formats 'e2m2:block=16,scale=e8m0'\n"},
 };
 
 static const char exit_statuses[] =

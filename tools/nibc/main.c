@@ -11,7 +11,7 @@
 static nib_status (*const commands[NIBC_COMMAND_COUNT])(const nibc_options *) = {
     [NIBC_COMPILE] = nibc_command_compile, [NIBC_RUN] = nibc_command_run,
     [NIBC_VERIFY] = nibc_command_verify,   [NIBC_INSPECT] = nibc_command_inspect,
-    [NIBC_TARGETS] = nibc_command_targets,
+    [NIBC_TARGETS] = nibc_command_targets, [NIBC_FORMATS] = nibc_command_formats,
 };
 
 /* What was printed must have arrived. */
@@ -51,8 +51,9 @@ static int run_command(nibc_command_id command, int argc, char **argv) {
     nibc_help_command(stdout, command);
     return printed();
   }
-  nibc_message_setup(options.color, options.verbose, options.model);
-  if (!options.model && command != NIBC_TARGETS) {
+  nibc_message_setup(options.color, options.verbose,
+                     command == NIBC_FORMATS ? NULL : options.model);
+  if (!options.model && command != NIBC_TARGETS && command != NIBC_FORMATS) {
     nibc_error("which model?");
     nibc_hint("'nibc help %s' shows the usage", nibc_command_name(command));
     return nib_status_exit_code(NIB_ERROR_INVALID_USAGE);

@@ -23,9 +23,10 @@ enum {
   ON_VERIFY = 1 << NIBC_VERIFY,
   ON_INSPECT = 1 << NIBC_INSPECT,
   ON_TARGETS = 1 << NIBC_TARGETS,
+  ON_FORMATS = 1 << NIBC_FORMATS,
   ON_BUILD = ON_COMPILE | ON_RUN | ON_VERIFY, /* run and verify take every option of compile */
   ON_MODEL = ON_BUILD | ON_INSPECT,
-  ON_ALL = ON_MODEL | ON_TARGETS,
+  ON_ALL = ON_MODEL | ON_TARGETS | ON_FORMATS,
 };
 
 typedef struct option_row {
@@ -50,6 +51,7 @@ static const option_row options[] = {
      "run each input N times (default 1)"},
     {"json", 0, ON_RUN, OPTION_FLAG, AT(json), NULL, NULL,
      "end with one line of JSON: median_us, min_us, max_us, runs"},
+    {"json", 0, ON_FORMATS, OPTION_FLAG, AT(json), NULL, NULL, "print JSON"},
     {"expect", 0, ON_VERIFY, OPTION_LIST, AT(expects), "Y.npy", NULL,
      "the output to compare with; repeat in the model's order"},
     {"test-data", 0, ON_VERIFY, OPTION_TEXT, AT(test_data), "DIR", NULL,
@@ -266,7 +268,9 @@ bool nibc_options_parse(nibc_command_id command, int argc, char **argv, nibc_opt
     if (only_operands || word[0] != '-' || word[1] == 0) {
       if (o->model || command == NIBC_TARGETS) {
         nibc_error("'%s': %s", word,
-                   o->model ? "only one model is allowed" : "'nibc targets' takes no argument");
+                   !o->model                 ? "'nibc targets' takes no argument"
+                   : command == NIBC_FORMATS ? "only one format is allowed"
+                                             : "only one model is allowed");
         nibc_hint("'nibc help %s' shows the usage", nibc_command_name(command));
         return false;
       }

@@ -15,6 +15,7 @@ typedef enum nibc_command_id {
   NIBC_VERIFY,
   NIBC_INSPECT,
   NIBC_TARGETS,
+  NIBC_FORMATS,
   NIBC_COMMAND_COUNT
 } nibc_command_id;
 
@@ -27,7 +28,7 @@ typedef struct nibc_list {
 /** Options after parsing. Strings point into argv; NULL: not given. */
 typedef struct nibc_options {
   nibc_command_id command;
-  const char *model;
+  const char *model; /**< of formats: a name */
   const char *out_dir, *name, *target, *emit, *stop_after, *rounding, *precision, *cost_model;
   const char *weights, *codegen, *report, *pass_pipeline, *color, *test_data;
   nibc_list dims, inputs, outputs, expects, weight_formats;
