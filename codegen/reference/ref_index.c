@@ -138,62 +138,83 @@ nib_status nib_ref_gather_elements(nib_reference *r, const nib_node *n) {
 
 /* ---- scatter ---- */
 
-/* The result under construction: exactly one of the pairs is set where elements are combined. */
+/* The result under construction, the updates, and how they combine. */
 typedef struct scatter {
   nib_reference *r;
   const nib_node *n;
+  nib_format format;
   const char *reduction;
-  double *y_reals, *u_reals;
-  int64_t *y_codes, *u_codes;
+  size_t bytes; /* of an element */
+  unsigned char *y;
+  const unsigned char *u;
   int64_t *indices;
 } scatter;
 
 static bool scatter_open(nib_reference *r, const nib_node *n, scatter *s) {
-  *s = (scatter){.r = r, .n = n, .reduction = nib_node_string(n, NIB_A_REDUCTION, "none")};
+  *s = (scatter){.r = r,
+                 .n = n,
+                 .format = nib_ref_tensor(r, n->out)->format,
+                 .reduction = nib_node_string(n, NIB_A_REDUCTION, "none"),
+                 .bytes = nib_ref_element_bytes(r, n->out),
+                 .y = nib_ref_result_bytes(r, n->out),
+                 .u = nib_ref_bytes(r, n->in[2])};
+  const int64_t elems = nib_tensor_elems(nib_ref_tensor(r, n->out));
+  memcpy(s->y, nib_ref_bytes(r, n->in[0]), (size_t)elems * s->bytes);
   s->indices = nib_ref_load_codes(r, n->in[1], 0);
-  if (nib_ref_is_real(nib_ref_tensor(r, n->out))) {
-    s->y_reals = nib_ref_load_reals(r, n->in[0]);
-    s->u_reals = nib_ref_load_reals(r, n->in[2]);
-    return s->indices && s->y_reals && s->u_reals;
-  }
-  s->y_codes = nib_ref_load_codes(r, n->in[0], 0);
-  s->u_codes = nib_ref_load_codes(r, n->in[2], 0);
-  return s->indices && s->y_codes && s->u_codes;
+  return s->indices != NULL;
 }
 
 static nib_status scatter_close(scatter *s, bool ok) {
-  if (ok && s->y_reals)
-    nib_ref_store_reals(s->r, s->n->out, s->y_reals);
-  else if (ok)
-    nib_ref_store_codes(s->r, s->n->out, s->y_codes);
   free(s->indices);
-  free(s->y_reals);
-  free(s->u_reals);
-  free(s->y_codes);
-  free(s->u_codes);
   return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
-/* Element `u` of the updates meets element `y` of the result. A comparison with NaN keeps y. */
+static double real_at(const scatter *s, const unsigned char *data, int64_t i) {
+  return s->bytes == sizeof(double) ? ((const double *)(const void *)data)[i]
+                                    : nib_format_load_real(s->format, data, i);
+}
+
+/* Sums and products; each is rounded to the format. */
+static void combine_reals(scatter *s, int64_t y, int64_t u) {
+  const double a = real_at(s, s->y, y), b = real_at(s, s->u, u);
+  const double value = nib_ref_round(s->r, s->reduction[0] == 'a' ? a + b : a * b);
+  if (s->bytes == sizeof(double))
+    ((double *)(void *)s->y)[y] =
+        s->format == NIB_F64 ? (s->reduction[0] == 'a' ? a + b : a * b) : value;
+  else
+    nib_format_store_real(s->format, s->y, y, value);
+}
+
+static void combine_codes(scatter *s, int64_t y, int64_t u) {
+  const uint64_t a = (uint64_t)nib_format_load_code(s->format, s->y, y);
+  const uint64_t b = (uint64_t)nib_format_load_code(s->format, s->u, u);
+  nib_format_store_code(s->format, s->y, y, (int64_t)(s->reduction[0] == 'a' ? a + b : a * b));
+}
+
+/* Whether update u is below (above) result y; no comparison with NaN holds. */
+static bool replaces(const scatter *s, int64_t y, int64_t u, bool above) {
+  if (nib_ref_is_real(nib_ref_tensor(s->r, s->n->out))) {
+    const double a = real_at(s, s->y, y), b = real_at(s, s->u, u);
+    return above ? b > a : b < a;
+  }
+  /* u64 keeps its order when the sign bit turns. */
+  const uint64_t turn = s->format == NIB_U64 ? UINT64_C(1) << 63 : 0;
+  const int64_t a = (int64_t)((uint64_t)nib_format_load_code(s->format, s->y, y) ^ turn);
+  const int64_t b = (int64_t)((uint64_t)nib_format_load_code(s->format, s->u, u) ^ turn);
+  return above ? b > a : b < a;
+}
+
+/* Element `u` of the updates meets element `y` of the result. */
 static void scatter_one(scatter *s, int64_t y, int64_t u) {
   const char *how = s->reduction;
-  if (s->y_reals) {
-    double *to = &s->y_reals[y];
-    const double with = s->u_reals[u];
-    *to = !strcmp(how, "add")   ? nib_ref_round(s->r, *to + with)
-          : !strcmp(how, "mul") ? nib_ref_round(s->r, *to * with)
-          : !strcmp(how, "min") ? (with < *to ? with : *to)
-          : !strcmp(how, "max") ? (with > *to ? with : *to)
-                                : with;
-    return;
+  if (!strcmp(how, "add") || !strcmp(how, "mul")) {
+    if (nib_ref_is_real(nib_ref_tensor(s->r, s->n->out)))
+      combine_reals(s, y, u);
+    else
+      combine_codes(s, y, u);
+  } else if (!strcmp(how, "none") || replaces(s, y, u, how[1] == 'a')) {
+    memcpy(s->y + (size_t)y * s->bytes, s->u + (size_t)u * s->bytes, s->bytes);
   }
-  int64_t *to = &s->y_codes[y];
-  const int64_t with = s->u_codes[u];
-  *to = !strcmp(how, "add")   ? (int64_t)((uint64_t)*to + (uint64_t)with)
-        : !strcmp(how, "mul") ? (int64_t)((uint64_t)*to * (uint64_t)with)
-        : !strcmp(how, "min") ? (with < *to ? with : *to)
-        : !strcmp(how, "max") ? (with > *to ? with : *to)
-                              : with;
 }
 
 nib_status nib_ref_scatter_nd(nib_reference *r, const nib_node *n) {
@@ -235,6 +256,7 @@ typedef struct row {
   const int64_t *codes;
   int64_t base, stride, size;
   bool largest;
+  bool wide; /* u64, whose codes are not in order as int64_t */
 } row;
 
 /* Whether element a comes before element b in the order asked for; NaN before nothing. */
@@ -242,7 +264,9 @@ static bool before(const row *w, int64_t a, int64_t b) {
   const int64_t ia = w->base + a * w->stride, ib = w->base + b * w->stride;
   if (w->reals)
     return w->largest ? w->reals[ia] > w->reals[ib] : w->reals[ia] < w->reals[ib];
-  return w->largest ? w->codes[ia] > w->codes[ib] : w->codes[ia] < w->codes[ib];
+  const bool less =
+      w->wide ? (uint64_t)w->codes[ia] < (uint64_t)w->codes[ib] : w->codes[ia] < w->codes[ib];
+  return w->largest ? !less && w->codes[ia] != w->codes[ib] : less;
 }
 
 /* The first k of an insertion sort, which keeps the order of equals. order: k + 1 entries. */
@@ -268,8 +292,13 @@ nib_status nib_ref_top_k(nib_reference *r, const nib_node *n) {
   int64_t *out = calloc((size_t)nib_tensor_elems(y) + 1, sizeof *out);
   const bool ok = (reals || codes) && order && out;
   for (int64_t i = 0; ok && i < outer * inner; ++i) {
-    const row w = {reals, codes,         i / inner * x->dims[axis] * inner + i % inner,
-                   inner, x->dims[axis], nib_node_int(n, NIB_A_LARGEST, 1) != 0};
+    const row w = {reals,
+                   codes,
+                   i / inner * x->dims[axis] * inner + i % inner,
+                   inner,
+                   x->dims[axis],
+                   nib_node_int(n, NIB_A_LARGEST, 1) != 0,
+                   x->format == NIB_U64};
     sort_row(&w, k, order, out + i / inner * k * inner + i % inner);
   }
   if (ok)

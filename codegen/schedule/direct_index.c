@@ -131,16 +131,27 @@ static scatter scatter_open(nib_direct *d, const nib_node *n) {
   return s;
 }
 
+/* The number that an element of memory holds. */
+static nib_expr value_of(nib_format format, const char *element) {
+  return nib_direct_is_stored_real(format) ? nib_direct_decode(format, element)
+                                           : nib_expr_printf("%s", element);
+}
+
 /* The element `to` of the result takes in the element `with` of the updates. */
-static void combine(nib_direct *d, const nib_node *n, const char *to, const char *with) {
+static void combine(nib_direct *d, const nib_node *n, const char *to, const char *from) {
   const nib_tensor *y = &d->g->tensors[n->out];
+  const nib_expr update = value_of(y->format, from), old = value_of(y->format, to);
+  const char *with = update.s;
   const char *how = nib_node_string(n, NIB_A_REDUCTION, "none");
   const char *type = nib_format_get(y->format)->c_type;
   if (!strcmp(how, "none")) {
-    nib_text_line(d->t, "%s = %s;", to, with);
+    nib_text_line(d->t, "%s = %s;", to, from);
   } else if (!strcmp(how, "min") || !strcmp(how, "max")) {
-    nib_text_line(d->t, "if (%s %s %s)", with, how[1] == 'i' ? "<" : ">", to);
-    nib_text_line(d->t, "  %s = %s;", to, with);
+    nib_text_line(d->t, "if (%s %s %s)", with, how[1] == 'i' ? "<" : ">", old.s);
+    nib_text_line(d->t, "  %s = %s;", to, from);
+  } else if (nib_direct_is_stored_real(y->format)) {
+    nib_expr sum = nib_expr_printf("%s %s %s", old.s, how[0] == 'a' ? "+" : "*", with);
+    nib_text_line(d->t, "%s = (%s)%s;", to, type, nib_direct_encode(y->format, sum.s, false).s);
   } else if (nib_direct_is_float(y)) {
     nib_text_line(d->t, "%s %s= %s;", to, how[0] == 'a' ? "+" : "*", with);
   } else { /* plain integers wrap */
@@ -211,9 +222,11 @@ void nib_direct_top_k(nib_direct *d, const nib_node *n) {
   nib_text_line(d->t, "int64_t *const top = %s + outer * %lld + inner;", to.s,
                 (long long)(k * inner));
   nib_direct_for(d, "i", size);
-  nib_text_line(d->t, "const %s v = row[i%s];", type, by);
+  nib_expr above = nib_expr_printf("row[top[(at - 1)%s]%s]", by, by);
+  nib_text_line(d->t, "const %s v = %s;", type,
+                value_of(x->format, nib_expr_printf("row[i%s]", by).s).s);
   nib_text_line(d->t, "%s at = i < %lld ? i : %lld;", d->index, k, k);
-  nib_text_open(d->t, "for (; at > 0 && v %s row[top[(at - 1)%s]%s]; --at) {", order, by, by);
+  nib_text_open(d->t, "for (; at > 0 && v %s %s; --at) {", order, value_of(x->format, above.s).s);
   nib_text_line(d->t, "if (at < %lld)", k);
   nib_text_line(d->t, "  top[at%s] = top[(at - 1)%s];", by, by);
   nib_text_close(d->t, "");

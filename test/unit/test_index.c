@@ -4,7 +4,7 @@
 // reference on indices of every kind, those beyond the ends included.
 #include "emit_harness.h"
 
-static const nib_format formats[] = {NIB_I8, NIB_I16, NIB_F32, NIB_I64};
+static const nib_format formats[] = {NIB_I8, NIB_I16, NIB_F32, NIB_I64, NIB_F16, NIB_U64, NIB_BF16};
 
 static int32_t constant_of(suite *s, nib_format f, shape_of d, const void *data) {
   const int32_t t = value(s, f, d, 0, 0);

@@ -286,6 +286,17 @@ nib_status nib_onnx_import_attention(nib_onnx_node *n) {
   return emit_attention(&a);
 }
 
+/* Attention without a mask. Its modifications of scores and probabilities are graphs. */
+nib_status nib_onnx_import_flex_attention(nib_onnx_node *n) {
+  attention a;
+  if (nib_onnx_attr(n, "score_mod") || nib_onnx_attr(n, "prob_mod"))
+    return nib_onnx_unsupported(n, "a graph that modifies scores or probabilities");
+  NIB_RETURN_IF_ERROR(read_attention(n, &a));
+  NIB_RETURN_IF_ERROR(place_operands(&a));
+  a.bias = NIB_ONNX_ABSENT;
+  return emit_attention(&a);
+}
+
 /* ---- rotary embeddings ---- */
 
 /* Cosines or sines of each position: [batch or 1, 1, sequence, half]. */

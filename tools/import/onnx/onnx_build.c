@@ -298,6 +298,9 @@ int32_t nib_onnx_product(nib_onnx_node *n, int32_t a, int32_t b) {
 int32_t nib_onnx_softmax(nib_onnx_node *n, int32_t a) {
   if (a == NIB_NONE)
     return NIB_NONE;
+  const nib_format format = nib_onnx_tensor(n, a)->format;
+  if (format != NIB_F32 && format != NIB_F64) /* sums of many: in f32 */
+    return nib_onnx_converted(n, nib_onnx_softmax(n, nib_onnx_converted(n, a, NIB_F32)), format);
   nib_graph *g = n->ctx->graph;
   const int32_t rank = g->tensors[a].rank;
   const int32_t node = emit_one(n, NIB_OP_SOFTMAX, a, rank, g->tensors[a].dims);
@@ -467,7 +470,7 @@ int64_t *nib_onnx_longs(nib_onnx_node *n, int64_t count) {
 }
 
 nib_status nib_onnx_constant_number(nib_onnx_node *n, size_t i, double if_absent, double *out) {
-  const nib_onnx_value *v = nib_onnx_input(n, i);
+  nib_onnx_value *v = nib_onnx_input(n, i);
   *out = if_absent;
   if (!v)
     return NIB_OK;

@@ -57,8 +57,8 @@ int32_t nib_onnx_add_value(nib_onnx_ctx *ctx, const char *name) {
   slot->name = name;
   slot->value = ctx->n_values;
   ++ctx->n_names;
-  ctx->values[ctx->n_values] = (nib_onnx_value){
-      .name = name, .tensor = NIB_NONE, .axis = NIB_ONNX_ABSENT};
+  ctx->values[ctx->n_values] =
+      (nib_onnx_value){.name = name, .tensor = NIB_NONE, .axis = NIB_ONNX_ABSENT};
   return ctx->n_values++;
 }
 
@@ -173,7 +173,7 @@ nib_status nib_onnx_attr_ints(nib_onnx_node *n, const char *name, int32_t count,
 
 nib_status nib_onnx_constant_ints(nib_onnx_node *n, size_t i, int32_t limit, int64_t *out,
                                   int32_t *out_n) {
-  const nib_onnx_value *v = nib_onnx_input(n, i);
+  nib_onnx_value *v = nib_onnx_input(n, i);
   *out_n = -1;
   if (!v)
     return NIB_OK;
@@ -215,7 +215,7 @@ nib_status nib_onnx_ints(nib_onnx_node *n, int64_t since, size_t i, const char *
 }
 
 nib_status nib_onnx_constant_float(nib_onnx_node *n, size_t i, float if_absent, float *out) {
-  const nib_onnx_value *v = nib_onnx_input(n, i);
+  nib_onnx_value *v = nib_onnx_input(n, i);
   *out = if_absent;
   if (!v)
     return NIB_OK;

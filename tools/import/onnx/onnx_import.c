@@ -375,7 +375,8 @@ static const char *node_name(const Onnx__NodeProto *p) {
 static nib_status find_handler(nib_onnx_node *n, const nib_onnx_row **out_row) {
   const Onnx__NodeProto *p = n->proto;
   const char *domain = nib_onnx_text(p->domain), *op = nib_onnx_text(p->op_type);
-  if (domain[0] && strcmp(domain, "ai.onnx"))
+  const bool preview = !strcmp(op, "FlexAttention") && !strcmp(domain, "ai.onnx.preview");
+  if (domain[0] && strcmp(domain, "ai.onnx") && !preview)
     return nib_onnx_unsupported(n, "domain '%.100s' is not supported", domain);
   bool known = false;
   *out_row = nib_onnx_find_row(op, n->ctx->opset, &known);

@@ -258,6 +258,27 @@ nib_status nib_onnx_import_compress(nib_onnx_node *n) {
       n, nib_onnx_gathered(n, t, nib_onnx_integers(n, 1, &count, at), (int32_t)axis));
 }
 
+/* Indices of all elements that are not 0: of a constant, since their number is the result's size.
+ */
+nib_status nib_onnx_import_non_zero(nib_onnx_node *n) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  if (!x->data)
+    return nib_onnx_unsupported(n, "its input is not a constant: the size of its result would "
+                                   "depend on it");
+  const int64_t total = nib_onnx_count_elems(x->dims, x->rank);
+  int64_t *flat = nib_onnx_longs(n, total + 1), dims[] = {x->rank, 0};
+  for (int64_t i = 0; flat && i < total; ++i)
+    if (nib_format_load_real(x->format, x->data, i) != 0)
+      flat[dims[1]++] = i;
+  int64_t *out = flat ? nib_onnx_longs(n, dims[0] * dims[1] + 1) : NULL;
+  if (!out)
+    return n->ctx->failure;
+  for (int64_t k = 0; k < dims[1]; ++k)
+    for (int32_t i = x->rank - 1; i >= 0; flat[k] /= x->dims[i], --i)
+      out[i * dims[1] + k] = flat[k] % x->dims[i];
+  return nib_onnx_set_constant(n, NIB_I64, 2, dims, (const uint8_t *)out);
+}
+
 /* ---- caches ---- */
 
 /* Positions where a sequence of `count` is written, [batch, count] as i64: from the index of each

@@ -287,6 +287,8 @@ nib_status nib_onnx_import_window(nib_onnx_node *n);
 nib_status nib_onnx_import_global_lp_pool(nib_onnx_node *n);
 nib_status nib_onnx_import_lp_pool(nib_onnx_node *n);
 nib_status nib_onnx_import_max_unpool(nib_onnx_node *n);
+nib_status nib_onnx_import_flex_attention(nib_onnx_node *n);
+nib_status nib_onnx_import_non_zero(nib_onnx_node *n);
 nib_status nib_onnx_import_one_hot(nib_onnx_node *n);
 nib_status nib_onnx_import_resize(nib_onnx_node *n);
 nib_status nib_onnx_import_reverse_sequence(nib_onnx_node *n);

@@ -188,7 +188,7 @@ static nib_status read_scales(resize *r, const int64_t *axes, int32_t n_axes, co
 
 /* A constant vector of f32: `count` elements, or *out NULL where input `i` is absent or empty. */
 static nib_status float_input(nib_onnx_node *n, size_t i, int32_t count, const float **out) {
-  const nib_onnx_value *v = nib_onnx_input(n, i);
+  nib_onnx_value *v = nib_onnx_input(n, i);
   *out = NULL;
   if (!v || (v->data && nib_onnx_count_elems(v->dims, v->rank) == 0))
     return NIB_OK;

@@ -38,6 +38,7 @@ static const nib_onnx_row rows[] = {
     {"Einsum", 12, LAST, 1, 1 << 20, nib_onnx_import_einsum, NONE},
     {"Expand", 8, LAST, 2, 2, nib_onnx_import_expand, NONE},
     {"Flatten", 7, LAST, 1, 1, nib_onnx_import_flatten, NONE},
+    {"FlexAttention", 24, LAST, 3, 3, nib_onnx_import_flex_attention, NONE}, /* ai.onnx.preview */
     {"Gather", 7, LAST, 2, 2, nib_onnx_import_gather, NONE},
     {"GatherElements", 11, LAST, 2, 2, nib_onnx_import_gather_elements, NONE},
     {"GatherND", 11, LAST, 2, 2, nib_onnx_import_gather_nd, NONE},
@@ -64,6 +65,9 @@ static const nib_onnx_row rows[] = {
     {"MaxUnpool", 9, LAST, 2, 3, nib_onnx_import_max_unpool, NONE},
     {"MeanVarianceNormalization", 9, LAST, 1, 1, nib_onnx_import_mean_variance_norm, NONE},
     {"MelWeightMatrix", 17, LAST, 5, 5, nib_onnx_import_mel_weights, NONE},
+    {"Mul", 7, LAST, 2, 2, nib_onnx_import_binary, NIB_OP_MUL},
+    {"Neg", 7, LAST, 1, 1, nib_onnx_import_negate, NONE},
+    {"NonZero", 9, LAST, 1, 1, nib_onnx_import_non_zero, NONE},
     {"OneHot", 9, LAST, 3, 3, nib_onnx_import_one_hot, NONE},
     {"Pad", 7, LAST, 1, 4, nib_onnx_import_pad, NONE},
     {"QuantizeLinear", 10, LAST, 2, 3, nib_onnx_import_quantize, NONE},
