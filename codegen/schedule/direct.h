@@ -89,11 +89,10 @@ nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate);
 bool nib_direct_is_block(const nib_tensor *t);
 /** Whether the elements of an operand that is no activation can be read as float. */
 bool nib_direct_reads_weights(const nib_tensor *t);
-/** A statement: the elements of the block at the expression `from` into the array `to` of float. */
-void nib_direct_decode_block(nib_direct *d, nib_format format, const char *from, const char *to);
-/** Adds to `acc` the products of row `row` of the input and row `column` of a filter of blocks. */
-void nib_direct_block_dot(nib_direct *d, const nib_node *n, const char *input, const char *filter,
-                          const char *row, const char *column);
+/** Declares `float w[…]` and decodes block number `block` of `t`, which is at `pointer`, into it.
+ */
+void nib_direct_decode_block(nib_direct *d, const nib_node *n, const nib_tensor *t,
+                             const char *pointer, const char *block);
 /** One row of a product with a right operand of blocks. `lhs` and `rhs` point to the row and the
  *  matrix, `result` is the index of the row's result, ending in " + ". */
 void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs, const char *rhs,

@@ -238,12 +238,46 @@ void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n) {
   conv_close(&c);
 }
 
+/* Weights in blocks: each block is decoded for a tile of rows, whose sums are in an array. */
+static void dense_of_blocks(conv *c, int64_t rows) {
+  enum { TILE = 16 };
+  nib_direct *d = c->d;
+  const nib_tensor *x = nib_node_input(d->g, c->n, 0), *w = nib_node_input(d->g, c->n, 1);
+  const long long tile = rows < TILE ? rows : TILE, k = c->s.in_c;
+  const long long size = nib_format_get(w->format)->block_elems;
+  nib_direct_for(d, "t", (rows + tile - 1) / tile);
+  if (rows % tile)
+    nib_text_line(d->t, "const %s rows = t < %lld ? %lld : %lld;", d->index, (long long)rows / tile,
+                  tile, (long long)rows % tile);
+  else
+    nib_text_line(d->t, "const %s rows = %lld;", d->index, tile);
+  nib_direct_for(d, "o", c->s.out_c);
+  nib_text_line(d->t, "float sums[%lld] = {0};", tile);
+  nib_direct_for(d, "b", k / size);
+  nib_direct_decode_block(d, c->n, w, c->filter.s, nib_expr_printf("o * %lld + b", k / size).s);
+  nib_text_open(d->t, "for (%s r = 0; r < rows; ++r) {", d->index);
+  nib_direct_for(d, "i", size);
+  nib_expr index = nib_expr_printf("(t * %lld + r) * %lld + b * %lld + i", tile, k, size);
+  nib_text_line(d->t, "sums[r] += %s * w[i];",
+                nib_direct_decode(x->format, nib_expr_printf("%s[%s]", c->input.s, index.s).s).s);
+  close_loops(c, 3);
+  nib_text_open(d->t, "for (%s r = 0; r < rows; ++r) {", d->index);
+  nib_text_line(d->t, "float acc = sums[r];");
+  finish(c, nib_expr_printf("(t * %lld + r) * %lld + o", tile, (long long)c->s.out_c).s, "o");
+  close_loops(c, 3);
+}
+
 void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
   conv c;
   if (!conv_open(&c, d, n))
     return;
   const nib_conv_shape *s = &c.s;
   const int64_t rows = s->batch * s->out_h * s->out_w;
+  if (nib_direct_is_block(nib_node_input(d->g, n, 1))) {
+    dense_of_blocks(&c, rows);
+    conv_close(&c);
+    return;
+  }
   const char *in = "i", *out = "o";
   nib_expr in_index, out_index;
   if (rows > 1) {
@@ -255,14 +289,9 @@ void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
   }
   nib_direct_for(d, "o", s->out_c);
   declare_accumulator(&c, "o");
-  const nib_tensor *w = nib_node_input(d->g, n, 1);
-  if (nib_direct_is_block(w)) {
-    nib_direct_block_dot(d, n, c.input.s, c.filter.s, rows > 1 ? "m" : "0", "o");
-  } else {
-    nib_direct_for(d, "i", s->in_c);
-    accumulate(&c, in, nib_expr_printf("o * %lld + i", (long long)s->in_c).s);
-    close_loops(&c, 1);
-  }
+  nib_direct_for(d, "i", s->in_c);
+  accumulate(&c, in, nib_expr_printf("o * %lld + i", (long long)s->in_c).s);
+  close_loops(&c, 1);
   finish(&c, out, "o");
   close_loops(&c, rows > 1 ? 2 : 1);
   conv_close(&c);

@@ -11,17 +11,13 @@ float *nib_weight_load_row(const nib_tensor *t, int64_t row, float *out) {
   const int64_t columns = t->dims[t->rank - 1];
   const char *bytes =
       (const char *)t->data + (size_t)row * nib_format_storage_bytes(t->format, columns);
-  for (int64_t i = 0; i < columns; ++i)
-    out[i] = (float)nib_format_load_real(t->format, bytes, i);
+  nib_format_decode_row(t->format, bytes, columns, out);
   return out;
 }
 
 void nib_weight_encode(nib_format format, const float *values, int64_t rows, int64_t columns,
                        void *out) {
-  for (int64_t i = 0; i < rows * columns; ++i)
-    nib_format_store_code(
-        format, out, i,
-        (int64_t)nib_format_encode(format, (double)values[i], NIB_ENCODE_NEAREST_EVEN, true, 0));
+  nib_format_encode_row(format, values, rows * columns, NULL, out);
 }
 
 double nib_weight_sqnr_db(const nib_tensor *from, const nib_tensor *to) {

@@ -130,6 +130,35 @@ static inline uint32_t nib_tq1_0_code(const uint8_t *block, int i) {
 }
 //@ end
 
+//@ begin nib_bits_to_f32
+static inline float nib_bits_to_f32(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+//@ end
+
+//@ begin nib_bit_field_at
+/* Code number i of a bit field (format.h) of a block; bits: at most 32. */
+static inline uint32_t nib_bit_field_at(const uint8_t *block, int i, int at, int bits, int stride,
+                                        int run, int step, int chunk, int chunk_step) {
+  int bit = at;
+  uint64_t value = 0;
+  if (chunk) {
+    bit += i / chunk * chunk_step;
+    i %= chunk;
+  }
+  if (run) {
+    bit += i / run * step;
+    i %= run;
+  }
+  bit += i * stride;
+  for (int byte = bit / 8; byte <= (bit + bits - 1) / 8; ++byte)
+    value |= (uint64_t)block[byte] << (8 * (byte - bit / 8));
+  return (uint32_t)(value >> bit % 8 & ((UINT64_C(1) << bits) - 1));
+}
+//@ end
+
 //@ begin nib_real_to_int
 /* Toward zero, saturated; NaN is 0. */
 static inline int64_t nib_real_to_int(double x, int64_t low, int64_t high) {
