@@ -17,6 +17,8 @@ def Nib_CostModel : Nib_StringOption<"costModel", "cost-model", "\"analytic\"",
 def Nib_Size : Option<"size", "size", "bool", "false", "Prefer small code">;
 def Nib_WeightFormats : Nib_StringOption<"weightFormats", "weight-formats", "\"\"",
     "Formats of constant weights: FORMAT;PATTERN=FORMAT;…">;
+def Nib_WeightScale : Nib_StringOption<"weightScale", "weight-scale", "\"source\"",
+    "Scales of encoded weights: as the format's `source` does, `absmax`, `mse` (least error)">;
 def Nib_NoFallback : Option<"noFallback", "no-fallback", "bool", "false",
     "Fail where something asked for cannot be done exactly as asked">;
 
@@ -28,7 +30,7 @@ def NibQuantize : Pass<"nib-quantize", "::mlir::ModuleOp"> {
     name matches, separated by semicolons. The operators then read them in that format. Without the
     option nothing changes.
   }];
-  let options = [Nib_Target, Nib_Rounding, Nib_NoFallback, Nib_WeightFormats];
+  let options = [Nib_Target, Nib_Rounding, Nib_NoFallback, Nib_WeightFormats, Nib_WeightScale];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 

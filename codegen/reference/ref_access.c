@@ -39,6 +39,19 @@ double *nib_ref_load_reals(const nib_reference *r, int32_t tensor) {
   double *values = malloc(((size_t)elems + 1) * sizeof *values);
   const void *bytes = nib_ref_bytes(r, tensor);
   const nib_format format = is_wide(r, tensor) ? NIB_F64 : t->format;
+  if (nib_format_get(format)->kind == NIB_KIND_BLOCK) {
+    float *row = malloc(((size_t)elems + 1) * sizeof *row);
+    if (row && values)
+      nib_format_decode_row(format, bytes, elems, row);
+    for (int64_t i = 0; row && values && i < elems; ++i)
+      values[i] = (double)row[i];
+    if (!row) {
+      free(values);
+      values = NULL;
+    }
+    free(row);
+    return values;
+  }
   for (int64_t i = 0; values && i < elems; ++i)
     values[i] = nib_format_load_real(format, bytes, i);
   return values;

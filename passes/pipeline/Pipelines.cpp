@@ -26,6 +26,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
                               llvm::cl::desc("Weights as `words` or `bytes`")};
   Option<std::string> weightFormats{*this, "weight-formats",
                                     llvm::cl::desc("Formats of constant weights")};
+  Option<std::string> weightScale{*this, "weight-scale", llvm::cl::init("source"),
+                                  llvm::cl::desc("How scales of weights are chosen")};
   Option<int64_t> maxArena{*this, "max-arena", llvm::cl::init(-1),
                            llvm::cl::desc("Bytes that the arena may have; -1: any")};
   Option<bool> noFallback{*this, "no-fallback", llvm::cl::init(false),
@@ -38,7 +40,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
 } // namespace
 
 static void buildToC(OpPassManager &manager, const ToCOptions &o) {
-  manager.addPass(nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats}));
+  manager.addPass(
+      nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats, o.weightScale}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
   manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size}));
   manager.addPass(nib::createNibPlan({o.target, o.rounding, o.maxArena}));

@@ -23,7 +23,9 @@ typedef struct nib_options {
   const char *weights;        /**< "words" or "bytes" */
   const char *weight_formats; /**< quantize: "FORMAT" and "PATTERN=FORMAT", separated by
                                    semicolons; NULL: weights stay as they are */
-  int64_t max_arena_bytes;    /**< -1: no limit */
+  const char *weight_scale; /**< quantize: how scales are chosen, \"source\", \"absmax\" or \"mse\"
+                               (least squared error); NULL: source */
+  int64_t max_arena_bytes;  /**< -1: no limit */
   bool no_fallback;
   bool size;    /**< prefer small code */
   bool check_c; /**< parse generated C with libclang before writing */

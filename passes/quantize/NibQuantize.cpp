@@ -18,6 +18,7 @@ public:
     nib_options options = nib::makeOptions(target, rounding);
     options.no_fallback = noFallback;
     options.weight_formats = nib::textOrNull(weightFormats);
+    options.weight_scale = nib::textOrNull(weightScale);
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_quantize_graph(graph, &options, diag);
     };

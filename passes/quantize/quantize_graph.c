@@ -14,6 +14,7 @@ typedef struct quantizer {
   nib_graph *g;
   const nib_diag *diag;
   const nib_weight_rules *rules;
+  nib_encode_options encoding;
   int32_t *encoded; /* by tensor: its replacement, or NIB_NONE */
   bool *used;       /* by rule */
 } quantizer;
@@ -67,7 +68,7 @@ static int32_t encode(quantizer *q, int32_t weight, nib_format format, bool tran
   void *data = values ? nib_graph_alloc(q->g, bytes) : NULL;
   int32_t t = NIB_NONE;
   if (data) {
-    nib_weight_encode(format, values, rows, dims[1], data);
+    nib_format_encode_row(format, values, rows * dims[1], &q->encoding, data);
     t = nib_graph_add_tensor(q->g, w.name, format, 2, dims);
   }
   free(values);
@@ -263,6 +264,24 @@ static nib_status run(quantizer *q, bool no_fallback) {
   return nib_graph_sweep(q->g, q->diag);
 }
 
+/* "source", "absmax", "mse". */
+static nib_status read_scale(const char *word, nib_encode_options *out, const nib_diag *diag) {
+  static const struct {
+    const char *word;
+    nib_encode_options options;
+  } rows[] = {{"source", {.mode = NIB_ENCODE_AS_SOURCE, .scale = NIB_SCALE_AS_SOURCE}},
+              {"absmax", {.mode = NIB_ENCODE_NEAREST_EVEN, .scale = NIB_SCALE_ABSMAX}},
+              {"mse", {.mode = NIB_ENCODE_NEAREST_EVEN, .scale = NIB_SCALE_MSE}}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i)
+    if (strcmp(word, rows[i].word) == 0) {
+      *out = rows[i].options;
+      return NIB_OK;
+    }
+  return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                        "scales of weights are chosen by source, absmax or mse, not '%.100s'",
+                        word);
+}
+
 nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
   if (!o->weight_formats || !o->weight_formats[0])
     return NIB_OK;
@@ -270,6 +289,8 @@ nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag
   bool used[NIB_MAX_WEIGHT_RULES] = {false};
   quantizer q = {.g = g, .diag = diag, .rules = &rules, .used = used};
   nib_status status = nib_weight_rules_parse(o->weight_formats, &rules, diag);
+  if (status == NIB_OK)
+    status = read_scale(o->weight_scale ? o->weight_scale : "source", &q.encoding, diag);
   if (status == NIB_OK)
     status = run(&q, o->no_fallback);
   free(q.encoded);

@@ -15,11 +15,6 @@ float *nib_weight_load_row(const nib_tensor *t, int64_t row, float *out) {
   return out;
 }
 
-void nib_weight_encode(nib_format format, const float *values, int64_t rows, int64_t columns,
-                       void *out) {
-  nib_format_encode_row(format, values, rows * columns, NULL, out);
-}
-
 double nib_weight_sqnr_db(const nib_tensor *from, const nib_tensor *to) {
   const int64_t columns = from->dims[from->rank - 1], wide = to->dims[to->rank - 1];
   const int64_t rows = nib_tensor_elems(from) / columns;

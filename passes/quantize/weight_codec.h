@@ -7,9 +7,4 @@
 
 /** Row `row` (of the last dimension) of a constant of reals into `out`, which is returned. */
 float *nib_weight_load_row(const nib_tensor *t, int64_t row, float *out);
-/** Encodes [rows, columns] of f32 in `format`; blocks divide the columns. `out` has
- *  nib_format_storage_bytes of all elements. */
-void nib_weight_encode(nib_format format, const float *values, int64_t rows, int64_t columns,
-                       void *out);
-
 #endif

@@ -86,6 +86,8 @@ static const option_row options[] = {
      "how constants are written in C (default words: 64-bit hexadecimal)"},
     {"weight-format", 0, ON_BUILD, OPTION_LIST, AT(weight_formats), "[NAME=]FORMAT", NULL,
      "format of constant weights, of all or of those called NAME (* and ? allowed); repeatable"},
+    {"weight-scale", 0, ON_BUILD, OPTION_CHOICE, AT(weight_scale), "HOW", "source|absmax|mse",
+     "scales of encoded weights: as the format's source does (default), or of least squared error"},
     {"cost-model", 0, ON_BUILD, OPTION_TEXT, AT(cost_model), "MODEL", NULL,
      "what decides between candidates (default analytic)"},
     {"report", 0, ON_BUILD, OPTION_TEXT, AT(report), "FILE.json", NULL,

@@ -500,7 +500,8 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
                     o->weights ? o->weights : "words");
   char *formats = takes[stage] & FORMATS ? nibc_weight_formats(o) : NULL;
   if (formats)
-    nib_text_printf(t, " weight-formats=%s", formats);
+    nib_text_printf(t, " weight-formats=%s weight-scale=%s", formats,
+                    o->weight_scale ? o->weight_scale : "source");
   free(formats);
   nib_text_printf(t, "}");
 }

@@ -97,6 +97,11 @@ static nib_status read_config(const nib_gguf_file *f, nib_llama_config *c) {
 
 /* ---- tensors ---- */
 
+/* Bytes of a block; of an element where there are none. */
+static uint32_t block_bytes(nib_format format) {
+  return (uint32_t)nib_format_storage_bytes(format, 1);
+}
+
 /* One weight: there, of the shape that the sizes give, of a format that can be computed with. */
 static nib_status check_weight(const nib_gguf_file *f, const nib_llama_config *c,
                                nib_llama_role role, int64_t layer) {
@@ -117,7 +122,8 @@ static nib_status check_weight(const nib_gguf_file *f, const nib_llama_config *c
                           "(%d dimensions, the first %" PRId64 ")",
                           f->path, name, rank, dims[0]);
   const nib_format format = nib_format_find(t->encoding->format);
-  const bool real = format != NIB_FORMAT_COUNT && nib_format_get(format)->kind == NIB_KIND_FLOAT;
+  const bool real = format != NIB_FORMAT_COUNT && nib_format_holds_reals(format) &&
+                    block_bytes(format) == t->encoding->block_bytes;
   if (!real || (rank == 1 && format != NIB_F32))
     return nib_diag_error(
         f->diag, NIB_ERROR_UNSUPPORTED, "%s: tensor '%s' has the type %s, which %s", f->path, name,
