@@ -741,8 +741,10 @@ def Nib_BitcastOp : Nib_Unary<"bitcast", ""> {
 def Nib_PackOp : Nib_Unary<"pack", ""> {
   let summary = "A tensor as the bytes of its packed layout";
   let description = [{
+    Codes one after the other, low bits first; ternary numbers five to a byte, in base 3.
+
     ```mlir
-    %y = nib.pack %x : (tensor<4xi16>) -> tensor<8xi8>
+    %y = nib.pack %x : (tensor<5xi3>) -> tensor<2xui8>
     ```
   }];
   let arguments = (ins Nib_Tensor:$input);
@@ -752,7 +754,7 @@ def Nib_UnpackOp : Nib_Unary<"unpack", ""> {
   let summary = "A tensor from the bytes of its packed layout";
   let description = [{
     ```mlir
-    %y = nib.unpack %x : (tensor<8xi8>) -> tensor<4xi16>
+    %y = nib.unpack %x : (tensor<2xui8>) -> tensor<5xi3>
     ```
   }];
   let arguments = (ins Nib_Tensor:$input);

@@ -64,11 +64,12 @@ void nib_check_scast(nib_check *c) {
 }
 
 static void check_packed(nib_check *c, const nib_tensor *logical, const nib_tensor *packed) {
-  if (packed->quantized || packed->format != NIB_I8 || packed->rank != 1)
-    nib_check_fail(c, "packed bytes are a plain i8 tensor of one dimension");
-  else if (nib_tensor_bytes(packed) != nib_tensor_bytes(logical))
-    nib_check_fail(c, "%zu packed bytes, but the tensor has %zu", nib_tensor_bytes(packed),
-                   nib_tensor_bytes(logical));
+  const size_t bytes = nib_format_packed_bytes(logical->format, nib_tensor_elems(logical));
+  if (packed->quantized || (packed->format != NIB_I8 && packed->format != NIB_U8) ||
+      packed->rank != 1)
+    nib_check_fail(c, "packed bytes are a plain i8 or ui8 tensor of one dimension");
+  else if (nib_tensor_bytes(packed) != bytes)
+    nib_check_fail(c, "%zu packed bytes, but the tensor has %zu", nib_tensor_bytes(packed), bytes);
 }
 
 void nib_check_pack(nib_check *c) { check_packed(c, nib_check_in(c, 0), c->out); }

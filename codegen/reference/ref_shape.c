@@ -35,6 +35,56 @@ nib_status nib_ref_copy(nib_reference *r, const nib_node *n) {
   return NIB_OK;
 }
 
+/* The tensor's own elements where they are kept in double: their codes. */
+static void *narrow(const nib_reference *r, int32_t tensor) {
+  const nib_tensor *t = nib_ref_tensor(r, tensor);
+  const int64_t elems = nib_tensor_elems(t);
+  void *codes = malloc(nib_tensor_bytes(t) + 1);
+  double *values = codes ? nib_ref_load_reals(r, tensor) : NULL;
+  if (!values) {
+    free(codes);
+    return NULL;
+  }
+  for (int64_t i = 0; i < elems; ++i)
+    nib_format_store_real(t->format, codes, i, values[i]);
+  free(values);
+  return codes;
+}
+
+nib_status nib_ref_pack(nib_reference *r, const nib_node *n) {
+  const nib_tensor *x = nib_ref_tensor(r, n->in[0]);
+  const bool is_narrow = nib_ref_element_bytes(r, n->in[0]) == nib_format_bytes(x->format);
+  void *codes = is_narrow ? NULL : narrow(r, n->in[0]);
+  if (!is_narrow && !codes)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  nib_format_pack(x->format, is_narrow ? nib_ref_bytes(r, n->in[0]) : codes, nib_tensor_elems(x),
+                  nib_ref_result_bytes(r, n->out));
+  free(codes);
+  return NIB_OK;
+}
+
+nib_status nib_ref_unpack(nib_reference *r, const nib_node *n) {
+  const nib_tensor *y = nib_ref_tensor(r, n->out);
+  const int64_t elems = nib_tensor_elems(y);
+  const unsigned char *packed = nib_ref_bytes(r, n->in[0]);
+  if (nib_ref_element_bytes(r, n->out) == nib_format_bytes(y->format)) {
+    nib_format_unpack(y->format, packed, elems, nib_ref_result_bytes(r, n->out));
+    return NIB_OK;
+  }
+  void *codes = malloc(nib_tensor_bytes(y) + 1);
+  double *values = malloc(((size_t)elems + 1) * sizeof *values);
+  if (codes && values) {
+    nib_format_unpack(y->format, packed, elems, codes);
+    for (int64_t i = 0; i < elems; ++i)
+      values[i] = nib_format_load_real(y->format, codes, i);
+    nib_ref_store_reals(r, n->out, values);
+  }
+  const bool ok = codes && values;
+  free(codes);
+  free(values);
+  return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
 nib_status nib_ref_constant(nib_reference *r, const nib_node *n) {
   return nib_ref_tensor(r, n->out)->data ? NIB_OK : NIB_ERROR_INVALID_INPUT;
 }

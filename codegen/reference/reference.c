@@ -110,8 +110,8 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_QUANTIZE] = {nib_ref_quantize_op, to_codes},
     [NIB_OP_DEQUANTIZE] = {nib_ref_dequantize, to_reals},
     [NIB_OP_REQUANTIZE] = {nib_ref_requantize, requantizes},
-    [NIB_OP_PACK] = {nib_ref_copy, NULL},
-    [NIB_OP_UNPACK] = {nib_ref_copy, NULL},
+    [NIB_OP_PACK] = {nib_ref_pack, NULL},
+    [NIB_OP_UNPACK] = {nib_ref_unpack, NULL},
 };
 
 const nib_ref_op *nib_ref_op_get(nib_op op) {

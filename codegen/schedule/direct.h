@@ -176,6 +176,8 @@ void nib_direct_cumulate(nib_direct *d, const nib_node *n);
 void nib_direct_softmax(nib_direct *d, const nib_node *n);
 void nib_direct_pad(nib_direct *d, const nib_node *n);
 void nib_direct_copy(nib_direct *d, const nib_node *n);
+void nib_direct_pack(nib_direct *d, const nib_node *n);
+void nib_direct_unpack(nib_direct *d, const nib_node *n);
 void nib_direct_transpose(nib_direct *d, const nib_node *n);
 void nib_direct_concat(nib_direct *d, const nib_node *n);
 void nib_direct_slice(nib_direct *d, const nib_node *n);

@@ -114,6 +114,50 @@ void nib_direct_copy(nib_direct *d, const nib_node *n) {
                 nib_tensor_bytes(&d->g->tensors[n->out]));
 }
 
+/* Whether packing moves no bits. */
+static bool is_packed(const nib_tensor *t) {
+  return nib_format_packed_bytes(t->format, nib_tensor_elems(t)) == nib_tensor_bytes(t) &&
+         nib_format_packed_bytes(t->format, 8) == nib_format_storage_bytes(t->format, 8);
+}
+
+void nib_direct_pack(nib_direct *d, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(d->g, n, 0);
+  if (is_packed(x)) {
+    nib_direct_copy(d, n);
+    return;
+  }
+  nib_expr from = nib_direct_pointer(d, n->in[0], "input");
+  nib_expr to = nib_direct_result_pointer(d, n);
+  nib_direct_for(d, "i", nib_tensor_elems(x));
+  if (x->format == NIB_TERNARY)
+    nib_text_line(d->t, "nib_pack_ternary((uint8_t *)%s, i, %s[i]);", to.s, from.s);
+  else
+    nib_text_line(d->t, "nib_pack_code((uint8_t *)%s, i, %d, (uint32_t)%s[i]);", to.s,
+                  nib_format_get(x->format)->bits, from.s);
+  nib_text_close(d->t, "");
+}
+
+void nib_direct_unpack(nib_direct *d, const nib_node *n) {
+  const nib_tensor *y = &d->g->tensors[n->out];
+  const nib_format_info *info = nib_format_get(y->format);
+  if (is_packed(y)) {
+    nib_direct_copy(d, n);
+    return;
+  }
+  nib_expr from = nib_direct_pointer(d, n->in[0], "input");
+  nib_expr to = nib_direct_result_pointer(d, n);
+  nib_direct_for(d, "i", nib_tensor_elems(y));
+  nib_expr code =
+      y->format == NIB_TERNARY
+          ? nib_expr_printf("nib_packed_ternary((const uint8_t *)%s, i)", from.s)
+          : nib_expr_printf("nib_packed_code((const uint8_t *)%s, i, %d)", from.s, info->bits);
+  if (info->kind == NIB_KIND_SIGNED && y->format != NIB_TERNARY)
+    code = nib_expr_printf("((int32_t)(%s ^ %uu) - %d)", code.s, 1u << (info->bits - 1),
+                           1 << (info->bits - 1));
+  nib_text_line(d->t, "%s[i] = (%s)%s;", to.s, info->c_type, code.s);
+  nib_text_close(d->t, "");
+}
+
 void nib_direct_transpose(nib_direct *d, const nib_node *n) {
   const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
   int64_t strides[NIB_MAX_RANK];

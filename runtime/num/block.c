@@ -92,6 +92,19 @@ float nib_block_zero(const nib_block_layout *b, const uint8_t *block) {
   return (float)nib_format_decode((nib_format)b->zero, nib_bit_field_get(&b->zero_field, block, 0));
 }
 
+void nib_block_store_scale(const nib_block_layout *b, uint8_t *block, float scale) {
+  const nib_format format = (nib_format)b->scale;
+  const uint64_t code = nib_format_encode(format, (double)scale, NIB_ENCODE_NEAREST_EVEN, true, 0);
+  for (int i = 0; i < (nib_format_get(format)->bits + 7) / 8; ++i)
+    block[b->scale_at + i] = (uint8_t)(code >> (8 * i));
+}
+
+void nib_block_store_zero(const nib_block_layout *b, uint8_t *block, float zero) {
+  nib_bit_field_set(&b->zero_field, block, 0,
+                    (uint32_t)nib_format_encode((nib_format)b->zero, (double)zero,
+                                                NIB_ENCODE_NEAREST_EVEN, true, 0));
+}
+
 float nib_block_element(const nib_block_layout *b, const uint8_t *block, int i) {
   const int group = b->group_elems ? i / b->group_elems : 0;
   const double element = nib_format_decode((nib_format)b->element, nib_block_code(b, block, i));

@@ -22,6 +22,9 @@ uint32_t nib_block_code(const nib_block_layout *b, const uint8_t *block, int i);
 float nib_block_scale(const nib_block_layout *b, const uint8_t *block, int group);
 float nib_block_offset(const nib_block_layout *b, const uint8_t *block, int group);
 float nib_block_zero(const nib_block_layout *b, const uint8_t *block);
+/** Stores the block's own scale or zero point, rounded to nearest even. */
+void nib_block_store_scale(const nib_block_layout *b, uint8_t *block, float scale);
+void nib_block_store_zero(const nib_block_layout *b, uint8_t *block, float zero);
 /** The value of element i. */
 float nib_block_element(const nib_block_layout *b, const uint8_t *block, int i);
 /** Least and greatest element less the zero point, before the scale. */

@@ -170,6 +170,13 @@ size_t nib_format_bytes(nib_format format);
  *  block_elems; the last block counts whole). */
 size_t nib_format_storage_bytes(nib_format format, int64_t elems);
 
+/** Bytes of `elems` elements packed: codes one after the other, low bits first; ternary numbers
+ * five to a byte, in base 3; blocks as they are. */
+size_t nib_format_packed_bytes(nib_format format, int64_t elems);
+/** Packs unpacked elements, and back. `packed` and `unpacked` do not overlap. */
+void nib_format_pack(nib_format format, const void *unpacked, int64_t elems, void *packed);
+void nib_format_unpack(nib_format format, const void *packed, int64_t elems, void *unpacked);
+
 /** Integers, also bool: an element's code from unpacked memory. */
 int64_t nib_format_load_code(nib_format format, const void *data, int64_t i);
 /** Stores the low bits of `code`. */

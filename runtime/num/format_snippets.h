@@ -119,6 +119,46 @@ static inline uint32_t nib_minifloat_encode(double x, int exponent_bits, int man
 }
 //@ end
 
+//@ begin nib_packed_code
+/* Number i of codes of 1 to 32 bits, one after the other, low bits first. */
+static inline uint32_t nib_packed_code(const uint8_t *bytes, int64_t i, int bits) {
+  uint64_t at = (uint64_t)i * (uint64_t)bits;
+  bytes += at / 8;
+  uint64_t value = (uint64_t)*bytes >> at % 8;
+  for (int have = 8 - (int)(at % 8); have < bits; have += 8)
+    value |= (uint64_t) * ++bytes << have;
+  return (uint32_t)(value & ((UINT64_C(1) << bits) - 1));
+}
+//@ end
+
+//@ begin nib_pack_code
+/* Puts number i, in ascending order: its first byte has the codes before it, others are new. */
+static inline void nib_pack_code(uint8_t *bytes, int64_t i, int bits, uint32_t code) {
+  uint64_t at = (uint64_t)i * (uint64_t)bits;
+  uint64_t value = (code & ((UINT64_C(1) << bits) - 1)) << at % 8;
+  bytes += at / 8;
+  *bytes = (uint8_t)(at % 8 ? *bytes | value : value);
+  for (int done = 8 - (int)(at % 8); done < bits; done += 8)
+    *++bytes = (uint8_t)(value >>= 8);
+}
+//@ end
+
+//@ begin nib_packed_ternary
+/* Number i, -1 to 1, of five to a byte: digits of base 3, the first is the lowest. */
+static inline int nib_packed_ternary(const uint8_t *bytes, int64_t i) {
+  static const uint8_t powers[5] = {1, 3, 9, 27, 81};
+  return bytes[i / 5] / powers[i % 5] % 3 - 1;
+}
+//@ end
+
+//@ begin nib_pack_ternary
+/* Puts number i, in ascending order. */
+static inline void nib_pack_ternary(uint8_t *bytes, int64_t i, int value) {
+  static const uint8_t powers[5] = {1, 3, 9, 27, 81};
+  bytes[i / 5] = (uint8_t)((i % 5 ? bytes[i / 5] : 0) + (value + 1) * powers[i % 5]);
+}
+//@ end
+
 //@ begin nib_tq1_0_code
 /* Element i of a block_tq1_0: byte b holds five digits of base 3 as ceil(digits * 256 / 3^5), the
  * first in front; the last four bytes hold four. */

@@ -300,7 +300,7 @@ HARNESS_UNUSED static void fill_input(uint64_t *rng, const nib_tensor *t, void *
   for (int64_t i = 0; i < n; ++i) {
     const bool low = kind == FILL_LEAST || (kind == FILL_EDGES && next_random(rng) % 2);
     const int64_t v = low ? f->min : f->max;
-    if (f->bits == 8)
+    if (f->bytes == 1)
       ((uint8_t *)data)[i] = (uint8_t)v;
     else
       ((uint16_t *)data)[i] = (uint16_t)v;

@@ -349,9 +349,29 @@ static void add_groups(suite *s, nib_format f) {
   add_kernel(s, (const int32_t[]){double_it, product}, 2);
 }
 
+/* Formats whose codes have other widths than memory. */
+static void add_packs(suite *s) {
+  const nib_format formats[] = {NIB_I1,  NIB_I2,       NIB_U3,       NIB_I4,
+                                NIB_I5,  NIB_F6E3M2FN, NIB_F4E2M1FN, NIB_TERNARY,
+                                NIB_I11, NIB_U13,      NIB_BIPOLAR2, NIB_NF4};
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; ++i) {
+    const nib_format f = formats[i];
+    const int64_t n = 37, bytes = (int64_t)nib_format_packed_bytes(f, n);
+    label(s, "pack %s", nib_format_get(f)->name);
+    int32_t y = value(s, i % 2 ? NIB_I8 : NIB_U8, shape(1, bytes), 0, 0);
+    node(s, NIB_OP_PACK, y, 1, input(s, f, shape(1, n), 0, 0));
+    output(s, y);
+    label(s, "unpack %s", nib_format_get(f)->name);
+    y = value(s, f, shape(1, n), 0, 0);
+    node(s, NIB_OP_UNPACK, y, 1, input(s, i % 2 ? NIB_U8 : NIB_I8, shape(1, bytes), 0, 0));
+    output(s, y);
+  }
+}
+
 /* ---- suites ---- */
 
 static void add_all(suite *s, bool tflite) {
+  add_packs(s);
   add_convolutions(s);
   for (int f = 0; f < 4; ++f) {
     const nib_format x = f == 3 ? NIB_F32 : codes[f];
