@@ -17,9 +17,12 @@ import sys
 import time
 
 ROOMS = ["CMakeLists.txt", "cmake", "runtime", "codegen", "dialect", "passes", "tools", "test"]
-LIMITS = {"operator.patch": 6, "vocabulary.patch": 1}
-TARGETS = ["nib-opt", "nibc", "test_hard_swish", "test_vocab"]
-TESTS = ["dialect/hard_swish.mlir", "unit/test_hard_swish.c", "unit/test_vocab.c"]
+LIMITS = {"operator.patch": 6, "vocabulary.patch": 1, "format.patch": 3}
+# Tests of formats go through the table: a new row has its own there.
+FORMAT_TESTS = ["test_format_scalars", "test_format_error", "test_format_pack", "test_weight_formats"]
+TARGETS = ["nib-opt", "nibc", "test_hard_swish", "test_vocab", *FORMAT_TESTS]
+TESTS = ["dialect/hard_swish.mlir", "unit/test_hard_swish.c", "unit/test_vocab.c",
+         *(f"unit/{test}.c" for test in FORMAT_TESTS)]
 BUILD_LIMIT_S = 840
 
 
@@ -90,6 +93,12 @@ def check_vocabulary(source, tree, work):
     print("verify --target=x86-64-v2:", run([nibc, "verify", model, "--target=x86-64-v2"]).splitlines()[-1])
 
 
+def check_format(tree):
+    """The new format is listed, and its blocks have the size that they should."""
+    text = run([tree / "build/bin/nibc", "formats", "fp5_b16"])
+    print("nibc formats fp5_b16:", next(line for line in text.splitlines() if "layout" in line))
+
+
 def main():
     source, work, compiler = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
     shutil.rmtree(work, ignore_errors=True)
@@ -103,8 +112,9 @@ def main():
                 cwd=tree)
     print("tests of the copy:", tests.splitlines()[-1])
     check_vocabulary(source, tree, work)
+    check_format(tree)
     shutil.rmtree(work)
-    print("both extensions work")
+    print("the extensions work")
 
 
 if __name__ == "__main__":
