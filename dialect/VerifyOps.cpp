@@ -175,6 +175,8 @@ llvm::LogicalResult nib::NibDialect::verifyOperationAttribute(Operation *op,
     return isRounding(value)
                ? success()
                : op->emitOpError() << "nib.rounding must be one of " << listRoundings();
+  if (name == "nib.integer_only")
+    return isa<UnitAttr>(value) ? success() : op->emitOpError("nib.integer_only has no value");
   if (name == "nib.result" || name == "nib.name")
     return isa<StringAttr>(value) ? success() : op->emitOpError() << name << " must be a string";
   static constexpr StringLiteral numbers[] = {

@@ -151,4 +151,23 @@ def NibEntryPoints : Pass<"nib-entry-points", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def ConvertLinalgToNib : Pass<"convert-linalg-to-nib", "::mlir::ModuleOp"> {
+  let summary = "Convert linalg's named operations on tensors to nib";
+  let description = [{
+    Matrix products, NHWC convolutions (also with zero points), pools, element-wise operations,
+    transposes and broadcasts of static shapes. An operation that starts from zeros accumulates
+    nothing; from other values, these are added to its result. `linalg.generic` is not converted.
+  }];
+  let dependentDialects = ["::nib::NibDialect"];
+}
+
+def NibVerifyIntegerOnly : Pass<"nib-verify-integer-only", "::mlir::ModuleOp"> {
+  let summary = "Prove that a function marked nib.integer_only computes with integers alone";
+  let description = [{
+    No tensor of real numbers is left but constant scales, and every operator on codes has integer
+    arithmetic: an integer rounding mode, a table, or fixed point. One error for each operator that
+    has not. The fuse and emit stages prove it as well. Changes nothing.
+  }];
+}
+
 #endif

@@ -93,6 +93,8 @@ static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, boo
 static nib_requant_form choose_form(const nib_epilogue *p, const nib_acc_range *ranges,
                                     float *scales, float *offsets) {
   const nib_vocab *v = p->e->vocab;
+  if (p->e->graph->integer_only)
+    return NIB_FORM_EXACT;
   if (v->prims[NIB_PRIM_RQ_LINEAR] && prove_linear(p, ranges, false, scales, offsets))
     return NIB_FORM_LINEAR;
   if (v->prims[NIB_PRIM_RQ_SIGNED] && prove_linear(p, ranges, true, scales, offsets))

@@ -505,7 +505,7 @@ nib_status nib_followers_prepare(nib_epilogue *p) {
     if (is_binary(n->op))
       NIB_RETURN_IF_ERROR(add_operand(p, i, n));
     const bool sum = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB;
-    if (sum && is_byte(&g->tensors[n->out]) && p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
+    if (sum && !g->integer_only && is_byte(&g->tensors[n->out]) && p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
       p->adds[i].proven = nib_linear_add_prove(g, n, !running_is_lhs(p, n, i), &p->adds[i]);
   }
   return NIB_OK;

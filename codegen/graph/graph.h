@@ -184,6 +184,7 @@ typedef struct nib_kernel {
 typedef struct nib_graph {
   const char *name;     /**< C identifier: the prefix of all generated symbols */
   const char *rounding; /**< default rounding of the source: "tflite-double", "nearest-even" */
+  bool integer_only;    /**< nothing may compute in float (nib_check_integer_only) */
   nib_tensor *tensors;
   int32_t n_tensors, cap_tensors;
   nib_node *nodes; /**< topological order; constants are tensors, not nodes */

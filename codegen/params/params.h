@@ -123,6 +123,10 @@ nib_status nib_params_logistic_i16(const nib_graph *g, const nib_node *n,
                                    nib_logistic_params *out_params);
 void nib_params_logistic_table(uint16_t out_table[256]);
 
+/** NIB_OK unless g->integer_only and something computes with real numbers: one message for each such
+ * operator. Tables and multipliers that the compiler makes are integers. */
+nib_status nib_check_integer_only(const nib_graph *g, const nib_diag *diag);
+
 /** A requantization by name: `x` times the multiplier, rounded. */
 int32_t nib_params_rescale(nib_rounding rounding, int32_t x, const nib_requant *q);
 /** The same of a 64-bit accumulator: tflite-int64 under every integer mode. */

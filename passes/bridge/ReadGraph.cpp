@@ -204,6 +204,7 @@ LogicalResult GraphReader::resolveAliases() {
 void GraphReader::readFacts() {
   if (auto rounding = function->getAttrOfType<StringAttr>("nib.rounding"))
     graph->rounding = keep(rounding.getValue());
+  graph->integer_only = function->hasAttr("nib.integer_only");
   graph->arena_bytes = numberOr(function->getAttr("nib.arena_bytes"), -1);
   graph->lower_bound_bytes = numberOr(function->getAttr("nib.lower_bound_bytes"), -1);
   graph->unfused_lower_bound_bytes =

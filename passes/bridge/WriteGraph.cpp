@@ -313,6 +313,8 @@ func::FuncOp GraphWriter::writeSignature() {
   SmallVector<NamedAttribute> facts;
   if (graph->rounding)
     function->setAttr("nib.rounding", builder.getStringAttr(graph->rounding));
+  if (graph->integer_only)
+    function->setAttr("nib.integer_only", builder.getUnitAttr());
   addNumber("nib.arena_bytes", graph->arena_bytes, facts);
   addNumber("nib.lower_bound_bytes", graph->lower_bound_bytes, facts);
   addNumber("nib.unfused_lower_bound_bytes", graph->unfused_lower_bound_bytes, facts);

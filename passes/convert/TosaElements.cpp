@@ -87,6 +87,65 @@ static LogicalResult convertMul(FunctionConverter &converter, Operation *operati
   return converter.become(op, NIB_OP_MUL, type, {lhs, rhs});
 }
 
+// b < a is a > b.
+static LogicalResult convertGreater(FunctionConverter &converter, Operation *op) {
+  Value lhs = converter.plain(op->getOperand(0)), rhs = converter.plain(op->getOperand(1));
+  if (!lhs || !rhs)
+    return failure();
+  return converter.become(op, converter.row(op).operation, converter.type(op->getResult(0)),
+                          {rhs, lhs});
+}
+
+static LogicalResult convertSelect(FunctionConverter &converter, Operation *op) {
+  Value condition = converter.value(op->getOperand(0));
+  Value lhs = converter.plain(op->getOperand(1)), rhs = converter.plain(op->getOperand(2));
+  if (!condition || !lhs || !rhs)
+    return failure();
+  return converter.become(op, NIB_OP_WHERE, converter.type(op->getResult(0)),
+                          {condition, lhs, rhs});
+}
+
+static LogicalResult convertRightShift(FunctionConverter &converter, Operation *operation) {
+  auto op = cast<tosa::ArithmeticRightShiftOp>(operation);
+  if (op.getRound())
+    return op.emitOpError("a rounded shift is not supported");
+  return convertBinary(converter, op);
+}
+
+// A constant of one number that broadcasts against `like`.
+static Value numberLike(FunctionConverter &converter, Operation *op, Value like, int64_t number) {
+  auto type =
+      RankedTensorType::get(SmallVector<int64_t>(typeOf(like).getRank(), 1), elementOf(like));
+  APInt value(type.getElementTypeBitWidth(), (uint64_t)number, true);
+  return converter.constant(op, DenseElementsAttr::get(type, value), type);
+}
+
+// Of integers: the larger of x and -x.
+static LogicalResult convertAbs(FunctionConverter &converter, Operation *op) {
+  Value input = converter.plain(op->getOperand(0));
+  if (!input)
+    return failure();
+  RankedTensorType type = converter.type(op->getResult(0));
+  if (isa<FloatType>(elementOf(input)))
+    return converter.become(op, NIB_OP_ABS, type, input);
+  Value negated =
+      converter.emit(op, NIB_OP_SUB, type, {numberLike(converter, op, input, 0), input});
+  return converter.become(op, NIB_OP_MAXIMUM, type, {input, negated});
+}
+
+static LogicalResult convertNegate(FunctionConverter &converter, Operation *operation) {
+  auto op = cast<tosa::NegateOp>(operation);
+  Value input = converter.plain(op.getInput1());
+  if (!input)
+    return failure();
+  RankedTensorType type = converter.type(op.getOutput());
+  if (isa<FloatType>(elementOf(input)))
+    return converter.become(op, NIB_OP_NEG, type, input);
+  if (!elementOf(input).isInteger(32))
+    return op.emitOpError() << "is not supported on " << type;
+  return converter.become(op, NIB_OP_SUB, type, {numberLike(converter, op, input, 0), input});
+}
+
 static LogicalResult convertTable(FunctionConverter &converter, Operation *operation) {
   auto op = cast<tosa::TableOp>(operation);
   if (!isInteger(elementOf(op.getInput1()), 8))
@@ -97,7 +156,7 @@ static LogicalResult convertTable(FunctionConverter &converter, Operation *opera
   return converter.become(op, NIB_OP_LOOKUP, converter.type(op.getOutput()), {input, table});
 }
 
-// Only where codes or numbers stay what they are: integers to wider ones.
+// To real numbers, or between integers, of which narrower ones keep the low bits.
 static LogicalResult convertCast(FunctionConverter &converter, Operation *operation) {
   auto op = cast<tosa::CastOp>(operation);
   RankedTensorType type = converter.type(op.getOutput());
@@ -108,12 +167,30 @@ static LogicalResult convertCast(FunctionConverter &converter, Operation *operat
     converter.set(op.getOutput(), input);
     return success();
   }
-  bool narrow = elementOf(input).isInteger(8) || elementOf(input).isInteger(16);
-  if (!narrow || !type.getElementType().isInteger(32))
-    return op.emitOpError() << "from " << typeOf(input).getElementType() << " to "
-                            << type.getElementType() << " is not supported";
-  converter.set(op.getOutput(), widen(converter, op, op.getInput()));
-  return success();
+  Type from = elementOf(input), to = type.getElementType();
+  if (!from.isInteger() && to.isInteger())
+    return op.emitOpError() << "from " << from << " to " << to
+                            << " rounds to even, which nib.cast does not";
+  return converter.become(op, NIB_OP_CAST, type, input);
+}
+
+// Sums, products and extremes along one dimension, which stays as 1.
+static LogicalResult convertReduce(FunctionConverter &converter, Operation *op) {
+  static const llvm::StringMap<StringRef> reductions{{"tosa.reduce_sum", "add"},
+                                                     {"tosa.reduce_product", "mul"},
+                                                     {"tosa.reduce_max", "max"},
+                                                     {"tosa.reduce_min", "min"}};
+  Value input = converter.plain(op->getOperand(0));
+  auto axis = op->getAttrOfType<IntegerAttr>("axis");
+  if (!input || !axis)
+    return failure();
+  nib_op reduce = nib_op_find("reduce");
+  if (reduce == NIB_OP_COUNT)
+    return op->emitOpError("has no counterpart in the nib dialect");
+  return converter.become(
+      op, reduce, converter.type(op->getResult(0)), input,
+      {converter.ints(NIB_A_AXES, axis.getInt()), converter.integer(NIB_A_KEEP_DIMS, 1),
+       converter.string(NIB_A_REDUCTION, reductions.lookup(op->getName().getStringRef()))});
 }
 
 static LogicalResult convertIdentity(FunctionConverter &converter, Operation *op) {
@@ -224,8 +301,35 @@ ArrayRef<ConvertRow> nib::tosaElementRows() {
       {"tosa.sub", convertBinary, NIB_OP_SUB},
       {"tosa.mul", convertMul, NIB_OP_MUL},
       {"tosa.intdiv", convertBinary, NIB_OP_DIV},
+      {"tosa.maximum", convertBinary, NIB_OP_MAXIMUM},
+      {"tosa.minimum", convertBinary, NIB_OP_MINIMUM},
+      {"tosa.pow", convertBinary, NIB_OP_POW},
+      {"tosa.bitwise_and", convertBinary, NIB_OP_BIT_AND},
+      {"tosa.bitwise_or", convertBinary, NIB_OP_BIT_OR},
+      {"tosa.bitwise_xor", convertBinary, NIB_OP_BIT_XOR},
+      {"tosa.logical_left_shift", convertBinary, NIB_OP_SHIFT_LEFT},
+      {"tosa.arithmetic_right_shift", convertRightShift, NIB_OP_SHIFT_RIGHT},
+      {"tosa.equal", convertBinary, NIB_OP_EQUAL},
+      {"tosa.greater", convertGreater, NIB_OP_LESS},
+      {"tosa.greater_equal", convertGreater, NIB_OP_LESS_EQUAL},
+      {"tosa.select", convertSelect, NIB_OP_WHERE},
+      {"tosa.abs", convertAbs, NIB_OP_ABS},
+      {"tosa.negate", convertNegate, NIB_OP_NEG},
+      {"tosa.exp", convertUnary, NIB_OP_EXP},
+      {"tosa.log", convertUnary, NIB_OP_LOG},
+      {"tosa.ceil", convertUnary, NIB_OP_CEIL},
+      {"tosa.floor", convertUnary, NIB_OP_FLOOR},
+      {"tosa.reciprocal", convertUnary, NIB_OP_RECIPROCAL},
+      {"tosa.rsqrt", convertUnary, NIB_OP_RSQRT},
+      {"tosa.sin", convertUnary, NIB_OP_SIN},
+      {"tosa.cos", convertUnary, NIB_OP_COS},
+      {"tosa.erf", convertUnary, NIB_OP_ERF},
       {"tosa.sigmoid", convertUnary, NIB_OP_SIGMOID},
       {"tosa.tanh", convertUnary, NIB_OP_TANH},
+      {"tosa.reduce_sum", convertReduce},
+      {"tosa.reduce_product", convertReduce},
+      {"tosa.reduce_max", convertReduce},
+      {"tosa.reduce_min", convertReduce},
       {"tosa.reshape", convertReshape},
       {"tosa.transpose", convertTranspose},
       {"tosa.slice", convertSlice},

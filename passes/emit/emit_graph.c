@@ -5,6 +5,7 @@
 #include "emit/check_c.h"
 #include "emit/files.h"
 #include "emit/model.h"
+#include "params/params.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -58,6 +59,7 @@ nib_status nib_emit_graph(const nib_graph *g, const nib_options *o, const nib_di
   nib_model_text m;
   if (!o->out_dir || !o->out_dir[0])
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE, "no folder to write the C files into");
+  NIB_RETURN_IF_ERROR(nib_check_integer_only(g, diag));
   NIB_RETURN_IF_ERROR(model_options(g, o, &target, &mo, diag));
   NIB_RETURN_IF_ERROR(nib_model_write(g, &mo, &m, diag));
   nib_status status = o->check_c ? nib_check_c(g, &mo, &m, diag) : NIB_OK;

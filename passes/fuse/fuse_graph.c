@@ -6,6 +6,7 @@
 
 #include "pipeline/stages.h"
 #include "schedule/schedule.h"
+#include "params/params.h"
 #include "select/select.h"
 
 #include <math.h>
@@ -223,6 +224,7 @@ nib_status nib_fuse_graph(nib_graph *g, const nib_options *o, const nib_diag *di
   if (g->n_kernels > 0)
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE, "the graph already has kernels");
   NIB_RETURN_IF_ERROR(nib_graph_sweep(g, diag));
+  NIB_RETURN_IF_ERROR(nib_check_integer_only(g, diag));
   NIB_RETURN_IF_ERROR(settle_outputs(g, diag));
   nib_select_context select;
   nib_status status = nib_select_open(o, &select, diag);

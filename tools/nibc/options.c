@@ -81,6 +81,8 @@ static const option_row options[] = {
      "fail with status 5 if the arena exceeds this (K, M allowed)"},
     {"no-fallback", 0, ON_BUILD, OPTION_FLAG, AT(no_fallback), NULL, NULL,
      "fail with status 5 if an operator does not run as asked, or not in vector code"},
+    {"integer-only", 0, ON_BUILD, OPTION_FLAG, AT(integer_only), NULL, NULL,
+     "fail with status 4 if anything computes in float; no float instruction in the code"},
     {"size", 0, ON_BUILD, OPTION_FLAG, AT(size), NULL, NULL, "prefer small code to fast code"},
     {"weights", 0, ON_BUILD, OPTION_CHOICE, AT(weights), "FORM", "words|bytes",
      "how constants are written in C (default words: 64-bit hexadecimal)"},

@@ -33,7 +33,7 @@ typedef struct nibc_options {
   const char *weights, *weight_scale, *codegen, *report, *pass_pipeline, *color, *test_data;
   nibc_list dims, inputs, outputs, expects, weight_formats;
   int64_t threads, max_arena_bytes, repeat;
-  bool no_fallback, size, dry_run, verbose, print_ir_after_all, timing, json, no_cache, per_layer;
+  bool no_fallback, integer_only, size, dry_run, verbose, print_ir_after_all, timing, json, no_cache, per_layer;
   bool help;
 } nibc_options;
 

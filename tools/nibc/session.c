@@ -407,7 +407,9 @@ nib_status nibc_session_open(const nibc_options *options, nibc_session *s) {
     status = nibc_session_import(s, false, nibc_diag());
   if (status == NIB_OK)
     status = nibc_check_graph(options, s->imported);
-  if (status == NIB_OK && mlirModuleIsNull(s->module))
+  if (status == NIB_OK)
+    s->imported->integer_only |= options->integer_only;
+  if (status == NIB_OK && (mlirModuleIsNull(s->module) || options->integer_only))
     status = nibc_session_set_graph(s, s->imported);
   if (status != NIB_OK)
     nibc_session_close(s);
