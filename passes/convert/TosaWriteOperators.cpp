@@ -251,14 +251,13 @@ static Value tosaAverage(TosaWriter &writer, const nib_node &node, Value input, 
                       writer.attr("acc_type", TypeAttr::get(writer.ops().getI32Type()))});
 }
 
-// 64 times the sums of all windows, less the zero point.
-static Value sumWindows(TosaWriter &writer, const nib_node &node, Value input, const Window &w,
-                        int64_t zero) {
-  const nib_tensor &y = writer.output(node);
-  int64_t channels = y.dims[3];
-  SmallVector<int64_t> weights(w.count() * channels, 64), none(channels, 0);
+// `factor` times the sums of all windows of codes less the zero point.
+static Value sumWindows(TosaWriter &writer, ArrayRef<int64_t> result, Value input, const Window &w,
+                        int64_t zero, int64_t factor) {
+  int64_t channels = result[3];
+  SmallVector<int64_t> weights(w.count() * channels, factor), none(channels, 0);
   return writer.make(
-      "tosa.depthwise_conv2d", writer.type(writer.dims(y), 32),
+      "tosa.depthwise_conv2d", writer.type(result, 32),
       {input, writer.constant(writer.type({w.kernel[0], w.kernel[1], channels, 1}, 8), weights),
        writer.constant(writer.type({channels}, 32), none), writer.zero(8, zero), writer.zero(8, 0)},
       {writer.ints("pad", w.pad), writer.ints("stride", w.stride), writer.ints("dilation", {1, 1}),
@@ -301,27 +300,17 @@ static Value writeAverage(TosaWriter &writer, const nib_graph *graph, const nib_
   nib_requant q = p.out;
   nib_rounding rounding = p.rounding;
   int64_t zero = p.divide ? 0 : p.in_zp;
-  Range range{64 * w.count() * (-128 - zero), 64 * w.count() * (127 - zero)};
+  int64_t factor = p.divide ? 64 : 1;
+  Range range{factor * w.count() * (-128 - zero), factor * w.count() * (127 - zero)};
   if (p.divide) {
     rounding = NIB_ROUNDING_TOSA_DOUBLE;
     if (!divisionOf(w.count(), q)) {
       writer.error(node) << "a mean of " << w.count() << " codes has no exact equivalent in TOSA";
       return {};
     }
-  } else {
-    q.shift -= 6;
   }
-  Value sums = sumWindows(writer, node, input, w, zero);
-  // Two roundings of the sum are not those of 64 times the sum.
-  if (!p.divide &&
-      (rounding == NIB_ROUNDING_TFLITE_DOUBLE || rounding == NIB_ROUNDING_TOSA_DOUBLE)) {
-    nib_requant back{1 << 30, 1 - 6, 0};
-    sums = writer.rescale(node, sums, 32, back, NIB_ROUNDING_TOSA_SINGLE, range, 0);
-    q.shift += 6;
-    range = {range.low / 64, range.high / 64};
-  }
-  Value result =
-      sums ? writer.rescale(node, sums, 8, q, rounding, range, p.divide ? 0 : p.out_zp) : Value();
+  Value sums = sumWindows(writer, writer.dims(writer.output(node)), input, w, zero, factor);
+  Value result = writer.rescale(node, sums, 8, q, rounding, range, p.divide ? 0 : p.out_zp);
   return result ? writer.clamp(result, p.lo, p.hi) : Value();
 }
 
@@ -353,13 +342,19 @@ Value nib::writeTosaMean(TosaWriter &writer, const nib_graph *graph, const nib_n
     writer.error(node) << "these formats have no arithmetic";
     return {};
   }
-  sum = writer.widen(sum, p.in_zp, 30);
-  for (int64_t axis : ArrayRef(axes->u.ints.v, axes->u.ints.n)) {
-    auto type = cast<RankedTensorType>(sum.getType());
-    SmallVector<int64_t> dims(type.getShape());
-    dims[axis] = 1;
-    sum = writer.make("tosa.reduce_sum", RankedTensorType::get(dims, type.getElementType()), sum,
-                      writer.attr("axis", writer.ops().getI32IntegerAttr((int32_t)axis)));
+  ArrayRef<int64_t> over(axes->u.ints.v, axes->u.ints.n);
+  if (x.rank == 4 && over.size() == 2 && over[0] + over[1] == 3 && over[0] * over[1] == 2) {
+    Window w = {{x.dims[1], x.dims[2]}, {1, 1}, {0, 0, 0, 0}};
+    sum = sumWindows(writer, {x.dims[0], 1, 1, x.dims[3]}, sum, w, p.in_zp, 1);
+  } else {
+    sum = writer.widen(sum, p.in_zp, 30);
+    for (int64_t axis : over) {
+      auto type = cast<RankedTensorType>(sum.getType());
+      SmallVector<int64_t> dims(type.getShape());
+      dims[axis] = 1;
+      sum = writer.make("tosa.reduce_sum", RankedTensorType::get(dims, type.getElementType()), sum,
+                        writer.attr("axis", writer.ops().getI32IntegerAttr((int32_t)axis)));
+    }
   }
   Range range{count * (-128 - p.in_zp), count * (127 - p.in_zp)};
   Value result = writer.rescale(node, sum, 8, p.out, p.rounding, range, p.out_zp);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """An int8 network in the dialect that uses every operator which has an equivalent in TOSA.
 
-int8_network.py OUT.mlir
+int8_network.py OUT.mlir [ROUNDING]
 """
 import math
 import random
@@ -36,7 +36,7 @@ def tensor(shape, scale, zero):
 X, A, B, C = (tensor((1, 9, 8, n), *q) for n, q in ((3, (0.5, 3)), (4, (0.75, -9)), (4, (0.5, 20)), (4, (0.625, -128))))
 LINES = [
     f"func.func @net(%x: {X}) -> ({tensor((1, 6), 0.5, 7)}, {tensor((1, 4), 0.25, 2)}, {tensor((1, 4, 10, 9), 0.625, -128)},",
-    f"    {tensor((1, 2, 2, 4), 0.625, 5)}) attributes {{nib.rounding = \"tflite-double\"}} {{",
+    f"    {tensor((1, 2, 2, 4), 0.625, 5)}) attributes {{nib.rounding = \"ROUNDING\"}} {{",
     constant("w1", (4, 3, 3, 3), -127, 127), constant("b1", (4,), -2000, 2000, "i32"),
     scales("s1", (0.015625, 0.0078125, 0.013, 0.02)),
     f"  %a = nib.conv2d %x, %w1 bias %b1 scales %s1 pads [1, 1, 1, 1] activation \"relu6\"",
@@ -69,6 +69,5 @@ LINES = [
 ]
 
 text = "\n".join(LINES) + "\n"
-for wanted in (0.05,):
-    text = text.replace(f"{wanted}>", "0.05000000074505806>")
-open(sys.argv[1], "w").write(text)
+text = text.replace("0.05>", "0.05000000074505806>")  # scales are f32
+open(sys.argv[1], "w").write(text.replace("ROUNDING", sys.argv[2] if len(sys.argv) > 2 else "tflite-double"))
