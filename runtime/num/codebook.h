@@ -20,6 +20,17 @@ double nib_codebook_decode(const nib_format_info *info, uint32_t code);
 int nib_codebook_nearest(const float *values, int n, double x, nib_encode_mode mode,
                          uint64_t random);
 
+/** Learned tables, one for each channel or one for all: `tables` is [channels, n] in any order, n
+ * at most 256; x and codes are [channels, elems]. Nearest values, ties to the even index. */
+void nib_codebook_encode_channels(const float *tables, int n, int64_t channels, const float *x,
+                                  int64_t elems, uint8_t *codes);
+void nib_codebook_decode_channels(const float *tables, int n, int64_t channels,
+                                  const uint8_t *codes, int64_t elems, float *x);
+/** The n values of least squared error for x[0..count) that Lloyd's algorithm finds from evenly
+ *  spaced quantiles, ascending, in at most `rounds` rounds; NaN does not count. False when out of
+ *  memory or without numbers. */
+bool nib_codebook_learn(const float *x, int64_t count, int n, int rounds, float *out_values);
+
 #ifdef __cplusplus
 }
 #endif

@@ -128,7 +128,7 @@ static uint64_t encode_bipolar(const nib_format_info *info, double x, nib_encode
   if (mode == NIB_ENCODE_TOWARD_ZERO)
     code = round_real((x + max) / 2, x < 0 ? NIB_ENCODE_UP : NIB_ENCODE_DOWN, 0);
   else if (mode == NIB_ENCODE_NEAREST_AWAY)
-    code = x < 0 ? ceil((x + max) / 2 - 0.5) : floor((x + max) / 2 + 0.5);
+    code = x > 0 ? floor((x + max) / 2 + 0.5) : ceil((x + max) / 2 - 0.5);
   else
     code = round_real((x + max) / 2, mode, random);
   return (uint64_t)nib_real_to_int(code, 0, (1 << info->bits) - 1);

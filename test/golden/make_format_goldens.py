@@ -138,6 +138,28 @@ def saturated(values, x, mode):
     return result
 
 
+def every_half():
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
+    return halves[~np.isnan(halves)]
+
+
+def saturate_lines(name, values):
+    for mode in MODES:
+        yield f"saturate {name} {mode} {hash_of(saturated(values, probes(values), mode)):016x}"
+        yield f"saturate-halves {name} {mode} {hash_of(saturated(values, every_half(), mode)):016x}"
+
+
+def integer_lines():
+    """Integers and bipolar numbers, whose codes are their low bits."""
+    for bits in (2, 3, 4, 5, 6, 7, 8, 12, 16):
+        codes = np.arange(1 << bits)
+        yield from saturate_lines(f"ui{bits}", codes.astype(np.float64))
+        yield from saturate_lines(f"i{bits}", np.where(codes >= 1 << (bits - 1), codes - (1 << bits), codes).astype(np.float64))
+        if bits <= 8:
+            signs = 2 * ((codes[:, None] >> np.arange(bits)) & 1) - 1
+            yield from saturate_lines(f"bipolar{bits}", (signs * 2.0 ** np.arange(bits)).sum(axis=1))
+
+
 def scalar_lines(name):
     values = decode_all(name)
     yield f"decode {name} {hash_of(float_bits(values.astype(np.float32))):016x}"
@@ -156,8 +178,7 @@ def scalar_lines(name):
             codes = codes.view(np.uint16 if codes.itemsize == 2 else np.uint8)
             yield f"encode {name} {what} {hash_of(codes):016x}"
     if name != "f8E8M0FNU":
-        for mode in MODES:
-            yield f"saturate {name} {mode} {hash_of(saturated(values, x, mode)):016x}"
+        yield from saturate_lines(name, values)
 
 
 # ---- blocks ----
@@ -274,6 +295,7 @@ def bitsandbytes_lines(folder):
     signed, unsigned, nf4 = bitsandbytes_map(folder, True), bitsandbytes_map(folder, False), bitsandbytes_nf4(folder)
     for name, code in ("dynamic8", signed), ("udynamic8", unsigned), ("nf4", nf4):
         yield f"decode {name} {hash_of(float_bits(code)):016x}"
+        yield from saturate_lines(name, code.astype(np.float64))
     for i, x in enumerate(block_inputs(2048)):
         codes, absmax = bucketize(signed, x)
         yield f"block dynamic8_b2048 {i} {hash_of(np.concatenate([absmax[None].view(np.uint8), codes])):016x}"
@@ -287,6 +309,8 @@ def main():
     lines = []
     for name in list(ML) + ["f16"] + list(DEFINED):
         lines += scalar_lines(name)
+    lines += integer_lines()
+    lines += saturate_lines("iq4nl", np.array(quants.IQ4_NL.kvalues, np.float64))
     for name in GGML:
         lines += ggml_lines(name)
     for name in MX:

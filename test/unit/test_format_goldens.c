@@ -115,6 +115,16 @@ static uint64_t encode_hash(nib_format f, bool halves) {
   return h.sum;
 }
 
+static uint64_t saturate_halves_hash(nib_format f, const char *mode_name) {
+  hash h = {0};
+  for (int i = 0; i < 65536; ++i) {
+    const double x = nib_format_decode(NIB_F16, (uint64_t)i);
+    if (!isnan(x))
+      add(&h, nib_format_encode(f, x, nib_encode_mode_find(mode_name), true, 0));
+  }
+  return h.sum;
+}
+
 static uint64_t saturate_hash(nib_format f, const char *mode_name) {
   hash h = {0};
   const nib_encode_mode mode = nib_encode_mode_find(mode_name);
@@ -173,22 +183,23 @@ static uint64_t block_hash(nib_format f, int row) {
 }
 
 static void check(char *line) {
-  char what[16], name[64], rest[32] = "";
+  char what[24], name[64], rest[32] = "";
   uint64_t want;
   int at = 0;
-  if (sscanf(line, "%15s %63s %n", what, name, &at) != 2)
+  if (sscanf(line, "%23s %63s %n", what, name, &at) != 2)
     return;
   if (sscanf(line + at, "%31s %" SCNx64, rest, &want) != 2)
     sscanf(line + at, "%" SCNx64, &want);
   const nib_format f = nib_format_find(name);
   ++checks;
-  const uint64_t have = f == NIB_FORMAT_COUNT           ? 0
-                        : strcmp(what, "decode") == 0   ? decode_hash(f)
-                        : strcmp(what, "encode") == 0   ? encode_hash(f, rest[0] == 'h')
-                        : strcmp(what, "saturate") == 0 ? saturate_hash(f, rest)
-                        : strcmp(what, "blocks") == 0   ? blocks_hash(f)
-                        : strcmp(what, "block") == 0    ? block_hash(f, atoi(rest))
-                                                        : 0;
+  const uint64_t have = f == NIB_FORMAT_COUNT                  ? 0
+                        : strcmp(what, "decode") == 0          ? decode_hash(f)
+                        : strcmp(what, "encode") == 0          ? encode_hash(f, rest[0] == 'h')
+                        : strcmp(what, "saturate") == 0        ? saturate_hash(f, rest)
+                        : strcmp(what, "saturate-halves") == 0 ? saturate_halves_hash(f, rest)
+                        : strcmp(what, "blocks") == 0          ? blocks_hash(f)
+                        : strcmp(what, "block") == 0           ? block_hash(f, atoi(rest))
+                                                               : 0;
   if (have != want && ++failures)
     printf("differs: %s\n", line);
 }
