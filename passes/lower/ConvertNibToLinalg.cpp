@@ -85,6 +85,7 @@ LogicalResult ConvertNibToLinalg::convertBody(func::FuncOp function, func::FuncO
   Block *block = lowered.addEntryBlock();
   ImplicitLocOpBuilder builder(function.getLoc(), OpBuilder::atBlockEnd(block));
   nib::Lowering lowering(builder, graph);
+  lowering.entry = block;
   for (int32_t i = 0; i < graph->n_inputs; ++i)
     lowering.setValue(graph->inputs[i], block->getArgument(i));
   for (int32_t i = 0; i < graph->n_nodes; ++i) {

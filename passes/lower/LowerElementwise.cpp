@@ -26,15 +26,6 @@ static Num realArithmetic(nib_op op, Num a, Num b) {
   }
 }
 
-// Plain integers in 64 bits: wrapping, division truncates, x / 0 is 0.
-static Num plainArithmetic(nib_op op, Num a, Num b) {
-  if (op != NIB_OP_DIV)
-    return realArithmetic(op, a, b);
-  Num zero = b == 0, minusOne = b == -1;
-  Num quotient = a / select(zero | minusOne, b.constant(1), b);
-  return select(zero, b.constant(0), select(minusOne, -a, quotient));
-}
-
 // What both operands of a quantized add, sub, mul or div need.
 struct CodePair {
   nib_rounding rounding;
@@ -70,21 +61,16 @@ static Num productOfCodes(const nib_mul_params &p, Num a, Num b) {
 Value nib::lowerArithmetic(Lowering &l) {
   const nib_tensor &a = *l.input(0), &b = *l.input(1), &y = l.result();
   const nib_op op = l.node->op;
-  const bool real = isReal(y), sums = op == NIB_OP_ADD || op == NIB_OP_SUB;
+  const bool sums = op == NIB_OP_ADD || op == NIB_OP_SUB;
+  if (!y.quantized)
+    return lowerBinary(l);
   nib_add_params add = {};
   nib_mul_params mul = {};
-  if (!real && y.quantized &&
-      (sums ? nib_params_add(l.graph, l.node, &add) : nib_params_mul(l.graph, l.node, &mul)) !=
-          NIB_OK)
+  if ((sums ? nib_params_add(l.graph, l.node, &add) : nib_params_mul(l.graph, l.node, &mul)) !=
+      NIB_OK)
     return {};
   auto body = [&](Numbers v) {
     Num x = l.load(v[0], a.format), z = l.load(v[1], b.format);
-    if (real) {
-      const unsigned bits = y.format == NIB_F64 ? 64 : 32;
-      return l.store(l.activate(realArithmetic(op, x.toFloat(bits), z.toFloat(bits))), y.format);
-    }
-    if (!y.quantized)
-      return l.store(plainArithmetic(op, x.toInt(64), z.toInt(64)), y.format);
     x = x.toInt(32), z = z.toInt(32);
     const CodePair pair = sums ? pairOf(add) : pairOf(mul);
     // Division has no fixed-point kernel to follow: it goes through reals in every mode.
@@ -94,6 +80,41 @@ Value nib::lowerArithmetic(Lowering &l) {
   };
   return l.map(dimsOf(y), l.elementType(y.format),
                {l.broadcast(l.operand(0), dimsOf(y)), l.broadcast(l.operand(1), dimsOf(y))}, body);
+}
+
+// Rows of binary.def, on reals or plain integers.
+Value nib::lowerBinary(Lowering &l) {
+  const nib_tensor &a = *l.input(0), &b = *l.input(1), &y = l.result();
+  const nib_op op = l.node->op;
+  const bool isUnsigned = nib_format_get(a.format)->kind == NIB_KIND_UNSIGNED;
+  auto body = [&](Numbers v) {
+    Num x = l.load(v[0], a.format), z = l.load(v[1], b.format);
+    if (!isReal(a)) {
+      Num number = applyBinaryInteger(op, isUnsigned, x.toInt(64), z.toInt(64));
+      return l.store(number.toUnsigned(64), y.format);
+    }
+    const unsigned bits = a.format == NIB_F64 ? 64 : 32;
+    Num number = applyBinaryReal(op, x.toFloat(bits), z.toFloat(bits));
+    if (!isReal(y))
+      return l.store(number.toUnsigned(64), y.format);
+    return l.store(l.activate(number), y.format);
+  };
+  return l.map(dimsOf(y), l.elementType(y.format),
+               {l.broadcast(l.operand(0), dimsOf(y)), l.broadcast(l.operand(1), dimsOf(y))}, body);
+}
+
+Value nib::lowerWhere(Lowering &l) {
+  const nib_tensor &a = *l.input(1), &b = *l.input(2), &y = l.result();
+  auto as = [&](Num stored, const nib_tensor &from) {
+    return from.format == y.format ? stored : l.store(l.load(stored, from.format), y.format);
+  };
+  return l.map(dimsOf(y), l.elementType(y.format),
+               {l.broadcast(l.operand(0), dimsOf(y)), l.broadcast(l.operand(1), dimsOf(y)),
+                l.broadcast(l.operand(2), dimsOf(y))},
+               [&](Numbers v) {
+                 Num truth = v[0] != v[0].constant(0);
+                 return select(truth, as(v[1], a), as(v[2], b));
+               });
 }
 
 //===----------------------------------------------------------------------===//
@@ -200,8 +221,16 @@ static Value mapCodes(Lowering &l) {
 
 Value nib::lowerFunction(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
-  if (!isReal(y))
+  if (!isReal(y) && y.quantized)
     return mapCodes(l);
+  const bool isUnsigned = nib_format_get(x.format)->kind == NIB_KIND_UNSIGNED;
+  if (!isReal(y))
+    return l.map(
+        dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}}, [&](Numbers v) {
+          Num number = l.load(v[0], x.format).toInt(64);
+          return l.store(applyIntegerFunction(l.node->op, isUnsigned, number).toUnsigned(64),
+                         y.format);
+        });
   return l.map(
       dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
       [&](Numbers v) { return l.store(realFunction(l, l.load(v[0], x.format)), y.format); });

@@ -58,7 +58,7 @@ struct Filter {
 
 // The number that a padded element holds: one whose product is 0.
 static Num paddingOf(Lowering &l, const Filter &f) {
-  return l.border(l.elementType(f.products.x), f.real ? 0.0 : (double)f.params.in_zp);
+  return l.border(f.products.x, f.real ? 0.0 : (double)f.params.in_zp);
 }
 
 // The loops of conv2d, depthwise_conv2d and fully_connected: [N, OH, OW, groups, O / groups].
@@ -171,9 +171,10 @@ Value nib::lowerMatMul(Lowering &l) {
   const nib_tensor &a = *l.input(0), &b = *l.input(1), &y = l.result();
   const unsigned rank = y.rank;
   const bool real = isReal(y);
-  Products products{
-      a.format, b.format, a.quantized ? a.zero_point : 0, b.quantized ? b.zero_point : 0,
-      real ? l.elementType(y.format) : (Type)l.b.getIntegerType(y.format == NIB_I64 ? 64 : 32)};
+  Products products{a.format, b.format, a.quantized ? a.zero_point : 0,
+                    b.quantized ? b.zero_point : 0,
+                    real ? (y.format == NIB_F64 ? (Type)l.b.getF64Type() : (Type)l.b.getF32Type())
+                         : (Type)l.b.getIntegerType(y.format == NIB_I64 ? 64 : 32)};
   AffineExpr row = l.dim(rank - 2), column = l.dim(rank - 1), k = l.dim(rank);
   SmallVector<AffineExpr> out;
   for (unsigned d = 0; d < rank; ++d)
@@ -183,8 +184,11 @@ Value nib::lowerMatMul(Lowering &l) {
   Value zero = l.filled(dimsOf(y), products.type, 0);
   Value sums = l.reduce(zero, l.mapOf(rank + 1, out), {lhs, rhs},
                         [&](Numbers v) { return products.add(l, v[2], v[0], v[1]); });
-  if (!y.quantized)
+  if (!y.quantized && elementOf(sums) == l.elementType(y.format))
     return sums;
+  if (!y.quantized)
+    return l.map(dimsOf(y), l.elementType(y.format), {{sums, l.identity(rank)}},
+                 [&](Numbers v) { return l.store(v[0], y.format); });
   const nib_rounding rounding = nib_node_rounding(l.graph, l.node);
   const nib_requant q = nib_requant_from_real(
       nib_requant_real_multiplier(a.scale, b.scale, y.scale, !isFloatMode(rounding)));

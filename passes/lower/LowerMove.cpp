@@ -50,7 +50,7 @@ Value nib::lowerPad(Lowering &l) {
   for (int32_t d = 0; d < x.rank; ++d)
     low.push_back(nib_node_ints_at(l.node, NIB_A_LOW, d, 0));
   const double zero = x.quantized ? (double)x.zero_point : 0.0;
-  Num value = l.border(l.elementType(y.format), nib_node_float(l.node, NIB_A_PAD_VALUE, zero));
+  Num value = l.border(y.format, nib_node_float(l.node, NIB_A_PAD_VALUE, zero));
   return l.pad(l.operand(0), dimsOf(y), low, value);
 }
 

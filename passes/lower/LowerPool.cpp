@@ -47,7 +47,7 @@ struct Pool {
     SmallVector<int64_t> sizes(x.dims, x.dims + 4), low{0, pads[0], pads[1], 0};
     for (int d = 0; d < 2; ++d)
       sizes[1 + d] = std::max((out[d] - 1) * strides[d] + kernel[d], pads[d] + in[d]);
-    Value padded = l.pad(l.operand(0), sizes, low, outside);
+    Value padded = l.pad(isReal(y) ? l.realOperand(0) : l.operand(0), sizes, low, outside);
     // Only the shape of the window is read.
     Value window = tensor::EmptyOp::create(l.b, ArrayRef(kernel, 2), l.b.getI8Type());
     AffineExpr n = l.dim(0), oy = l.dim(1), ox = l.dim(2), c = l.dim(3), ky = l.dim(4),
@@ -108,15 +108,15 @@ static Value averageCodes(Lowering &l, Pool &pool) {
 }
 
 static Value averageReals(Lowering &l, Pool &pool) {
-  const nib_tensor &x = *l.input(0), &y = l.result();
+  const nib_tensor &y = l.result();
   const bool withPad = nib_node_int(l.node, NIB_A_COUNT_INCLUDE_PAD, 0) != 0;
   SmallVector<int32_t> counts;
   for (int64_t oy = 0; oy < pool.out[0]; ++oy)
     for (int64_t ox = 0; ox < pool.out[1]; ++ox)
       counts.push_back((int32_t)pool.count(oy, ox, withPad));
   Type type = y.format == NIB_F64 ? (Type)l.b.getF64Type() : (Type)l.b.getF32Type();
-  Value sums = pool.reduce(l, l.border(l.elementType(x.format), 0), l.border(type, 0),
-                           [&](Num a, Num b) { return b + l.load(a, x.format).toFloat(b.bits()); });
+  Value sums =
+      pool.reduce(l, l.border(type, 0), l.border(type, 0), [](Num a, Num b) { return b + a; });
   Operand operands[] = {
       {sums, l.identity(4)},
       {l.vector<int32_t>(ArrayRef(pool.out, 2), counts), l.mapOf(4, {l.dim(1), l.dim(2)})}};
@@ -181,8 +181,11 @@ Value nib::lowerMaxPool(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
   const bool real = isReal(y);
   const bool isUnsigned = nib_format_get(x.format)->kind == NIB_KIND_UNSIGNED;
-  Num least = l.border(l.elementType(x.format), real ? -std::numeric_limits<double>::infinity()
-                                                     : (double)nib_format_get(x.format)->min);
+  Type type = !real                 ? l.elementType(x.format)
+              : y.format == NIB_F64 ? (Type)l.b.getF64Type()
+                                    : (Type)l.b.getF32Type();
+  Num least = l.border(type, real ? -std::numeric_limits<double>::infinity()
+                                  : (double)nib_format_get(x.format)->min);
   Pool pool(l);
   Value most = pool.reduce(l, least, least, [&](Num a, Num b) {
     if (real)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/lower/Lowering.h"
+#include "passes/lower/Formats.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <cmath>
+#include <vector>
 
 using namespace mlir;
 using namespace nib;
@@ -19,7 +21,7 @@ bool nib::isReal(const nib_tensor &tensor) {
 //===----------------------------------------------------------------------===//
 
 Type Lowering::elementType(nib_format format) const {
-  if (format == NIB_F32)
+  if (format == NIB_F32 || nib_format_get(format)->kind == NIB_KIND_BLOCK)
     return b.getF32Type();
   if (format == NIB_F64)
     return b.getF64Type();
@@ -40,8 +42,38 @@ Value Lowering::constant(RankedTensorType type, const void *data, size_t bytes) 
 Value Lowering::valueOf(int32_t tensor) {
   const nib_tensor &t = graph->tensors[tensor];
   if (!values[tensor] && t.data)
-    values[tensor] = constant(typeOf(t), t.data, t.data_bytes);
+    values[tensor] = nib_format_get(t.format)->kind == NIB_KIND_BLOCK
+                         ? decodedConstant(t)
+                         : constant(typeOf(t), t.data, t.data_bytes);
   return values[tensor];
+}
+
+Value Lowering::decodedConstant(const nib_tensor &tensor) {
+  std::vector<float> numbers(nib_tensor_elems(&tensor));
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = (float)nib_format_load_real(tensor.format, tensor.data, (int64_t)i);
+  return vector<float>(dimsOf(tensor), numbers);
+}
+
+Value Lowering::codebook(nib_format format) {
+  Value &table = codebooks[format];
+  if (!table) {
+    std::vector<float> numbers(size_t(1) << nib_format_get(format)->bits);
+    for (size_t code = 0; code < numbers.size(); ++code)
+      numbers[code] = (float)nib_format_decode(format, code);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(entry); // we are inside a loop's body
+    table = vector<float>((int64_t)numbers.size(), numbers);
+  }
+  return table;
+}
+
+Value Lowering::realOperand(int slot) {
+  const nib_tensor &x = *input(slot);
+  if (isa<FloatType>(elementType(x.format)))
+    return operand(slot);
+  return map(dimsOf(x), b.getF32Type(), {{operand(slot), identity(x.rank)}},
+             [&](Numbers v) { return load(v[0], x.format).toF32(); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -50,8 +82,16 @@ Value Lowering::valueOf(int32_t tensor) {
 
 Num Lowering::load(Num stored, nib_format format) {
   const nib_format_info *info = nib_format_get(format);
-  if (info->kind == NIB_KIND_FLOAT)
+  if (stored.isFloat())
     return stored;
+  if (info->kind == NIB_KIND_FLOAT)
+    return decode(format, stored.toUnsigned(64)).toF32();
+  if (info->kind == NIB_KIND_CODEBOOK || info->kind == NIB_KIND_BIPOLAR) {
+    Num code = stored.toUnsigned(32) & ((INT64_C(1) << info->bits) - 1);
+    if (info->kind == NIB_KIND_CODEBOOK)
+      return lookup(codebook(format), code);
+    return (code * 2 - ((INT64_C(1) << info->bits) - 1)).toF32();
+  }
   if (stored.bits() == 64)
     return stored;
   if (info->kind == NIB_KIND_SIGNED)
@@ -60,6 +100,9 @@ Num Lowering::load(Num stored, nib_format format) {
 }
 
 Num Lowering::store(Num number, nib_format format) {
+  if (isMinifloat(format))
+    return encode(format, number, NIB_ENCODE_NEAREST_EVEN, /*saturate=*/false)
+        .toInt(8 * nib_format_bytes(format));
   if (nib_format_get(format)->kind == NIB_KIND_FLOAT)
     return number.toFloat(8 * nib_format_bytes(format));
   return number.toInt(8 * nib_format_bytes(format));
@@ -133,6 +176,12 @@ Num Lowering::border(Type element, double number) {
   if (isa<FloatType>(element))
     return Num(b, arith::ConstantOp::create(b, b.getFloatAttr(element, number)));
   return Num(b, arith::ConstantOp::create(b, b.getIntegerAttr(element, (int64_t)number)));
+}
+
+Num Lowering::border(nib_format format, double number) {
+  if (isMinifloat(format))
+    number = (double)nib_format_encode(format, number, NIB_ENCODE_NEAREST_EVEN, false, 0);
+  return border(elementType(format), number);
 }
 
 Value Lowering::filled(ArrayRef<int64_t> dims, Num number) {

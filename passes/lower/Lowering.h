@@ -3,7 +3,7 @@
 // linalg.generic, linalg.fill and the reshapes and slices of `tensor`.
 //
 // Every tensor has the storage type of its format: signless integers of 1, 2, 4 or 8 bytes, f32 or
-// f64; what the bits mean is in the operations.
+// f64; what the bits mean is in the operations. Constants of blocks are decoded to f32.
 #ifndef NIB_PASSES_LOWER_LOWERING_H
 #define NIB_PASSES_LOWER_LOWERING_H
 
@@ -32,6 +32,7 @@ public:
   mlir::ImplicitLocOpBuilder &b;
   const nib_graph *graph;
   const nib_node *node = nullptr;
+  mlir::Block *entry = nullptr; ///< of the function
 
   //===--- the node ---===//
 
@@ -40,6 +41,8 @@ public:
   /// The value of operand `slot` in its storage type.
   mlir::Value operand(int slot) { return valueOf(node->in[slot]); }
   mlir::Value valueOf(int32_t tensor);
+  /// Operand `slot` as real numbers, f32 or f64.
+  mlir::Value realOperand(int slot);
   void setValue(int32_t tensor, mlir::Value value) { values[tensor] = value; }
 
   //===--- types and constants ---===//
@@ -59,7 +62,7 @@ public:
   //===--- elements ---===//
 
   /// What a stored element means: its code, as i32 (64-bit formats and u32: i64), or its real
-  /// value.
+  /// value, f32 (of f64: f64). Tables that it takes are made at the beginning of the function.
   Num load(Num stored, nib_format format);
   /// What is stored for a code or a real value; codes wrap.
   Num store(Num number, nib_format format);
@@ -99,6 +102,7 @@ public:
   mlir::Value insert(mlir::Value tensor, mlir::Value into, llvm::ArrayRef<int64_t> begin,
                      llvm::ArrayRef<int64_t> steps = {});
   Num border(mlir::Type element, double number);
+  Num border(nib_format format, double number); ///< a code, or a real that is encoded
 
   //===--- arithmetic of a node ---===//
 
@@ -108,7 +112,10 @@ public:
 private:
   mlir::Value generic(mlir::Value init, mlir::AffineMap out, llvm::ArrayRef<Operand> operands,
                       Body body);
+  mlir::Value codebook(nib_format format);
+  mlir::Value decodedConstant(const nib_tensor &tensor);
   llvm::SmallVector<mlir::Value> values; // by tensor
+  llvm::SmallDenseMap<int, mlir::Value> codebooks;
 };
 
 /// Multipliers of a requantization: constants of the loop body, or tensors that it reads.
@@ -152,9 +159,13 @@ const LoweringRow *loweringOf(nib_op op);
 /// Whether a node can be lowered.
 bool canLower(const nib_graph *graph, int32_t node);
 
-/// A row of functions.def on a number, by its f32 expression.
+/// A row of functions.def on a number; the expressions of f32 and of f64.
 bool hasRealFunction(nib_op op);
 Num applyRealFunction(nib_op op, Num x);
+/// A row of functions.def or binary.def on plain integers, widened to 64 bits.
+Num applyIntegerFunction(nib_op op, bool isUnsigned, Num x);
+Num applyBinaryReal(nib_op op, Num a, Num b);
+Num applyBinaryInteger(nib_op op, bool isUnsigned, Num a, Num b);
 
 mlir::Value lowerFilter(Lowering &l);
 mlir::Value lowerMatMul(Lowering &l);
@@ -162,6 +173,8 @@ mlir::Value lowerAvgPool(Lowering &l);
 mlir::Value lowerMaxPool(Lowering &l);
 mlir::Value lowerMean(Lowering &l);
 mlir::Value lowerArithmetic(Lowering &l);
+mlir::Value lowerBinary(Lowering &l);
+mlir::Value lowerWhere(Lowering &l);
 mlir::Value lowerFunction(Lowering &l);
 mlir::Value lowerLookup(Lowering &l);
 mlir::Value lowerQuantize(Lowering &l);
@@ -173,6 +186,13 @@ mlir::Value lowerReshape(Lowering &l);
 mlir::Value lowerTranspose(Lowering &l);
 mlir::Value lowerConcat(Lowering &l);
 mlir::Value lowerSlice(Lowering &l);
+mlir::Value lowerBroadcast(Lowering &l);
+mlir::Value lowerGather(Lowering &l);
+mlir::Value lowerGatherElements(Lowering &l);
+mlir::Value lowerGatherNd(Lowering &l);
+mlir::Value lowerCast(Lowering &l);
+mlir::Value lowerPack(Lowering &l);
+mlir::Value lowerUnpack(Lowering &l);
 
 } // namespace nib
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which operators have a lowering.
+#include "passes/lower/Expression.h"
+#include "passes/lower/Formats.h"
 #include "passes/lower/Lowering.h"
-#include "passes/lower/RealExpression.h"
 
 #include "reference/reference.h"
 
@@ -11,18 +12,72 @@
 using namespace mlir;
 using namespace nib;
 
-static std::unique_ptr<RealExpression> expressionOf(nib_op op) {
-  const nib_real_function *function = nib_params_real_function(op);
-  return function ? RealExpression::parse(function->text, {"x"}) : nullptr;
+using Pointer = std::unique_ptr<Expression>;
+
+// The expression of a row for numbers of one kind; null if there is none that is understood.
+static Pointer parse(const char *text, Expression::Kind kind,
+                     llvm::ArrayRef<llvm::StringRef> names) {
+  return text ? Expression::parse(text, kind, names) : nullptr;
+}
+
+static Pointer realFunction(nib_op op, bool wide) {
+  const nib_real_function *row = nib_params_real_function(op);
+  return row ? parse(wide ? row->text64 : row->text, Expression::Real, {"x"}) : nullptr;
+}
+
+static Pointer integerFunction(nib_op op, bool isUnsigned) {
+  const nib_integer_function *row = nib_params_integer_function(op);
+  return row ? parse(isUnsigned ? row->unsigned_text : row->signed_text,
+                     isUnsigned ? Expression::Unsigned : Expression::Signed, {"x"})
+             : nullptr;
+}
+
+static Pointer binaryReal(nib_op op, bool wide) {
+  const nib_binary_real *row = nib_params_binary_real(op);
+  return row ? parse(wide ? row->text64 : row->text, Expression::Real, {"a", "b"}) : nullptr;
+}
+
+static Pointer binaryInteger(nib_op op, bool isUnsigned) {
+  const nib_binary_integer *row = nib_params_binary_integer(op);
+  return row ? parse(isUnsigned ? row->unsigned_text : row->signed_text,
+                     isUnsigned ? Expression::Unsigned : Expression::Signed, {"a", "b"})
+             : nullptr;
 }
 
 bool nib::hasRealFunction(nib_op op) { return nib_params_real_function(op) != nullptr; }
 
-Num nib::applyRealFunction(nib_op op, Num x) { return expressionOf(op)->emit({x}); }
+Num nib::applyRealFunction(nib_op op, Num x) { return realFunction(op, x.bits() == 64)->emit({x}); }
 
-static bool understood(const nib_graph *graph, const nib_node *node) {
-  const nib_tensor &y = graph->tensors[node->out];
-  return (isReal(y) || y.quantized) && (!hasRealFunction(node->op) || expressionOf(node->op));
+Num nib::applyIntegerFunction(nib_op op, bool isUnsigned, Num x) {
+  return integerFunction(op, isUnsigned)->emit({x});
+}
+
+Num nib::applyBinaryReal(nib_op op, Num a, Num b) {
+  return binaryReal(op, a.bits() == 64)->emit({a, b});
+}
+
+Num nib::applyBinaryInteger(nib_op op, bool isUnsigned, Num a, Num b) {
+  return binaryInteger(op, isUnsigned)->emit({a, b});
+}
+
+static bool isUnsigned(const nib_tensor &tensor) {
+  return nib_format_get(tensor.format)->kind == NIB_KIND_UNSIGNED;
+}
+
+// Whether the row's expression for the node's numbers is understood.
+static bool functionUnderstood(const nib_graph *graph, const nib_node *node) {
+  const nib_tensor &x = *nib_node_input(graph, node, 0), &y = graph->tensors[node->out];
+  if (!isReal(y) && !y.quantized)
+    return integerFunction(node->op, isUnsigned(x)) != nullptr;
+  return !hasRealFunction(node->op) || realFunction(node->op, y.format == NIB_F64);
+}
+
+static bool binaryUnderstood(const nib_graph *graph, const nib_node *node) {
+  const nib_tensor &a = *nib_node_input(graph, node, 0), &y = graph->tensors[node->out];
+  if (y.quantized)
+    return true;
+  return isReal(a) ? binaryReal(node->op, a.format == NIB_F64) != nullptr
+                   : binaryInteger(node->op, isUnsigned(a)) != nullptr;
 }
 
 // Whether the multipliers are known.
@@ -34,13 +89,21 @@ static bool knownMultipliers(const nib_graph *graph, const nib_node *node) {
   return true;
 }
 
+// Whether a packed layout is the bytes of the elements.
+static bool wholeBytes(const nib_graph *graph, const nib_node *node) {
+  const nib_tensor &x = *nib_node_input(graph, node, 0), &y = graph->tensors[node->out];
+  return nib_tensor_bytes(&x) == nib_tensor_bytes(&y);
+}
+
 using Table = std::array<LoweringRow, NIB_OP_COUNT>;
 
 static Table makeTable() {
   Table table = {};
   for (int op = 0; op < NIB_OP_COUNT; ++op)
     if (nib_op_get((nib_op)op)->family == NIB_FAMILY_FUNCTION)
-      table[op] = {lowerFunction, understood};
+      table[op] = {lowerFunction, functionUnderstood};
+    else if (nib_op_get((nib_op)op)->family == NIB_FAMILY_BINARY)
+      table[op] = {lowerBinary, binaryUnderstood};
   table[NIB_OP_CONV2D] = {lowerFilter};
   table[NIB_OP_DEPTHWISE_CONV2D] = {lowerFilter};
   table[NIB_OP_TRANSPOSE_CONV2D] = {lowerFilter};
@@ -49,10 +112,10 @@ static Table makeTable() {
   table[NIB_OP_AVG_POOL2D] = {lowerAvgPool};
   table[NIB_OP_MAX_POOL2D] = {lowerMaxPool};
   table[NIB_OP_MEAN] = {lowerMean};
-  table[NIB_OP_ADD] = {lowerArithmetic};
-  table[NIB_OP_SUB] = {lowerArithmetic};
-  table[NIB_OP_MUL] = {lowerArithmetic};
-  table[NIB_OP_DIV] = {lowerArithmetic};
+  table[NIB_OP_ADD] = {lowerArithmetic, binaryUnderstood};
+  table[NIB_OP_SUB] = {lowerArithmetic, binaryUnderstood};
+  table[NIB_OP_MUL] = {lowerArithmetic, binaryUnderstood};
+  table[NIB_OP_DIV] = {lowerArithmetic, binaryUnderstood};
   table[NIB_OP_SOFTMAX] = {lowerSoftmax};
   table[NIB_OP_LOOKUP] = {lowerLookup};
   table[NIB_OP_PAD] = {lowerPad};
@@ -66,6 +129,15 @@ static Table makeTable() {
   table[NIB_OP_QUANTIZE] = {lowerQuantize};
   table[NIB_OP_DEQUANTIZE] = {lowerDequantize};
   table[NIB_OP_REQUANTIZE] = {lowerRequantize, knownMultipliers};
+  table[NIB_OP_WHERE] = {lowerWhere};
+  table[NIB_OP_BROADCAST] = {lowerBroadcast};
+  table[NIB_OP_GATHER] = {lowerGather};
+  table[NIB_OP_GATHER_ELEMENTS] = {lowerGatherElements};
+  table[NIB_OP_GATHER_ND] = {lowerGatherNd};
+  table[NIB_OP_SCAST] = {lowerReshape};
+  table[NIB_OP_CAST] = {lowerCast};
+  table[NIB_OP_PACK] = {lowerPack, wholeBytes};
+  table[NIB_OP_UNPACK] = {lowerUnpack, wholeBytes};
   return table;
 }
 
@@ -74,16 +146,19 @@ const LoweringRow *nib::loweringOf(nib_op op) {
   return op < NIB_OP_COUNT && table[op].lower ? &table[op] : nullptr;
 }
 
-// Formats that a loop can load and store.
-static bool hasElements(const nib_tensor &tensor) {
+// Formats that a loop can load and store. Blocks, codebooks and bipolar numbers are only read; of
+// blocks, constants.
+static bool hasElements(const nib_tensor &tensor, bool stored) {
   switch (nib_format_get(tensor.format)->kind) {
   case NIB_KIND_SIGNED:
   case NIB_KIND_UNSIGNED:
     return true;
   case NIB_KIND_FLOAT:
-    return tensor.format == NIB_F32 || tensor.format == NIB_F64;
+    return !isMinifloat(tensor.format) || fitsF64(tensor.format);
+  case NIB_KIND_BLOCK:
+    return !stored && tensor.data;
   default:
-    return false;
+    return !stored;
   }
 }
 
@@ -91,8 +166,8 @@ bool nib::canLower(const nib_graph *graph, int32_t node) {
   const nib_node &n = graph->nodes[node];
   const LoweringRow *row = loweringOf(n.op);
   for (int32_t id : llvm::ArrayRef(n.in, n.n_in))
-    if (id != NIB_NONE && !hasElements(graph->tensors[id]))
+    if (id != NIB_NONE && !hasElements(graph->tensors[id], false))
       return false;
-  return hasElements(graph->tensors[n.out]) && row && nib_reference_supports(graph, node) &&
+  return hasElements(graph->tensors[n.out], true) && row && nib_reference_supports(graph, node) &&
          (!row->accepts || row->accepts(graph, &graph->nodes[node]));
 }

@@ -210,7 +210,7 @@ static void addBufferization(OpPassManager &manager) {
   manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
   bufferization::BufferResultsToOutParamsPassOptions results;
   results.addResultAttribute = true;
-  results.hoistStaticAllocs = true;
+  results.hoistStaticAllocs = false; // a buffer that is returned twice crashes it
   results.modifyPublicFunctions = true;
   manager.addPass(bufferization::createBufferResultsToOutParamsPass(results));
   bufferization::BufferDeallocationPipelineOptions deallocate;

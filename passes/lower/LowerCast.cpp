@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The same numbers, or the same bytes, in another format.
+#include "passes/lower/Formats.h"
+#include "passes/lower/Lowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace nib;
+
+//===----------------------------------------------------------------------===//
+// cast
+//===----------------------------------------------------------------------===//
+
+// Toward zero, between low and high; NaN is 0.
+static Num wholePart(Num x, int64_t low, int64_t high) {
+  Num whole = x.truncate(64);
+  Num y = select(x >= x.real((double)high), whole.constant(high),
+                 select(x <= x.real((double)low), whole.constant(low), whole));
+  return select(x != x, y.constant(0), y);
+}
+
+// The low bits, extended as the format has them.
+static Num lowBits(nib_format to, Num code) {
+  const nib_format_info *info = nib_format_get(to);
+  if (to == NIB_I1)
+    return (code != code.constant(0)).toUnsigned(64);
+  if (info->bits == 64)
+    return code;
+  if (info->kind == NIB_KIND_UNSIGNED)
+    return code & ((INT64_C(1) << info->bits) - 1);
+  return (code << (64 - info->bits)) >> (64 - info->bits);
+}
+
+static Num realToInteger(nib_format to, Num x, bool saturate) {
+  const nib_format_info *info = nib_format_get(to);
+  x = x.toF64();
+  if (to == NIB_I1)
+    return (x != x.real(0)).toUnsigned(64);
+  if (to == NIB_U64) {
+    Num whole = x.with(arith::FPToUIOp::create(x.at(), x.at().getI64Type(), x));
+    Num some = x > x.real(0), all = x >= x.real(18446744073709551616.0);
+    return select(some, select(all, whole.constant(-1), whole), whole.constant(0));
+  }
+  if (info->bits >= 8 || saturate)
+    return wholePart(x, info->min, info->max);
+  return lowBits(to, wholePart(x, INT32_MIN, INT32_MAX));
+}
+
+static Num integerToInteger(nib_format from, nib_format to, Num code, bool saturate) {
+  const nib_format_info *info = nib_format_get(to);
+  if (!saturate || to == NIB_I1 || from == NIB_U64 || to == NIB_U64)
+    return lowBits(to, code);
+  return code.clamp(info->min, info->max);
+}
+
+// Rounded once to f32, if that is what is wanted; exactly, or through f64, otherwise.
+static Num integerToReal(nib_format from, nib_format to, Num code) {
+  const unsigned bits = to == NIB_F32 ? 32 : 64;
+  if (from != NIB_U64)
+    return code.toFloat(bits);
+  Type type = bits == 32 ? (Type)code.at().getF32Type() : (Type)code.at().getF64Type();
+  return code.with(arith::UIToFPOp::create(code.at(), type, code));
+}
+
+Value nib::lowerCast(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  const bool saturate = nib_node_int(l.node, NIB_A_SATURATE, 0) != 0;
+  const nib_encode_mode mode =
+      nib_encode_mode_find(nib_node_string(l.node, NIB_A_MODE, "nearest-even"));
+  return l.map(
+      dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}}, [&](Numbers v) {
+        Num number = l.load(v[0], x.format);
+        if (!isReal(x))
+          number = number.toInt(64);
+        if (!isReal(y))
+          return l.store(isReal(x) ? realToInteger(y.format, number, saturate)
+                                   : integerToInteger(x.format, y.format, number, saturate),
+                         y.format);
+        Num real = isReal(x) ? number : integerToReal(x.format, y.format, number);
+        if (isMinifloat(y.format))
+          return encode(y.format, real, mode, saturate).toInt(8 * nib_format_bytes(y.format));
+        return l.store(real, y.format);
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// pack and unpack
+//===----------------------------------------------------------------------===//
+
+static Num toBits(Num x) {
+  if (!x.isFloat())
+    return x;
+  return x.with(arith::BitcastOp::create(x.at(), x.at().getIntegerType(x.bits()), x));
+}
+
+// For byte k of an element, how far it is shifted.
+static Value byteShifts(Lowering &l, int64_t bytes) {
+  SmallVector<int32_t> shifts;
+  for (int64_t k = 0; k < bytes; ++k)
+    shifts.push_back((int32_t)(8 * k));
+  return l.vector<int32_t>(bytes, shifts);
+}
+
+// Little-endian bytes of each element, in a dimension of their own.
+Value nib::lowerPack(Lowering &l) {
+  const nib_tensor &x = *l.input(0);
+  const int64_t elems = nib_tensor_elems(&x), bytes = nib_format_bytes(x.format);
+  Operand operands[] = {{l.reshape(l.operand(0), elems), l.mapOf(2, {l.dim(0)})},
+                        {byteShifts(l, bytes), l.mapOf(2, {l.dim(1)})}};
+  Value y = l.map({elems, bytes}, l.b.getI8Type(), operands, [](Numbers v) {
+    Num bits = toBits(v[0]).toUnsigned(64);
+    return bits.shiftRightUnsigned(v[1].toInt(64)).toInt(8);
+  });
+  return l.reshape(y, dimsOf(l.result()));
+}
+
+Value nib::lowerUnpack(Lowering &l) {
+  const nib_tensor &y = l.result();
+  const int64_t elems = nib_tensor_elems(&y), bytes = nib_format_bytes(y.format);
+  Type word = l.b.getIntegerType(8 * bytes), element = l.elementType(y.format);
+  Operand operands[] = {{l.reshape(l.operand(0), {elems, bytes}), l.identity(2)},
+                        {byteShifts(l, bytes), l.mapOf(2, {l.dim(1)})}};
+  Value words = l.reduce(l.filled(elems, word, 0), l.mapOf(2, {l.dim(0)}), operands, [](Numbers v) {
+    Num byte = v[0].toUnsigned(64) << v[1].toInt(64);
+    return v[2] | byte.toInt(v[2].bits());
+  });
+  if (word != element)
+    words = l.map(elems, element, {{words, l.identity(1)}}, [&](Numbers v) {
+      return v[0].with(arith::BitcastOp::create(v[0].at(), element, v[0]));
+    });
+  return l.reshape(words, dimsOf(y));
+}
