@@ -410,6 +410,28 @@ def Nib_LookupOp : Nib_Operator<"lookup"> {
   let assemblyFormat = "$input `,` $table attr-dict `:` functional-type(operands, results)";
 }
 
+def Nib_MultiThresholdOp : Nib_Operator<"multi_threshold"> {
+  let summary = "Codes by thresholds of each channel";
+  let description = [{
+    The code of `x` is `lo` plus the count of its channel's thresholds that are not above `x`, or
+    `hi` minus that count where the channel's step is -1. The channel is the last dimension; one row
+    of thresholds serves all. `lo` and `hi` are the result's range, or `clamp`; there are `hi - lo`
+    thresholds, in ascending order. Batch normalization and quantization of integer accumulators are
+    such a function, exactly.
+
+    ```mlir
+    %y = nib.multi_threshold %x, %t steps %s
+         : (tensor<1x4xi32>, tensor<4x3xi32>, tensor<4xi8>)
+           -> tensor<1x4x!quant.uniform<u2:f32, 1.0>>
+    ```
+  }];
+  let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$thresholds, Optional<Nib_Tensor>:$steps,
+      Nib_Ints:$clamp);
+  let assemblyFormat = [{
+    $input `,` $thresholds (`steps` $steps^)? (`clamp` custom<Ints>($clamp)^)? attr-dict `:`
+    functional-type(operands, results)}];
+}
+
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//

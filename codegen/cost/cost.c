@@ -4,6 +4,7 @@
  * level that holds the working set), plus a fixed cost per kernel. */
 #include "cost/cost.h"
 
+#include "num/format.h"
 #include "vocab/vocab.h"
 
 #include <math.h>
@@ -176,6 +177,23 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   return cycles * steps * (r->scalar ? k_scalar_tile_share : 1.0);
 }
 
+/* A bit of a code into its plane, eight at a time. */
+static const double k_pack_cycles = 0.6;
+
+static int bits_of(const nib_desc_tensor *t) {
+  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
+  return format != NIB_FORMAT_COUNT ? nib_format_get(format)->bits : 8;
+}
+
+/* Every word of 64 of K, for each pair of planes: counted bit_words outputs at a time. */
+static double bit_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
+  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
+  const double x = bits_of(find_role(d, "in")), w = bits_of(find_role(d, "weight"));
+  const double lanes = v->bit_words > 0 ? v->bit_words : 1;
+  const double counts = ceil(k / 64) * ceil(n / lanes) * x * w;
+  return m * (counts * or_default(v->bit_count_cycles, 5) + k * x * k_pack_cycles);
+}
+
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double n = columns_of(d);
   const double padded = (double)d->macs * round_up(n, r->lanes) / n;
@@ -185,6 +203,9 @@ static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool rea
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   const nib_desc_tensor *in = find_role(d, "in"), *out = find_role(d, "out");
   const bool real = is_float(in);
+  if (strcmp(d->schedule, "bit_planes") == 0)
+    return bit_cycles(d, nib_vocab_find(d->vocab)) +
+           (double)d->elementwise * scalar_element_cycles(d) + rows_of(d) * columns_of(d);
   const mac_kind kind = mac_kind_of(d);
   const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
   double cycles = kind == MAC_DOT    ? dot_cycles(d, r, real)

@@ -38,6 +38,18 @@ static bool is_block(const nib_tensor *t) {
   return nib_format_get(t->format)->kind == NIB_KIND_BLOCK;
 }
 
+/* Numbers of a product: quantized, or the plain numbers of a bipolar format. */
+static bool is_operand(const nib_tensor *t) {
+  return nib_is_codes(t) || nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR;
+}
+
+/* Integers of at most 8 bits, whose scales are an operand of their own or do not matter. */
+static bool is_plain_filter(const nib_tensor *t) {
+  const nib_format_info *f = nib_format_get(t->format);
+  return !t->quantized && !nib_is_float(t) && f->kind != NIB_KIND_BLOCK &&
+         f->kind != NIB_KIND_CODEBOOK && f->bits <= 8 && t->format != NIB_I1;
+}
+
 /* Types of input, filter, bias, scales and result against each other; O is the channel count. */
 static void check_linear_types(nib_check *c, int64_t channels) {
   const nib_tensor *in = nib_check_in(c, 0), *filter = nib_check_in(c, 1);
@@ -56,15 +68,15 @@ static void check_linear_types(nib_check *c, int64_t channels) {
     return;
   }
   bool raw = nib_is_accumulator(c->out);
-  if (!nib_is_codes(in))
-    nib_check_fail(c, "its input is neither quantized nor float");
+  if (!is_operand(in))
+    nib_check_fail(c, "its input is neither quantized nor bipolar nor float");
   if (!raw && !nib_is_codes(c->out))
     nib_check_fail(c, "its result is neither quantized nor a plain accumulator");
   if (bias && bias->format != NIB_I32 && bias->format != NIB_I64)
     nib_check_fail(c, "its bias is %s, not i32 or i64", nib_format_get(bias->format)->name);
-  if (scales && (filter->format != NIB_I8 || filter->quantized))
-    nib_check_fail(c, "filter_scales need a filter of plain i8");
-  if (!scales && !nib_is_codes(filter) && !(raw && filter->format == NIB_I8))
+  if (scales && !is_plain_filter(filter))
+    nib_check_fail(c, "filter_scales need a filter of plain i8, or of fewer bits");
+  if (!scales && !is_operand(filter) && !(raw && is_plain_filter(filter)))
     nib_check_fail(c, "its filter has neither a quantized type nor filter_scales");
   if (scales)
     nib_check_scales(c, 3, channels);
@@ -158,7 +170,7 @@ void nib_check_matmul(nib_check *c) {
   }
   bool floats = nib_is_float(a) && a->format == out->format && !b->quantized &&
                 nib_format_holds_reals(b->format);
-  bool codes = nib_is_codes(a) && nib_is_codes(b) && (nib_is_codes(out) || nib_is_accumulator(out));
+  bool codes = is_operand(a) && is_operand(b) && (nib_is_codes(out) || nib_is_accumulator(out));
   if (!floats && !codes)
     nib_check_fail(c,
                    "its operands and result must all be quantized, or all real with left operand "

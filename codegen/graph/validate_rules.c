@@ -3,6 +3,7 @@
  * format; the attributes that many operators share. */
 #include "graph/validate_rules.h"
 
+#include "num/code_value.h"
 #include "num/rounding.h"
 
 #include <math.h>
@@ -82,9 +83,11 @@ static void check_clamp(nib_check *c) {
   if (!a)
     return;
   const nib_format_info *info = nib_format_get(c->out->format);
+  int64_t lo, hi;
+  nib_format_code_range(c->out->format, &lo, &hi);
   if (a->u.ints.n != 2 || a->u.ints.v[0] > a->u.ints.v[1])
     nib_check_fail(c, "its clamp is not [low, high]");
-  else if (info->kind == NIB_KIND_FLOAT || a->u.ints.v[0] < info->min || a->u.ints.v[1] > info->max)
+  else if (info->kind == NIB_KIND_FLOAT || a->u.ints.v[0] < lo || a->u.ints.v[1] > hi)
     nib_check_fail(c, "its clamp [%lld, %lld] is outside %s", (long long)a->u.ints.v[0],
                    (long long)a->u.ints.v[1], info->name);
 }
@@ -224,6 +227,47 @@ static void check_lookup(nib_check *c) {
     nib_check_fail(c, "its table must have 256 entries of the result's format");
 }
 
+/* Thresholds and steps of each channel: as many as the result has steps, in ascending order. */
+static void check_multi_threshold(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0), *t = nib_check_in(c, 1), *steps = nib_check_in(c, 2);
+  const int64_t channels = in->rank > 0 ? in->dims[in->rank - 1] : 1;
+  check_same_shapes(c);
+  if (nib_is_float(c->out) || nib_format_get(c->out->format)->bits > 8) {
+    nib_check_fail(c, "its result is %s, not codes of at most 8 bits",
+                   nib_format_get(c->out->format)->name);
+    return;
+  }
+  if (in->format != NIB_I32 && in->format != NIB_F32)
+    nib_check_fail(c, "its input is %s, not i32 or f32", nib_format_get(in->format)->name);
+  if (t->format != in->format || t->rank != 2 || (t->dims[0] != 1 && t->dims[0] != channels)) {
+    nib_check_fail(c, "its thresholds must be %s of shape [1 or %lld] x K",
+                   nib_format_get(in->format)->name, (long long)channels);
+    return;
+  }
+  int64_t lo, hi;
+  nib_format_code_range(c->out->format, &lo, &hi);
+  lo = nib_node_ints_at(c->n, NIB_A_CLAMP, 0, lo);
+  hi = nib_node_ints_at(c->n, NIB_A_CLAMP, 1, hi);
+  if (t->dims[1] != hi - lo)
+    nib_check_fail(c, "%lld thresholds for the codes %lld to %lld", (long long)t->dims[1],
+                   (long long)lo, (long long)hi);
+  if (steps && (steps->format != NIB_I8 || steps->rank != 1 || steps->dims[0] != t->dims[0]))
+    nib_check_fail(c, "its steps must be i8 of shape [%lld]", (long long)t->dims[0]);
+  for (int64_t i = 0; steps && steps->data && i < steps->dims[0]; ++i)
+    if (((const int8_t *)steps->data)[i] != 1 && ((const int8_t *)steps->data)[i] != -1)
+      nib_check_fail(c, "step %lld is neither 1 nor -1", (long long)i);
+  for (int64_t i = 1; t->data && i < t->dims[0] * t->dims[1]; ++i) {
+    const bool ascends = in->format == NIB_I32
+                             ? ((const int32_t *)t->data)[i - 1] <= ((const int32_t *)t->data)[i]
+                             : ((const float *)t->data)[i - 1] <= ((const float *)t->data)[i];
+    if (i % t->dims[1] != 0 && !ascends) {
+      nib_check_fail(c, "threshold %lld of channel %lld is not in ascending order",
+                     (long long)(i % t->dims[1]), (long long)(i / t->dims[1]));
+      return;
+    }
+  }
+}
+
 static void check_reduced_shape(nib_check *c) {
   const nib_tensor *in = nib_check_in(c, 0);
   const nib_attr *axes = nib_node_attr(c->n, NIB_A_AXES);
@@ -306,8 +350,8 @@ static void check_quantize(nib_check *c) {
   check_same_shapes(c);
   if (!nib_is_float(nib_check_in(c, 0)))
     nib_check_fail(c, "its input is not float");
-  if (!c->out->quantized)
-    nib_check_fail(c, "its result is not quantized");
+  if (!c->out->quantized && nib_format_get(c->out->format)->kind != NIB_KIND_BIPOLAR)
+    nib_check_fail(c, "its result is neither quantized nor bipolar");
 }
 
 static void check_cast(nib_check *c) {
@@ -329,7 +373,7 @@ static void check_dequantize(nib_check *c) {
     nib_check_fail(c, "it must go from an integer format to float");
   if (nib_check_in(c, 1))
     nib_check_scales(c, 1, length);
-  else if (!in->quantized)
+  else if (!in->quantized && nib_format_get(in->format)->kind != NIB_KIND_BIPOLAR)
     nib_check_fail(c, "its input has no scale");
   if (zero &&
       (nib_is_float(zero) || zero->rank != 1 || (zero->dims[0] != 1 && zero->dims[0] != length)))
@@ -416,6 +460,7 @@ nib_check_rule *nib_check_rule_of(nib_op op) {
       [NIB_OP_LEAKY_RELU] = check_leaky_relu,
       [NIB_OP_SOFTMAX] = check_softmax,
       [NIB_OP_LOOKUP] = check_lookup,
+      [NIB_OP_MULTI_THRESHOLD] = check_multi_threshold,
       [NIB_OP_PAD] = nib_check_pad,
       [NIB_OP_RESHAPE] = nib_check_view,
       [NIB_OP_TRANSPOSE] = nib_check_transpose,

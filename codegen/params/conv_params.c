@@ -59,6 +59,12 @@ static void limit_int64_shift(nib_requant *r) {
     *r = (nib_requant){.multiplier = INT32_MAX, .shift = 14, .scale = r->scale};
 }
 
+static bool has_unit(const nib_tensor *t) {
+  return t->quantized || nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR;
+}
+
+double nib_params_unit(const nib_tensor *t) { return t->quantized ? t->scale : 1.0; }
+
 static nib_status fill_requant(const nib_tensor *x, const nib_tensor *w, const nib_tensor *y,
                                const nib_tensor *scales, nib_conv_params *p) {
   const bool f32_product = !scales && !is_float_mode(p->rounding);
@@ -72,9 +78,9 @@ static nib_status fill_requant(const nib_tensor *x, const nib_tensor *w, const n
     return NIB_ERROR_OUT_OF_MEMORY;
   p->n_requant = (int32_t)count;
   for (int64_t c = 0; c < count; ++c) {
-    const double sw = scales ? nib_real_at(scales, c) : w->scale;
-    p->requant[c] =
-        nib_requant_from_real(nib_requant_real_multiplier(x->scale, sw, y->scale, f32_product));
+    const double sw = scales ? nib_real_at(scales, c) : nib_params_unit(w);
+    p->requant[c] = nib_requant_from_real(
+        nib_requant_real_multiplier(nib_params_unit(x), sw, y->scale, f32_product));
     if (p->rounding == NIB_ROUNDING_TFLITE_INT64)
       limit_int64_shift(&p->requant[c]);
   }
@@ -107,7 +113,7 @@ nib_status nib_params_conv(const nib_graph *g, const nib_node *n, nib_conv_param
   nib_params_code_range(g, n, &p->lo, &p->hi);
   if (p->raw_accumulator)
     return NIB_OK;
-  if (!x->quantized || !y->quantized || !(scales || w->quantized))
+  if (!has_unit(x) || !y->quantized || !(scales || has_unit(w)))
     return NIB_ERROR_INVALID_INPUT;
   return fill_requant(x, w, y, scales, p);
 }

@@ -2,6 +2,8 @@
  * What every operator asks: its rounding and the range of its result. */
 #include "params/params.h"
 
+#include "num/code_value.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -58,22 +60,23 @@ static int64_t code_of_bound(float bound, const nib_tensor *t, nib_rounding roun
 void nib_params_code_range(const nib_graph *g, const nib_node *n, int64_t *out_lo,
                            int64_t *out_hi) {
   const nib_tensor *t = &g->tensors[n->out];
-  const nib_format_info *format = nib_format_get(t->format);
+  int64_t min, max;
+  nib_format_code_range(t->format, &min, &max);
   const nib_attr *clamp = nib_node_attr(n, NIB_A_CLAMP);
-  *out_lo = format->min;
-  *out_hi = format->max;
+  *out_lo = min;
+  *out_hi = max;
   if (clamp && clamp->u.ints.n == 2) {
     const int64_t lo = clamp->u.ints.v[0], hi = clamp->u.ints.v[1];
-    *out_lo = lo < format->min ? format->min : lo > format->max ? format->max : lo;
-    *out_hi = hi < format->min ? format->min : hi > format->max ? format->max : hi;
+    *out_lo = lo < min ? min : lo > max ? max : lo;
+    *out_hi = hi < min ? min : hi > max ? max : hi;
     return;
   }
   if (!t->quantized)
     return;
   const struct activation a = find_activation(n);
   const nib_rounding rounding = nib_node_rounding(g, n);
-  *out_lo = code_of_bound(a.lo, t, rounding, format->min, format->max);
-  *out_hi = code_of_bound(a.hi, t, rounding, format->min, format->max);
+  *out_lo = code_of_bound(a.lo, t, rounding, min, max);
+  *out_hi = code_of_bound(a.hi, t, rounding, min, max);
 }
 
 void nib_params_real_range(const nib_graph *g, const nib_node *n, float *out_lo, float *out_hi) {

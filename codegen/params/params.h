@@ -24,6 +24,9 @@ void nib_params_code_range(const nib_graph *g, const nib_node *n, int64_t *out_l
 /** The same in real units for float results (±INFINITY when unbounded). */
 void nib_params_real_range(const nib_graph *g, const nib_node *n, float *out_lo, float *out_hi);
 
+/** What one step of a tensor's numbers is worth: its scale, or 1 of a plain bipolar tensor. */
+double nib_params_unit(const nib_tensor *t);
+
 /** Shape of conv2d, depthwise_conv2d, transpose_conv2d and fully_connected (as 1×1 over M rows). */
 typedef struct nib_conv_shape {
   int64_t batch, in_h, in_w, in_c, out_h, out_w, out_c;

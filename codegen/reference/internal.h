@@ -68,6 +68,9 @@ nib_ref_kernel nib_ref_conv2d, nib_ref_transpose_conv2d, nib_ref_fully_connected
     nib_ref_lookup, nib_ref_quantize_op, nib_ref_dequantize, nib_ref_requantize, nib_ref_softmax,
     nib_ref_pad, nib_ref_copy, nib_ref_pack, nib_ref_unpack, nib_ref_transpose, nib_ref_concat,
     nib_ref_slice, nib_ref_strided_slice, nib_ref_constant, nib_ref_binary, nib_ref_where,
+    nib_ref_lookup, nib_ref_multi_threshold, nib_ref_quantize_op, nib_ref_dequantize, nib_ref_requantize, nib_ref_softmax,
+    nib_ref_pad, nib_ref_copy, nib_ref_transpose, nib_ref_concat, nib_ref_slice,
+    nib_ref_strided_slice, nib_ref_constant, nib_ref_binary, nib_ref_where,
     nib_ref_integer_function, nib_ref_reduce, nib_ref_cumulate, nib_ref_bitcast, nib_ref_cast;
 nib_ref_kernel nib_ref_broadcast, nib_ref_gather, nib_ref_gather_nd, nib_ref_gather_elements,
     nib_ref_scatter_nd, nib_ref_scatter_elements, nib_ref_top_k;

@@ -115,6 +115,8 @@ int64_t nib_ref_clamp(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : 
 
 int64_t nib_ref_quantize(nib_rounding rounding, float x, const nib_tensor *t, int64_t lo,
                          int64_t hi) {
+  if (nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR)
+    return nib_quantize_bipolar(x, nib_format_get(t->format)->bits);
   const float steps = x / (float)t->scale;
   const double rounded = rounding == NIB_ROUNDING_NEAREST_EVEN ? rintf(steps) : roundf(steps);
   const double code = rounded + (double)t->zero_point;

@@ -2,6 +2,8 @@
  * Convolutions, fully connected and matmul: accumulate, then requantize or activate. */
 #include "reference/internal.h"
 
+#include "num/code_value.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +20,15 @@ static void free_operands(operands *o) {
   free(o->wr);
 }
 
+/* Codes without their zero point; of bipolar formats the numbers that they mean. */
+static int32_t *load_numbers(const nib_reference *r, int32_t tensor, int64_t zero_point) {
+  const nib_tensor *t = nib_ref_tensor(r, tensor);
+  int32_t *x = nib_ref_load_codes32(r, tensor, zero_point);
+  for (int64_t i = 0; x && i < nib_tensor_elems(t); ++i)
+    x[i] = (int32_t)nib_format_value_of(t->format, x[i]);
+  return x;
+}
+
 static bool load_operands(const nib_reference *r, const nib_node *n, bool real, int64_t in_zp,
                           int64_t w_zp, operands *o) {
   memset(o, 0, sizeof *o);
@@ -26,8 +37,8 @@ static bool load_operands(const nib_reference *r, const nib_node *n, bool real, 
     o->wr = nib_ref_load_reals(r, n->in[1]);
     return o->xr && o->wr;
   }
-  o->xi = nib_ref_load_codes32(r, n->in[0], in_zp);
-  o->wi = nib_ref_load_codes32(r, n->in[1], w_zp);
+  o->xi = load_numbers(r, n->in[0], in_zp);
+  o->wi = load_numbers(r, n->in[1], w_zp);
   return o->xi && o->wi;
 }
 
@@ -196,8 +207,8 @@ static nib_status finish_matmul(nib_reference *r, const nib_node *n, const sums 
     const nib_rounding rounding = nib_node_rounding(r->g, n);
     const bool nearest =
         rounding == NIB_ROUNDING_NEAREST_EVEN || rounding == NIB_ROUNDING_NEAREST_AWAY;
-    const nib_requant q =
-        nib_requant_from_real(nib_requant_real_multiplier(a->scale, b->scale, y->scale, !nearest));
+    const nib_requant q = nib_requant_from_real(
+        nib_requant_real_multiplier(nib_params_unit(a), nib_params_unit(b), y->scale, !nearest));
     int64_t lo, hi;
     nib_params_code_range(r->g, n, &lo, &hi);
     for (int64_t i = 0; i < s->elems; ++i)

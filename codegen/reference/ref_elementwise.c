@@ -2,6 +2,8 @@
  * add, sub, mul and div with broadcasting; operators of one operand; quantize and its relatives. */
 #include "reference/internal.h"
 
+#include "num/code_value.h"
+
 #include "num/snippets.h"
 
 #include <stdlib.h>
@@ -199,13 +201,14 @@ nib_status nib_ref_quantize_op(nib_reference *r, const nib_node *n) {
   if (!nib_ref_is_real(nib_ref_tensor(r, n->in[0])))
     return nib_ref_requantize(r, n);
   const nib_rounding rounding = nib_node_rounding(r->g, n);
-  const nib_format_info *format = nib_format_get(y->format);
+  int64_t lo, hi;
+  nib_format_code_range(y->format, &lo, &hi);
   const int64_t elems = nib_tensor_elems(y);
   double *x = nib_ref_load_reals(r, n->in[0]);
   int64_t *codes = calloc((size_t)elems + 1, sizeof *codes);
   const nib_status status = x && codes ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
   for (int64_t i = 0; status == NIB_OK && i < elems; ++i)
-    codes[i] = nib_ref_quantize(rounding, (float)x[i], y, format->min, format->max);
+    codes[i] = nib_ref_quantize(rounding, (float)x[i], y, lo, hi);
   if (status == NIB_OK)
     nib_ref_store_codes(r, n->out, codes);
   free(x);
@@ -235,8 +238,9 @@ nib_status nib_ref_dequantize(nib_reference *r, const nib_node *n) {
   const bool ok = codes && y && (scales || scales_id == NIB_NONE) && (zps || zps_id == NIB_NONE);
   for (int64_t i = 0; ok && i < elems; ++i) {
     const int64_t c = one ? 0 : channel_of(x, axis, i);
-    const int64_t zp = zps ? zps[c] : scales ? 0 : x->zero_point;
-    y[i] = nib_ref_round(r, (double)(codes[i] - zp) * (scales ? scales[c] : x->scale));
+    const int64_t zp = zps ? zps[c] : scales || !x->quantized ? 0 : x->zero_point;
+    const double number = (double)(nib_format_value_of(x->format, codes[i]) - zp);
+    y[i] = nib_ref_round(r, number * (scales ? scales[c] : nib_params_unit(x)));
   }
   if (ok)
     nib_ref_store_reals(r, n->out, y);

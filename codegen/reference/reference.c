@@ -34,6 +34,10 @@ static bool plain_or_scaled(const nib_graph *g, const nib_node *n) {
   return same_kind(g, n) && a && b && a->quantized == y->quantized && b->quantized == y->quantized;
 }
 
+static bool is_bipolar(const nib_tensor *t) {
+  return nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR;
+}
+
 static bool accumulates(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *y = &g->tensors[n->out];
@@ -43,12 +47,14 @@ static bool accumulates(const nib_graph *g, const nib_node *n) {
     return false;
   if (nib_ref_is_real(y) || y->format == NIB_I32 || y->format == NIB_I64)
     return !bias || nib_ref_is_real(bias) == nib_ref_is_real(y);
-  return x->quantized && y->quantized && (w->quantized || (scales && scales->data)) &&
+  return (x->quantized || is_bipolar(x)) && y->quantized &&
+         (w->quantized || is_bipolar(w) || (scales && scales->data)) &&
          (!bias || !nib_ref_is_real(bias));
 }
 
 static bool to_codes(const nib_graph *g, const nib_node *n) {
-  return g->tensors[n->out].quantized && !nib_ref_is_real(&g->tensors[n->out]);
+  const nib_tensor *y = &g->tensors[n->out];
+  return is_bipolar(y) || (y->quantized && !nib_ref_is_real(y));
 }
 
 static bool requantizes(const nib_graph *g, const nib_node *n) {
@@ -61,7 +67,7 @@ static bool requantizes(const nib_graph *g, const nib_node *n) {
 static bool to_reals(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0);
   return x && nib_ref_is_real(&g->tensors[n->out]) &&
-         (x->quantized || (n->n_in > 1 && n->in[1] != NIB_NONE));
+         (x->quantized || is_bipolar(x) || (n->n_in > 1 && n->in[1] != NIB_NONE));
 }
 
 static bool lookup_accepts(const nib_graph *g, const nib_node *n) {
@@ -90,6 +96,7 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_WHERE] = {nib_ref_where, NULL},
     [NIB_OP_SOFTMAX] = {nib_ref_softmax, codes_have_scales},
     [NIB_OP_LOOKUP] = {nib_ref_lookup, lookup_accepts},
+    [NIB_OP_MULTI_THRESHOLD] = {nib_ref_multi_threshold, NULL},
     [NIB_OP_PAD] = {nib_ref_pad, NULL},
     [NIB_OP_RESHAPE] = {nib_ref_copy, NULL},
     [NIB_OP_TRANSPOSE] = {nib_ref_transpose, NULL},

@@ -69,6 +69,8 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu},
     [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup, .first_operand_only = true},
     [NIB_OP_CAST] = {.step = nib_direct_step_cast, .accepts = nib_direct_cast_accepts},
+    [NIB_OP_MULTI_THRESHOLD] = {.step = nib_direct_step_multi_threshold,
+                                .first_operand_only = true},
     [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize},
     [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize, .first_operand_only = true},
     [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize, .first_operand_only = true},
@@ -124,6 +126,13 @@ nib_expr nib_direct_plus(const char *x, int64_t v) {
 }
 
 nib_expr nib_direct_minus(const char *x, int64_t v) { return nib_direct_plus(x, -v); }
+
+nib_expr nib_direct_number(nib_format format, const char *x, int64_t zero_point) {
+  const nib_format_info *f = nib_format_get(format);
+  if (f->kind != NIB_KIND_BIPOLAR)
+    return nib_direct_minus(x, zero_point);
+  return nib_expr_printf("(2 * %s - %d)", x, (1 << f->bits) - 1);
+}
 
 const char *nib_direct_value_type(nib_format format) {
   if (nib_format_get(format)->kind == NIB_KIND_FLOAT)
@@ -494,8 +503,7 @@ static bool has_stored_reals(const nib_graph *g, const nib_node *n) {
   return nib_direct_is_stored_real(g->tensors[n->out].format);
 }
 
-static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
-  (void)vocab;
+bool nib_direct_accepts(const nib_graph *g, const nib_kernel *k) {
   if (k->n_nodes < 1 || k->n_nodes > NIB_DIRECT_MAX_NODES ||
       nib_kernel_inputs(g, k, NULL, 0) > NIB_DIRECT_MAX_INPUTS)
     return false;
@@ -512,6 +520,11 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vo
   return true;
 }
 
+static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
+  (void)vocab;
+  return nib_direct_accepts(g, k);
+}
+
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   (void)g, (void)k, (void)vocab;
@@ -520,9 +533,13 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab
   return 1;
 }
 
+int64_t nib_direct_scratch_bytes(const nib_graph *g, const nib_kernel *k) {
+  return each_stored(g, k, NULL, NULL);
+}
+
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
   (void)vocab;
-  return each_stored(g, k, NULL, NULL);
+  return nib_direct_scratch_bytes(g, k);
 }
 
 static const char *index_type(const nib_graph *g, const nib_kernel *k) {
@@ -537,14 +554,16 @@ static const char *index_type(const nib_graph *g, const nib_kernel *k) {
   return "int32_t";
 }
 
-static void emit_segments(nib_direct *d) {
+static void emit_segments(nib_direct *d, nib_direct_root *first_root) {
   const nib_kernel *k = d->kernel;
   for (int32_t first = 0; first < k->n_nodes && d->status == NIB_OK; first += d->segment.count) {
     d->segment = segment_at(d->g, k, first);
     const nib_node *root = &d->g->nodes[k->nodes[first]];
     if (k->n_nodes > 1)
       nib_text_line(d->t, "/* %s */", nib_op_get(root->op)->mnemonic);
-    if (nib_direct_op_get(root->op)->root)
+    if (first == 0 && first_root)
+      first_root(d, root);
+    else if (nib_direct_op_get(root->op)->root)
       nib_direct_op_get(root->op)->root(d, root);
     else
       nib_direct_elementwise(d, root);
@@ -552,7 +571,7 @@ static void emit_segments(nib_direct *d) {
 }
 
 /* The body comes first, since it finds out which constants to declare above it. */
-static nib_status emit(nib_emitter *e, const nib_kernel *k) {
+nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root) {
   nib_text body;
   nib_text_init(&body);
   body.indent = e->body->indent;
@@ -560,7 +579,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *k) {
   d.index = index_type(d.g, k);
   d.n_inputs = nib_kernel_inputs(d.g, k, d.inputs, NIB_DIRECT_MAX_INPUTS);
   each_stored(d.g, k, declare_stored, &d);
-  emit_segments(&d);
+  emit_segments(&d, first_root);
   for (int32_t i = 0; i < d.n_locals; ++i)
     nib_text_line(e->body, "const %s *const %s = %s;", d.locals[i].c_type, d.locals[i].name,
                   d.locals[i].expression);
@@ -570,6 +589,8 @@ static nib_status emit(nib_emitter *e, const nib_kernel *k) {
   nib_text_free(&body);
   return d.status;
 }
+
+static nib_status emit(nib_emitter *e, const nib_kernel *k) { return nib_direct_emit(e, k, NULL); }
 
 const nib_schedule nib_schedule_direct = {
     .name = "direct",

@@ -10,6 +10,7 @@
 #define NIB_SCHEDULE_DIRECT_H
 
 #include "num/requant.h"
+#include "params/params.h"
 #include "num/rounding.h"
 #include "schedule/schedule.h"
 
@@ -116,6 +117,9 @@ nib_expr nib_direct_plus(const char *x, int64_t v);
  *  letters of `names`. */
 nib_expr nib_direct_substitute(const char *expression, const char *names, const nib_expr *values);
 
+/** The number of the code `x`: less its zero point, or of a bipolar format what its bits mean. */
+nib_expr nib_direct_number(nib_format format, const char *x, int64_t zero_point);
+
 /** Marks a snippet as used; false after recording a failure if there is none of this name. */
 bool nib_direct_use(nib_direct *d, const nib_node *n, const char *snippet);
 
@@ -145,6 +149,20 @@ nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding roun
                              const char *real, int64_t lo, int64_t hi);
 /** Whether the mode's elementwise operators go through real numbers. */
 bool nib_direct_by_reals(nib_rounding rounding);
+
+/** Writes the result at flat element `index` of a conv or fully connected whose int32_t sum with bias
+ *  is the variable `acc`: requantized for `channel`, or as it is. */
+void nib_direct_finish_sum(nib_direct *d, const nib_node *n, const nib_conv_params *p,
+                           const char *index, const char *channel);
+
+/* ---- for schedules that have another first root and leave everything else to these loops ---- */
+
+typedef void nib_direct_root(nib_direct *d, const nib_node *n);
+
+bool nib_direct_accepts(const nib_graph *g, const nib_kernel *k);
+int64_t nib_direct_scratch_bytes(const nib_graph *g, const nib_kernel *k);
+/** The body of `k`; `first_root` (may be NULL) emits the first segment's root. */
+nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root);
 
 /* ---- the table ---- */
 
@@ -197,7 +215,7 @@ bool nib_direct_same_codes(const nib_tensor *x, const nib_tensor *y);
 typedef nib_expr nib_direct_step(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                  const char *index);
 nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
-    nib_direct_step_leaky_relu, nib_direct_step_function, nib_direct_step_lookup,
+    nib_direct_step_leaky_relu, nib_direct_step_function, nib_direct_step_lookup, nib_direct_step_multi_threshold,
     nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
     nib_direct_step_identity, nib_direct_step_binary, nib_direct_step_where, nib_direct_step_cast;
 bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n);

@@ -77,11 +77,24 @@ static void accumulate(conv *c, const char *input_index, const char *filter_inde
     x = nib_direct_decode(nib_node_input(c->d->g, c->n, 0)->format, x.s);
     w = nib_direct_decode(nib_node_input(c->d->g, c->n, 1)->format, w.s);
   } else {
-    x = nib_direct_minus(x.s, c->p.in_zp);
-    w = nib_direct_minus(w.s, c->p.w_zp);
+    x = nib_direct_number(nib_node_input(c->d->g, c->n, 0)->format, x.s, c->p.in_zp);
+    w = nib_direct_number(nib_node_input(c->d->g, c->n, 1)->format, w.s, c->p.w_zp);
   }
   const char *widen = c->p.acc64 ? "(int64_t)" : "";
   nib_text_line(c->d->t, "acc += %s%s * %s;", widen, x.s, w.s);
+}
+
+void nib_direct_finish_sum(nib_direct *d, const nib_node *n, const nib_conv_params *p,
+                           const char *index, const char *channel) {
+  if (p->raw_accumulator) {
+    nib_direct_put(d, index, "acc");
+    return;
+  }
+  nib_direct_multiplier m = {
+      .rounding = p->rounding, .acc64 = p->acc64, .requant = p->requant, .n = p->n_requant};
+  nib_expr scaled = nib_direct_requant(d, n, &m, "acc", channel);
+  nib_text_line(d->t, "const int32_t scaled = %s;", scaled.s);
+  nib_direct_put(d, index, nib_direct_saturate(d, n, "scaled", p->out_zp, p->lo, p->hi).s);
 }
 
 static void finish(conv *c, const char *index, const char *channel) {
@@ -95,16 +108,7 @@ static void finish(conv *c, const char *index, const char *channel) {
     nib_direct_put(d, index, nib_direct_activate_f32(d, c->n, "acc").s);
     return;
   }
-  if (c->p.raw_accumulator) {
-    nib_direct_put(d, index, "acc");
-    return;
-  }
-  nib_direct_multiplier m = {
-      .rounding = c->p.rounding, .acc64 = c->p.acc64, .requant = c->p.requant, .n = c->p.n_requant};
-  nib_expr scaled = nib_direct_requant(d, c->n, &m, "acc", channel);
-  nib_text_line(d->t, "const int32_t scaled = %s;", scaled.s);
-  nib_expr value = nib_direct_saturate(d, c->n, "scaled", c->p.out_zp, c->p.lo, c->p.hi);
-  nib_direct_put(d, index, value.s);
+  nib_direct_finish_sum(d, c->n, &c->p, index, channel);
 }
 
 /* Opens the loops over batch, rows, columns and channels of the result; returns how many. */

@@ -24,8 +24,8 @@ static nib_expr result_value(nib_direct *d, const nib_node *n) {
   if (!y->quantized)
     return nib_expr_printf("acc");
   const nib_rounding rounding = nib_node_rounding(d->g, n);
-  const nib_requant q = nib_requant_from_real(
-      nib_requant_real_multiplier(a->scale, b->scale, y->scale, !nib_direct_by_reals(rounding)));
+  const nib_requant q = nib_requant_from_real(nib_requant_real_multiplier(
+      nib_params_unit(a), nib_params_unit(b), y->scale, !nib_direct_by_reals(rounding)));
   nib_direct_multiplier m = {.rounding = rounding, .requant = &q, .n = 1};
   int64_t lo, hi;
   nib_params_code_range(d->g, n, &lo, &hi);
@@ -37,7 +37,9 @@ static nib_expr element(const char *pointer, const nib_tensor *t, const char *st
                         const char *row, const char *column) {
   nib_expr x = nib_expr_printf("%s[%s%s * %lld + %s]", pointer, start, row,
                                (long long)t->dims[t->rank - 1], column);
-  return t->quantized ? nib_direct_minus(x.s, t->zero_point) : nib_direct_decode(t->format, x.s);
+  if (t->quantized || nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR)
+    return nib_direct_number(t->format, x.s, t->zero_point);
+  return nib_direct_decode(t->format, x.s);
 }
 
 bool nib_direct_matmul_accepts(const nib_graph *g, const nib_node *n) {

@@ -97,6 +97,11 @@ bool nib_direct_by_reals(nib_rounding r) {
 nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding rounding,
                              const char *real, int64_t lo, int64_t hi) {
   const nib_tensor *y = &d->g->tensors[n->out];
+  const nib_format_info *f = nib_format_get(y->format);
+  if (f->kind == NIB_KIND_BIPOLAR)
+    return nib_direct_use(d, n, "nib_quantize_bipolar")
+               ? nib_expr_printf("nib_quantize_bipolar(%s, %d)", real, f->bits)
+               : nib_expr_printf("0");
   const char *snippet =
       rounding == NIB_ROUNDING_NEAREST_EVEN ? "nib_quantize_even" : "nib_quantize_away";
   if (!nib_direct_use(d, n, snippet))

@@ -220,14 +220,16 @@ nib_expr nib_direct_step_quantize(nib_direct *d, const nib_node *n, const nib_ex
 nib_expr nib_direct_step_dequantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                     const char *index) {
   const nib_tensor *x = operand_of(d, n), *scales = nib_node_input(d->g, n, 1);
+  nib_expr code = nib_direct_number(x->format, operands[0].s, scales ? 0 : x->zero_point);
+  if (!scales && !x->quantized)
+    return nib_expr_printf("(float)%s", code.s); /* the numbers of a bipolar format */
   if (!scales)
-    return nib_expr_printf("(float)%s * %s", nib_direct_minus(operands[0].s, x->zero_point).s,
-                           nib_direct_f32((float)x->scale).s);
+    return nib_expr_printf("(float)%s * %s", code.s, nib_direct_f32((float)x->scale).s);
   const bool one = nib_tensor_elems(scales) == 1;
   nib_expr at = one ? nib_expr_printf("0") : channel_of(x, nib_node_int(n, NIB_A_AXIS, 1), index);
   nib_expr s = nib_direct_pointer(d, n->in[1], "scales");
   if (!nib_node_input(d->g, n, 2))
-    return nib_expr_printf("(float)%s * %s[%s]", operands[0].s, s.s, at.s);
+    return nib_expr_printf("(float)%s * %s[%s]", code.s, s.s, at.s);
   nib_expr zp = nib_direct_pointer(d, n->in[2], "zero_points");
   return nib_expr_printf("(float)(%s - %s[%s]) * %s[%s]", operands[0].s, zp.s, at.s, s.s, at.s);
 }

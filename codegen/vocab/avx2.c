@@ -8,6 +8,19 @@
 #define INLINE TARGET "\nstatic inline "
 
 static const char support[] =
+    "//@ nib_avx2_count\n"
+    "/* How many bits of each word are 1: tables of 16 for both halves of every byte, then sums of the\n"
+    " * eight bytes of a word. */\n" INLINE
+    "__m256i nib_avx2_count(__m256i x) {\n"
+    "  const __m256i table = _mm256_broadcastsi128_si256(\n"
+    "      _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));\n"
+    "  const __m256i half = _mm256_set1_epi8(15);\n"
+    "  const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(x, half));\n"
+    "  const __m256i high = _mm256_shuffle_epi8(\n"
+    "      table, _mm256_and_si256(_mm256_srli_epi16(x, 4), half));\n"
+    "  return _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256());\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_mask\n"
     "/* The first n of eight lanes. */\n" INLINE
     "__m256i nib_avx2_mask(int32_t n) {\n"
@@ -239,7 +252,7 @@ const nib_vocab nib_vocab_avx2 = {
     .prims =
         {
             [NIB_PRIM_I32_SET] = "$d = _mm256_set1_epi32($a);",
-            [NIB_PRIM_I32_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
+            [NIB_PRIM_I32_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const __m256i *)(const void *)($a));",
             [NIB_PRIM_I32_LOAD_TAIL] = "$d = _mm256_maskload_epi32((const int *)($a), "
                                        "nib_avx2_mask($n));",
             [NIB_PRIM_F32_SET] = "$d = _mm256_set1_ps($a);",
@@ -268,7 +281,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_I16_STORE_TAIL] =
                 "nib_avx2_store_bytes($a, nib_avx2_narrow16($b), 2 * ($n));",
             [NIB_PRIM_WEIGHT_LOAD] =
-                "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
+                "$d = _mm256_loadu_si256((const __m256i *)(const __m256i *)(const void *)($a));",
             [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2_bcast2($a);",
             [NIB_PRIM_DOT] = "$d = nib_avx2_dot($d, $a, $b);",
             [NIB_PRIM_MAC16] = "$d = nib_avx2_dot($d, $a, $b);",
@@ -303,10 +316,20 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_STAGE_U8] = "nib_avx2_stage_u8($d, $a, $b, $n);",
             [NIB_PRIM_STAGE_FILL] = "nib_avx2_stage_fill($d, $a, $n);",
             [NIB_PRIM_STAGE_SUM] = "$d = nib_avx2_stage_sum($a, $n);",
+            [NIB_PRIM_BITS_SET] = "$d = _mm256_set1_epi64x((long long)($a));",
+            [NIB_PRIM_BITS_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const void *)($a));",
+            [NIB_PRIM_BITS_STORE] = "_mm256_storeu_si256((__m256i *)(void *)($a), $b);",
+            [NIB_PRIM_BITS_COUNT_AND] =
+                "$d = _mm256_add_epi64($d, nib_avx2_count(_mm256_and_si256($a, $b)));",
+            [NIB_PRIM_BITS_COUNT_XOR] =
+                "$d = _mm256_add_epi64($d, nib_avx2_count(_mm256_xor_si256($a, $b)));",
         },
     .dot_cycles = 1.0,
     .fma_cycles = 0.5,
     .mac16_cycles = 1.0,
     .requant_cycles = 3.0,
     .elementwise_cycles = 2.0,
+    .bit_words = 4,
+    .type_bits = "__m256i",
+    .bit_count_cycles = 3.5,
 };

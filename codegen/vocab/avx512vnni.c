@@ -10,6 +10,19 @@
 #define MASK "(__mmask16)((1u << ($n)) - 1u)"
 
 static const char support[] =
+    "//@ nib_avx512_count\n"
+    "/* How many bits of each word are 1: tables of 16 for both halves of every byte, then sums of the\n"
+    " * eight bytes of a word. */\n" INLINE
+    "__m512i nib_avx512_count(__m512i x) {\n"
+    "  const __m512i table = _mm512_broadcast_i32x4(\n"
+    "      _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));\n"
+    "  const __m512i half = _mm512_set1_epi8(15);\n"
+    "  const __m512i low = _mm512_shuffle_epi8(table, _mm512_and_si512(x, half));\n"
+    "  const __m512i high = _mm512_shuffle_epi8(\n"
+    "      table, _mm512_and_si512(_mm512_srli_epi16(x, 4), half));\n"
+    "  return _mm512_sad_epu8(_mm512_add_epi8(low, high), _mm512_setzero_si512());\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_bcast4\n"
     "/* Four activations in every 32-bit lane, broadcast straight from memory. */\n" INLINE
     "__m512i nib_avx512_bcast4(const uint8_t *a) {\n"
@@ -273,10 +286,20 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
             [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",
             [NIB_PRIM_STAGE_SUM] = "$d = nib_avx512_stage_sum($a, $n);",
+            [NIB_PRIM_BITS_SET] = "$d = _mm512_set1_epi64((long long)($a));",
+            [NIB_PRIM_BITS_LOAD] = "$d = _mm512_loadu_si512((const void *)($a));",
+            [NIB_PRIM_BITS_STORE] = "_mm512_storeu_si512((void *)($a), $b);",
+            [NIB_PRIM_BITS_COUNT_AND] =
+                "$d = _mm512_add_epi64($d, nib_avx512_count(_mm512_and_si512($a, $b)));",
+            [NIB_PRIM_BITS_COUNT_XOR] =
+                "$d = _mm512_add_epi64($d, nib_avx512_count(_mm512_xor_si512($a, $b)));",
         },
     .dot_cycles = 0.5,
     .fma_cycles = 0.5,
     .mac16_cycles = 1.0,
     .requant_cycles = 3.0,
     .elementwise_cycles = 2.0,
+    .bit_words = 8,
+    .type_bits = "__m512i",
+    .bit_count_cycles = 4.5,
 };

@@ -20,6 +20,16 @@ const nib_vocab nib_vocab_c99 = {
                "    return 0;\n"
                "  return y >= 2147483520.0f ? INT32_MAX : y <= -2147483648.0f ? INT32_MIN : "
                "(int32_t)y;\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_count\n"
+               "/* How many bits of x are 1: sums of 2, 4, 8 bits, then of all bytes. */\n"
+               "static inline uint64_t nib_c99_count(uint64_t x) {\n"
+               "  x -= x >> 1 & UINT64_C(0x5555555555555555);\n"
+               "  x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & "
+               "UINT64_C(0x3333333333333333));\n"
+               "  x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);\n"
+               "  return x * UINT64_C(0x0101010101010101) >> 56;\n"
                "}\n",
     .lanes = 1,
     .registers = 16,
@@ -85,10 +95,18 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
             [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",
             [NIB_PRIM_STAGE_SUM] = "$d = 0;\nfor (int32_t i = 0; i < $n; i++)\n  $d += ($a)[i];",
+            [NIB_PRIM_BITS_SET] = "$d = $a;",
+            [NIB_PRIM_BITS_LOAD] = "$d = *($a);",
+            [NIB_PRIM_BITS_STORE] = "*($a) = $b;",
+            [NIB_PRIM_BITS_COUNT_AND] = "$d += nib_c99_count($a & $b);",
+            [NIB_PRIM_BITS_COUNT_XOR] = "$d += nib_c99_count($a ^ $b);",
         },
     .dot_cycles = 1.0,
     .fma_cycles = 1.0,
     .mac16_cycles = 1.0,
     .requant_cycles = 8.0,
     .elementwise_cycles = 2.0,
+    .bit_words = 1,
+    .type_bits = "uint64_t",
+    .bit_count_cycles = 5.0,
 };

@@ -71,7 +71,13 @@ extern "C" {
   /* staging of $n codes at $a into staged elements at $d (see nib_stage_kind); $b: zero point */  \
   X(STAGE_I8, "stage_i8") X(STAGE_U8, "stage_u8")                                                  \
   X(STAGE_FILL, "stage_fill")       /* $n staged elements at $d become $a */                       \
-  X(STAGE_SUM, "stage_sum")         /* d (a scalar int32_t) = sum of $n staged elements at $a */
+  X(STAGE_SUM, "stage_sum")         /* d (a scalar int32_t) = sum of $n staged elements at $a */   \
+  /* bit planes: registers of `bit_words` words of 64 bits */                                      \
+  X(BITS_SET, "bits_set")           /* d = the word a in every place */                            \
+  X(BITS_LOAD, "bits_load")         /* d = bit_words words from a */                               \
+  X(BITS_STORE, "bits_store")       /* a: pointer to uint64_t, b: register */                      \
+  X(BITS_COUNT_AND, "bits_count_and") /* d += ones of (a & b), word by word */                     \
+  X(BITS_COUNT_XOR, "bits_count_xor")
 
 typedef enum nib_prim {
 #define X(ID, name) NIB_PRIM_##ID,
@@ -106,6 +112,9 @@ typedef struct nib_vocab {
   const char *prims[NIB_PRIM_COUNT]; /**< templates; NULL: this vocabulary cannot say it */
   /* for the cost model: reciprocal throughputs in cycles per register operation */
   double dot_cycles, fma_cycles, mac16_cycles, requant_cycles, elementwise_cycles;
+  int bit_words;              /**< of a register of bit planes; 0: the vocabulary has none */
+  const char *type_bits;      /**< C type of that register */
+  double bit_count_cycles;    /**< of one BITS_COUNT */
 } nib_vocab;
 
 /** i-th vocabulary, best first (by dot throughput), NULL past the end. */

@@ -46,8 +46,10 @@ static nib_status weigh(const fusion *f, group *grp) {
 static bool may_chain(const nib_graph *g, int32_t root, int32_t node) {
   const nib_op op = g->nodes[root].op;
   const nib_family family = nib_op_get(op)->family;
+  const bool sums = (family == NIB_FAMILY_FILTER || family == NIB_FAMILY_MATMUL) &&
+                    g->tensors[g->nodes[root].out].format == NIB_I32;
   const bool may_lead = nib_op_is_elementwise(op) || family == NIB_FAMILY_WINDOW ||
-                        family == NIB_FAMILY_REDUCE || family == NIB_FAMILY_ROWS;
+                        family == NIB_FAMILY_REDUCE || family == NIB_FAMILY_ROWS || sums;
   const nib_tensor *x = &g->tensors[g->nodes[root].out], *y = &g->tensors[g->nodes[node].out];
   return may_lead && nib_op_is_elementwise(g->nodes[node].op) &&
          nib_tensor_elems(x) == nib_tensor_elems(y);

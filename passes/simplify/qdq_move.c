@@ -36,8 +36,14 @@ static bool is_movement(const nib_node *n) {
 bool nib_simplify_dequantize_sink(nib_simplify *s, int32_t node) {
   nib_dequant dq;
   const nib_node *n = nib_simplify_node(s, node);
-  if (!is_movement(n) || !nib_simplify_dequant_of(s, n->in[0], &dq) || dq.scales != NULL)
+  if (!is_movement(n) || !nib_simplify_dequant_of(s, n->in[0], &dq) || dq.n > 1 ||
+      dq.zero_points != NIB_NONE)
     return false;
+  const nib_node *dequantize = &s->g->nodes[s->g->tensors[n->in[0]].producer];
+  const int32_t scales = dequantize->n_in > 1 ? dequantize->in[1] : NIB_NONE;
+  if (nib_format_get(s->g->tensors[dq.code].format)->kind == NIB_KIND_BIPOLAR &&
+      (n->op == NIB_OP_PAD || n->op == NIB_OP_MAX_POOL2D))
+    return false; /* no bipolar number is zero; pools compare the codes of integers */
   const int32_t out = n->out;
   const nib_tensor *result = &s->g->tensors[out];
   if (s->g->tensors[dq.code].data != NULL && n->op != NIB_OP_RESHAPE)
@@ -49,7 +55,9 @@ bool nib_simplify_dequantize_sink(nib_simplify *s, int32_t node) {
   nib_simplify_node(s, node)->in[0] = dq.code;
   nib_simplify_node(s, node)->out = codes;
   s->g->tensors[codes].producer = node;
-  return nib_simplify_add_node(s, node, NIB_OP_DEQUANTIZE, &codes, 1, out) != NIB_NONE;
+  const int32_t in[] = {codes, scales};
+  return nib_simplify_add_node(s, node, NIB_OP_DEQUANTIZE, in, scales == NIB_NONE ? 1 : 2, out) !=
+         NIB_NONE;
 }
 
 /* Two quantizes of one tensor to one type are one: exporters give each reader its own pair. */

@@ -203,6 +203,8 @@ bool nib_simplify_dequant_of(const nib_simplify *s, int32_t tensor, nib_dequant 
   } else if (code->quantized) {
     out->scale = code->scale;
     out->zero_point = code->zero_point;
+  } else if (nib_format_get(code->format)->kind == NIB_KIND_BIPOLAR) {
+    out->scale = 1;
   } else {
     return false;
   }
@@ -214,23 +216,7 @@ double nib_dequant_scale(const nib_dequant *d, int64_t channel) {
 }
 
 int64_t nib_simplify_code_at(const nib_tensor *t, int64_t i) {
-  switch (t->format) {
-  case NIB_I8:
-    return ((const int8_t *)t->data)[i];
-  case NIB_U8:
-  case NIB_I1:
-    return ((const uint8_t *)t->data)[i];
-  case NIB_I16:
-    return ((const int16_t *)t->data)[i];
-  case NIB_U16:
-    return ((const uint16_t *)t->data)[i];
-  case NIB_I32:
-    return ((const int32_t *)t->data)[i];
-  case NIB_I64:
-    return ((const int64_t *)t->data)[i];
-  default:
-    return 0;
-  }
+  return nib_format_load_code(t->format, t->data, i);
 }
 
 int64_t nib_dequant_zero_point(const nib_simplify *s, const nib_dequant *d, int64_t channel) {

@@ -107,6 +107,7 @@ nib_simplify_fn nib_simplify_dequantize_sink, nib_simplify_quantize_share,
     nib_simplify_quantize_hoist,
     nib_simplify_quantize_distribute; /* qdq_move.c */
 nib_simplify_fn nib_simplify_island;  /* islands.c */
+nib_simplify_fn nib_simplify_thresholds, nib_simplify_accumulate; /* thresholds.c */
 nib_simplify_fn nib_simplify_requantize, nib_simplify_table_of_cone, nib_simplify_table_of_op,
     nib_simplify_table_of_table; /* tables.c */
 nib_simplify_fn nib_simplify_pad_absorb, nib_simplify_bias_absorb, nib_simplify_scale_absorb,

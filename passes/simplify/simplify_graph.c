@@ -51,6 +51,7 @@ static const nib_simplify_rule k_islands[] = {
     CLEANUP,
     {NIB_OP_QUANTIZE, nib_simplify_requantize},
     {NIB_OP_QUANTIZE, nib_simplify_table_of_cone},
+    {NIB_OP_QUANTIZE, nib_simplify_thresholds},
     {NIB_OP_QUANTIZE, nib_simplify_island},
 };
 
@@ -60,6 +61,9 @@ static const nib_simplify_rule k_absorb[] = {
     {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_pad_absorb},
     {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_depthwise_to_conv},
     {NIB_OP_FULLY_CONNECTED, nib_simplify_dense_columns},
+    {NIB_OP_FULLY_CONNECTED, nib_simplify_accumulate},
+    {NIB_OP_CONV2D, nib_simplify_accumulate},
+    {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_accumulate},
     {NIB_OP_TRANSPOSE, nib_simplify_transpose_to_reshape},
     {NIB_OP_REQUANTIZE, nib_simplify_accumulator_absorb},
     {NIB_OP_RELU, nib_simplify_activation_absorb},

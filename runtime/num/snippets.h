@@ -429,4 +429,73 @@ static inline int64_t nib_index_or_none(int64_t i, int64_t n) {
 }
 //@ end
 
+//@ begin nib_quantize_bipolar
+/* Code of the nearest odd number from -(2^bits - 1) to 2^bits - 1, ties up; NaN becomes the least. */
+static inline int32_t nib_quantize_bipolar(float x, int32_t bits) {
+  const float most = (float)((1 << bits) - 1);
+  const int32_t whole = (int32_t)floorf(fminf(fmaxf(x, -most), most));
+  return (whole + (1 << bits)) >> 1;
+}
+//@ end
+
+//@ begin nib_pack_bits
+/* Bit p of `count` codes (one to a byte) as words of 64, for each of `planes` bits; the last word of
+ * a plane is filled with 0. Eight bits at a time: the product moves bit 0 of byte i to bit 56 + i. */
+static inline void nib_pack_bits(uint64_t *planes, const uint8_t *codes, int32_t count, int32_t n) {
+  const int32_t words = (count + 63) / 64;
+  for (int32_t p = 0; p < n; ++p)
+    for (int32_t w = 0; w < words; ++w) {
+      uint64_t word = 0;
+      for (int32_t at = w * 64; at < w * 64 + 64 && at < count; at += 8) {
+        const uint8_t *c = codes + at;
+        uint64_t eight = 0;
+        if (at + 8 <= count)
+          eight = (uint64_t)c[0] | (uint64_t)c[1] << 8 | (uint64_t)c[2] << 16 |
+                  (uint64_t)c[3] << 24 | (uint64_t)c[4] << 32 | (uint64_t)c[5] << 40 |
+                  (uint64_t)c[6] << 48 | (uint64_t)c[7] << 56;
+        else
+          for (int32_t i = 0; at + i < count; ++i)
+            eight |= (uint64_t)c[i] << 8 * i;
+        eight = (eight >> p & UINT64_C(0x0101010101010101)) * UINT64_C(0x0102040810204080) >> 56;
+        word |= eight << (at - w * 64);
+      }
+      planes[p * words + w] = word;
+    }
+}
+//@ end
+
+//@ begin nib_count_reached_i32
+/* How many of n ascending thresholds are not above x. */
+static inline int32_t nib_count_reached_i32(int32_t x, const int32_t *thresholds, int32_t n) {
+  int32_t first = 0;
+  while (n > 0) {
+    const int32_t half = n / 2;
+    if (x >= thresholds[first + half]) {
+      first += half + 1;
+      n -= half + 1;
+    } else {
+      n = half;
+    }
+  }
+  return first;
+}
+//@ end
+
+//@ begin nib_count_reached_f32
+/* The same of floats; none for a NaN. */
+static inline int32_t nib_count_reached_f32(float x, const float *thresholds, int32_t n) {
+  int32_t first = 0;
+  while (n > 0) {
+    const int32_t half = n / 2;
+    if (x >= thresholds[first + half]) {
+      first += half + 1;
+      n -= half + 1;
+    } else {
+      n = half;
+    }
+  }
+  return first;
+}
+//@ end
+
 #endif

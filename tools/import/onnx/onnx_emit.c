@@ -139,7 +139,12 @@ static int32_t emit_dequantize(nib_onnx_node *n, const nib_onnx_value *v, int32_
                                int32_t axis) {
   nib_graph *g = n->ctx->graph;
   int32_t in[3] = {codes, NIB_NONE, NIB_NONE}, n_in = 1;
-  if (axis == NIB_ONNX_ABSENT) {
+  if (axis == NIB_ONNX_ABSENT && nib_format_get(v->codes->format)->kind == NIB_KIND_BIPOLAR) {
+    in[1] = nib_onnx_emit_constant(n, v->scales->name, NIB_F32, 1, (int64_t[]){1}, v->scales->data);
+    if (in[1] == NIB_NONE)
+      return NIB_NONE;
+    n_in = 2;
+  } else if (axis == NIB_ONNX_ABSENT) {
     float scale;
     memcpy(&scale, v->scales->data, sizeof scale);
     nib_graph_set_quant(g, codes, scale, v->zeros ? nib_onnx_integer_at(v->zeros, 0) : 0);

@@ -376,10 +376,12 @@ static nib_status find_handler(nib_onnx_node *n, const nib_onnx_row **out_row) {
   const Onnx__NodeProto *p = n->proto;
   const char *domain = nib_onnx_text(p->domain), *op = nib_onnx_text(p->op_type);
   const bool preview = !strcmp(op, "FlexAttention") && !strcmp(domain, "ai.onnx.preview");
-  if (domain[0] && strcmp(domain, "ai.onnx") && !preview)
-    return nib_onnx_unsupported(n, "domain '%.100s' is not supported", domain);
+  if (preview)
+    domain = "";
   bool known = false;
-  *out_row = nib_onnx_find_row(op, n->ctx->opset, &known);
+  *out_row = nib_onnx_find_row(domain, op, n->ctx->opset, &known);
+  if (!*out_row && !known && !nib_onnx_knows_domain(domain))
+    return nib_onnx_unsupported(n, "domain '%.100s' is not supported", domain);
   if (!*out_row && known)
     return nib_onnx_unsupported(n, "not supported in operator set %" PRId64, n->ctx->opset);
   if (!*out_row)

@@ -81,9 +81,12 @@ struct nib_onnx_row {
   nib_op op; /**< that nib_onnx_import_binary and _unary make */
 };
 
-/** Row of the default domain's operator in `opset`, or NULL. *out_known tells whether the operator
- *  is in the table at any version. */
-const nib_onnx_row *nib_onnx_find_row(const char *op_type, int64_t opset, bool *out_known);
+/** Row of an operator in `opset` (of the default domain; others are not versioned), or NULL.
+ *  *out_known tells whether the operator is in the table at any version. */
+const nib_onnx_row *nib_onnx_find_row(const char *domain, const char *op_type, int64_t opset,
+                                      bool *out_known);
+/** Whether operators of `domain` are in a table. */
+bool nib_onnx_knows_domain(const char *domain);
 
 /* onnx_proto.c */
 typedef struct nib_onnx_pool {
@@ -306,6 +309,10 @@ nib_status nib_onnx_import_cast(nib_onnx_node *n);
 nib_status nib_onnx_import_cast_like(nib_onnx_node *n);
 nib_status nib_onnx_import_quantize(nib_onnx_node *n);
 nib_status nib_onnx_import_dequantize(nib_onnx_node *n);
+nib_status nib_onnx_import_qonnx_quant(nib_onnx_node *n);
+nib_status nib_onnx_import_qonnx_bipolar(nib_onnx_node *n);
+nib_status nib_onnx_import_qonnx_trunc(nib_onnx_node *n);
+nib_status nib_onnx_import_qonnx_float(nib_onnx_node *n);
 
 /** BatchNormalization whose parameters are constants: one multiplication, one addition. */
 nib_status nib_onnx_import_constant_batch_norm(nib_onnx_node *n);

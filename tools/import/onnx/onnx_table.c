@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * The operators of the default domain that the importer knows, each with the operator sets that its
- * handler was written for. */
+ * The operators that the importer knows: those of the default domain, each with the operator sets
+ * that its handler was written for, and those of QONNX. */
 #include "onnx_elementwise.h"
 
 #include <string.h>
@@ -106,8 +106,37 @@ static const nib_onnx_row *find_in(const nib_onnx_row *table, size_t n, const ch
   return NULL;
 }
 
-const nib_onnx_row *nib_onnx_find_row(const char *op_type, int64_t opset, bool *out_known) {
+/* QONNX, whose versions are not those of the default domain. */
+static const nib_onnx_row qonnx_rows[] = {
+    {"BipolarQuant", 0, LAST, 2, 2, nib_onnx_import_qonnx_bipolar, NONE},
+    {"FloatQuant", 0, LAST, 6, 6, nib_onnx_import_qonnx_float, NONE},
+    {"IntQuant", 0, LAST, 4, 4, nib_onnx_import_qonnx_quant, NONE},
+    {"Quant", 0, LAST, 4, 4, nib_onnx_import_qonnx_quant, NONE},
+    {"Trunc", 0, LAST, 5, 7, nib_onnx_import_qonnx_trunc, NONE},
+};
+
+/* The first two are names of the default domain; the others of QONNX, now and formerly. */
+static const char *const domains[] = {"", "ai.onnx", "qonnx.custom_op.general",
+                                      "finn.custom_op.general", "onnx.brevitas"};
+enum { N_DEFAULT = 2, N_DOMAINS = sizeof domains / sizeof domains[0] };
+
+static int find_domain(const char *name) {
+  int i = 0;
+  while (i < N_DOMAINS && strcmp(domains[i], name))
+    ++i;
+  return i;
+}
+
+bool nib_onnx_knows_domain(const char *domain) { return find_domain(domain) < N_DOMAINS; }
+
+const nib_onnx_row *nib_onnx_find_row(const char *domain, const char *op_type, int64_t opset,
+                                      bool *out_known) {
+  const int d = find_domain(domain);
   *out_known = false;
+  if (d == N_DOMAINS)
+    return NULL;
+  if (d >= N_DEFAULT)
+    return find_in(qonnx_rows, sizeof qonnx_rows / sizeof qonnx_rows[0], op_type, opset, out_known);
   const nib_onnx_row *row = find_in(rows, sizeof rows / sizeof rows[0], op_type, opset, out_known);
   return row ? row
              : find_in(nib_onnx_elementwise_rows, nib_onnx_n_elementwise_rows, op_type, opset,
