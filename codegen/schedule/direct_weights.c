@@ -59,6 +59,8 @@ static nib_expr scalar_value(nib_direct *d, nib_format format, const char *code)
   case NIB_KIND_SIGNED:
     return nib_expr_printf("(float)((int32_t)(%s ^ %uu) - %d)", code, 1u << (info->bits - 1),
                            1 << (info->bits - 1));
+  case NIB_KIND_BIPOLAR:
+    return nib_expr_printf("(float)(2 * (int32_t)%s - %d)", code, (1 << info->bits) - 1);
   case NIB_KIND_CODEBOOK:
     for (int i = 0; i < 1 << info->bits && i < 256; ++i)
       values[i] = (float)nib_format_decode(format, (uint64_t)i);

@@ -11,9 +11,8 @@ enum { ROWS = 18, OUTPUTS = 5 };
 /* Whether the generator reads weights in it: scalars of reals (with a sign) and blocks. */
 static bool is_weight_format(nib_format f) {
   const nib_format_kind kind = nib_format_get(f)->kind;
-  return kind == NIB_KIND_BLOCK ||
-         (kind == NIB_KIND_FLOAT && f != NIB_F64 &&
-          nib_format_get(f)->real.specials != NIB_SPECIALS_SCALE);
+  return kind == NIB_KIND_BLOCK || (kind == NIB_KIND_FLOAT && f != NIB_F64 &&
+                                    nib_format_get(f)->real.specials != NIB_SPECIALS_SCALE);
 }
 
 static float *random_reals(suite *s, int64_t n) {
@@ -124,6 +123,32 @@ static void run_pairs(suite *s, model_run *run) {
   free(arena);
 }
 
+/* Blocks of every part that a spelling may have. */
+static int add_spelled(suite *s, nib_format activation, int32_t indices) {
+  static const char *const names[] = {
+      "ui4:block=32,scale=f16,zero=ui4",
+      "ui3:block=24,scale=f32,zero=f16",
+      "i5:block=16,scale=bf16,offset=f16",
+      "ui4:block=64,scale=f16,offset=f16,group=16,group_scale=ui6,group_offset=6",
+      "i2:block=256,scale=f16,group=32,group_scale=halves4,rule=ceil",
+      "bfp6:block=16",
+      "book:-1,-0.3,0.3,1:block=16,scale=bf16",
+      "power4:0.7:block=16,scale=f16",
+      "bipolar3:block=8,scale=f32",
+      "i11:block=7,scale=ue5m3",
+      "i4:block=64,scale=dyadic8",
+      "e3m6:block=8,scale=tf32",
+      "e2m2:block=16,scale=e8m0"};
+  const int n = (int)(sizeof names / sizeof *names);
+  for (int i = 0; i < n; ++i) {
+    const nib_format f = nib_format_find(names[i]);
+    CHECK(f != NIB_FORMAT_COUNT);
+    if (f != NIB_FORMAT_COUNT)
+      add_format(s, f, activation, indices);
+  }
+  return n;
+}
+
 static int test_activations(nib_format activation) {
   suite s = suite_open("weighed", "nearest-even", 5);
   const int32_t indices = input(&s, NIB_I32, shape(1, 4), 0, 0);
@@ -133,6 +158,7 @@ static int test_activations(nib_format activation) {
       add_format(&s, (nib_format)f, activation, indices);
       ++formats;
     }
+  formats += add_spelled(&s, activation, indices);
   finish(&s);
   CHECK(nib_graph_validate(s.g, &harness_diag) == NIB_OK);
   char dir[64];
