@@ -130,7 +130,9 @@ static bool is_sound(const spelling *s) {
       (s->group_scale && nib_format_get(s->group_scale)->bits > 16) ||
       (s->group_scale && nib_format_get(s->group_scale)->kind == NIB_KIND_BLOCK) ||
       s->group_offset_bits < 0 || s->group_offset_bits > 16 ||
-      (s->group_offset_bits && (s->offset == NIB_NO_FORMAT || !s->group_elems)))
+      (s->group_offset_bits && (s->offset == NIB_NO_FORMAT || !s->group_elems)) ||
+      (s->group_elems &&
+       (s->zero != NIB_NO_FORMAT || (s->offset != NIB_NO_FORMAT && s->group_offset_bits == 0))))
     return false;
   return s->elems >= 1 && s->elems <= MAX_ELEMS && s->group_elems >= 0 &&
          (!s->group_elems ||

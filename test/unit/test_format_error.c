@@ -253,6 +253,8 @@ int main(void) {
                                "i4:block=9000,scale=f16",
                                "i4:block=32,scale=f16,group=5,group_scale=ui4",
                                "i4:block=32,scale=f16,group=8",
+                               "i4:block=32,scale=f16,offset=f16,group=8,group_scale=ui4",
+                               "ui4:block=32,scale=f16,zero=ui4,group=8,group_scale=ui4",
                                "i4:block=32,scale=f16,limit=0",
                                "e2m1:block=8,scale=f16,zero=3",
                                "i4:block=8,scale=f16,",
