@@ -661,3 +661,55 @@ func.func @f(%x: tensor<3x!quant.uniform<i8:f32, 0.5>>) {
   %0 = nib.cast %x : (tensor<3x!quant.uniform<i8:f32, 0.5>>) -> tensor<3xf32>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<2x3xi32>, %m: tensor<3xi32>, %s: tensor<3xf32>) {
+  // expected-error @+1 {{'nib.requantize' op multipliers and shifts come together, and without scales}}
+  %0 = nib.requantize %x scales %s multipliers %m : (tensor<2x3xi32>, tensor<3xf32>, tensor<3xi32>) -> tensor<2x3xi32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xi32>, %m: tensor<3xi32>, %s: tensor<1xi8>) {
+  // expected-error @+1 {{'nib.requantize' op its multipliers and shifts differ in number}}
+  %0 = nib.requantize %x multipliers %m shifts %s : (tensor<2x3xi32>, tensor<3xi32>, tensor<1xi8>) -> tensor<2x3xi32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xi32>) {
+  %m = nib.constant dense<-5> : tensor<1xi32>
+  %s = nib.constant dense<63> : tensor<1xi8>
+  // expected-error @+2 {{'nib.requantize' op entry 0 of its multipliers is -5, outside [0, 2147483647]}}
+  // expected-error @+1 {{'nib.requantize' op entry 0 of its shifts is 63, outside [1, 62]}}
+  %0 = nib.requantize %x multipliers %m shifts %s : (tensor<2x3xi32>, tensor<1xi32>, tensor<1xi8>) -> tensor<2x3xi32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xi64>) {
+  %m = nib.constant dense<32768> : tensor<1xi32>
+  %s = nib.constant dense<20> : tensor<1xi8>
+  // expected-error @+1 {{'nib.requantize' op entry 0 of its multipliers is 32768, outside [0, 32767]}}
+  %0 = nib.requantize %x multipliers %m shifts %s : (tensor<2x3xi64>, tensor<1xi32>, tensor<1xi8>) -> tensor<2x3xi32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xi8>) {
+  // expected-error @+1 {{'nib.scast' op its input and result must be integers of one width}}
+  %0 = nib.scast %x : (tensor<2xi8>) -> tensor<2x!quant.uniform<i16:f32, 1.0>>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{nib.integer_only has no value}}
+func.func @f() attributes {nib.integer_only = true} {
+  return
+}
