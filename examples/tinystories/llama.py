@@ -17,6 +17,7 @@ file that starts with a shell command (the command's line is left out).
 import argparse
 import array
 import ctypes
+import json
 import math
 import pathlib
 import re
@@ -80,7 +81,6 @@ class Model:
         sources = [out / "llama.c", out / "llama_weights.c"]
         subprocess.run([args.cc, "-O2", "-fPIC", "-shared", "-o", out / "llama.so", *sources, "-lm"], check=True)
         header = (out / "llama.h").read_text()
-        self.weights_bytes = int(re.search(r"LLAMA_WEIGHTS_BYTES (\d+)u", header)[1])
         self.window, self.vocabulary = window, int(re.search(r"float\[\d+x(\d+)\]  logits", header)[1])
         self.run = ctypes.CDLL(out / "llama.so").llama
         arena = int(re.search(r"LLAMA_ARENA_BYTES (\d+)u", header)[1])
@@ -118,11 +118,11 @@ def loss(model, token_lists):
 def measure(args, tokenizer, extra=()):
     token_lists = stories(args, tokenizer)
     model = Model(args, max(map(len, token_lists)), extra)
-    return (*loss(model, token_lists), model)
+    return loss(model, token_lists)
 
 
 def command_loss(args, tokenizer):
-    mean, count, _ = measure(args, tokenizer)
+    mean, count = measure(args, tokenizer)
     print(f"{mean:.4f} nats per token over {count} tokens")
     return not args.at_least <= mean <= args.at_most
 
@@ -159,14 +159,28 @@ def command_generate(args, tokenizer):
     return text != wanted
 
 
+def weights(args, extra):
+    """What the compiler reports of the weights that it encoded."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder) / "report.json"
+        command = [args.nibc, "compile", args.model, "--dim=seq=1", "--target=c99", "--stop-after=select"]
+        command += [f"--report={report}", *extra, *args.options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return json.loads(report.read_text())["weights"]
+
+
 def command_table(args, tokenizer):
-    print("| weights | loss, nats per token | against f32 | bytes of weights |")
-    print("|---|---|---|---|")
-    first = None
-    for form in ["", *args.formats]:
-        mean, _, model = measure(args, tokenizer, [f"--weight-format={form}"] if form else [])
-        first = mean if first is None else first
-        print(f"| {form or 'f32'} | {mean:.4f} | {mean - first:+.4f} | {model.weights_bytes:,} |", flush=True)
+    print("| weights | loss, nats per token | against f32 | SQNR, dB | bytes of matrices |")
+    print("|---|---|---|---|---|")
+    first, _ = measure(args, tokenizer)
+    print(f"| f32 | {first:.4f} | | | {sum(w['source_bytes'] for w in weights(args, ['--weight-format=f16'])):,} |")
+    for form in args.formats:
+        extra = [f"--weight-format={form}"]
+        mean, _ = measure(args, tokenizer, extra)
+        made = weights(args, extra)
+        noise = sum(10 ** (-w["sqnr_db"] / 10) for w in made) / len(made)
+        size = sum(w["bytes"] for w in made)
+        print(f"| {form} | {mean:.4f} | {mean - first:+.4f} | {-10 * math.log10(noise):.1f} | {size:,} |", flush=True)
     return False
 
 

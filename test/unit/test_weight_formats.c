@@ -265,6 +265,63 @@ static void test_refused(void) {
   nib_graph_destroy(s.g);
 }
 
+static int32_t zeros(suite *s, nib_format f, shape_of d) {
+  const int32_t t = value(s, f, d, 0, 0);
+  const size_t bytes = nib_tensor_bytes(&s->g->tensors[t]);
+  void *data = calloc(bytes, 1);
+  nib_graph_set_data(s->g, t, data, bytes, NIB_DATA_COPY);
+  free(data);
+  return t;
+}
+
+/* What the rules say to weights that no operator can read. */
+static void expect_rule(suite *s, const char *words) {
+  nib_graph_set_inputs(s->g, s->inputs, s->n_inputs);
+  nib_graph_set_outputs(s->g, s->outputs, s->n_outputs);
+  harness_message[0] = '\0';
+  CHECK(nib_graph_validate(s->g, &harness_diag) == NIB_ERROR_INVALID_INPUT);
+  if (!strstr(harness_message, words)) {
+    printf("expected '%s', got '%s'\n", words, harness_message);
+    ++harness_failures;
+  }
+  nib_graph_destroy(s->g);
+}
+
+static void test_rules_of_operators(void) {
+  suite s = suite_open("conv", "nearest-even", 1);
+  int32_t x = input(&s, NIB_F32, shape(4, 1, 4, 4, 32), 0, 0);
+  int32_t w = zeros(&s, NIB_Q4_0, shape(4, 2, 1, 1, 32));
+  int32_t y = value(&s, NIB_F32, shape(4, 1, 4, 4, 2), 0, 0);
+  node(&s, NIB_OP_CONV2D, y, 2, x, w);
+  output(&s, y);
+  expect_rule(&s, "only fully_connected, matmul and gather read blocks");
+
+  s = suite_open("dense", "nearest-even", 1);
+  x = input(&s, NIB_F32, shape(2, 1, 32), 0, 0);
+  w = constant(&s, NIB_I8, shape(2, 2, 32), 0, 0, 0);
+  y = value(&s, NIB_F32, shape(2, 1, 2), 0, 0);
+  node(&s, NIB_OP_FULLY_CONNECTED, y, 2, x, w);
+  output(&s, y);
+  expect_rule(&s, "a f32 input needs a filter of reals, in any format");
+
+  s = suite_open("columns", "nearest-even", 1);
+  const int32_t at = input(&s, NIB_I32, shape(1, 3), 0, 0);
+  w = zeros(&s, NIB_Q4_0, shape(2, 2, 32));
+  y = value(&s, NIB_F32, shape(2, 2, 3), 0, 0);
+  nib_graph_set_int(s.g, node(&s, NIB_OP_GATHER, y, 2, w, at), NIB_A_AXIS, 1);
+  output(&s, y);
+  expect_rule(&s, "along any dimension but the last");
+
+  s = suite_open("odd", "nearest-even", 1);
+  x = input(&s, NIB_F32, shape(2, 1, 40), 0, 0);
+  w = value(&s, NIB_Q4_0, shape(2, 2, 40), 0, 0);
+  y = value(&s, NIB_F32, shape(2, 1, 2), 0, 0);
+  s.inputs[s.n_inputs++] = w;
+  node(&s, NIB_OP_FULLY_CONNECTED, y, 2, x, w);
+  output(&s, y);
+  expect_rule(&s, "a last dimension that its blocks do not divide");
+}
+
 int main(void) {
   static const nib_format activations[] = {NIB_F32, NIB_F16, NIB_BF16};
   for (int i = 0; i < 3; ++i)
@@ -273,6 +330,7 @@ int main(void) {
   test_stage("q8_0", NIB_Q8_0);
   test_stage("f16", NIB_F16);
   test_refused();
+  test_rules_of_operators();
   if (harness_failures)
     printf("%d failures\n", harness_failures);
   return harness_failures != 0;
