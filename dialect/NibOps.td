@@ -688,17 +688,28 @@ def Nib_CastOp : Nib_Unary<"cast", "(`saturate` $saturate^)? (`mode` $mode^)?"> 
   let arguments = (ins Nib_Tensor:$input, Nib_Int:$saturate, Nib_String:$mode);
 }
 
-def Nib_QuantizeOp : Nib_Unary<"quantize", "(`rounding` $rounding^)?"> {
+def Nib_QuantizeOp : Nib_Operator<"quantize", [AttrSizedOperandSegments]> {
   let summary = "Real numbers to codes";
   let description = [{
-    `saturate(round(x / scale) + zero_point)`, rounded as `rounding` says.
+    `saturate(round(x / scale) + zero_point)`, rounded as `rounding` says. The scale is the result
+    type's; a plain result takes it from `scales` (and `zero_points`): one entry, one for each index
+    of dimension `axis` (1), or, with the rank of the input, one for each block. To minifloats it is
+    `x / scale + zero_point` to nearest even, saturating but for `saturate 0`.
 
     ```mlir
     %y = nib.quantize %x rounding "nearest-even"
          : (tensor<4xf32>) -> tensor<4x!quant.uniform<i8:f32, 0.5:3>>
+    %b = nib.quantize %m scales %s zero_points %z
+         : (tensor<2x8xf32>, tensor<2x2xf32>, tensor<2x2xi4>) -> tensor<2x8xi4>
+    %f = nib.quantize %m scales %r axis 0 : (tensor<2x8xf32>, tensor<2xf32>) -> tensor<2x8xf8E4M3FN>
     ```
   }];
-  let arguments = (ins Nib_Tensor:$input, Nib_String:$rounding);
+  let arguments = (ins Nib_Tensor:$input, Optional<Nib_Tensor>:$scales,
+      Optional<Nib_Tensor>:$zero_points, Nib_String:$rounding, Nib_Int:$axis, Nib_Int:$saturate);
+  let assemblyFormat = [{
+    $input (`scales` $scales^)? (`zero_points` $zero_points^)? (`rounding` $rounding^)?
+    (`axis` $axis^)? (`saturate` $saturate^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasFolder = 1;
 }
 
@@ -706,11 +717,13 @@ def Nib_DequantizeOp : Nib_Operator<"dequantize", [AttrSizedOperandSegments]> {
   let summary = "Codes to real numbers";
   let description = [{
     `(code - zero_point) * scale`. The scale is the input type's; a plain input takes it from
-    `scales` (and `zero_points`), with one entry, or one for each index of dimension `axis`.
+    `scales` (and `zero_points`): one entry, one for each index of dimension `axis` (1), or, with
+    the rank of the input, one for each block. Codes may be minifloats, zero points reals.
 
     ```mlir
     %y = nib.dequantize %x : (tensor<4x!quant.uniform<i8:f32, 0.5:3>>) -> tensor<4xf32>
     %w = nib.dequantize %c scales %s axis 0 : (tensor<2x3xi8>, tensor<2xf32>) -> tensor<2x3xf32>
+    %b = nib.dequantize %q scales %t : (tensor<2x8xi4>, tensor<2x2xf16>) -> tensor<2x8xf16>
     ```
   }];
   let arguments = (ins Nib_Tensor:$input, Optional<Nib_Tensor>:$scales,

@@ -358,7 +358,8 @@ static void apply_quantize(nib_epilogue *p, const nib_node *n, const char *value
 }
 
 static bool accepts_quantize(const nib_graph *g, const nib_node *n) {
-  return is_f32(nib_node_input(g, n, 0)) && is_byte(&g->tensors[n->out]);
+  return is_f32(nib_node_input(g, n, 0)) && is_byte(&g->tensors[n->out]) &&
+         !nib_node_input(g, n, 1);
 }
 
 static void apply_dequantize(nib_epilogue *p, const nib_node *n, const char *value,

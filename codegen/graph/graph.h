@@ -241,6 +241,17 @@ int64_t nib_tensor_elems(const nib_tensor *t); /**< 1 for rank 0 */
 size_t nib_tensor_bytes(const nib_tensor *t);  /**< unpacked storage; whole blocks */
 /** Element `i` of a constant of f32 or f64. */
 double nib_real_at(const nib_tensor *t, int64_t i);
+/** Which of several scales an element of x has: none but one; one for each index of `axis` (rank 1);
+ *  or, with the rank of x, one for each block, the shapes giving the blocks. */
+typedef struct nib_scale_map {
+  int32_t n;
+  int64_t divide[NIB_MAX_RANK], extent[NIB_MAX_RANK], stride[NIB_MAX_RANK];
+} nib_scale_map;
+/** False where the shape of `scales` is none of these. */
+bool nib_scale_map_of(const nib_tensor *x, const nib_tensor *scales, int64_t axis,
+                      nib_scale_map *out);
+/** Index into the scales for flat element `i` of x. */
+int64_t nib_scale_map_at(const nib_scale_map *m, int64_t i);
 /** Operand `slot` of `n`, or NULL when absent. */
 const nib_tensor *nib_node_input(const nib_graph *g, const nib_node *n, int32_t slot);
 

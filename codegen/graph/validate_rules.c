@@ -346,12 +346,45 @@ static int64_t axis_length(nib_check *c) {
   return 1;
 }
 
+/* The operands scales and zero points of quantize and dequantize. */
+static void check_scaling(nib_check *c) {
+  const nib_tensor *in = nib_check_in(c, 0), *scales = nib_check_in(c, 1);
+  const nib_tensor *zeros = nib_check_in(c, 2);
+  const int64_t axis = nib_node_int(c->n, NIB_A_AXIS, 1);
+  nib_scale_map map;
+  if (nib_node_attr(c->n, NIB_A_AXIS) && (axis < -in->rank || axis >= in->rank))
+    nib_check_fail(c, "its axis is %lld of %d dimensions", (long long)axis, in->rank);
+  else if (scales->quantized || !nib_is_float(scales))
+    nib_check_fail(c, "its scales are not real");
+  else if (!nib_scale_map_of(in, scales, axis, &map))
+    nib_check_fail(c,
+                   "its scales are neither one, one for each index of the axis, nor one for each "
+                   "block that divides the input");
+  for (int64_t i = 0; !c->errors && scales->data && i < nib_tensor_elems(scales); ++i) {
+    const double scale = nib_format_load_real(scales->format, scales->data, i);
+    if (!isfinite(scale) || scale <= 0)
+      nib_check_fail(c, "scale %lld is %g; it must be positive and finite", (long long)i, scale);
+  }
+  if (zeros &&
+      (zeros->quantized || (nib_tensor_elems(zeros) != 1 && !nib_same_shape(zeros, scales))))
+    nib_check_fail(c, "its zero points are not plain numbers of the shape of the scales");
+}
+
 static void check_quantize(nib_check *c) {
+  const nib_format_info *to = nib_format_get(c->out->format);
   check_same_shapes(c);
   if (!nib_is_float(nib_check_in(c, 0)))
     nib_check_fail(c, "its input is not float");
-  if (!c->out->quantized && nib_format_get(c->out->format)->kind != NIB_KIND_BIPOLAR)
-    nib_check_fail(c, "its result is neither quantized nor bipolar");
+  if (!nib_check_in(c, 1)) {
+    if ((!c->out->quantized && to->kind != NIB_KIND_BIPOLAR) || nib_check_in(c, 2))
+      nib_check_fail(c, "its result is neither quantized nor bipolar");
+    return;
+  }
+  check_scaling(c);
+  if (c->out->quantized)
+    nib_check_fail(c, "its result has a scale beside the operand");
+  else if (to->kind > NIB_KIND_FLOAT || to->bits > 32 || c->out->format == NIB_I1)
+    nib_check_fail(c, "its result must be integers or reals of at most 32 bits");
 }
 
 static void check_cast(nib_check *c) {
@@ -366,18 +399,15 @@ static void check_cast(nib_check *c) {
 }
 
 static void check_dequantize(nib_check *c) {
-  const nib_tensor *in = nib_check_in(c, 0), *zero = nib_check_in(c, 2);
-  int64_t length = axis_length(c);
+  const nib_tensor *in = nib_check_in(c, 0);
   check_same_shapes(c);
-  if (nib_is_float(in) || !nib_is_float(c->out))
-    nib_check_fail(c, "it must go from an integer format to float");
+  if (nib_format_get(in->format)->kind > NIB_KIND_BIPOLAR || !nib_is_float(c->out))
+    nib_check_fail(c, "it must go from codes to float");
   if (nib_check_in(c, 1))
-    nib_check_scales(c, 1, length);
-  else if (!in->quantized && nib_format_get(in->format)->kind != NIB_KIND_BIPOLAR)
+    check_scaling(c);
+  else if ((!in->quantized && nib_format_get(in->format)->kind != NIB_KIND_BIPOLAR) ||
+           nib_check_in(c, 2))
     nib_check_fail(c, "its input has no scale");
-  if (zero &&
-      (nib_is_float(zero) || zero->rank != 1 || (zero->dims[0] != 1 && zero->dims[0] != length)))
-    nib_check_fail(c, "its zero points must be integers of shape [1] or [%lld]", (long long)length);
 }
 
 /* A constant of integers in [low, high], one or `length` of them. */

@@ -194,28 +194,6 @@ nib_status nib_ref_lookup(nib_reference *r, const nib_node *n) {
 
 /* ---- between reals and codes ---- */
 
-nib_status nib_ref_requantize(nib_reference *r, const nib_node *n);
-
-nib_status nib_ref_quantize_op(nib_reference *r, const nib_node *n) {
-  const nib_tensor *y = nib_ref_tensor(r, n->out);
-  if (!nib_ref_is_real(nib_ref_tensor(r, n->in[0])))
-    return nib_ref_requantize(r, n);
-  const nib_rounding rounding = nib_node_rounding(r->g, n);
-  int64_t lo, hi;
-  nib_format_code_range(y->format, &lo, &hi);
-  const int64_t elems = nib_tensor_elems(y);
-  double *x = nib_ref_load_reals(r, n->in[0]);
-  int64_t *codes = calloc((size_t)elems + 1, sizeof *codes);
-  const nib_status status = x && codes ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
-  for (int64_t i = 0; status == NIB_OK && i < elems; ++i)
-    codes[i] = nib_ref_quantize(rounding, (float)x[i], y, lo, hi);
-  if (status == NIB_OK)
-    nib_ref_store_codes(r, n->out, codes);
-  free(x);
-  free(codes);
-  return status;
-}
-
 /* Channel of flat element i along `axis` of `t`. */
 static int64_t channel_of(const nib_tensor *t, int64_t axis, int64_t i) {
   if (axis < 0)
@@ -223,32 +201,6 @@ static int64_t channel_of(const nib_tensor *t, int64_t axis, int64_t i) {
   for (int32_t d = t->rank - 1; d > axis; --d)
     i /= t->dims[d];
   return axis >= 0 && axis < t->rank ? i % t->dims[axis] : 0;
-}
-
-nib_status nib_ref_dequantize(nib_reference *r, const nib_node *n) {
-  const nib_tensor *x = nib_ref_tensor(r, n->in[0]);
-  const int32_t scales_id = n->n_in > 1 ? n->in[1] : NIB_NONE;
-  const int32_t zps_id = n->n_in > 2 ? n->in[2] : NIB_NONE;
-  const int64_t elems = nib_tensor_elems(x), axis = nib_node_int(n, NIB_A_AXIS, 1);
-  int64_t *codes = nib_ref_load_codes(r, n->in[0], 0);
-  double *scales = scales_id == NIB_NONE ? NULL : nib_ref_load_reals(r, scales_id);
-  int64_t *zps = zps_id == NIB_NONE ? NULL : nib_ref_load_codes(r, zps_id, 0);
-  double *y = calloc((size_t)elems + 1, sizeof *y);
-  const bool one = !scales || nib_tensor_elems(nib_ref_tensor(r, scales_id)) == 1;
-  const bool ok = codes && y && (scales || scales_id == NIB_NONE) && (zps || zps_id == NIB_NONE);
-  for (int64_t i = 0; ok && i < elems; ++i) {
-    const int64_t c = one ? 0 : channel_of(x, axis, i);
-    const int64_t zp = zps ? zps[c] : scales || !x->quantized ? 0 : x->zero_point;
-    const double number = (double)(nib_format_value_of(x->format, codes[i]) - zp);
-    y[i] = nib_ref_round(r, number * (scales ? scales[c] : nib_params_unit(x)));
-  }
-  if (ok)
-    nib_ref_store_reals(r, n->out, y);
-  free(codes);
-  free(scales);
-  free(zps);
-  free(y);
-  return ok ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
 nib_status nib_ref_requantize(nib_reference *r, const nib_node *n) {

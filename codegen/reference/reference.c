@@ -52,6 +52,13 @@ static bool accumulates(const nib_graph *g, const nib_node *n) {
          (!bias || !nib_ref_is_real(bias));
 }
 
+/* quantize: to a type that has the scale, or by scales that are operands. */
+static bool quantizes(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  return nib_node_input(g, n, 1) ? x && nib_ref_is_real(x)
+                                 : is_bipolar(y) || (y->quantized && !nib_ref_is_real(y));
+}
+
 static bool to_codes(const nib_graph *g, const nib_node *n) {
   const nib_tensor *y = &g->tensors[n->out];
   return is_bipolar(y) || (y->quantized && !nib_ref_is_real(y));
@@ -114,7 +121,7 @@ static const nib_ref_op ops[NIB_OP_COUNT] = {
     [NIB_OP_EXPAND_DIMS] = {nib_ref_copy, NULL},
     [NIB_OP_SCAST] = {nib_ref_copy, NULL},
     [NIB_OP_CAST] = {nib_ref_cast, nib_cast_is_scalar},
-    [NIB_OP_QUANTIZE] = {nib_ref_quantize_op, to_codes},
+    [NIB_OP_QUANTIZE] = {nib_ref_quantize_op, quantizes},
     [NIB_OP_DEQUANTIZE] = {nib_ref_dequantize, to_reals},
     [NIB_OP_REQUANTIZE] = {nib_ref_requantize, requantizes},
     [NIB_OP_PACK] = {nib_ref_pack, NULL},

@@ -71,7 +71,7 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_CAST] = {.step = nib_direct_step_cast, .accepts = nib_direct_cast_accepts},
     [NIB_OP_MULTI_THRESHOLD] = {.step = nib_direct_step_multi_threshold,
                                 .first_operand_only = true},
-    [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize},
+    [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize, .first_operand_only = true},
     [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize, .first_operand_only = true},
     [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize, .first_operand_only = true},
 };
@@ -202,6 +202,10 @@ static bool joins(const nib_graph *g, const nib_kernel *k, const nib_segment *s,
     return false;
   if (nib_tensor_elems(&g->tensors[n->out]) != nib_tensor_elems(&g->tensors[root->out]))
     return false;
+  /* Operands that a step indexes itself are read from memory. */
+  for (int32_t j = 1; j < n->n_in && nib_direct_op_get(n->op)->first_operand_only; ++j)
+    if (made_in(g, k, n->in[j], s->first, i))
+      return false;
   for (int32_t j = 0; j < n->n_in; ++j)
     if (made_in(g, k, n->in[j], s->first, i))
       return true;

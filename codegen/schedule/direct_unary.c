@@ -209,29 +209,92 @@ nib_expr nib_direct_step_requantize(nib_direct *d, const nib_node *n, const nib_
   return requantize_channels(d, n, operands[0].s, index);
 }
 
+/* Index of the scale of the flat element `index`. */
+static nib_expr scale_index(const nib_scale_map *m, const char *index) {
+  nib_expr sum = {""};
+  for (int32_t k = 0; k < m->n; ++k) {
+    nib_expr at = nib_expr_printf("(%s)", index);
+    if (m->divide[k] > 1)
+      at = nib_expr_printf("%s / %lld", at.s, (long long)m->divide[k]);
+    at = nib_expr_printf("%s %% %lld", at.s, (long long)m->extent[k]);
+    if (m->stride[k] > 1)
+      at = nib_expr_printf("%s * %lld", at.s, (long long)m->stride[k]);
+    sum = nib_expr_printf("%s%s%s", sum.s, sum.s[0] ? " + " : "", at.s);
+  }
+  return sum.s[0] ? sum : nib_expr_printf("0");
+}
+
+/* Expressions of the scale and zero point of an element; reals are decoded, zero.s is "" where
+ * there is none. */
+typedef struct scaling {
+  nib_expr scale, zero;
+} scaling;
+
+static nib_expr element_of(nib_direct *d, int32_t tensor, const char *hint, const char *at) {
+  nib_expr p = nib_direct_pointer(d, tensor, hint);
+  return nib_direct_decode(d->g->tensors[tensor].format, nib_expr_printf("%s[%s]", p.s, at).s);
+}
+
+static scaling scaling_of(nib_direct *d, const nib_node *n, const char *index) {
+  scaling s = {{""}, {""}};
+  nib_scale_map map;
+  nib_scale_map_of(operand_of(d, n), nib_node_input(d->g, n, 1), nib_node_int(n, NIB_A_AXIS, 1),
+                   &map);
+  nib_expr at = scale_index(&map, index);
+  s.scale = element_of(d, n->in[1], "scales", at.s);
+  const nib_tensor *zeros = nib_node_input(d->g, n, 2);
+  if (zeros)
+    s.zero = element_of(d, n->in[2], "zero_points", nib_tensor_elems(zeros) == 1 ? "0" : at.s);
+  return s;
+}
+
+static nib_expr quantize_by(nib_direct *d, const nib_node *n, const char *x, const char *index) {
+  const nib_tensor *y = nib_direct_result(d, n);
+  const nib_format_info *f = nib_format_get(y->format);
+  const scaling s = scaling_of(d, n, index);
+  if (nib_direct_is_float(y)) {
+    nib_expr real = nib_expr_printf("(float)%s / (float)%s", x, s.scale.s);
+    if (s.zero.s[0])
+      real = nib_expr_printf("%s + (float)%s", real.s, s.zero.s);
+    const bool saturate = nib_node_int(n, NIB_A_SATURATE, 1) != 0;
+    return nib_direct_decode(y->format, nib_direct_encode(y->format, real.s, saturate).s);
+  }
+  const char *snippet = nib_node_rounding(d->g, n) == NIB_ROUNDING_NEAREST_EVEN
+                            ? "nib_quantize_even"
+                            : "nib_quantize_away";
+  return nib_expr_printf("%s((float)%s, (float)%s, (int32_t)%s, %s, %s)", snippet, x, s.scale.s,
+                         s.zero.s[0] ? s.zero.s : "0", nib_direct_i64(f->min).s,
+                         nib_direct_i64(f->max).s);
+}
+
 nib_expr nib_direct_step_quantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                   const char *index) {
+  if (nib_node_input(d->g, n, 1))
+    return quantize_by(d, n, operands[0].s, index);
   if (!nib_direct_is_float(operand_of(d, n)))
     return nib_direct_step_requantize(d, n, operands, index);
   const nib_format_info *f = nib_format_get(nib_direct_result(d, n)->format);
   return nib_direct_quantize(d, n, nib_node_rounding(d->g, n), operands[0].s, f->min, f->max);
 }
 
+/* Integer codes differ from integer zero points exactly; both fit 32 bits, or it is a real. */
 nib_expr nib_direct_step_dequantize(nib_direct *d, const nib_node *n, const nib_expr *operands,
                                     const char *index) {
-  const nib_tensor *x = operand_of(d, n), *scales = nib_node_input(d->g, n, 1);
-  nib_expr code = nib_direct_number(x->format, operands[0].s, scales ? 0 : x->zero_point);
-  if (!scales && !x->quantized)
+  const nib_tensor *x = operand_of(d, n), *zeros = nib_node_input(d->g, n, 2);
+  const bool has_scales = nib_node_input(d->g, n, 1) != NULL;
+  nib_expr code = nib_direct_is_float(x)
+                      ? operands[0]
+                      : nib_direct_number(x->format, operands[0].s, has_scales ? 0 : x->zero_point);
+  if (!has_scales && !x->quantized)
     return nib_expr_printf("(float)%s", code.s); /* the numbers of a bipolar format */
-  if (!scales)
+  if (!has_scales)
     return nib_expr_printf("(float)%s * %s", code.s, nib_direct_f32((float)x->scale).s);
-  const bool one = nib_tensor_elems(scales) == 1;
-  nib_expr at = one ? nib_expr_printf("0") : channel_of(x, nib_node_int(n, NIB_A_AXIS, 1), index);
-  nib_expr s = nib_direct_pointer(d, n->in[1], "scales");
-  if (!nib_node_input(d->g, n, 2))
-    return nib_expr_printf("(float)%s * %s[%s]", code.s, s.s, at.s);
-  nib_expr zp = nib_direct_pointer(d, n->in[2], "zero_points");
-  return nib_expr_printf("(float)(%s - %s[%s]) * %s[%s]", operands[0].s, zp.s, at.s, s.s, at.s);
+  const scaling s = scaling_of(d, n, index);
+  if (!zeros)
+    return nib_expr_printf("(float)%s * %s", code.s, s.scale.s);
+  const bool real = nib_direct_is_float(x) || nib_direct_is_float(zeros);
+  return nib_expr_printf("(float)(%s%s - %s) * %s", real ? "" : "(int64_t)", code.s, s.zero.s,
+                         s.scale.s);
 }
 
 bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n) {

@@ -62,7 +62,7 @@ static bool is_whole_island(const nib_simplify *s, const nib_node *n) {
 /* Walks up from the quantize. False: no float operator there, nothing to report. */
 static bool find_operator(nib_simplify *s, int32_t q, island *out) {
   *out = (island){.q = q, .lo = -INFINITY, .hi = INFINITY};
-  if (s->g->nodes[q].op != NIB_OP_QUANTIZE)
+  if (s->g->nodes[q].op != NIB_OP_QUANTIZE || s->g->nodes[q].n_in > 1)
     return false;
   int32_t t = s->g->nodes[q].in[0];
   if (!nib_simplify_is_float(&s->g->tensors[t]))

@@ -195,8 +195,11 @@ bool nib_simplify_dequant_of(const nib_simplify *s, int32_t tensor, nib_dequant 
   if (out->axis < 0)
     out->axis += code->rank;
   out->n = 1;
-  if (scales != NULL) {
-    if (scales->data == NULL || scales->format != NIB_F32)
+  if (nib_simplify_is_float(code) || !nib_simplify_is_float(&s->g->tensors[tensor]) ||
+      s->g->tensors[tensor].format != NIB_F32)
+    return false;
+  if (scales != NULL) { /* blocks, and what is not constant, stay as they are */
+    if (scales->data == NULL || scales->format != NIB_F32 || scales->rank > 1)
       return false;
     out->scales = scales->data;
     out->n = nib_tensor_elems(scales);
@@ -208,7 +211,8 @@ bool nib_simplify_dequant_of(const nib_simplify *s, int32_t tensor, nib_dequant 
   } else {
     return false;
   }
-  return out->zero_points == NIB_NONE || s->g->tensors[out->zero_points].data != NULL;
+  return out->zero_points == NIB_NONE || (s->g->tensors[out->zero_points].data != NULL &&
+                                          !nib_simplify_is_float(&s->g->tensors[out->zero_points]));
 }
 
 double nib_dequant_scale(const nib_dequant *d, int64_t channel) {
