@@ -35,9 +35,29 @@ int64_t nibc_feed_match(const nibc_array *a, const nib_tensor *t, nibc_batch *ou
 
 static const char *format_name(nib_format format) { return nib_format_get(format)->name; }
 
+/* Arrays of bytes are the codes of a format whose elements are one byte each. */
+static nib_status take_codes(nibc_array *a, const nib_tensor *t, const char *path) {
+  const nib_format_info *to = nib_format_get(t->format);
+  const bool bytes = a->format == NIB_I8 || a->format == NIB_U8;
+  if (a->format == t->format || !bytes || to->bytes != 1 || to->kind == NIB_KIND_BLOCK ||
+      t->format == NIB_I8 || t->format == NIB_U8 || t->format == NIB_I1)
+    return NIB_OK;
+  const bool is_signed = to->kind == NIB_KIND_SIGNED;
+  const int64_t low = is_signed ? to->min : 0, high = is_signed ? to->max : (1 << to->bits) - 1;
+  for (size_t k = 0; k < a->bytes; ++k) {
+    const int64_t code = nib_format_load_code(a->format, a->data, (int64_t)k);
+    if (code < low || code > high)
+      return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: element %zu is %lld, no code of %s", path, k,
+                       (long long)code, to->name);
+  }
+  a->format = t->format;
+  return NIB_OK;
+}
+
 nib_status nibc_feed_accept(nibc_feed *feed, int i, const nib_tensor *t, const char *path,
                          const char *what) {
-  const nibc_array *a = &feed->arrays[i];
+  nibc_array *a = &feed->arrays[i];
+  NIB_RETURN_IF_ERROR(take_codes(a, t, path));
   if (a->format != t->format)
     return nibc_fail(NIB_ERROR_INVALID_INPUT,
                      "%s: has elements %s, %s %d ('%s') of the model is %s", path,

@@ -205,6 +205,9 @@ nib_status nibc_npy_write(const char *path, const nibc_array *a) {
   for (size_t i = 0; i < DTYPE_COUNT && !descr; ++i)
     if (dtypes[i].format == a->format)
       descr = dtypes[i].descr;
+  const nib_format_info *info = nib_format_get(a->format);
+  if (!descr && info->bytes == 1 && info->kind != NIB_KIND_BLOCK)
+    descr = info->kind == NIB_KIND_SIGNED ? "|i1" : "|u1"; /* codes */
   if (!descr)
     return nibc_fail(NIB_ERROR_INTERNAL, "%s: no .npy type for %s", path,
                      nib_format_get(a->format)->name);

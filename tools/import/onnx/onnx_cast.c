@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Cast and CastLike. */
-#include "onnx_internal.h"
+#include "onnx_qlinear.h"
 
 #include <string.h>
 
@@ -42,7 +42,7 @@ static nib_status import_cast_to(nib_onnx_node *n, nib_format to) {
       info->kind == NIB_KIND_FLOAT && info->bits <= 8 && nib_onnx_attr_int(n, "saturate", 1) != 0;
   if (x->data)
     return fold_cast(n, x, to, nib_encode_mode_find(mode), saturate);
-  const int32_t in = nib_onnx_materialize(n, x);
+  const int32_t in = nib_onnx_plain(n, nib_onnx_materialize(n, x));
   const int32_t node = in == NIB_NONE
                            ? NIB_NONE
                            : nib_onnx_emit(n, NIB_OP_CAST, &in, 1, NIB_NONE, x->rank, x->dims, "");

@@ -75,29 +75,7 @@ static int32_t emit_value(nib_onnx_node *n, const nib_onnx_value *v) {
 }
 
 int64_t nib_onnx_integer_at(const nib_onnx_value *v, int64_t i) {
-  const uint8_t *at = v->data + (size_t)i * nib_format_bytes(v->format);
-  int16_t i16;
-  uint16_t u16;
-  int32_t i32;
-  int64_t i64;
-  switch (v->format) {
-  case NIB_I8:
-    return (int8_t)*at;
-  case NIB_U8:
-    return *at;
-  case NIB_I16:
-    memcpy(&i16, at, sizeof i16);
-    return i16;
-  case NIB_U16:
-    memcpy(&u16, at, sizeof u16);
-    return u16;
-  case NIB_I64:
-    memcpy(&i64, at, sizeof i64);
-    return i64;
-  default:
-    memcpy(&i32, at, sizeof i32);
-    return i32;
-  }
+  return nib_format_load_code(v->format, v->data, i);
 }
 
 /* The zero points as i32, the form that dequantize takes; NULL when all are 0 or absent. */

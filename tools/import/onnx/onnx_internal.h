@@ -88,6 +88,9 @@ const nib_onnx_row *nib_onnx_find_row(const char *domain, const char *op_type, i
 /** Whether operators of `domain` are in a table. */
 bool nib_onnx_knows_domain(const char *domain);
 
+/** Row of an operator of the domain com.microsoft, or NULL. */
+const nib_onnx_row *nib_onnx_find_microsoft_row(const char *op_type);
+
 /* onnx_proto.c */
 typedef struct nib_onnx_pool {
   ProtobufCAllocator allocator;

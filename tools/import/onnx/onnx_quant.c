@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * QuantizeLinear and DequantizeLinear. */
-#include "onnx_internal.h"
+#include "onnx_qlinear.h"
+#include "onnx_scaling.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -109,21 +110,39 @@ static nib_status quantize_constant(nib_onnx_node *n, const nib_onnx_value *x, c
   return nib_onnx_set_constant(n, q->format, x->rank, x->dims, codes);
 }
 
+/* Scales that a type can hold: one f32 constant (or, of constants, one for each slice), integer
+ * codes of at least 8 bits. */
+static bool is_static(nib_onnx_node *n, const nib_onnx_value *x, nib_format codes) {
+  const nib_onnx_value *scales = nib_onnx_input(n, 1), *zeros = nib_onnx_input(n, 2);
+  const bool one = nib_onnx_count_elems(scales->dims, scales->rank) == 1;
+  return scales->data && (!zeros || zeros->data) && scales->format == NIB_F32 && (one || x->data) &&
+         scales->rank <= 1 && is_code_format(codes) && nib_onnx_attr_int(n, "block_size", 0) == 0;
+}
+
+static nib_status read_type(nib_onnx_node *n, const char *attr, nib_format otherwise,
+                            nib_format *out) {
+  const int64_t type = nib_onnx_attr_int(n, attr, 0);
+  *out =
+      type ? type > 0 && type < 128 ? nib_onnx_format((int32_t)type) : NIB_FORMAT_COUNT : otherwise;
+  return *out != NIB_FORMAT_COUNT
+             ? NIB_OK
+             : nib_onnx_unsupported(n, "type %s",
+                                    nib_onnx_type_name(type < 128 ? (int32_t)type : -1));
+}
+
 nib_status nib_onnx_import_quantize(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, x));
-  int64_t type = nib_onnx_attr_int(n, "output_dtype", 0);
-  nib_format codes = type > 0 && type < 128 ? nib_onnx_format((int32_t)type) : NIB_FORMAT_COUNT;
-  if (type && codes == NIB_FORMAT_COUNT)
-    return nib_onnx_unsupported(n, "codes of type %s", nib_onnx_type_name((int32_t)type));
+  const nib_onnx_value *zeros = nib_onnx_input(n, 2);
+  nib_format codes;
+  NIB_RETURN_IF_ERROR(read_type(n, "output_dtype", zeros ? zeros->format : NIB_U8, &codes));
+  if (x->format != NIB_F32 || !is_static(n, x, codes))
+    return nib_onnx_quantize_by_operands(n, codes);
   quant q;
   NIB_RETURN_IF_ERROR(read_quant(n, x, codes, &q));
   if (q.format == NIB_I32)
     return nib_onnx_invalid(n, "it cannot write int32 codes");
   if (x->data)
     return quantize_constant(n, x, &q);
-  if (q.axis != NIB_ONNX_ABSENT)
-    return nib_onnx_unsupported(n, "several scales for a tensor that is not a constant");
   nib_graph *g = n->ctx->graph;
   int32_t in = nib_onnx_materialize(n, x);
   int32_t node = in == NIB_NONE
@@ -157,29 +176,26 @@ static nib_status defer_constant(nib_onnx_node *n, const nib_onnx_value *x, cons
 
 nib_status nib_onnx_import_dequantize(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0);
-  if (!is_code_format(x->format))
-    return nib_onnx_unsupported(n, "codes of type %s", nib_format_get(x->format)->name);
-  int64_t type = nib_onnx_attr_int(n, "output_dtype", 0);
-  if (type != 0 && type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-    return nib_onnx_unsupported(n, "a result of type %s",
-                                nib_onnx_type_name(type < 128 ? (int32_t)type : -1));
+  const nib_format scale = nib_onnx_input(n, 1)->format;
+  nib_format result;
+  NIB_RETURN_IF_ERROR(
+      read_type(n, "output_dtype", scale == NIB_F8E8M0FNU ? NIB_F32 : scale, &result));
+  if (result != NIB_F32 || !is_static(n, x, x->format))
+    return nib_onnx_dequantize_by_operands(n, result);
   quant q;
   NIB_RETURN_IF_ERROR(read_quant(n, x, x->format, &q));
   if (x->data)
     return defer_constant(n, x, &q);
-  if (q.axis != NIB_ONNX_ABSENT)
-    return nib_onnx_unsupported(n, "several scales for a tensor that is not a constant");
   nib_graph *g = n->ctx->graph;
   int32_t in = nib_onnx_materialize(n, x);
   if (in == NIB_NONE)
     return n->ctx->failure;
-  double scale = scale_at(&q, 0);
-  int64_t zero = zero_at(q.zeros, 0);
   nib_tensor *t = &g->tensors[in];
-  if (!t->quantized && t->producer == NIB_NONE)
-    nib_graph_set_quant(g, in, scale, zero); /* a graph input: now its meaning is known */
-  if (!t->quantized || t->scale != scale || t->zero_point != zero)
-    return nib_onnx_unsupported(n, "its scale and zero point differ from those of its input");
-  int32_t node = nib_onnx_emit(n, NIB_OP_DEQUANTIZE, &in, 1, NIB_NONE, x->rank, x->dims, "");
+  if (!t->quantized && t->producer == NIB_NONE && !nib_graph_count_uses(g, in, NULL))
+    nib_graph_set_quant(g, in, scale_at(&q, 0), zero_at(q.zeros, 0)); /* its meaning is known */
+  in = nib_onnx_typed(n, in, scale_at(&q, 0), zero_at(q.zeros, 0));
+  int32_t node = in == NIB_NONE
+                     ? NIB_NONE
+                     : nib_onnx_emit(n, NIB_OP_DEQUANTIZE, &in, 1, NIB_NONE, x->rank, x->dims, "");
   return node == NIB_NONE ? n->ctx->failure : nib_onnx_set_result(n, g->nodes[node].out);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * The operators that the importer knows: those of the default domain, each with the operator sets
- * that its handler was written for, and those of QONNX. */
+ * that its handler was written for, and those of QONNX; com.microsoft has its own file. */
 #include "onnx_elementwise.h"
+#include "onnx_qlinear.h"
 
 #include <string.h>
 
@@ -24,12 +25,14 @@ static const nib_onnx_row rows[] = {
     {"Constant", 7, LAST, 0, 0, nib_onnx_import_constant, NONE},
     {"ConstantOfShape", 9, LAST, 1, 1, nib_onnx_import_constant_of_shape, NONE},
     {"Conv", 7, LAST, 2, 3, nib_onnx_import_conv, NONE},
+    {"ConvInteger", 10, LAST, 2, 4, nib_onnx_import_conv_integer, NONE},
     {"ConvTranspose", 7, LAST, 2, 3, nib_onnx_import_conv_transpose, NONE},
     {"DeformConv", 19, LAST, 3, 5, nib_onnx_import_deform_conv, NONE},
     {"DepthToSpace", 7, LAST, 1, 1, nib_onnx_import_depth_to_space, NONE},
     {"DequantizeLinear", 10, LAST, 2, 3, nib_onnx_import_dequantize, NONE},
     {"DFT", 17, LAST, 1, 3, nib_onnx_import_dft, NONE},
     {"Dropout", 7, LAST, 1, 3, nib_onnx_import_identity, NONE},
+    {"DynamicQuantizeLinear", 11, LAST, 1, 1, nib_onnx_import_dynamic_quantize, NONE},
     {"Einsum", 12, LAST, 1, 1 << 20, nib_onnx_import_einsum, NONE},
     {"Expand", 8, LAST, 2, 2, nib_onnx_import_expand, NONE},
     {"Flatten", 7, LAST, 1, 1, nib_onnx_import_flatten, NONE},
@@ -56,6 +59,7 @@ static const nib_onnx_row rows[] = {
     {"LRN", 7, LAST, 1, 1, nib_onnx_import_lrn, NONE},
     {"LSTM", 7, LAST, 3, 8, nib_onnx_import_lstm, NONE},
     {"MatMul", 7, LAST, 2, 2, nib_onnx_import_matmul, NONE},
+    {"MatMulInteger", 10, LAST, 2, 4, nib_onnx_import_matmul_integer, NONE},
     {"MaxPool", 7, LAST, 1, 1, nib_onnx_import_max_pool, NONE},
     {"MaxUnpool", 9, LAST, 2, 3, nib_onnx_import_max_unpool, NONE},
     {"MeanVarianceNormalization", 9, LAST, 1, 1, nib_onnx_import_mean_variance_norm, NONE},
@@ -63,6 +67,8 @@ static const nib_onnx_row rows[] = {
     {"NonZero", 9, LAST, 1, 1, nib_onnx_import_non_zero, NONE},
     {"OneHot", 9, LAST, 3, 3, nib_onnx_import_one_hot, NONE},
     {"Pad", 7, LAST, 1, 4, nib_onnx_import_pad, NONE},
+    {"QLinearConv", 10, LAST, 8, 9, nib_onnx_import_qlinear_conv, NONE},
+    {"QLinearMatMul", 10, LAST, 8, 8, nib_onnx_import_qlinear_matmul, NONE},
     {"QuantizeLinear", 10, LAST, 2, 3, nib_onnx_import_quantize, NONE},
     {"ReduceMean", 7, LAST, 1, 2, nib_onnx_import_reduce_mean, NONE},
     {"Reshape", 7, LAST, 2, 2, nib_onnx_import_reshape, NONE},
@@ -127,12 +133,18 @@ static int find_domain(const char *name) {
   return i;
 }
 
-bool nib_onnx_knows_domain(const char *domain) { return find_domain(domain) < N_DOMAINS; }
+static bool is_microsoft(const char *domain) { return !strcmp(domain, "com.microsoft"); }
+
+bool nib_onnx_knows_domain(const char *domain) {
+  return is_microsoft(domain) || find_domain(domain) < N_DOMAINS;
+}
 
 const nib_onnx_row *nib_onnx_find_row(const char *domain, const char *op_type, int64_t opset,
                                       bool *out_known) {
   const int d = find_domain(domain);
   *out_known = false;
+  if (is_microsoft(domain))
+    return nib_onnx_find_microsoft_row(op_type);
   if (d == N_DOMAINS)
     return NULL;
   if (d >= N_DEFAULT)

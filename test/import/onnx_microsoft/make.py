@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Writes the small models of this folder's tests and what ONNX Runtime computes for them.
+
+Usage: make.py FOLDER      (needs onnx, onnxruntime and numpy; `make.py Inputs` rewrites what is checked in)
+"""
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+MICROSOFT = "com.microsoft"
+TYPES = {np.dtype("uint8"): TensorProto.UINT8, np.dtype("int8"): TensorProto.INT8,
+         np.dtype("float32"): TensorProto.FLOAT, np.dtype("int32"): TensorProto.INT32}
+
+
+def write(folder, name, op, inputs, constants, attributes=None, domain=MICROSOFT, opset=17):
+    """One operator: `inputs` are (name, array or None); those in `constants` become initializers."""
+    given = {n: a for n, a in inputs if a is not None}
+    node = helper.make_node(op, [n if a is not None else "" for n, a in inputs], ["y"], name=op, domain=domain,
+                            **(attributes or {}))
+    values = [helper.make_tensor_value_info(n, TYPES[a.dtype], a.shape) for n, a in given.items() if n not in constants]
+    initializers = [numpy_helper.from_array(a, n) for n, a in given.items() if n in constants]
+
+    def model_with(result):
+        graph = helper.make_graph([node], name, values, [result], initializers)
+        return helper.make_model(graph, ir_version=8, producer_name="",
+                                 opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid(MICROSOFT, 1)])
+
+    feed = {n: a for n, a in given.items() if n not in constants}
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    untyped = model_with(helper.make_value_info("y", onnx.TypeProto()))
+    del untyped.graph.output[:]
+    untyped.graph.output.add().name = "y"
+    y = onnxruntime.InferenceSession(untyped.SerializeToString(), options,
+                                     providers=["CPUExecutionProvider"]).run(None, feed)[0]
+    model = model_with(helper.make_tensor_value_info("y", TYPES[y.dtype], y.shape))
+    data = folder / name / "test_data_set_0"
+    data.mkdir(parents=True, exist_ok=True)
+    (folder / name / "model.onnx").write_bytes(model.SerializeToString())
+    for i, (n, a) in enumerate(feed.items()):
+        (data / f"input_{i}.pb").write_bytes(numpy_helper.from_array(a, n).SerializeToString())
+    (data / "output_0.pb").write_bytes(numpy_helper.from_array(y, "y").SerializeToString())
+
+
+def codes(random, dtype, shape):
+    info = np.iinfo(dtype)
+    return random.integers(info.min, info.max + 1, shape).astype(dtype)
+
+
+def number(value, dtype=np.float32):
+    return np.array(value, dtype)
+
+
+def main():
+    folder, r = pathlib.Path(sys.argv[1]), np.random.default_rng(5)
+    for dtype, zero in ((np.uint8, 100), (np.int8, -7)):
+        kind = np.dtype(dtype).name
+        x, z = codes(r, dtype, (1, 3, 5, 7)), codes(r, dtype, (1, 3, 5, 7))
+        pair = [("a", x), ("as", number(.021)), ("az", number(zero, dtype)), ("b", z), ("bs", number(.034)),
+                ("bz", number(zero + 3, dtype))]
+        fixed = {"as", "az", "bs", "bz", "cs", "cz", "xs", "xz", "ys", "yz"}
+        write(folder, f"add_{kind}", "QLinearAdd", pair + [("cs", number(.041)), ("cz", number(zero, dtype))], fixed)
+        write(folder, f"mul_{kind}", "QLinearMul", pair + [("cs", number(.057)), ("cz", number(zero, dtype))], fixed)
+        one = [("x", x), ("xs", number(.03)), ("xz", number(zero, dtype)), ("ys", number(1 / 256)),
+               ("yz", number(0 if dtype is np.uint8 else -128, dtype))]
+        write(folder, f"sigmoid_{kind}", "QLinearSigmoid", one, fixed)
+        one[3:] = [("ys", number(.025)), ("yz", number(zero + 9, dtype))]
+        write(folder, f"leaky_relu_{kind}", "QLinearLeakyRelu", one, fixed, {"alpha": .1})
+        write(folder, f"global_average_pool_{kind}", "QLinearGlobalAveragePool", one, fixed)
+        write(folder, f"average_pool_{kind}", "QLinearAveragePool", one, fixed,
+              {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 1]})
+        write(folder, f"concat_{kind}", "QLinearConcat",
+              [("ys", number(.037)), ("yz", number(zero + 9, dtype))] + pair, fixed, {"axis": 1})
+    w8, b32 = codes(r, np.int8, (6, 5)), r.integers(-900, 900, 6).astype(np.int32)
+    gemm = [("a", codes(r, np.uint8, (4, 5))), ("as", number(.02)), ("az", number(120, np.uint8)), ("b", w8),
+            ("bs", r.uniform(.01, .03, 6).astype(np.float32)), ("bz", np.zeros(6, np.int8)), ("c", b32),
+            ("ys", number(.11)), ("yz", number(99, np.uint8))]
+    held = {n for n, _ in gemm} - {"a"}
+    write(folder, "gemm", "QGemm", gemm, held, {"transB": 1})
+    write(folder, "gemm_float", "QGemm", gemm[:7], held, {"transB": 1})
+    for bits in (2, 4, 8):
+        k, n, block = 40, 3, 16
+        blocks = -(-k // block)
+        x = r.normal(size=(2, 2, k)).astype(np.float32)
+        w = [("x", x), ("w", codes(r, np.uint8, (n, blocks, block * bits // 8))),
+             ("s", r.uniform(.01, .1, (n, blocks)).astype(np.float32)),
+             ("z", codes(r, np.uint8, (n, (blocks * bits + 7) // 8)))]
+        attributes = {"K": k, "N": n, "bits": bits, "block_size": block}
+        for name, inputs in ((f"nbits_{bits}", w[:3]), (f"nbits_{bits}_zero_points", w)):
+            try:
+                write(folder, name, "MatMulNBits", inputs, {"w", "s", "z"}, attributes)
+            except Exception as why:  # what this version of the runtime cannot do
+                print(f"{name}: {str(why)[:150]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The domain com.microsoft: operators on codes that mean dequantize, the operator in f32, quantize
+ * (simplify makes integer operators of them), and products with weights of few bits. */
+#include "onnx_elementwise.h"
+#include "onnx_qlinear.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#define LAST NIB_ONNX_LAST_OPSET
+#define NONE NIB_OP_COUNT
+
+static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
+
+/* Scale and zero point at inputs `i` and `i` + 1; an absent zero point is 0. */
+static nib_status check_pair(nib_onnx_node *n, size_t i, nib_format codes) {
+  const nib_onnx_value *scale = nib_onnx_input(n, i), *zero = nib_onnx_input(n, i + 1);
+  if (!scale)
+    return nib_onnx_invalid(n, "its input %zu is missing", i);
+  NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, scale));
+  if (!nib_onnx_is_number(scale) || (zero && !nib_onnx_is_number(zero)))
+    return nib_onnx_unsupported(n, "scale and zero point that are not one constant each");
+  if (codes != NIB_I8 && codes != NIB_U8)
+    return nib_onnx_unsupported(n, "codes of type %s", nib_format_get(codes)->name);
+  if (zero && zero->format != codes)
+    return nib_onnx_invalid(n, "its zero point is %s, its codes are %s",
+                            nib_format_get(zero->format)->name, nib_format_get(codes)->name);
+  return NIB_OK;
+}
+
+static int64_t zero_of(nib_onnx_node *n, size_t i) {
+  const nib_onnx_value *zero = nib_onnx_input(n, i);
+  return zero ? (int64_t)nib_onnx_number_of(zero) : 0;
+}
+
+/* The reals of input `x`, whose scale is input `x` + 1. */
+static int32_t reals_of(nib_onnx_node *n, size_t x) {
+  const nib_onnx_value *v = nib_onnx_input(n, x);
+  if (!v) {
+    nib_onnx_invalid(n, "its input %zu is missing", x);
+    return NIB_NONE;
+  }
+  if (check_pair(n, x + 1, v->format) != NIB_OK)
+    return NIB_NONE;
+  const double scale = (double)(float)nib_onnx_number_of(nib_onnx_input(n, x + 1));
+  const int32_t t = nib_onnx_in(n, x);
+  const int32_t in = t == NIB_NONE ? NIB_NONE : nib_onnx_typed(n, t, scale, zero_of(n, x + 2));
+  if (in == NIB_NONE)
+    return NIB_NONE;
+  const nib_tensor from = n->ctx->graph->tensors[in];
+  const int32_t node =
+      nib_onnx_emit(n, NIB_OP_DEQUANTIZE, &in, 1, NIB_NONE, from.rank, from.dims, "_real");
+  return node == NIB_NONE ? NIB_NONE : n->ctx->graph->nodes[node].out;
+}
+
+/* Codes of `real` at the scale of input `scale`, as the operator's result. */
+static nib_status finish_codes(nib_onnx_node *n, int32_t real, size_t scale, nib_format codes) {
+  if (real == NIB_NONE)
+    return n->ctx->failure;
+  NIB_RETURN_IF_ERROR(check_pair(n, scale, codes));
+  nib_graph *g = n->ctx->graph;
+  const nib_tensor from = g->tensors[real];
+  const int32_t node =
+      nib_onnx_emit(n, NIB_OP_QUANTIZE, &real, 1, NIB_NONE, from.rank, from.dims, "");
+  if (node == NIB_NONE)
+    return n->ctx->failure;
+  g->tensors[g->nodes[node].out].format = codes;
+  nib_graph_set_quant(g, g->nodes[node].out,
+                      (double)(float)nib_onnx_number_of(nib_onnx_input(n, scale)),
+                      zero_of(n, scale + 1));
+  if (nib_graph_set_string(g, node, NIB_A_ROUNDING, "nearest-even") != NIB_OK)
+    return nib_onnx_out_of_memory(n->ctx);
+  return nib_onnx_set_result(n, g->nodes[node].out);
+}
+
+/* QLinearAdd, QLinearMul: A, its scale and zero point, B likewise, scale and zero point of C. */
+static nib_status import_two(nib_onnx_node *n) {
+  const int32_t a = reals_of(n, 0), b = a == NIB_NONE ? NIB_NONE : reals_of(n, 3);
+  return finish_codes(n, nib_onnx_binary(n, n->row->op, a, b), 6, nib_onnx_input(n, 0)->format);
+}
+
+static nib_status import_one(nib_onnx_node *n) {
+  const int32_t x = reals_of(n, 0), y = nib_onnx_unary(n, n->row->op, x);
+  const float alpha = nib_onnx_attr_float(n, "alpha", 0.01f);
+  nib_graph *g = n->ctx->graph;
+  if (y == NIB_NONE)
+    return n->ctx->failure;
+  if (!isfinite(alpha))
+    return nib_onnx_invalid(n, "alpha is not finite");
+  if (n->row->op == NIB_OP_LEAKY_RELU &&
+      nib_graph_set_float(g, g->tensors[y].producer, NIB_A_ALPHA, alpha) != NIB_OK)
+    return nib_onnx_out_of_memory(n->ctx);
+  return finish_codes(n, y, 3, nib_onnx_input(n, 0)->format);
+}
+
+static nib_status import_global_pool(nib_onnx_node *n) {
+  const nib_onnx_value *x = nib_onnx_input(n, 0);
+  const int64_t axes[] = {2, 3, 4, 5, 6, 7};
+  if (nib_onnx_attr_int(n, "channels_last", 0))
+    return nib_onnx_unsupported(n, "channels_last");
+  if (x->rank < 3)
+    return nib_onnx_invalid(n, "its input has rank %d", x->rank);
+  return finish_codes(n, nib_onnx_mean(n, reals_of(n, 0), axes, x->rank - 2, true), 3, x->format);
+}
+
+/* The pool of reals, imported as AveragePool is. */
+static nib_status import_average_pool(nib_onnx_node *n) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  if (nib_onnx_attr_int(n, "channels_last", 0))
+    return nib_onnx_unsupported(n, "channels_last");
+  const int32_t real = reals_of(n, 0);
+  if (real == NIB_NONE)
+    return n->ctx->failure;
+  const nib_onnx_value codes = *x;
+  x->format = NIB_F32;
+  x->data = NULL;
+  x->tensor = real;
+  const nib_status status = nib_onnx_import_average_pool(n);
+  *x = codes;
+  NIB_RETURN_IF_ERROR(status);
+  const int32_t y = nib_onnx_find_value(n->ctx, n->proto->output[0]);
+  return finish_codes(n, n->ctx->values[y].tensor, 3, codes.format);
+}
+
+/* Scale and zero point of the result, then the operands with theirs. */
+static nib_status import_concat(nib_onnx_node *n) {
+  int32_t parts[64], count = 0;
+  if (n->proto->n_input < 5 || (n->proto->n_input - 2) % 3 || n->proto->n_input > 194)
+    return nib_onnx_invalid(n, "it has %zu inputs", n->proto->n_input);
+  int64_t axis = nib_onnx_attr_int(n, "axis", 1);
+  NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, &axis, 1, nib_onnx_input(n, 2)->rank));
+  for (size_t i = 2; i < n->proto->n_input; i += 3) {
+    if ((parts[count++] = reals_of(n, i)) == NIB_NONE)
+      return n->ctx->failure;
+    const nib_tensor *a = nib_onnx_tensor(n, parts[0]), *b = nib_onnx_tensor(n, parts[count - 1]);
+    bool fits = a->rank == b->rank;
+    for (int32_t k = 0; fits && k < a->rank; ++k)
+      fits = k == axis || a->dims[k] == b->dims[k];
+    if (!fits)
+      return nib_onnx_invalid(n, "its operands do not fit together");
+  }
+  return finish_codes(n, nib_onnx_concatenated(n, parts, count, (int32_t)axis), 0,
+                      nib_onnx_input(n, 2)->format);
+}
+
+/* ---- MatMulNBits ---- */
+
+typedef struct weights {
+  int64_t rows, columns, bits, block, blocks;
+} weights;
+
+/* Codes of `bits` bits, packed from the low end of each row of bytes, one to a byte. */
+static uint8_t *unpack(nib_onnx_node *n, const uint8_t *from, int64_t rows, int64_t row_bytes,
+                       int64_t columns, int64_t bits) {
+  uint8_t *to = nib_onnx_fold_alloc(n, (size_t)(rows * columns));
+  for (int64_t r = 0; to && r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c)
+      to[r * columns + c] =
+          (uint8_t)(from[r * row_bytes + c * bits / 8] >> (c * bits % 8) & ((1 << bits) - 1));
+  return to;
+}
+
+static nib_status read_weights(nib_onnx_node *n, weights *w) {
+  const nib_onnx_value *a = nib_onnx_input(n, 0), *b = nib_onnx_input(n, 1);
+  const nib_onnx_value *scales = nib_onnx_input(n, 2);
+  w->columns = nib_onnx_attr_int(n, "K", 0);
+  w->rows = nib_onnx_attr_int(n, "N", 0);
+  w->bits = nib_onnx_attr_int(n, "bits", 4);
+  w->block = nib_onnx_attr_int(n, "block_size", 0);
+  if (w->bits != 2 && w->bits != 4 && w->bits != 8)
+    return nib_onnx_unsupported(n, "weights of %" PRId64 " bits", w->bits);
+  if (w->block < 16 || w->block & (w->block - 1) || w->block > 1 << 20)
+    return nib_onnx_invalid(n, "block_size is %" PRId64 ", not a power of two from 16", w->block);
+  if (w->columns < 1 || w->rows < 1 || w->columns > 1 << 30 || w->rows > 1 << 30)
+    return nib_onnx_invalid(n, "K is %" PRId64 " and N is %" PRId64, w->columns, w->rows);
+  w->blocks = (w->columns + w->block - 1) / w->block;
+  if (nib_onnx_input(n, 4))
+    return nib_onnx_unsupported(n, "g_idx");
+  if (!b->data || b->format != NIB_U8)
+    return nib_onnx_unsupported(n, "weights that are not constants of uint8");
+  if (a->rank < 1 || a->dims[a->rank - 1] != w->columns)
+    return nib_onnx_invalid(n, "the last dimension of its input is not K");
+  if (count_of(b) != w->rows * w->blocks * (w->block * w->bits / 8))
+    return nib_onnx_invalid(n, "%" PRId64 " bytes of weights, not %" PRId64, count_of(b),
+                            w->rows * w->blocks * (w->block * w->bits / 8));
+  if (count_of(scales) != w->rows * w->blocks)
+    return nib_onnx_invalid(n, "%" PRId64 " scales, not %" PRId64, count_of(scales),
+                            w->rows * w->blocks);
+  return nib_onnx_check_scale(n, scales);
+}
+
+/* Zero points [N, blocks]: packed codes, or reals; 2^(bits - 1) where there are none. */
+static int32_t zeros_of(nib_onnx_node *n, const weights *w) {
+  const nib_onnx_value *v = nib_onnx_input(n, 3);
+  const int64_t dims[] = {w->rows, w->blocks}, row_bytes = (w->blocks * w->bits + 7) / 8;
+  if (!v)
+    return nib_onnx_number(n, NIB_U8, (double)(1 << (w->bits - 1)));
+  if (nib_format_get(v->format)->kind == NIB_KIND_FLOAT && count_of(v) == w->rows * w->blocks) {
+    const int32_t t = nib_onnx_in(n, 3);
+    return t == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, t, 2, dims);
+  }
+  if (!v->data || v->format != NIB_U8 || count_of(v) != w->rows * row_bytes) {
+    nib_onnx_invalid(n, "its zero points are not %" PRId64 " constant bytes", w->rows * row_bytes);
+    return NIB_NONE;
+  }
+  const uint8_t *codes = unpack(n, v->data, w->rows, row_bytes, w->blocks, w->bits);
+  return codes ? nib_onnx_emit_constant(n, v->name, NIB_U8, 2, dims, codes) : NIB_NONE;
+}
+
+/* The weights [N, K] in the format of the scales. */
+static int32_t dequantized_weights(nib_onnx_node *n, const weights *w) {
+  nib_graph *g = n->ctx->graph;
+  const nib_onnx_value *b = nib_onnx_input(n, 1);
+  const int64_t padded = w->blocks * w->block, dims[] = {w->rows, padded};
+  const int64_t scale_dims[] = {w->rows, w->blocks};
+  const nib_format format = w->bits == 2 ? NIB_U2 : w->bits == 4 ? NIB_U4 : NIB_U8;
+  const uint8_t *codes = unpack(n, b->data, w->rows, padded * w->bits / 8, padded, w->bits);
+  const int32_t q = codes ? nib_onnx_emit_constant(n, b->name, format, 2, dims, codes) : NIB_NONE;
+  const int32_t s = q == NIB_NONE ? NIB_NONE : nib_onnx_in(n, 2);
+  const int32_t scales = s == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, s, 2, scale_dims);
+  const int32_t zeros = scales == NIB_NONE ? NIB_NONE : zeros_of(n, w);
+  if (zeros == NIB_NONE)
+    return NIB_NONE;
+  const int32_t in[] = {q, scales, zeros};
+  const int32_t node = nib_onnx_emit(n, NIB_OP_DEQUANTIZE, in, 3, NIB_NONE, 2, dims, "_weights");
+  if (node == NIB_NONE)
+    return NIB_NONE;
+  const int64_t begin[] = {0, 0}, sizes[] = {w->rows, w->columns};
+  return nib_onnx_sliced(n, g->nodes[node].out, begin, sizes);
+}
+
+static nib_status import_matmul_nbits(nib_onnx_node *n) {
+  weights w;
+  NIB_RETURN_IF_ERROR(read_weights(n, &w));
+  const nib_onnx_value *a = nib_onnx_input(n, 0);
+  const nib_format format = a->format;
+  if (nib_format_get(format)->kind != NIB_KIND_FLOAT)
+    return nib_onnx_invalid(n, "its input is %s", nib_format_get(format)->name);
+  int64_t dims[NIB_MAX_RANK], flat[] = {count_of(a) / w.columns, w.columns};
+  const int32_t rank = a->rank;
+  memcpy(dims, a->dims, sizeof dims);
+  dims[rank - 1] = w.rows;
+  const int32_t x = nib_onnx_in(n, 0), b = x == NIB_NONE ? NIB_NONE : dequantized_weights(n, &w);
+  if (b == NIB_NONE)
+    return n->ctx->failure;
+  const int32_t in[] = {nib_onnx_reshaped(n, nib_onnx_casted(n, x, NIB_F32), 2, flat), b};
+  const int64_t product[] = {flat[0], w.rows};
+  const int32_t node = in[0] == NIB_NONE ? NIB_NONE
+                                         : nib_onnx_emit(n, NIB_OP_FULLY_CONNECTED, in, 2, NIB_NONE,
+                                                         2, product, "_product");
+  if (node == NIB_NONE)
+    return n->ctx->failure;
+  int32_t y = nib_onnx_reshaped(n, n->ctx->graph->nodes[node].out, rank, dims);
+  if (nib_onnx_input(n, 5)) {
+    const int32_t bias = nib_onnx_in(n, 5);
+    y = nib_onnx_binary(n, NIB_OP_ADD, y,
+                        bias == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, bias, NIB_F32));
+  }
+  return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, y, format));
+}
+
+static const nib_onnx_row rows[] = {
+    {"DequantizeLinear", 7, LAST, 2, 3, nib_onnx_import_dequantize, NONE},
+    {"MatMulNBits", 7, LAST, 3, 6, import_matmul_nbits, NONE},
+    {"QGemm", 7, LAST, 6, 9, nib_onnx_import_qgemm, NONE},
+    {"QLinearAdd", 7, LAST, 1, 8, import_two, NIB_OP_ADD},
+    {"QLinearAveragePool", 7, LAST, 1, 5, import_average_pool, NONE},
+    {"QLinearConcat", 7, LAST, 5, 194, import_concat, NONE},
+    {"QLinearGlobalAveragePool", 7, LAST, 1, 5, import_global_pool, NONE},
+    {"QLinearLeakyRelu", 7, LAST, 1, 5, import_one, NIB_OP_LEAKY_RELU},
+    {"QLinearMul", 7, LAST, 1, 8, import_two, NIB_OP_MUL},
+    {"QLinearSigmoid", 7, LAST, 1, 5, import_one, NIB_OP_SIGMOID},
+    {"QuantizeLinear", 7, LAST, 2, 3, nib_onnx_import_quantize, NONE},
+};
+
+const nib_onnx_row *nib_onnx_find_microsoft_row(const char *op_type) {
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
+    if (!strcmp(rows[i].op_type, op_type))
+      return &rows[i];
+  return NULL;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Products and convolutions of codes: MatMulInteger, ConvInteger, QLinearMatMul, QLinearConv. Codes
+ * less their zero points, i32 accumulators, and one requantization (docs/numerics.md, ONNX). */
+#include "onnx_qlinear.h"
+
+#include "onnx_elementwise.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
+
+bool nib_onnx_is_number(const nib_onnx_value *v) { return v->data && count_of(v) == 1; }
+
+double nib_onnx_number_of(const nib_onnx_value *v) {
+  return nib_format_load_real(v->format, v->data, 0);
+}
+
+int32_t nib_onnx_typed(nib_onnx_node *n, int32_t t, double scale, int64_t zero) {
+  if (t == NIB_NONE)
+    return NIB_NONE;
+  nib_graph *g = n->ctx->graph;
+  const nib_tensor from = g->tensors[t];
+  if (from.quantized == (scale != 0) &&
+      (!from.quantized || (from.scale == scale && from.zero_point == zero)))
+    return t;
+  const int32_t node =
+      nib_onnx_emit(n, NIB_OP_SCAST, &t, 1, NIB_NONE, from.rank, from.dims, "_codes");
+  if (node == NIB_NONE)
+    return NIB_NONE;
+  const int32_t out = g->nodes[node].out;
+  g->tensors[out].format = from.format;
+  if (scale != 0)
+    nib_graph_set_quant(g, out, scale, zero);
+  return out;
+}
+
+int32_t nib_onnx_plain(nib_onnx_node *n, int32_t t) { return nib_onnx_typed(n, t, 0, 0); }
+
+nib_status nib_onnx_check_scale(nib_onnx_node *n, const nib_onnx_value *v) {
+  if (nib_format_get(v->format)->kind != NIB_KIND_FLOAT)
+    return nib_onnx_invalid(n, "its scale '%.100s' is %s, not real", v->name,
+                            nib_format_get(v->format)->name);
+  for (int64_t i = 0; v->data && i < count_of(v); ++i) {
+    const double scale = nib_format_load_real(v->format, v->data, i);
+    if (!isfinite(scale) || scale <= 0)
+      return nib_onnx_invalid(n, "scale %" PRId64 " is %g, not positive and finite", i, scale);
+  }
+  return NIB_OK;
+}
+
+static bool is_byte(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
+
+/* Operand `i` with zero point `zero` is 8 bits wide, and they agree. */
+static nib_status check_codes(nib_onnx_node *n, size_t i, size_t zero) {
+  const nib_onnx_value *x = nib_onnx_input(n, i), *z = nib_onnx_input(n, zero);
+  if (!is_byte(x->format))
+    return nib_onnx_unsupported(n, "'%.100s' is %s, only i8 and ui8 are supported here", x->name,
+                                nib_format_get(x->format)->name);
+  if (z && z->format != x->format)
+    return nib_onnx_invalid(n, "the zero point of '%.100s' is %s, its codes are %s", x->name,
+                            nib_format_get(z->format)->name, nib_format_get(x->format)->name);
+  return NIB_OK;
+}
+
+/* Codes less their zero points as a quantized tensor of scale 1. Several zero points lie along
+ * `axis`; those, and what comes at run time, are subtracted in 16 bits. */
+static int32_t centered(nib_onnx_node *n, int32_t t, const nib_onnx_value *zero, int32_t axis) {
+  if (t == NIB_NONE)
+    return NIB_NONE;
+  if (!zero || nib_onnx_is_number(zero))
+    return nib_onnx_typed(n, t, 1.0, zero ? (int64_t)nib_onnx_number_of(zero) : 0);
+  const int32_t rank = nib_onnx_tensor(n, t)->rank;
+  int64_t dims[NIB_MAX_RANK];
+  const int64_t count = count_of(zero);
+  for (int32_t i = 0; i < rank; ++i)
+    dims[i] = i == axis ? count : 1;
+  if (count != 1 && count != nib_onnx_dim(n, t, axis)) {
+    nib_onnx_invalid(n, "%" PRId64 " zero points for %" PRId64 " slices", count,
+                     nib_onnx_dim(n, t, axis));
+    return NIB_NONE;
+  }
+  if (count == 1)
+    dims[axis] = 1;
+  int32_t z = nib_onnx_materialize(n, (nib_onnx_value *)(uintptr_t)zero);
+  z = z == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, nib_onnx_plain(n, z), rank, dims);
+  z = z == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, z, NIB_I16);
+  const int32_t x = z == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, nib_onnx_plain(n, t), NIB_I16);
+  return nib_onnx_typed(n, nib_onnx_binary(n, NIB_OP_SUB, x, z), 1.0, 0);
+}
+
+/* The i32 accumulators of a product of centered codes. */
+static int32_t product(nib_onnx_node *n, int32_t a, int32_t b) {
+  if (a == NIB_NONE || b == NIB_NONE)
+    return NIB_NONE;
+  nib_graph *g = n->ctx->graph;
+  if (g->tensors[a].rank < 2 || g->tensors[b].rank < 2) {
+    nib_onnx_unsupported(n, "an operand is a vector");
+    return NIB_NONE;
+  }
+  const int32_t y = nib_onnx_product(n, a, b);
+  if (y != NIB_NONE) {
+    g->tensors[y].format = NIB_I32;
+    g->tensors[y].quantized = false;
+  }
+  return y;
+}
+
+static int32_t centered_product(nib_onnx_node *n, size_t a, size_t a_zero, size_t b,
+                                size_t b_zero) {
+  const int32_t ta = nib_onnx_in(n, a), tb = ta == NIB_NONE ? NIB_NONE : nib_onnx_in(n, b);
+  if (tb == NIB_NONE)
+    return NIB_NONE;
+  const int32_t ra = nib_onnx_tensor(n, ta)->rank, rb = nib_onnx_tensor(n, tb)->rank;
+  return product(n, centered(n, ta, nib_onnx_input(n, a_zero), ra > 1 ? ra - 2 : 0),
+                 centered(n, tb, nib_onnx_input(n, b_zero), rb - 1));
+}
+
+nib_status nib_onnx_import_matmul_integer(nib_onnx_node *n) {
+  NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
+  NIB_RETURN_IF_ERROR(check_codes(n, 1, 3));
+  return nib_onnx_finish(n, centered_product(n, 0, 2, 1, 3));
+}
+
+/* ---- accumulators to codes ---- */
+
+/* i32 accumulators at scale first * second[c] to codes at scale y: constants. */
+static int32_t requantized(nib_onnx_node *n, int32_t acc, const nib_onnx_value *first,
+                           const nib_onnx_value *second, int32_t axis, const nib_onnx_value *y,
+                           const nib_onnx_value *zero) {
+  nib_graph *g = n->ctx->graph;
+  const int64_t count = count_of(second);
+  double *scales = acc == NIB_NONE ? NULL : nib_onnx_doubles(n, count);
+  if (!scales)
+    return NIB_NONE;
+  for (int64_t i = 0; i < count; ++i)
+    scales[i] = nib_onnx_number_of(first) * nib_format_load_real(second->format, second->data, i);
+  const int32_t s = nib_onnx_emit_constant(n, "scales", NIB_F64, 1, &count, scales);
+  const int32_t in[] = {acc, s};
+  const nib_tensor from = g->tensors[acc];
+  const int32_t node = s == NIB_NONE ? NIB_NONE
+                                     : nib_onnx_emit(n, NIB_OP_REQUANTIZE, in, 2, NIB_NONE,
+                                                     from.rank, from.dims, "");
+  if (node == NIB_NONE)
+    return NIB_NONE;
+  const int32_t out = g->nodes[node].out;
+  g->tensors[out].format = zero->format;
+  nib_graph_set_quant(g, out, (double)(float)nib_onnx_number_of(y),
+                      (int64_t)nib_onnx_number_of(zero));
+  if (nib_graph_set_string(g, node, NIB_A_ROUNDING, "nearest-even") != NIB_OK ||
+      nib_graph_set_int(g, node, NIB_A_AXIS, axis) != NIB_OK) {
+    nib_onnx_out_of_memory(n->ctx);
+    return NIB_NONE;
+  }
+  return out;
+}
+
+/* A scale as f32, its elements along `axis` of a tensor of `rank` dimensions. */
+static int32_t scale_along(nib_onnx_node *n, size_t i, int32_t rank, int32_t axis) {
+  const nib_onnx_value *v = nib_onnx_input(n, i);
+  const int64_t count = count_of(v);
+  int64_t dims[NIB_MAX_RANK];
+  for (int32_t k = 0; k < rank; ++k)
+    dims[k] = k == axis ? count : 1;
+  const int32_t t = nib_onnx_in(n, i);
+  return t == NIB_NONE ? NIB_NONE
+                       : nib_onnx_reshaped(n, nib_onnx_casted(n, t, NIB_F32), rank, dims);
+}
+
+/* The same with scales and zero points of the result that come at run time. */
+static int32_t requantized_at_run(nib_onnx_node *n, int32_t acc, int32_t first, int32_t second,
+                                  size_t y_scale, size_t y_zero) {
+  if (acc == NIB_NONE || first == NIB_NONE || second == NIB_NONE)
+    return NIB_NONE;
+  nib_graph *g = n->ctx->graph;
+  const int32_t rank = g->tensors[acc].rank;
+  const int32_t scale =
+      nib_onnx_binary(n, NIB_OP_DIV, nib_onnx_binary(n, NIB_OP_MUL, first, second),
+                      scale_along(n, y_scale, rank, 0));
+  const int32_t real =
+      scale == NIB_NONE ? NIB_NONE
+                        : nib_onnx_binary(n, NIB_OP_MUL, nib_onnx_casted(n, acc, NIB_F32), scale);
+  const int32_t zero = real == NIB_NONE ? NIB_NONE : nib_onnx_in(n, y_zero);
+  const int32_t one = zero == NIB_NONE ? NIB_NONE : nib_onnx_number(n, NIB_F32, 1.0);
+  return one == NIB_NONE ? NIB_NONE
+                         : nib_onnx_quantized_by(n, real, one, nib_onnx_plain(n, zero),
+                                                 nib_onnx_input(n, y_zero)->format, 0);
+}
+
+static nib_status check_qlinear(nib_onnx_node *n) {
+  NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
+  NIB_RETURN_IF_ERROR(check_codes(n, 3, 5));
+  static const size_t scales[] = {1, 4, 6};
+  for (size_t i = 0; i < 3; ++i)
+    NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, nib_onnx_input(n, scales[i])));
+  if (!is_byte(nib_onnx_input(n, 7)->format))
+    return nib_onnx_unsupported(n, "a result of type %s",
+                                nib_format_get(nib_onnx_input(n, 7)->format)->name);
+  if (count_of(nib_onnx_input(n, 6)) != 1 || count_of(nib_onnx_input(n, 7)) != 1)
+    return nib_onnx_unsupported(n, "several scales of the result");
+  return NIB_OK;
+}
+
+nib_status nib_onnx_import_qlinear_matmul(nib_onnx_node *n) {
+  NIB_RETURN_IF_ERROR(check_qlinear(n));
+  const nib_onnx_value *as = nib_onnx_input(n, 1), *bs = nib_onnx_input(n, 4);
+  const nib_onnx_value *ys = nib_onnx_input(n, 6), *yz = nib_onnx_input(n, 7);
+  const int32_t acc = centered_product(n, 0, 2, 3, 5);
+  if (acc == NIB_NONE)
+    return n->ctx->failure;
+  const int32_t rank = nib_onnx_tensor(n, acc)->rank;
+  if ((count_of(as) != 1 && count_of(as) != nib_onnx_dim(n, acc, -2)) ||
+      (count_of(bs) != 1 && count_of(bs) != nib_onnx_dim(n, acc, -1)))
+    return nib_onnx_invalid(n, "its scales are neither one nor one for each row or column");
+  if (nib_onnx_is_number(as) && bs->data && nib_onnx_is_number(ys) && nib_onnx_is_number(yz))
+    return nib_onnx_finish(n, requantized(n, acc, as, bs, rank - 1, ys, yz));
+  return nib_onnx_finish(n, requantized_at_run(n, acc, scale_along(n, 1, rank, rank - 2),
+                                               scale_along(n, 4, rank, rank - 1), 6, 7));
+}
+
+/* QGemm of com.microsoft: alpha * A * B + C, C in accumulators; real without a result's scale. */
+nib_status nib_onnx_import_qgemm(nib_onnx_node *n) {
+  NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
+  NIB_RETURN_IF_ERROR(check_codes(n, 3, 5));
+  const nib_onnx_value *as = nib_onnx_input(n, 1), *bs = nib_onnx_input(n, 4);
+  const nib_onnx_value *c = nib_onnx_input(n, 6), *ys = nib_onnx_input(n, 7);
+  const nib_onnx_value *yz = nib_onnx_input(n, 8);
+  const float alpha = nib_onnx_attr_float(n, "alpha", 1.0f);
+  NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, as));
+  NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, bs));
+  if (ys)
+    NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, ys));
+  if (alpha != 1.0f)
+    return nib_onnx_unsupported(n, "alpha is %g, only 1 is supported", (double)alpha);
+  if (nib_onnx_input(n, 0)->rank != 2 || nib_onnx_input(n, 3)->rank != 2)
+    return nib_onnx_invalid(n, "its operands are not matrices");
+  if ((c && c->format != NIB_I32) || !nib_onnx_is_number(as) || !bs->data ||
+      (ys && (!nib_onnx_is_number(ys) || !yz || !nib_onnx_is_number(yz) || !is_byte(yz->format))))
+    return nib_onnx_unsupported(n, "scales that are not constants, or C that is not int32");
+  const bool trans_a = nib_onnx_attr_int(n, "transA", 0),
+             trans_b = nib_onnx_attr_int(n, "transB", 0);
+  const int32_t a = centered(n, nib_onnx_in(n, 0), nib_onnx_input(n, 2), 0);
+  const int32_t b =
+      a == NIB_NONE ? NIB_NONE : centered(n, nib_onnx_in(n, 3), nib_onnx_input(n, 5), !trans_b);
+  int32_t acc = product(n, trans_a ? nib_onnx_swapped(n, a, 0, 1) : a,
+                        trans_b ? nib_onnx_swapped(n, b, 0, 1) : b);
+  if (acc != NIB_NONE && c)
+    acc = nib_onnx_binary(n, NIB_OP_ADD, acc, nib_onnx_in(n, 6));
+  if (acc == NIB_NONE)
+    return n->ctx->failure;
+  if (count_of(bs) != 1 && count_of(bs) != nib_onnx_dim(n, acc, 1))
+    return nib_onnx_invalid(n, "its scales are neither one nor one for each column");
+  if (ys)
+    return nib_onnx_finish(n, requantized(n, acc, as, bs, 1, ys, yz));
+  const int32_t scale =
+      nib_onnx_binary(n, NIB_OP_MUL, scale_along(n, 1, 2, 1), scale_along(n, 4, 2, 1));
+  return nib_onnx_finish(n,
+                         nib_onnx_binary(n, NIB_OP_MUL, nib_onnx_casted(n, acc, NIB_F32), scale));
+}
+
+/* ---- convolutions ---- */
+
+typedef struct conv {
+  size_t x, x_zero, w, w_zero, bias; /* inputs */
+} conv;
+
+/* NHWC accumulators of a convolution of centered codes. */
+static int32_t convolved(nib_onnx_node *n, const conv *c, int32_t *out_spatial) {
+  static const int64_t conv_perm[] = {0, 2, 3, 1}, depthwise_perm[] = {1, 2, 3, 0};
+  nib_graph *g = n->ctx->graph;
+  const nib_onnx_value *x = nib_onnx_input(n, c->x), *w = nib_onnx_input(n, c->w);
+  const int32_t spatial = x->rank - 2;
+  *out_spatial = spatial;
+  if (spatial < 1 || w->rank != x->rank) {
+    nib_onnx_invalid(n, "its input has rank %d, its filter rank %d", x->rank, w->rank);
+    return NIB_NONE;
+  }
+  if (spatial > 2) {
+    nib_onnx_unsupported(n, "more than two spatial dimensions");
+    return NIB_NONE;
+  }
+  const int64_t groups = nib_onnx_attr_int(n, "group", 1), channels = x->dims[1];
+  if (groups < 1 || groups > channels || channels % groups || w->dims[0] % groups ||
+      w->dims[1] != channels / groups) {
+    nib_onnx_invalid(n, "%" PRId64 " channels in %" PRId64 " groups do not fit its filter",
+                     channels, groups);
+    return NIB_NONE;
+  }
+  nib_onnx_window window;
+  if (nib_onnx_read_window(n, x->dims + 2, spatial, w->dims + 2, &window) != NIB_OK)
+    return NIB_NONE;
+  const bool depthwise = groups == channels && groups > 1;
+  const int64_t filter[] = {w->dims[0], w->dims[1], spatial == 1 ? 1 : w->dims[2],
+                            w->dims[spatial == 1 ? 2 : 3]};
+  int32_t in[3] = {NIB_NONE, NIB_NONE, NIB_NONE};
+  in[0] = centered(n, nib_onnx_in(n, c->x), nib_onnx_input(n, c->x_zero), 0);
+  in[0] = in[0] == NIB_NONE ? NIB_NONE : nib_onnx_to_nhwc(n, in[0]);
+  int32_t f = in[0] == NIB_NONE ? NIB_NONE : nib_onnx_in(n, c->w);
+  f = centered(n, f, nib_onnx_input(n, c->w_zero), 0);
+  f = f == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, f, 4, filter);
+  in[1] =
+      f == NIB_NONE ? NIB_NONE : nib_onnx_transposed(n, f, depthwise ? depthwise_perm : conv_perm);
+  if (in[1] == NIB_NONE)
+    return NIB_NONE;
+  const bool bias = nib_onnx_input(n, c->bias) != NULL;
+  if (bias && (in[2] = nib_onnx_in(n, c->bias)) == NIB_NONE)
+    return NIB_NONE;
+  const int64_t dims[] = {x->dims[0], window.out[0], window.out[1], w->dims[0]};
+  const int32_t node = nib_onnx_emit(n, depthwise ? NIB_OP_DEPTHWISE_CONV2D : NIB_OP_CONV2D, in,
+                                     bias ? 3 : 2, NIB_NONE, 4, dims, "_acc");
+  if (node == NIB_NONE)
+    return NIB_NONE;
+  g->tensors[g->nodes[node].out].format = NIB_I32;
+  nib_status status = nib_graph_set_ints(g, node, NIB_A_STRIDES, window.strides, 2);
+  if (status == NIB_OK)
+    status = nib_graph_set_ints(g, node, NIB_A_PADS, window.pads, 4);
+  if (status == NIB_OK)
+    status = nib_graph_set_ints(g, node, NIB_A_DILATIONS, window.dilations, 2);
+  if (status == NIB_OK && !depthwise && groups > 1)
+    status = nib_graph_set_int(g, node, NIB_A_GROUPS, groups);
+  if (status == NIB_OK)
+    return g->nodes[node].out;
+  nib_onnx_out_of_memory(n->ctx);
+  return NIB_NONE;
+}
+
+nib_status nib_onnx_import_conv_integer(nib_onnx_node *n) {
+  static const conv c = {0, 2, 1, 3, 99};
+  int32_t spatial;
+  NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
+  NIB_RETURN_IF_ERROR(check_codes(n, 1, 3));
+  const int32_t y = convolved(n, &c, &spatial);
+  return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_from_nhwc(n, y, spatial));
+}
+
+nib_status nib_onnx_import_qlinear_conv(nib_onnx_node *n) {
+  static const conv c = {0, 2, 3, 5, 8};
+  NIB_RETURN_IF_ERROR(check_qlinear(n));
+  const nib_onnx_value *xs = nib_onnx_input(n, 1), *ws = nib_onnx_input(n, 4);
+  const nib_onnx_value *ys = nib_onnx_input(n, 6), *yz = nib_onnx_input(n, 7);
+  const nib_onnx_value *bias = nib_onnx_input(n, 8), *w = nib_onnx_input(n, 3);
+  if (bias && (bias->format != NIB_I32 || count_of(bias) != w->dims[0] || bias->rank != 1))
+    return nib_onnx_invalid(n, "its bias is not int32, one for each channel");
+  if (count_of(xs) != 1 || (count_of(ws) != 1 && count_of(ws) != w->dims[0]))
+    return nib_onnx_invalid(n,
+                            "its scales are neither one nor, of the filter, one for each channel");
+  int32_t spatial, y = convolved(n, &c, &spatial);
+  if (y == NIB_NONE)
+    return n->ctx->failure;
+  if (xs->data && ws->data && ys->data && yz->data)
+    y = requantized(n, y, xs, ws, 3, ys, yz);
+  else
+    y = requantized_at_run(n, y, scale_along(n, 1, 4, 3), scale_along(n, 4, 4, 3), 6, 7);
+  return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_from_nhwc(n, y, spatial));
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * QuantizeLinear and DequantizeLinear whose scales are operands. */
+#ifndef NIB_IMPORT_ONNX_SCALING_H
+#define NIB_IMPORT_ONNX_SCALING_H
+
+#include "onnx_internal.h"
+
+nib_status nib_onnx_quantize_by_operands(nib_onnx_node *n, nib_format codes);
+nib_status nib_onnx_dequantize_by_operands(nib_onnx_node *n, nib_format result);
+
+#endif
