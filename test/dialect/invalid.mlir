@@ -497,7 +497,7 @@ func.func @f(%x: tensor<2x3xf32>) {
 
 // Quantizing to a plain type.
 func.func @f(%x: tensor<2xf32>) {
-  // expected-error @+1 {{'nib.quantize' op its result is not quantized}}
+  // expected-error @+1 {{'nib.quantize' op its result is neither quantized nor bipolar}}
   %0 = nib.quantize %x : (tensor<2xf32>) -> tensor<2xi8>
   return
 }
@@ -515,7 +515,7 @@ func.func @f(%x: tensor<2xi8>) {
 
 // Scales of another count.
 func.func @f(%x: tensor<2x3xi8>, %s: tensor<3xf32>) {
-  // expected-error @+1 {{'nib.dequantize' op its scales must be f32 of shape [1] or [2]}}
+  // expected-error @+1 {{'nib.dequantize' op its scales are neither one, one for each index of the axis, nor one for each block that divides the input}}
   %0 = nib.dequantize %x scales %s axis 0 : (tensor<2x3xi8>, tensor<3xf32>) -> tensor<2x3xf32>
   return
 }

@@ -262,7 +262,7 @@ static void test_conv(void) {
   ERROR(g, "filter_scales need a filter of plain i8");
   g = conv();
   g->tensors[0].quantized = false;
-  ERROR(g, "its input is neither quantized nor float");
+  ERROR(g, "its input is neither quantized nor bipolar nor float");
   g = conv();
   g->tensors[1].quantized = false;
   ERROR(g, "neither quantized nor a plain accumulator");
@@ -510,19 +510,19 @@ static void test_changes_of_format(void) {
   g->tensors[0].quantized = false;
   VALID(nib_graph_clone(g));
   g->tensors[1].quantized = false;
-  ERROR(g, "its result is not quantized");
+  ERROR(g, "its result is neither quantized nor bipolar");
 
   g = one_node(NIB_OP_DEQUANTIZE, DIMS(4, 2), DIMS(4, 2));
-  ERROR(nib_graph_clone(g), "from an integer format to float");
+  ERROR(nib_graph_clone(g), "from codes to float");
   g->tensors[1].format = NIB_F32;
   g->tensors[1].quantized = false;
   VALID(nib_graph_clone(g));
   g->tensors[0].quantized = false;
   ERROR(nib_graph_clone(g), "its input has no scale");
   set_operands(g, 3,
-               (const int32_t[]){0, constant(g, NIB_F32, DIMS(2)), constant(g, NIB_F32, DIMS(2))});
+               (const int32_t[]){0, constant(g, NIB_F32, DIMS(2)), constant(g, NIB_I8, DIMS(3))});
   nib_graph_set_int(g, 0, NIB_A_AXIS, 1);
-  ERROR(nib_graph_clone(g), "zero points must be integers");
+  ERROR(nib_graph_clone(g), "zero points are not plain numbers of the shape of the scales");
   nib_graph_set_int(g, 0, NIB_A_AXIS, 2);
   ERROR(g, "its axis is 2 of 2");
 
