@@ -140,10 +140,11 @@ bool nib_direct_can_round(nib_rounding rounding, bool acc64);
 /** An expression: `value` + zero_point clamped to [lo, hi]. */
 nib_expr nib_direct_saturate(nib_direct *d, const nib_node *n, const char *value,
                              int64_t zero_point, int64_t lo, int64_t hi);
-/** An expression: the float `value` clamped to [lo, hi] where these are finite. */
-nib_expr nib_direct_clamp_f32(const char *value, float lo, float hi);
-/** An expression: the fused activation of `n` on the float `value`. */
-nib_expr nib_direct_activate_f32(nib_direct *d, const nib_node *n, const char *value);
+/** An expression: the real `value` (a double for f64, else a float) clamped to [lo, hi] where these are
+ *  finite. */
+nib_expr nib_direct_clamp_real(nib_format format, const char *value, float lo, float hi);
+/** An expression: the fused activation of `n` on the real `value`. */
+nib_expr nib_direct_activate_real(nib_direct *d, const nib_node *n, const char *value);
 /** An expression of int32_t: the code of the result of `n` for the float `real`, in [lo, hi]. */
 nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding rounding,
                              const char *real, int64_t lo, int64_t hi);

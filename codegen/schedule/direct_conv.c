@@ -105,7 +105,7 @@ static void finish(conv *c, const char *index, const char *channel) {
                     nib_direct_decode(nib_node_input(d->g, c->n, 2)->format,
                                       nib_expr_printf("%s[%s]", c->bias.s, channel).s)
                         .s);
-    nib_direct_put(d, index, nib_direct_activate_f32(d, c->n, "acc").s);
+    nib_direct_put(d, index, nib_direct_activate_real(d, c->n, "acc").s);
     return;
   }
   nib_direct_finish_sum(d, c->n, &c->p, index, channel);

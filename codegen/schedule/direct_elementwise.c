@@ -51,7 +51,7 @@ nib_expr nib_direct_step_add(nib_direct *d, const nib_node *n, const nib_expr *o
                              const char *index) {
   const char *op = operator_of(n), *x = operands[0].s, *y = operands[1].s;
   if (nib_direct_is_float(nib_direct_result(d, n)))
-    return nib_direct_activate_f32(d, n, nib_expr_printf("%s %s %s", x, op, y).s);
+    return nib_direct_activate_real(d, n, nib_expr_printf("%s %s %s", x, op, y).s);
   if (!nib_direct_result(d, n)->quantized)
     return nib_direct_step_binary(d, n, operands, index);
   nib_add_params p;
@@ -75,7 +75,7 @@ nib_expr nib_direct_step_mul(nib_direct *d, const nib_node *n, const nib_expr *o
                              const char *index) {
   const char *x = operands[0].s, *y = operands[1].s;
   if (nib_direct_is_float(nib_direct_result(d, n)))
-    return nib_direct_activate_f32(d, n, nib_expr_printf("%s %s %s", x, operator_of(n), y).s);
+    return nib_direct_activate_real(d, n, nib_expr_printf("%s %s %s", x, operator_of(n), y).s);
   if (!nib_direct_result(d, n)->quantized)
     return nib_direct_step_binary(d, n, operands, index);
   nib_mul_params p;

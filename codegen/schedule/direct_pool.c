@@ -98,7 +98,7 @@ void nib_direct_max_pool2d(nib_direct *d, const nib_node *n) {
   close_loops(&p, 2);
   if (!p.is_float)
     nib_params_code_range(d->g, n, &lo, &hi);
-  put(&p, p.is_float ? nib_direct_activate_f32(d, n, "max").s
+  put(&p, p.is_float ? nib_direct_activate_real(d, n, "max").s
                      : nib_direct_saturate(d, n, "max", 0, lo, hi).s);
   close_loops(&p, p.loops);
 }
@@ -206,10 +206,10 @@ void nib_direct_avg_pool2d(nib_direct *d, const nib_node *n) {
   if (!p.is_float)
     finish_codes(&p, &c);
   else if (c.constant)
-    put(&p, nib_direct_activate_f32(d, n,
+    put(&p, nib_direct_activate_real(d, n,
                                     nib_expr_printf("sum / %s", nib_direct_f32((float)c.value).s).s)
                 .s);
   else
-    put(&p, nib_direct_activate_f32(d, n, "sum / (float)count").s);
+    put(&p, nib_direct_activate_real(d, n, "sum / (float)count").s);
   close_loops(&p, p.loops);
 }

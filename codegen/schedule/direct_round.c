@@ -111,19 +111,21 @@ nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding roun
                          nib_direct_i64(hi).s);
 }
 
-nib_expr nib_direct_activate_f32(nib_direct *d, const nib_node *n, const char *value) {
+nib_expr nib_direct_activate_real(nib_direct *d, const nib_node *n, const char *value) {
   float lo, hi;
+  const bool is_double = nib_direct_result(d, n)->format == NIB_F64;
   if (strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
-    return nib_expr_printf("tanhf(%s)", value);
+    return nib_expr_printf(is_double ? "tanh(%s)" : "tanhf(%s)", value);
   nib_params_real_range(d->g, n, &lo, &hi);
-  return nib_direct_clamp_f32(value, lo, hi);
+  return nib_direct_clamp_real(nib_direct_result(d, n)->format, value, lo, hi);
 }
 
-nib_expr nib_direct_clamp_f32(const char *value, float lo, float hi) {
+nib_expr nib_direct_clamp_real(nib_format format, const char *value, float lo, float hi) {
+  const char *f = format == NIB_F64 ? "" : "f"; /* the bounds are floats, widened */
   nib_expr x = nib_expr_printf("%s", value);
   if (!isinf(lo))
-    x = nib_expr_printf("fmaxf(%s, %s)", x.s, nib_direct_f32(lo).s);
+    x = nib_expr_printf("fmax%s(%s, %s)", f, x.s, nib_direct_f32(lo).s);
   if (!isinf(hi))
-    x = nib_expr_printf("fminf(%s, %s)", x.s, nib_direct_f32(hi).s);
+    x = nib_expr_printf("fmin%s(%s, %s)", f, x.s, nib_direct_f32(hi).s);
   return x;
 }

@@ -73,7 +73,7 @@ nib_expr nib_direct_step_clamp(nib_direct *d, const nib_node *n, const nib_expr 
     return step_range(d, n, operands[0].s);
   float lo, hi;
   nib_params_real_range(d->g, n, &lo, &hi);
-  return nib_direct_clamp_f32(operands[0].s, lo, hi);
+  return nib_direct_clamp_real(nib_direct_result(d, n)->format, operands[0].s, lo, hi);
 }
 
 /* The operator on the real number in the variable `x`. */

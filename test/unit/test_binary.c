@@ -211,6 +211,15 @@ static void add_functions(suite *s, nib_format f) {
       expectations[n_expectations++] = (expectation){y, (nib_op)op, f, n};
   }
   int n, m;
+  if (real) { /* all but NaN, which is the last value */
+    snprintf(s->label, sizeof s->label, "relu %s", nib_format_get(f)->name);
+    char data[MAX_VALUES * 8];
+    n = fill_values(f, data) - 1;
+    const int32_t x = value(s, f, shape(1, n), 0, 0), y = value(s, f, shape(1, n), 0, 0);
+    nib_graph_set_data(s->g, x, data, nib_tensor_bytes(&s->g->tensors[x]), NIB_DATA_COPY);
+    node(s, NIB_OP_RELU, y, 1, x);
+    output(s, y);
+  }
   snprintf(s->label, sizeof s->label, "where %s", nib_format_get(f)->name);
   const int32_t a = values(s, f, false, &n), c = input(s, NIB_I1, shape(2, n, 1), 0, 0);
   const int32_t b = values(s, f, true, &m), y = value(s, f, shape(2, n, n), 0, 0);
