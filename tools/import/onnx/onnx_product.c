@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Gemm and MatMul: a fully connected layer where the right operand is a constant matrix, otherwise a
- * matrix product. */
-#include "onnx_internal.h"
+ * Gemm and MatMul: a fully connected layer where the right operand is a constant matrix, otherwise
+ * a matrix product. */
+#include "onnx_build.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-static bool is_constant(const nib_onnx_value *v) {
-  return v->data || v->codes;
-}
+static bool is_constant(const nib_onnx_value *v) { return v->data || v->codes; }
 
 static nib_status finish(nib_onnx_node *n, int32_t tensor) {
   return tensor == NIB_NONE ? n->ctx->failure : nib_onnx_set_result(n, tensor);
@@ -55,7 +53,8 @@ static int32_t scaled(nib_onnx_node *n, int32_t t, float factor, const char *suf
   return result_of(n, nib_onnx_emit(n, NIB_OP_MUL, in, 2, NIB_NONE, rank, dims, suffix));
 }
 
-/* The constant addend as a bias of `channels` elements, or NIB_NONE (not an error) if it is not one. */
+/* The constant addend as a bias of `channels` elements, or NIB_NONE (not an error) if it is not
+ * one. */
 static bool is_bias(const nib_onnx_value *c, int64_t channels) {
   if (!c || !is_constant(c))
     return false;
@@ -117,8 +116,7 @@ static nib_status read_gemm(nib_onnx_node *n, gemm *p) {
   return NIB_OK;
 }
 
-static int32_t transposed(nib_onnx_node *n, nib_onnx_value *v, bool transpose,
-                          const char *suffix) {
+static int32_t transposed(nib_onnx_node *n, nib_onnx_value *v, bool transpose, const char *suffix) {
   static const int64_t swap[] = {1, 0};
   int32_t t;
   if (!transpose)
@@ -155,8 +153,7 @@ static int32_t emit_product(nib_onnx_node *n, gemm *p, bool bias_inside, bool la
 nib_status nib_onnx_import_gemm(nib_onnx_node *n) {
   gemm p = {0};
   NIB_RETURN_IF_ERROR(read_gemm(n, &p));
-  bool bias_inside =
-      is_constant(p.b) && p.alpha == 1.0f && p.beta == 1.0f && is_bias(p.c, p.n);
+  bool bias_inside = is_constant(p.b) && p.alpha == 1.0f && p.beta == 1.0f && is_bias(p.c, p.n);
   bool last = !p.c || bias_inside;
   int32_t t = emit_product(n, &p, bias_inside, last);
   if (t == NIB_NONE || last)
@@ -197,14 +194,13 @@ static int32_t as_matrix(nib_onnx_node *n, nib_onnx_value *v, bool left) {
 
 nib_status nib_onnx_import_matmul(nib_onnx_node *n) {
   nib_onnx_value *a = nib_onnx_input(n, 0), *b = nib_onnx_input(n, 1);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, a));
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, b));
+  NIB_RETURN_IF_ERROR(nib_onnx_require_reals(n));
   if (a->rank < 1 || b->rank < 1)
     return nib_onnx_invalid(n, "an operand is a scalar");
   int64_t k = a->dims[a->rank - 1], kb = b->rank == 1 ? b->dims[0] : b->dims[b->rank - 2];
   if (k != kb)
     return nib_onnx_invalid(n, "its inner dimensions are %" PRId64 " and %" PRId64, k, kb);
-  if (is_constant(b) && b->rank == 2 && a->rank >= 2)
+  if (is_constant(b) && b->rank == 2 && a->rank >= 2 && a->format == NIB_F32)
     return import_dense(n, a, b);
   int32_t in[2];
   in[0] = as_matrix(n, a, true);
@@ -229,8 +225,8 @@ nib_status nib_onnx_import_matmul(nib_onnx_node *n) {
   dims[rank++] = rows;
   dims[rank++] = columns;
   bool vector = a->rank == 1 || b->rank == 1;
-  int32_t t = result_of(n, nib_onnx_emit(n, NIB_OP_MATMUL, in, 2, NIB_NONE, rank, dims,
-                                         vector ? "_product" : ""));
+  int32_t t = result_of(
+      n, nib_onnx_emit(n, NIB_OP_MATMUL, in, 2, in[0], rank, dims, vector ? "_product" : ""));
   if (t == NIB_NONE || !vector)
     return finish(n, t);
   return finish(n, nib_onnx_emit_reshape(n, NIB_OP_RESHAPE, t, kept, squeezed, ""));

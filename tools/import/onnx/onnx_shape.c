@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Operators that move elements. On constants they are computed here. */
-#include "onnx_internal.h"
+#include "onnx_build.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -99,6 +99,16 @@ nib_status nib_onnx_import_unsqueeze(nib_onnx_node *n) {
   return reshape(n, NIB_OP_EXPAND_DIMS, x, x->rank + count, dims);
 }
 
+/* The mask of a Dropout that drops nothing. */
+static nib_status keep_all(nib_onnx_node *n) {
+  const nib_onnx_value *x = nib_onnx_input(n, 0);
+  const int64_t count = nib_onnx_count_elems(x->dims, x->rank);
+  double *ones = nib_onnx_doubles(n, count);
+  for (int64_t i = 0; ones && i < count; ++i)
+    ones[i] = 1;
+  return nib_onnx_finish_at(n, 1, nib_onnx_constant(n, NIB_I1, x->rank, x->dims, ones));
+}
+
 nib_status nib_onnx_import_identity(nib_onnx_node *n) {
   /* Dropout: the ratio does not matter, training does. */
   if (!strcmp(n->proto->op_type, "Dropout")) {
@@ -106,7 +116,8 @@ nib_status nib_onnx_import_identity(nib_onnx_node *n) {
     if (training && (!training->data || training->format != NIB_I1 || training->bytes != 1 ||
                      training->data[0]))
       return nib_onnx_unsupported(n, "training mode");
-    NIB_RETURN_IF_ERROR(nib_onnx_require_outputs_unused(n, 1));
+    if (nib_onnx_output_is_used(n, 1))
+      NIB_RETURN_IF_ERROR(keep_all(n));
   }
   nib_onnx_value *x = nib_onnx_input(n, 0);
   int32_t id = nib_onnx_find_value(n->ctx, n->proto->output[0]);
