@@ -53,19 +53,25 @@ static LogicalResult convertClamp(FunctionConverter &converter, Operation *opera
   return success();
 }
 
-// 8- and 16-bit integers as i32: times 2^30 / 2^30.
+// value * multiplier / 2^shift as i32, rounded once.
+static Value scaled(FunctionConverter &converter, Operation *op, Value value, int32_t multiplier,
+                    int8_t shift) {
+  OpBuilder &builder = converter.builder();
+  auto one = RankedTensorType::get({1}, builder.getI32Type());
+  auto byte = one.clone(builder.getI8Type());
+  Value m = converter.constant(op, DenseElementsAttr::get(one, multiplier), one);
+  Value s = converter.constant(op, DenseElementsAttr::get(byte, shift), byte);
+  return converter.emit(op, NIB_OP_REQUANTIZE, typeOf(value).clone(builder.getI32Type()),
+                        {value, Value(), m, s}, converter.string(NIB_A_ROUNDING, "tosa-single"));
+}
+
+// 8- and 16-bit integers as i32.
 static Value widen(FunctionConverter &converter, Operation *op, Value old) {
   Value narrow = converter.plain(old);
   if (!narrow || isInteger(elementOf(narrow), 32) || isa<FloatType>(elementOf(narrow)))
     return narrow;
-  OpBuilder &builder = converter.builder();
-  auto one = RankedTensorType::get({1}, builder.getI32Type());
-  auto byte = one.clone(builder.getI8Type());
-  Value multiplier = converter.constant(op, DenseElementsAttr::get(one, (int32_t)1 << 30), one);
-  Value shift = converter.constant(op, DenseElementsAttr::get(byte, (int8_t)30), byte);
-  return converter.emit(op, NIB_OP_REQUANTIZE, typeOf(narrow).clone(builder.getI32Type()),
-                        {narrow, Value(), multiplier, shift},
-                        converter.string(NIB_A_ROUNDING, "tosa-single"));
+  return converter.emit(op, NIB_OP_CAST, typeOf(narrow).clone(converter.builder().getI32Type()),
+                        narrow);
 }
 
 static LogicalResult convertMul(FunctionConverter &converter, Operation *operation) {
@@ -79,12 +85,18 @@ static LogicalResult convertMul(FunctionConverter &converter, Operation *operati
       return op.emitOpError("a quantized product has no shift");
     return convertBinary(converter, op);
   }
-  if (shift[0])
-    return op.emitOpError() << "a product shifted by " << shift[0] << " is not supported";
   Value lhs = widen(converter, op, op.getInput1()), rhs = widen(converter, op, op.getInput2());
   if (!lhs || !rhs)
     return failure();
-  return converter.become(op, NIB_OP_MUL, type, {lhs, rhs});
+  if (!shift[0])
+    return converter.become(op, NIB_OP_MUL, type, {lhs, rhs});
+  // The product has 64 bits before it is shifted and rounded.
+  Type wide = converter.builder().getI64Type();
+  lhs = converter.emit(op, NIB_OP_CAST, typeOf(lhs).clone(wide), lhs);
+  rhs = converter.emit(op, NIB_OP_CAST, typeOf(rhs).clone(wide), rhs);
+  Value product = converter.emit(op, NIB_OP_MUL, type.clone(wide), {lhs, rhs});
+  converter.set(op.getOutput(), scaled(converter, op, product, 1, (int8_t)shift[0]));
+  return success();
 }
 
 // b < a is a > b.
@@ -107,9 +119,21 @@ static LogicalResult convertSelect(FunctionConverter &converter, Operation *op) 
 
 static LogicalResult convertRightShift(FunctionConverter &converter, Operation *operation) {
   auto op = cast<tosa::ArithmeticRightShiftOp>(operation);
-  if (op.getRound())
-    return op.emitOpError("a rounded shift is not supported");
-  return convertBinary(converter, op);
+  if (!op.getRound())
+    return convertBinary(converter, op);
+  // A rounded shift by one number is a rescale by 2^30 / 2^(30 + shift).
+  SmallVector<int64_t> shift;
+  bool known = readIntegers(op.getInput2(), shift) && llvm::all_equal(shift);
+  if (!known || !isInteger(elementOf(op.getOutput()), 32) || shift[0] < 0 || shift[0] > 31)
+    return op.emitOpError("a rounded shift must be of i32 and by one constant");
+  Value input = converter.plain(op.getInput1());
+  if (!input)
+    return failure();
+  if (typeOf(input).getShape() != typeOf(op.getOutput()).getShape())
+    return op.emitOpError("a rounded shift does not broadcast its input here");
+  converter.set(op.getOutput(),
+                scaled(converter, op, input, (int32_t)1 << 30, (int8_t)(30 + shift[0])));
+  return success();
 }
 
 // A constant of one number that broadcasts against `like`.

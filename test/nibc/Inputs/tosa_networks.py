@@ -332,13 +332,41 @@ def elements(n):
     return n.rescale(y, 8, "DOUBLE_ROUND", [1900000000], [32], 130, 2, unsigned=(True, False))
 
 
+def choices(n):
+    """Comparisons, a selection, extremes, signs, products and shifts that round."""
+    def both(name, function):
+        result = Tensor(a.shape, [function(p, q) for p, q in zip(wide_a.values, wide_b.values)], 32)
+        return n.op(name, [wide_a, wide_b], "", result)
+
+    a, b = n.input(n.draw((2, 3, 4))), n.input(n.draw((2, 3, 4)))
+    wide_a = n.rescale(a, 32, "SINGLE_ROUND", [1 << 30], [14], -3)
+    wide_b = n.op("cast", [b], "", Tensor(b.shape, b.values, 32))
+    low, high = both("minimum", min), both("maximum", max)
+    size = n.op("abs", [wide_a], "", Tensor(a.shape, [abs(v) for v in wide_a.values], 32))
+    zero = n.scalar(0, 32)
+    negated = n.op("negate", [high, zero, zero], "", Tensor(a.shape, [-v for v in high.values], 32))
+    greater = n.op("greater", [wide_a, negated], "",
+                   Tensor(a.shape, [int(p > q) for p, q in zip(wide_a.values, negated.values)], 1))
+    chosen = n.op("select", [greater, size, low], "",
+                  Tensor(a.shape, [p if c else q for c, p, q in zip(greater.values, size.values, low.values)], 32))
+    factor = n.constant(Tensor((1, 1, 4), [1 << 28, -(1 << 27), 3 << 20, 12345], 32))
+    values = [(v * factor.values[i % 4] + (1 << 19)) >> 20 for i, v in enumerate(chosen.values)]
+    product = n.op("mul", [chosen, factor, n.scalar(20)], "", Tensor(a.shape, values, 32))
+    three = n.constant(Tensor((1, 1, 1), [3], 32))
+    shifted = n.op("arithmetic_right_shift", [product, three], "round = true",
+                   Tensor(a.shape, [(v + 4) >> 3 for v in product.values], 32))
+    down = n.op("arithmetic_right_shift", [shifted, three], "round = false",
+                Tensor(a.shape, [v >> 3 for v in shifted.values], 32))
+    return n.rescale(down, 8, "DOUBLE_ROUND", [1 << 30], [45], 0, 5)
+
+
 NETWORKS = {
     "single": conv_network("SINGLE_ROUND", 1 << 30),
     "double": conv_network("DOUBLE_ROUND", 1 << 30),
     "double_short": conv_network("DOUBLE_ROUND", 1 << 27),
     "inexact": conv_network("INEXACT_ROUND", 1 << 20),
     "residual": residual, "quantized_types": quantized_types, "depthwise": depthwise, "dilated": dilated,
-    "transposed": transposed, "dense": dense, "wide": wide, "averages": averages, "elements": elements,
+    "transposed": transposed, "dense": dense, "wide": wide, "averages": averages, "elements": elements, "choices": choices,
 }
 
 
