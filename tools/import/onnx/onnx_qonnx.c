@@ -335,7 +335,10 @@ static int32_t add_node(steps *s, nib_op op, const int32_t *in, int32_t n_in, co
   for (int32_t i = 0; i < n_in; ++i)
     if (in[i] == NIB_NONE)
       return NIB_NONE;
-  return nib_onnx_emit(s->n, op, in, n_in, NIB_NONE, s->rank, s->dims, suffix);
+  const int32_t node = nib_onnx_emit(s->n, op, in, n_in, NIB_NONE, s->rank, s->dims, suffix);
+  if (node != NIB_NONE) /* also of a decode, whose operand is of another format */
+    s->n->ctx->graph->tensors[s->n->ctx->graph->nodes[node].out].format = NIB_F32;
+  return node;
 }
 
 static int32_t result_of(const steps *s, int32_t node) {
