@@ -85,13 +85,26 @@ Value nib::lowerCast(Lowering &l) {
 }
 
 //===----------------------------------------------------------------------===//
-// pack and unpack
+// Bytes
 //===----------------------------------------------------------------------===//
 
 static Num toBits(Num x) {
   if (!x.isFloat())
     return x;
   return x.with(arith::BitcastOp::create(x.at(), x.at().getIntegerType(x.bits()), x));
+}
+
+static Num fromBits(Num bits, Type element) {
+  if (!isa<FloatType>(element))
+    return bits;
+  return bits.with(arith::BitcastOp::create(bits.at(), element, bits));
+}
+
+Value nib::lowerBitcast(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  Type element = l.elementType(y.format);
+  return l.map(dimsOf(y), element, {{l.operand(0), l.identity(x.rank)}},
+               [&](Numbers v) { return fromBits(toBits(v[0]), element); });
 }
 
 // For byte k of an element, how far it is shifted.
@@ -126,8 +139,7 @@ Value nib::lowerUnpack(Lowering &l) {
     return v[2] | byte.toInt(v[2].bits());
   });
   if (word != element)
-    words = l.map(elems, element, {{words, l.identity(1)}}, [&](Numbers v) {
-      return v[0].with(arith::BitcastOp::create(v[0].at(), element, v[0]));
-    });
+    words = l.map(elems, element, {{words, l.identity(1)}},
+                  [&](Numbers v) { return fromBits(v[0], element); });
   return l.reshape(words, dimsOf(y));
 }

@@ -130,30 +130,87 @@ Value nib::lowerAvgPool(Lowering &l) {
   return isReal(l.result()) ? averageReals(l, pool) : averageCodes(l, pool);
 }
 
+namespace {
+
+// The dimensions that a reduction keeps: their expressions and extents, and how many elements make
+// one.
+struct Kept {
+  SmallVector<AffineExpr> exprs;
+  SmallVector<int64_t> dims;
+  int64_t count = 1;
+
+  explicit Kept(Lowering &l) {
+    const nib_tensor &x = *l.input(0);
+    const nib_attr *axes = nib_node_attr(l.node, NIB_A_AXES);
+    SmallVector<bool> reduced(x.rank, !axes);
+    for (int32_t i = 0; axes && i < axes->u.ints.n; ++i) {
+      const int64_t axis = axes->u.ints.v[i] + (axes->u.ints.v[i] < 0 ? x.rank : 0);
+      if (axis >= 0 && axis < x.rank)
+        reduced[axis] = true;
+    }
+    for (int32_t d = 0; d < x.rank; ++d) {
+      if (reduced[d]) {
+        count *= x.dims[d];
+        continue;
+      }
+      exprs.push_back(l.dim(d));
+      dims.push_back(x.dims[d]);
+    }
+  }
+};
+
+} // namespace
+
+// What a reduction begins with: the operator leaves the first element as it is.
+static double neutralReal(nib_op op) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  return op == NIB_OP_MUL       ? 1
+         : op == NIB_OP_MINIMUM ? infinity
+         : op == NIB_OP_MAXIMUM ? -infinity
+                                : 0;
+}
+
+static int64_t neutralInteger(nib_op op, bool isUnsigned) {
+  if (op == NIB_OP_MINIMUM)
+    return isUnsigned ? -1 : std::numeric_limits<int64_t>::max();
+  if (op == NIB_OP_MAXIMUM)
+    return isUnsigned ? 0 : std::numeric_limits<int64_t>::min();
+  return op == NIB_OP_MUL ? 1 : 0;
+}
+
+Value nib::lowerReduce(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  const nib_op op = nib_params_reduction(l.node);
+  const bool real = isReal(x);
+  const bool isUnsigned = nib_format_get(x.format)->kind == NIB_KIND_UNSIGNED;
+  Kept kept(l);
+  Type type = !real                 ? (Type)l.b.getI64Type()
+              : x.format == NIB_F64 ? (Type)l.b.getF64Type()
+                                    : (Type)l.b.getF32Type();
+  Num first = real ? l.border(type, neutralReal(op))
+                   : Num(l.b, arith::ConstantOp::create(
+                                  l.b, l.b.getI64IntegerAttr(neutralInteger(op, isUnsigned))));
+  Value folded = l.reduce(l.filled(kept.dims, first), l.mapOf(x.rank, kept.exprs),
+                          {{l.operand(0), l.identity(x.rank)}}, [&](Numbers v) {
+                            Num number = l.load(v[0], x.format);
+                            if (real)
+                              return applyBinaryReal(op, v[1], number.toFloat(v[1].bits()));
+                            return applyBinaryInteger(op, isUnsigned, v[1], number.toInt(64));
+                          });
+  Value result = l.map(kept.dims, l.elementType(y.format), {{folded, l.identity(kept.dims.size())}},
+                       [&](Numbers v) { return l.store(v[0], y.format); });
+  return l.reshape(result, dimsOf(y));
+}
+
 Value nib::lowerMean(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
   const bool real = isReal(y);
-  const nib_attr *axes = nib_node_attr(l.node, NIB_A_AXES);
-  SmallVector<bool> reduced(x.rank, !axes);
-  for (int32_t i = 0; axes && i < axes->u.ints.n; ++i) {
-    const int64_t axis = axes->u.ints.v[i] + (axes->u.ints.v[i] < 0 ? x.rank : 0);
-    if (axis >= 0 && axis < x.rank)
-      reduced[axis] = true;
-  }
-  SmallVector<AffineExpr> kept;
-  SmallVector<int64_t> dims;
-  int64_t count = 1;
-  for (int32_t d = 0; d < x.rank; ++d) {
-    if (reduced[d]) {
-      count *= x.dims[d];
-      continue;
-    }
-    kept.push_back(l.dim(d));
-    dims.push_back(x.dims[d]);
-  }
+  const Kept kept(l);
+  const int64_t count = kept.count;
+  ArrayRef<int64_t> dims = kept.dims;
   Type type = real ? (y.format == NIB_F64 ? (Type)l.b.getF64Type() : (Type)l.b.getF32Type())
                    : (Type)l.b.getI32Type();
-  Value sums = l.reduce(l.filled(dims, type, 0), l.mapOf(x.rank, kept),
+  Value sums = l.reduce(l.filled(dims, type, 0), l.mapOf(x.rank, kept.exprs),
                         {{l.operand(0), l.identity(x.rank)}}, [&](Numbers v) {
                           Num number = l.load(v[0], x.format);
                           return v[1] + (real ? number.toFloat(v[1].bits()) : number.toInt(32));

@@ -172,6 +172,7 @@ mlir::Value lowerMatMul(Lowering &l);
 mlir::Value lowerAvgPool(Lowering &l);
 mlir::Value lowerMaxPool(Lowering &l);
 mlir::Value lowerMean(Lowering &l);
+mlir::Value lowerReduce(Lowering &l);
 mlir::Value lowerArithmetic(Lowering &l);
 mlir::Value lowerBinary(Lowering &l);
 mlir::Value lowerWhere(Lowering &l);
@@ -191,6 +192,7 @@ mlir::Value lowerGather(Lowering &l);
 mlir::Value lowerGatherElements(Lowering &l);
 mlir::Value lowerGatherNd(Lowering &l);
 mlir::Value lowerCast(Lowering &l);
+mlir::Value lowerBitcast(Lowering &l);
 mlir::Value lowerPack(Lowering &l);
 mlir::Value lowerUnpack(Lowering &l);
 

@@ -129,7 +129,9 @@ static Table makeTable() {
   table[NIB_OP_QUANTIZE] = {lowerQuantize};
   table[NIB_OP_DEQUANTIZE] = {lowerDequantize};
   table[NIB_OP_REQUANTIZE] = {lowerRequantize, knownMultipliers};
+  table[NIB_OP_REDUCE] = {lowerReduce};
   table[NIB_OP_WHERE] = {lowerWhere};
+  table[NIB_OP_BITCAST] = {lowerBitcast};
   table[NIB_OP_BROADCAST] = {lowerBroadcast};
   table[NIB_OP_GATHER] = {lowerGather};
   table[NIB_OP_GATHER_ELEMENTS] = {lowerGatherElements};

@@ -35,10 +35,13 @@ def of_reals(kind):
         f"%5 = nib.sigmoid %a : (tensor<4x6x{kind}>) -> tensor<4x6x{kind}>",
         f"%6 = nib.transpose %a perm [1, 0] : (tensor<4x6x{kind}>) -> tensor<6x4x{kind}>",
         f"%7 = nib.cast %a : (tensor<4x6x{kind}>) -> tensor<4x6xi8>",
+        f"%8 = nib.reduce %a axes [1] reduction \"max\" : (tensor<4x6x{kind}>) -> tensor<4x{kind}>",
+        f"%9 = nib.reduce %a axes [0] reduction \"add\" : (tensor<4x6x{kind}>) -> tensor<6x{kind}>",
     ]
     results = [("%0", f"tensor<{codes}xf32>"), ("%1", f"tensor<300x{kind}>"), ("%2", f"tensor<300x{kind}>"),
                ("%3", f"tensor<4x6x{kind}>"), ("%4", f"tensor<4x5x{kind}>"), ("%5", f"tensor<4x6x{kind}>"),
-               ("%6", f"tensor<6x4x{kind}>"), ("%7", "tensor<4x6xi8>")]
+               ("%6", f"tensor<6x4x{kind}>"), ("%7", "tensor<4x6xi8>"),
+               ("%8", f"tensor<4x{kind}>"), ("%9", f"tensor<6x{kind}>")]
     arguments = [f"%x: {every}", "%f: tensor<300xf32>", f"%a: tensor<4x6x{kind}>", f"%b: tensor<6x{kind}>",
                  f"%c: tensor<6x5x{kind}>"]
     return function(lines, arguments, results)
@@ -51,6 +54,9 @@ def of_integers(kind):
         results.append((f"%c{i}", f"tensor<64x{other}>"))
     lines.append(f"%g = nib.cast %f : (tensor<64xf32>) -> tensor<64x{kind}>")
     results.append(("%g", f"tensor<64x{kind}>"))
+    lines.append("%b = nib.bitcast %f : (tensor<64xf32>) -> tensor<64xi32>")
+    lines.append("%d = nib.bitcast %b : (tensor<64xi32>) -> tensor<64xf32>")
+    results += [("%b", "tensor<64xi32>"), ("%d", "tensor<64xf32>")]
     if kind != "i1" and "4" not in kind.replace("64", ""):
         for i, op in enumerate(("add", "sub", "mul", "div", "mod", "maximum", "bit_xor", "shift_right", "pow")):
             lines.append(f"%o{i} = nib.{op} %x, %y : (tensor<64x{kind}>, tensor<64x{kind}>) -> tensor<64x{kind}>")
@@ -61,6 +67,9 @@ def of_integers(kind):
         lines.append(f"%w = nib.where %p1, %x, %y : (tensor<64xi1>, tensor<64x{kind}>, tensor<64x{kind}>) -> "
                      f"tensor<64x{kind}>")
         results.append(("%w", f"tensor<64x{kind}>"))
+        for i, op in enumerate(("add", "mul", "min", "max")):
+            lines.append(f"%r{i} = nib.reduce %x axes [0] reduction \"{op}\" : (tensor<64x{kind}>) -> tensor<{kind}>")
+            results.append((f"%r{i}", f"tensor<{kind}>"))
         lines.append(f"%n = nib.abs %x : (tensor<64x{kind}>) -> tensor<64x{kind}>")
         results.append(("%n", f"tensor<64x{kind}>"))
     return function(lines, [f"%x: tensor<64x{kind}>", f"%y: tensor<64x{kind}>", "%f: tensor<64xf32>"], results)
