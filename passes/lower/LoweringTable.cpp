@@ -92,7 +92,8 @@ static bool knownMultipliers(const nib_graph *graph, const nib_node *node) {
 // Whether a packed layout is the bytes of the elements.
 static bool wholeBytes(const nib_graph *graph, const nib_node *node) {
   const nib_tensor &x = *nib_node_input(graph, node, 0), &y = graph->tensors[node->out];
-  return nib_tensor_bytes(&x) == nib_tensor_bytes(&y);
+  const nib_format_info *info = nib_format_get(node->op == NIB_OP_PACK ? x.format : y.format);
+  return info->bits == 8 * info->bytes && nib_tensor_bytes(&x) == nib_tensor_bytes(&y);
 }
 
 using Table = std::array<LoweringRow, NIB_OP_COUNT>;
