@@ -713,3 +713,12 @@ func.func @f(%x: tensor<2xi8>) {
 func.func @f() attributes {nib.integer_only = true} {
   return
 }
+
+// -----
+
+// Not whole blocks.
+func.func @f(%x: tensor<16x24x!nib.format<"e2m2:block=16,scale=e8m0">>) {
+  // expected-error @+1 {{blocks of 16 do not divide the last dimension}}
+  %0 = nib.reshape %x : (tensor<16x24x!nib.format<"e2m2:block=16,scale=e8m0">>) -> tensor<24x16x!nib.format<"e2m2:block=16,scale=e8m0">>
+  return
+}
