@@ -134,17 +134,20 @@ void nibc_tally_add_standard(nibc_tally *t, nib_format format, const void *got, 
     return;
   }
   const wanted w = {NULL, format, want};
+  const bool codes = nib_format_get(format)->bits <= 8; /* exact, the sign of zero included */
   const double noise = 1e-7 + (format == NIB_F32 ? NIBC_F32_NOISE * largest_of(&w, n) : 0);
   t->elems += n;
   for (int64_t i = 0; i < n; ++i) {
     const double y = nibc_element(format, got, i), r = nibc_element(format, want, i);
-    const double bound = noise + 1e-3 * fabs(r);
-    if (y == r || (isnan(y) && isnan(r)))
+    const double bound = codes ? 0 : noise + 1e-3 * fabs(r);
+    if (isnan(y) && isnan(r))
+      continue;
+    if (y == r && (!codes || signbit(y) == signbit(r)))
       continue;
     raise_to(&t->distance, fabs(y - r));
     if (r != 0)
       raise_to(&t->relative, fabs((y - r) / r));
-    if (!(fabs(y - r) <= bound) || isinf(r))
+    if (codes || !(fabs(y - r) <= bound) || isinf(r))
       count(t, run, i, y, r, bound);
   }
 }
