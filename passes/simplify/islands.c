@@ -62,7 +62,7 @@ static bool is_whole_island(const nib_simplify *s, const nib_node *n) {
 /* Walks up from the quantize. False: no float operator there, nothing to report. */
 static bool find_operator(nib_simplify *s, int32_t q, island *out) {
   *out = (island){.q = q, .lo = -INFINITY, .hi = INFINITY};
-  if (s->g->nodes[q].op != NIB_OP_QUANTIZE || s->g->nodes[q].n_in > 1)
+  if (s->g->nodes[q].op != NIB_OP_QUANTIZE || nib_node_input(s->g, &s->g->nodes[q], 1))
     return false;
   int32_t t = s->g->nodes[q].in[0];
   if (!nib_simplify_is_float(&s->g->tensors[t]))
@@ -115,8 +115,8 @@ static bool finish(nib_simplify *s, const island *i, const int32_t *in, int32_t 
   if (clamp[0] != f->min || clamp[1] != f->max)
     nib_simplify_check(s, nib_graph_set_ints(g, i->p, NIB_A_CLAMP, clamp, 2));
   const bool away = g->rounding != NULL && strcmp(g->rounding, "nearest-away") == 0;
-  nib_simplify_check(s, nib_graph_set_string(g, i->p, NIB_A_ROUNDING,
-                                             away ? "nearest-away" : "nearest-even"));
+  nib_simplify_check(
+      s, nib_graph_set_string(g, i->p, NIB_A_ROUNDING, away ? "nearest-away" : "nearest-even"));
   nib_simplify_take_over(s, i->p, out);
   return true;
 }

@@ -68,7 +68,7 @@ bool nib_simplify_quantize_share(nib_simplify *s, int32_t node) {
   for (int32_t i = 0; i < s->g->n_nodes; ++i) {
     const nib_node *other = &s->g->nodes[i];
     if (i == node || nib_node_is_erased(other) || other->op != NIB_OP_QUANTIZE ||
-        other->in[0] != n->in[0] || n->n_in > 1 || other->n_in > 1 ||
+        other->in[0] != n->in[0] || nib_node_input(s->g, n, 1) || nib_node_input(s->g, other, 1) ||
         !nib_simplify_same_type(&s->g->tensors[other->out], &s->g->tensors[n->out]) ||
         strcmp(nib_node_string(other, NIB_A_ROUNDING, ""),
                nib_node_string(n, NIB_A_ROUNDING, "")) != 0 ||

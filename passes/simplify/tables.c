@@ -155,7 +155,8 @@ bool nib_simplify_requantize(nib_simplify *s, int32_t node) {
 
 static bool is_arithmetic(nib_op op) {
   const nib_family family = nib_op_get(op)->family;
-  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_SELECT || family == NIB_FAMILY_FUNCTION;
+  return family == NIB_FAMILY_BINARY || family == NIB_FAMILY_SELECT ||
+         family == NIB_FAMILY_FUNCTION;
 }
 
 /* The float operators between one 8-bit tensor and a quantize, producers first. */
@@ -223,7 +224,8 @@ static bool is_closed(const nib_simplify *s, const cone *c, int32_t end) {
 
 bool nib_simplify_table_of_cone(nib_simplify *s, int32_t node) {
   const nib_node *n = nib_simplify_node(s, node);
-  if (n->op != NIB_OP_QUANTIZE || n->n_in > 1 || !nib_simplify_is_8bit(&s->g->tensors[n->out]))
+  if (n->op != NIB_OP_QUANTIZE || nib_node_input(s->g, n, 1) ||
+      !nib_simplify_is_8bit(&s->g->tensors[n->out]))
     return false;
   cone c = {.code = NIB_NONE, .elems = nib_tensor_elems(&s->g->tensors[n->out])};
   if (!collect(s, &c, n->in[0], 0) || c.code == NIB_NONE || c.n == MAX_CONE ||

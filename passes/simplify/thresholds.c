@@ -312,7 +312,7 @@ static bool probe_copy(nib_simplify *s, probe *p, const cone *c, int32_t at, con
         in[i] = map[k];
     if (in[i] == NIB_NONE && n->in[i] != NIB_NONE)
       in[i] = probe_tensor(p, &s->g->tensors[n->in[i]], true);
-    if (in[i] == NIB_NONE)
+    if (in[i] == NIB_NONE && n->in[i] != NIB_NONE)
       return false;
   }
   *out = probe_tensor(p, &s->g->tensors[n->out], false);

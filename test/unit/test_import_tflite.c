@@ -204,7 +204,7 @@ static void test_quantization_is_checked(void) {
   expect_unsupported(&m, "zero point other than 0");
   m = tiny_conv_model();
   m.tensors[0].n_scales = m.tensors[0].n_zero_points = 0;
-  expect_invalid(&m, "neither quantized nor float");
+  expect_invalid(&m, "neither quantized nor bipolar nor float");
 }
 
 static void test_shapes_and_data_are_checked(void) {

@@ -25,6 +25,8 @@ static bool collect(const nib_graph *g, int32_t tensor, cone *c) {
     if (c->nodes[i] == t->producer)
       return true;
   const nib_node *n = &g->nodes[t->producer];
+  if (n->op == NIB_OP_DEQUANTIZE)
+    return false; /* weights: integer operators need the codes */
   for (int32_t i = 0; i < n->n_in; ++i)
     if (n->in[i] != NIB_NONE && !collect(g, n->in[i], c))
       return false;
