@@ -4,11 +4,12 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 PYTHON ?= python3
 
-.PHONY: help setup configure build demo check bench docs format clean
+.PHONY: help setup configure build demo check check-long bench docs format clean
 
 help:
 	@echo "make demo     install what is missing, build, compile a real model, run it on real data"
 	@echo "make check    the same set-up, then every test; ends with 'N passed, N failed, N skipped'"
+	@echo "make check-long  also what takes minutes: the node tests of ONNX on every target and by way of MLIR"
 	@echo "make bench    Nibble against its peers in one run (installs them from PyPI into $(BUILD)/bench)"
 	@echo "make docs     generated reference into $(BUILD)/docs"
 	@echo "make build    only build;  make check ONLY=path runs a part of test/"
@@ -26,6 +27,9 @@ build: configure
 
 demo: build
 	@examples/fashion-mnist/demo.sh $(BUILD)
+
+check-long: export NIB_LONG = 1
+check-long: check
 
 check: build
 	@$(PYTHON) test/run.py --build $(BUILD) -j $(JOBS) $(ONLY)

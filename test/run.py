@@ -18,7 +18,10 @@ PASSED = {"PASS", "XFAIL", "FLAKYPASS"}
 SKIPPED = {"UNSUPPORTED", "SKIPPED", "EXCLUDED"}
 # What lit says of a missing feature, and what that means.
 MISSING = "Test requires the following unavailable features: "
-EXPLAINED = {"shared": "the real models are absent (../shared, or the folder NIB_SHARED)"}
+EXPLAINED = {
+    "shared": "the real models are absent (../shared, or the folder NIB_SHARED)",
+    "long": "takes minutes: make check-long",
+}
 
 
 def main() -> int:

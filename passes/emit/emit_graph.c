@@ -55,7 +55,7 @@ static nib_status write_files(const nib_model_options *mo, const nib_model_text 
 
 nib_status nib_emit_graph(const nib_graph *g, const nib_options *o, const nib_diag *diag) {
   nib_target target;
-  nib_model_options mo;
+  nib_model_options mo = {0};
   nib_model_text m;
   if (!o->out_dir || !o->out_dir[0])
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE, "no folder to write the C files into");

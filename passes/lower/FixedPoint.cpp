@@ -145,14 +145,17 @@ Num nib::rescale64(nib_rounding rounding, Num x, const Requant &requant) {
   return rescaleOf(rounding, /*wide=*/true)(x, requant);
 }
 
-Num nib::quantizeReal(nib_rounding rounding, Num x, float scale, int64_t zeroPoint, int64_t lo,
-                      int64_t hi) {
-  Num code = roundReal(rounding, x / x.real(scale)).toF64();
-  code = code + code.real((double)zeroPoint);
+Num nib::saturateReal(Num code, int64_t lo, int64_t hi) {
   Num whole = code.truncate(64);
   Num low = whole.constant(lo), high = whole.constant(hi);
   return select(code >= code.real((double)hi), high,
                 select(code > code.real((double)lo), whole, low));
+}
+
+Num nib::quantizeReal(nib_rounding rounding, Num x, float scale, int64_t zeroPoint, int64_t lo,
+                      int64_t hi) {
+  Num code = roundReal(rounding, x / x.real(scale)).toF64();
+  return saturateReal(code + code.real((double)zeroPoint), lo, hi);
 }
 
 //===----------------------------------------------------------------------===//

@@ -24,6 +24,9 @@ Num rescale(nib_rounding rounding, Num x, const Requant &requant);
 /// The same of an i64 accumulator.
 Num rescale64(nib_rounding rounding, Num x, const Requant &requant);
 
+/// A whole number in f64 as i64, between lo and hi; NaN becomes lo.
+Num saturateReal(Num code, int64_t lo, int64_t hi);
+
 /// f32 to a code: saturate(round(x / scale) + zero point) as i64; NaN becomes lo.
 Num quantizeReal(nib_rounding rounding, Num x, float scale, int64_t zeroPoint, int64_t lo,
                  int64_t hi);

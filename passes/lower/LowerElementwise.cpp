@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Operators that work element by element.
+#include "passes/lower/Formats.h"
 #include "passes/lower/Lowering.h"
 
 #include <cmath>
@@ -242,19 +243,55 @@ Value nib::lowerLookup(Lowering &l) { return lookupTable(l, l.operand(1)); }
 // Between codes and reals
 //===----------------------------------------------------------------------===//
 
-// The map of one number for each index of dimension `axis`, or of one number.
+// The map from an element of `x` to its number: one for all, one for each index of dimension `axis`,
+// or one for each block, as nib_scale_map_of has it.
 static AffineMap channelMap(Lowering &l, const nib_tensor &x, const nib_tensor &numbers,
                             int64_t axis) {
   axis += axis < 0 ? x.rank : 0;
   AffineExpr zero = l.b.getAffineConstantExpr(0);
-  const bool one = nib_tensor_elems(&numbers) == 1 || axis < 0 || axis >= x.rank;
   if (numbers.rank == 0)
     return l.mapOf(x.rank, {});
   SmallVector<AffineExpr> exprs(numbers.rank, zero);
-  if (!one)
+  if (nib_tensor_elems(&numbers) == 1)
+    return l.mapOf(x.rank, exprs);
+  if (numbers.rank == 1 && axis >= 0 && axis < x.rank && numbers.dims[0] == x.dims[axis]) {
     exprs[0] = l.dim(axis);
+    return l.mapOf(x.rank, exprs);
+  }
+  for (int32_t d = 0; d < numbers.rank && numbers.rank == x.rank; ++d)
+    if (numbers.dims[d] > 1)
+      exprs[d] = l.dim(d).floorDiv(x.dims[d] / numbers.dims[d]);
   return l.mapOf(x.rank, exprs);
 }
+
+namespace {
+// The operands of quantize and dequantize, and what they are for an element.
+struct Scaling {
+  Scaling(Lowering &l, const nib_tensor &codes)
+      : l(l), codes(codes), scales(l.input(1)), zeros(l.input(2)) {
+    const nib_tensor &x = *l.input(0);
+    const int64_t axis = nib_node_int(l.node, NIB_A_AXIS, 1);
+    operands.push_back({l.operand(0), l.identity(x.rank)});
+    if (scales)
+      operands.push_back({l.operand(1), channelMap(l, x, *scales, axis)});
+    if (scales && zeros)
+      operands.push_back({l.operand(2), channelMap(l, x, *zeros, axis)});
+  }
+  Num scale(Numbers v, Num like) const { // in f64
+    return scales ? l.load(v[1], scales->format).toF64() : like.real(nib_params_unit(&codes));
+  }
+  Num zero(Numbers v, Num like) const { // in f64
+    if (scales && zeros)
+      return l.load(v[2], zeros->format).toF64();
+    return like.real(!scales && codes.quantized ? (double)codes.zero_point : 0.0);
+  }
+
+  Lowering &l;
+  const nib_tensor &codes;
+  const nib_tensor *scales, *zeros;
+  SmallVector<Operand> operands;
+};
+} // namespace
 
 Value nib::lowerQuantize(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
@@ -262,32 +299,26 @@ Value nib::lowerQuantize(Lowering &l) {
     return lowerRequantize(l);
   const nib_rounding rounding = nib_node_rounding(l.graph, l.node);
   const nib_format_info *format = nib_format_get(y.format);
-  return l.map(dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}},
-               [&](Numbers v) {
-                 Num code = quantizeReal(rounding, l.load(v[0], x.format).toF32(), (float)y.scale,
-                                         y.zero_point, format->min, format->max);
-                 return l.store(code, y.format);
-               });
+  const bool saturate = nib_node_int(l.node, NIB_A_SATURATE, 1) != 0;
+  const Scaling scaling(l, y);
+  return l.map(dimsOf(y), l.elementType(y.format), scaling.operands, [&](Numbers v) {
+    Num real = l.load(v[0], x.format).toF32(), wide = real.toF64();
+    Num steps = real / scaling.scale(v, wide).toF32(), zero = scaling.zero(v, wide);
+    if (isReal(y))
+      return encode(y.format, (steps + zero.toF32()).toF64(), NIB_ENCODE_NEAREST_EVEN, saturate)
+          .toInt(8 * nib_format_bytes(y.format));
+    return l.store(saturateReal(roundReal(rounding, steps).toF64() + zero, format->min, format->max),
+                   y.format);
+  });
 }
 
 Value nib::lowerDequantize(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
-  const nib_tensor *scales = l.input(1), *zeros = l.input(2);
-  const int64_t axis = nib_node_int(l.node, NIB_A_AXIS, 1);
-  SmallVector<Operand> operands{{l.operand(0), l.identity(x.rank)}};
-  if (scales)
-    operands.push_back({l.operand(1), channelMap(l, x, *scales, axis)});
-  if (zeros)
-    operands.push_back({l.operand(2), channelMap(l, x, *zeros, axis)});
-  return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {
-    Num code = l.load(v[0], x.format).toInt(64);
-    if (zeros)
-      code = code - l.load(v.back(), zeros->format).toInt(64);
-    else if (!scales)
-      code = code - x.zero_point;
-    Num real = code.toF64();
-    Num scale = scales ? l.load(v[1], scales->format).toF64() : real.real(x.scale);
-    return l.store((real * scale).toF32(), y.format);
+  const Scaling scaling(l, x);
+  return l.map(dimsOf(y), l.elementType(y.format), scaling.operands, [&](Numbers v) {
+    Num number = l.load(v[0], x.format).toF64();
+    Num real = (number - scaling.zero(v, number)).toF32().toF64();
+    return l.store((real * scaling.scale(v, number)).toF32(), y.format);
   });
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Runs `nibc verify MODEL --test-data` on the node tests of the ONNX standard and counts what comes out.
 
-Usage: onnx_node.py NIBC FOLDER [--jobs N] [--only TEXT] [--target T] [--show pass,unsupported,…] [--floor N]
+Usage: onnx_node.py NIBC FOLDER [--jobs N] [--only TEXT] [--target T]
+                    [--codegen G] [--show pass,unsupported,…] [--floor N]
 
 A test ends as one of
   pass         generated code equals the reference, and what the standard expects within its tolerances
@@ -32,11 +33,11 @@ def outcome_of(code):
     return {0: "pass", 3: "wrong", 4: "unsupported"}.get(code, "crash" if code < 0 or code >= 126 else "error")
 
 
-def run_test(nibc, folder, target):
+def run_test(nibc, folder, target, codegen):
     """(outcome, reason, seconds)"""
     started = time.monotonic()
     command = [nibc, "verify", folder / "model.onnx", "--test-data", folder / "test_data_set_0", "--no-cache",
-               f"--target={target}"]
+               f"--target={target}", f"--codegen={codegen}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -61,13 +62,14 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="tests whose name matches this expression")
     parser.add_argument("--target", default="c99")
+    parser.add_argument("--codegen", default="c", help="c, or mlir: the reference lowering")
     parser.add_argument("--show", default="unsupported,wrong,error,crash")
     parser.add_argument("--floor", type=int, default=0, help="passes that there must be")
     options = parser.parse_args()
     tests = sorted(p.parent for p in options.folder.glob("*/model.onnx") if re.search(options.only, p.parent.name))
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results = dict(zip(tests, pool.map(lambda t: run_test(options.nibc.resolve(), t, options.target), tests)))
+        results = dict(zip(tests, pool.map(lambda t: run_test(options.nibc.resolve(), t, options.target, options.codegen), tests)))
     shown = set(options.show.split(","))
     families = collections.defaultdict(collections.Counter)
     for test, (outcome, reason, seconds) in results.items():

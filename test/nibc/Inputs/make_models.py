@@ -82,7 +82,7 @@ def tiny_float():
 def unsupported():
     """Two operators that nibc has no kernel for."""
     n = Net()
-    n.node("Erf", [n.node("Det", ["x"], "determinant")], "y")
+    n.node("Unique", [n.node("Det", ["x"], "determinant")], "y")
     n.save("unsupported.onnx", [value("x", [2, 3, 3])], [value("y", [2])])
 
 
