@@ -243,8 +243,8 @@ Value nib::lowerLookup(Lowering &l) { return lookupTable(l, l.operand(1)); }
 // Between codes and reals
 //===----------------------------------------------------------------------===//
 
-// The map from an element of `x` to its number: one for all, one for each index of dimension `axis`,
-// or one for each block, as nib_scale_map_of has it.
+// The map from an element of `x` to its number: one for all, one for each index of dimension
+// `axis`, or one for each block, as nib_scale_map_of has it.
 static AffineMap channelMap(Lowering &l, const nib_tensor &x, const nib_tensor &numbers,
                             int64_t axis) {
   axis += axis < 0 ? x.rank : 0;
@@ -307,8 +307,9 @@ Value nib::lowerQuantize(Lowering &l) {
     if (isReal(y))
       return encode(y.format, (steps + zero.toF32()).toF64(), NIB_ENCODE_NEAREST_EVEN, saturate)
           .toInt(8 * nib_format_bytes(y.format));
-    return l.store(saturateReal(roundReal(rounding, steps).toF64() + zero, format->min, format->max),
-                   y.format);
+    return l.store(
+        saturateReal(roundReal(rounding, steps).toF64() + zero, format->min, format->max),
+        y.format);
   });
 }
 
@@ -319,6 +320,39 @@ Value nib::lowerDequantize(Lowering &l) {
     Num number = l.load(v[0], x.format).toF64();
     Num real = (number - scaling.zero(v, number)).toF32().toF64();
     return l.store((real * scaling.scale(v, number)).toF32(), y.format);
+  });
+}
+
+// How many of its channel's thresholds an element has reached, counted in one loop; then the code.
+Value nib::lowerMultiThreshold(Lowering &l) {
+  const nib_tensor &x = *l.input(0), &limits = *l.input(1), &y = l.result();
+  const nib_tensor *steps = l.input(2);
+  int64_t lo, hi;
+  nib_params_code_range(l.graph, l.node, &lo, &hi);
+  AffineExpr zero = l.b.getAffineConstantExpr(0);
+  auto channel = [&](const nib_tensor &numbers) {
+    return numbers.dims[0] > 1 ? l.dim(x.rank - 1) : zero;
+  };
+  AffineMap element =
+      AffineMap::getMultiDimIdentityMap(x.rank + 1, l.b.getContext()).dropResult(x.rank);
+  Type i32 = l.b.getI32Type();
+  Value counts = l.reduce(l.filled(dimsOf(x), i32, 0), element,
+                          {{l.operand(0), element},
+                           {l.operand(1), l.mapOf(x.rank + 1, {channel(limits), l.dim(x.rank)})}},
+                          [&](Numbers v) {
+                            Num reached = l.load(v[0], x.format).toF64() >=
+                                          l.load(v[1], limits.format).toF64();
+                            return select(reached, v[2] + 1, v[2]);
+                          });
+  SmallVector<Operand> operands{{counts, l.identity(x.rank)}};
+  if (steps)
+    operands.push_back({l.operand(2), l.mapOf(x.rank, {channel(*steps)})});
+  return l.map(dimsOf(y), l.elementType(y.format), operands, [&](Numbers v) {
+    Num rising = v[0] + lo;
+    if (!steps)
+      return l.store(rising, y.format);
+    Num falling = v[0].constant(hi) - v[0];
+    return l.store(select(l.load(v[1], steps->format) < 0, falling, rising), y.format);
   });
 }
 

@@ -181,6 +181,7 @@ mlir::Value lowerLookup(Lowering &l);
 mlir::Value lowerQuantize(Lowering &l);
 mlir::Value lowerDequantize(Lowering &l);
 mlir::Value lowerRequantize(Lowering &l);
+mlir::Value lowerMultiThreshold(Lowering &l);
 mlir::Value lowerSoftmax(Lowering &l);
 mlir::Value lowerPad(Lowering &l);
 mlir::Value lowerReshape(Lowering &l);

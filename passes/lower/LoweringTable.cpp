@@ -130,6 +130,7 @@ static Table makeTable() {
   table[NIB_OP_QUANTIZE] = {lowerQuantize};
   table[NIB_OP_DEQUANTIZE] = {lowerDequantize};
   table[NIB_OP_REQUANTIZE] = {lowerRequantize, knownMultipliers};
+  table[NIB_OP_MULTI_THRESHOLD] = {lowerMultiThreshold};
   table[NIB_OP_REDUCE] = {lowerReduce};
   table[NIB_OP_WHERE] = {lowerWhere};
   table[NIB_OP_BITCAST] = {lowerBitcast};
