@@ -3,6 +3,8 @@
 #include "passes/lower/Formats.h"
 #include "passes/lower/Lowering.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
+
 #include <cmath>
 #include <cstdlib>
 #include <memory>
@@ -293,6 +295,14 @@ struct Scaling {
 };
 } // namespace
 
+// nib_quantize_bipolar: the code of the nearest odd number, ties up; NaN becomes the least.
+static Num bipolarCode(Num x, int bits) {
+  Num least = x.real(-(double)((1 << bits) - 1)), most = x.real((double)((1 << bits) - 1));
+  Num inside = select(x > least, select(x < most, x, most), least);
+  Num whole = inside.with(math::FloorOp::create(inside.at(), inside)).truncate(32);
+  return (whole + (1 << bits)) >> 1;
+}
+
 Value nib::lowerQuantize(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
   if (!isReal(x))
@@ -303,6 +313,8 @@ Value nib::lowerQuantize(Lowering &l) {
   const Scaling scaling(l, y);
   return l.map(dimsOf(y), l.elementType(y.format), scaling.operands, [&](Numbers v) {
     Num real = l.load(v[0], x.format).toF32(), wide = real.toF64();
+    if (format->kind == NIB_KIND_BIPOLAR)
+      return l.store(bipolarCode(real, format->bits), y.format);
     Num steps = real / scaling.scale(v, wide).toF32(), zero = scaling.zero(v, wide);
     if (isReal(y))
       return encode(y.format, (steps + zero.toF32()).toF64(), NIB_ENCODE_NEAREST_EVEN, saturate)

@@ -24,7 +24,9 @@ private:
   Num convert(Num number, int64_t zero) const {
     if (isa<FloatType>(type))
       return number.toFloat(type.getIntOrFloatBitWidth());
-    Num wide = number.toInt(type.getIntOrFloatBitWidth());
+    const unsigned bits = type.getIntOrFloatBitWidth();
+    // Bipolar codes are loaded as the numbers that they are.
+    Num wide = number.isFloat() ? number.truncate(bits) : number.toInt(bits);
     return zero ? wide - zero : wide;
   }
 };

@@ -150,7 +150,8 @@ const LoweringRow *nib::loweringOf(nib_op op) {
   return op < NIB_OP_COUNT && table[op].lower ? &table[op] : nullptr;
 }
 
-// Formats that a loop can load and store. Blocks, codebooks and bipolar numbers are only read; of
+// Formats that a loop can load and store. Blocks, codebooks and bipolar numbers are only read (but for
+// codes that an operator makes, see canLower); of
 // blocks, constants.
 static bool hasElements(const nib_tensor &tensor, bool stored) {
   switch (nib_format_get(tensor.format)->kind) {
@@ -172,6 +173,10 @@ bool nib::canLower(const nib_graph *graph, int32_t node) {
   for (int32_t id : llvm::ArrayRef(n.in, n.n_in))
     if (id != NIB_NONE && !hasElements(graph->tensors[id], false))
       return false;
-  return hasElements(graph->tensors[n.out], true) && row && nib_reference_supports(graph, node) &&
+  // Operators that make codes store them, of bipolar numbers as well.
+  const nib_tensor &y = graph->tensors[n.out];
+  const bool coded = (n.op == NIB_OP_QUANTIZE || n.op == NIB_OP_MULTI_THRESHOLD) &&
+                     nib_format_get(y.format)->kind == NIB_KIND_BIPOLAR;
+  return hasElements(y, !coded) && row && nib_reference_supports(graph, node) &&
          (!row->accepts || row->accepts(graph, &graph->nodes[node]));
 }
