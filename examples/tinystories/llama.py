@@ -201,7 +201,7 @@ def main():
     parser.add_argument("--nibc", default="build/bin/nibc")
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--target", default="c99")
-    args = parser.parse_args(words[:split])
+    args = parser.parse_intermixed_args(words[:split])  # formats may follow options
     args.options = words[split + 1 :]
     commands = {"loss": command_loss, "generate": command_generate, "table": command_table}
     sys.exit(commands[args.command](args, Tokenizer(args.tokenizer)))
