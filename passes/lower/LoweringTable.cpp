@@ -150,9 +150,8 @@ const LoweringRow *nib::loweringOf(nib_op op) {
   return op < NIB_OP_COUNT && table[op].lower ? &table[op] : nullptr;
 }
 
-// Formats that a loop can load and store. Blocks, codebooks and bipolar numbers are only read (but for
-// codes that an operator makes, see canLower); of
-// blocks, constants.
+// Formats that a loop can load and store. Blocks, codebooks and bipolar numbers are only read, but for
+// codes that an operator makes (canLower); of blocks, constants.
 static bool hasElements(const nib_tensor &tensor, bool stored) {
   switch (nib_format_get(tensor.format)->kind) {
   case NIB_KIND_SIGNED:

@@ -334,31 +334,13 @@ HARNESS_UNUSED static int64_t count_differences(const nib_tensor *t, const void 
   return bad;
 }
 
-static double element_of(const nib_tensor *t, const void *data, int64_t i) {
-  switch (t->format) {
-  case NIB_I8:
-    return ((const int8_t *)data)[i];
-  case NIB_U8:
-    return ((const uint8_t *)data)[i];
-  case NIB_I16:
-    return ((const int16_t *)data)[i];
-  case NIB_I32:
-    return ((const int32_t *)data)[i];
-  case NIB_I64:
-    return (double)((const int64_t *)data)[i];
-  case NIB_F32:
-    return (double)((const float *)data)[i];
-  default:
-    return 0;
-  }
-}
-
 HARNESS_UNUSED static void report_difference(const nib_tensor *t, const nib_graph *g,
                                              const void *want, const void *got, int64_t bad,
                                              int64_t first) {
   printf("%s (%s): %" PRId64 " of %" PRId64 " differ, first at %" PRId64 ": want %.9g, got %.9g\n",
          t->name, t->producer >= 0 ? nib_op_get(g->nodes[t->producer].op)->mnemonic : "", bad,
-         nib_tensor_elems(t), first, element_of(t, want, first), element_of(t, got, first));
+         nib_tensor_elems(t), first, nib_format_load_real(t->format, want, first),
+         nib_format_load_real(t->format, got, first));
   ++harness_failures;
 }
 
@@ -402,6 +384,24 @@ HARNESS_UNUSED static int compare_with_reference(suite *s, model_run *run, int r
     free(out[i]);
   free(arena);
   nib_reference_destroy(r);
+  return compared;
+}
+
+/* Emits the suite's graph, compiles it with `flags` and compares it with the reference; returns the
+ * outputs compared. */
+HARNESS_UNUSED static int compare_generated(suite *s, const char *flags, int rounds) {
+  CHECK(nib_graph_validate(s->g, &harness_diag) == NIB_OK);
+  char dir[64];
+  make_folder(dir);
+  const nib_options o = emit_options(dir);
+  CHECK(nib_emit_graph(s->g, &o, &harness_diag) == NIB_OK);
+  void *library = load_models(dir, flags);
+  model_run *run = find_run(library, s->g->name);
+  const int compared = run ? compare_with_reference(s, run, rounds) : 0;
+  if (library)
+    dlclose(library);
+  remove_folder(dir);
+  printf("%d outputs compared with the reference\n", compared);
   return compared;
 }
 

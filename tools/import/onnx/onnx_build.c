@@ -312,19 +312,25 @@ int32_t nib_onnx_softmax(nib_onnx_node *n, int32_t a) {
   return result(n, node, status);
 }
 
+int32_t nib_onnx_reduced_dims(const nib_tensor *t, const int64_t *axes, int32_t count, bool keep,
+                              int64_t *out_dims) {
+  int32_t rank = 0;
+  for (int32_t i = 0; i < t->rank; ++i) {
+    bool gone = false;
+    for (int32_t k = 0; k < count; ++k)
+      gone |= axes[k] == i;
+    if (!gone || keep)
+      out_dims[rank++] = gone ? 1 : t->dims[i];
+  }
+  return rank;
+}
+
 int32_t nib_onnx_mean(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t count, bool keep) {
   if (a == NIB_NONE)
     return NIB_NONE;
   nib_graph *g = n->ctx->graph;
   int64_t dims[NIB_MAX_RANK];
-  int32_t rank = 0;
-  for (int32_t i = 0; i < g->tensors[a].rank; ++i) {
-    bool gone = false;
-    for (int32_t k = 0; k < count; ++k)
-      gone |= axes[k] == i;
-    if (!gone || keep)
-      dims[rank++] = gone ? 1 : g->tensors[a].dims[i];
-  }
+  const int32_t rank = nib_onnx_reduced_dims(&g->tensors[a], axes, count, keep, dims);
   const int32_t node = emit_one(n, NIB_OP_MEAN, a, rank, dims);
   if (node == NIB_NONE)
     return NIB_NONE;

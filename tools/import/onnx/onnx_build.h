@@ -50,6 +50,9 @@ int32_t nib_onnx_concatenated(nib_onnx_node *n, const int32_t *parts, int32_t co
 int32_t nib_onnx_product(nib_onnx_node *n, int32_t a, int32_t b);
 /** Along the last dimension. */
 int32_t nib_onnx_softmax(nib_onnx_node *n, int32_t a);
+/** Shape of `t` without the dimensions `axes`, which stay as 1 if `keep`. Returns its rank. */
+int32_t nib_onnx_reduced_dims(const nib_tensor *t, const int64_t *axes, int32_t count, bool keep,
+                              int64_t *out_dims);
 int32_t nib_onnx_mean(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t count, bool keep);
 int32_t nib_onnx_sum(nib_onnx_node *n, int32_t a, const int64_t *axes, int32_t count, bool keep);
 /** The mean over the last `count` dimensions, which stay as 1. */

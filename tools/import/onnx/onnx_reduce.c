@@ -12,14 +12,7 @@ int32_t nib_onnx_reduced(nib_onnx_node *n, int32_t a, const char *reduction, con
     return NIB_NONE;
   nib_graph *g = n->ctx->graph;
   int64_t dims[NIB_MAX_RANK];
-  int32_t rank = 0;
-  for (int32_t i = 0; i < g->tensors[a].rank; ++i) {
-    bool gone = false;
-    for (int32_t k = 0; k < count; ++k)
-      gone |= axes[k] == i;
-    if (!gone || keep)
-      dims[rank++] = gone ? 1 : g->tensors[a].dims[i];
-  }
+  const int32_t rank = nib_onnx_reduced_dims(&g->tensors[a], axes, count, keep, dims);
   const int32_t node = nib_onnx_emit(n, NIB_OP_REDUCE, &a, 1, a, rank, dims, "");
   if (node == NIB_NONE)
     return NIB_NONE;
