@@ -34,10 +34,6 @@ static void check_same(nib_check *c, const char *what, int64_t have, int64_t wan
     nib_check_fail(c, "%s is %lld, expected %lld", what, (long long)have, (long long)wanted);
 }
 
-static bool is_block(const nib_tensor *t) {
-  return nib_format_get(t->format)->kind == NIB_KIND_BLOCK;
-}
-
 /* Numbers of a product: quantized, or the plain numbers of a bipolar format. */
 static bool is_operand(const nib_tensor *t) {
   return nib_is_codes(t) || nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR;
@@ -63,8 +59,6 @@ static void check_linear_types(nib_check *c, int64_t channels) {
     if (filter->quantized || !nib_format_holds_reals(filter->format))
       nib_check_fail(c, "a %s input needs a filter of reals, in any format",
                      nib_format_get(in->format)->name);
-    else if (c->n->op != NIB_OP_FULLY_CONNECTED && is_block(filter))
-      nib_check_fail(c, "only fully_connected, matmul and gather read blocks of elements");
     return;
   }
   bool raw = nib_is_accumulator(c->out);

@@ -86,7 +86,9 @@ bool nib_direct_is_stored_real(nib_format format);
 nib_expr nib_direct_decode(nib_format format, const char *code);
 nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate);
 
-/* Weights in blocks (direct_weights.c). */
+/* Weights in blocks and codebooks (direct_weights.c). */
+/** nib_direct_decode, also of codebooks. */
+nib_expr nib_direct_real(nib_direct *d, nib_format format, const char *code);
 bool nib_direct_is_block(const nib_tensor *t);
 /** Whether the elements of an operand that is no activation can be read as float. */
 bool nib_direct_reads_weights(const nib_tensor *t);

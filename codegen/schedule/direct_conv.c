@@ -75,7 +75,7 @@ static void accumulate(conv *c, const char *input_index, const char *filter_inde
   nib_expr w = nib_expr_printf("%s[%s]", c->filter.s, filter_index);
   if (c->is_float) {
     x = nib_direct_decode(nib_node_input(c->d->g, c->n, 0)->format, x.s);
-    w = nib_direct_decode(nib_node_input(c->d->g, c->n, 1)->format, w.s);
+    w = nib_direct_real(c->d, nib_node_input(c->d->g, c->n, 1)->format, w.s);
   } else {
     x = nib_direct_number(nib_node_input(c->d->g, c->n, 0)->format, x.s, c->p.in_zp);
     w = nib_direct_number(nib_node_input(c->d->g, c->n, 1)->format, w.s, c->p.w_zp);
@@ -126,12 +126,11 @@ static void close_loops(conv *c, int n) {
     nib_text_close(c->d->t, "");
 }
 
-/* Opens one tap loop: `iy` from `oy`, padding left out. */
-static void open_tap(conv *c, char axis, int64_t in, int64_t out, int64_t kernel, int64_t stride,
+/* Declares `iy` of `oy` and `ky` (or of x); a tap in the padding is left out. */
+static void read_tap(conv *c, char axis, int64_t in, int64_t out, int64_t kernel, int64_t stride,
                      int64_t dilation, int64_t pad) {
   nib_direct *d = c->d;
   char k[] = {'k', axis, 0}, o[] = {'o', axis, 0}, i[] = {'i', axis, 0};
-  nib_direct_for(d, k, kernel);
   nib_expr from =
       stride == 1 ? nib_expr_printf("%s", o) : nib_expr_printf("%s * %lld", o, (long long)stride);
   nib_expr tap = dilation == 1 ? nib_expr_printf("%s", k)
@@ -147,10 +146,21 @@ static void open_tap(conv *c, char axis, int64_t in, int64_t out, int64_t kernel
   }
 }
 
-static void open_taps(conv *c) {
+static void read_tap_y(conv *c) {
   const nib_conv_shape *s = &c->s;
-  open_tap(c, 'y', s->in_h, s->out_h, s->kernel_h, s->stride_h, s->dilation_h, s->pad_top);
-  open_tap(c, 'x', s->in_w, s->out_w, s->kernel_w, s->stride_w, s->dilation_w, s->pad_left);
+  read_tap(c, 'y', s->in_h, s->out_h, s->kernel_h, s->stride_h, s->dilation_h, s->pad_top);
+}
+
+static void read_tap_x(conv *c) {
+  const nib_conv_shape *s = &c->s;
+  read_tap(c, 'x', s->in_w, s->out_w, s->kernel_w, s->stride_w, s->dilation_w, s->pad_left);
+}
+
+static void open_taps(conv *c) {
+  nib_direct_for(c->d, "ky", c->s.kernel_h);
+  read_tap_y(c);
+  nib_direct_for(c->d, "kx", c->s.kernel_w);
+  read_tap_x(c);
 }
 
 static nib_expr pixel_index(const conv *c, int64_t h, int64_t w, const char *y, const char *x,
@@ -161,10 +171,146 @@ static nib_expr pixel_index(const conv *c, int64_t h, int64_t w, const char *y, 
                          (long long)channels, channel);
 }
 
+/* One tap of a transposed convolution: the input row, if any, that this tap spreads to `oy`. */
+static void read_spread(conv *c, char axis, int64_t in, int64_t stride, int64_t pad) {
+  nib_direct *d = c->d;
+  char k[] = {'k', axis, 0}, o[] = {'o', axis, 0}, i[] = {'i', axis, 0}, s[] = {'s', axis, 0};
+  nib_text_line(d->t, "const %s %s = %s - %s;", d->index, s, nib_direct_plus(o, pad).s, k);
+  nib_text_line(d->t, "const %s %s = %s / %lld;", d->index, i, s, (long long)stride);
+  if (stride > 1)
+    nib_text_line(d->t, "if (%s < 0 || %s %% %lld != 0 || %s >= %lld)", s, s, (long long)stride, i,
+                  (long long)in);
+  else
+    nib_text_line(d->t, "if (%s < 0 || %s >= %lld)", s, i, (long long)in);
+  nib_text_line(d->t, "  continue;");
+}
+
+static void read_spread_y(conv *c) { read_spread(c, 'y', c->s.in_h, c->s.stride_h, c->s.pad_top); }
+
+static void read_spread_x(conv *c) { read_spread(c, 'x', c->s.in_w, c->s.stride_w, c->s.pad_left); }
+
+/* ---- filters in blocks: each block is decoded for a tile of pixels, whose sums are in an array
+ * ----
+ */
+
+/* Pixels of a tile, and in it the loop `r` over them. */
+static long long open_tile(conv *c, int64_t floats_of_pixel) {
+  enum { PIXELS = 16, FLOATS = 8192 };
+  nib_direct *d = c->d;
+  const int64_t pixels = c->s.batch * c->s.out_h * c->s.out_w;
+  int64_t tile = FLOATS / floats_of_pixel;
+  tile = tile < 1 ? 1 : tile > PIXELS ? PIXELS : tile;
+  tile = tile < pixels ? tile : pixels;
+  nib_direct_for(d, "t", (pixels + tile - 1) / tile);
+  if (pixels % tile)
+    nib_text_line(d->t, "const %s pixels = t < %lld ? %lld : %lld;", d->index,
+                  (long long)(pixels / tile), (long long)tile, (long long)(pixels % tile));
+  else
+    nib_text_line(d->t, "const %s pixels = %lld;", d->index, (long long)tile);
+  return (long long)tile;
+}
+
+/* The loop over the pixels of tile t: `n`, `oy` and `ox` as the other loops have them. */
+static void open_pixels(conv *c, long long tile) {
+  nib_direct *d = c->d;
+  const long long w = c->s.out_w, h = c->s.out_h;
+  nib_text_open(d->t, "for (%s r = 0; r < pixels; ++r) {", d->index);
+  nib_text_line(d->t, "const %s p = t * %lld + r;", d->index, tile);
+  nib_text_line(d->t, "const %s oy = p / %lld%s, ox = p %% %lld;", d->index, w,
+                c->s.batch > 1 ? nib_expr_printf(" %% %lld", h).s : "", w);
+  if (c->s.batch > 1)
+    nib_text_line(d->t, "const %s n = p / %lld;", d->index, h * w);
+}
+
+static void finish_pixels(conv *c, long long tile, const char *sum, const char *channel) {
+  nib_direct *d = c->d;
+  nib_text_open(d->t, "for (%s r = 0; r < pixels; ++r) {", d->index);
+  nib_text_line(d->t, "float acc = sums[%s];", sum);
+  finish(c, nib_expr_printf("(t * %lld + r) * %lld + %s", tile, (long long)c->s.out_c, channel).s,
+         channel);
+  nib_text_close(d->t, "");
+}
+
+static nib_expr input_real(const conv *c, const char *index) {
+  return nib_direct_decode(nib_node_input(c->d->g, c->n, 0)->format,
+                           nib_expr_printf("%s[%s]", c->input.s, index).s);
+}
+
+typedef void tap_reader(conv *c);
+
+/* conv2d and transpose_conv2d: blocks lie along the channels of one tap. */
+static void conv_of_blocks(conv *c, tap_reader *read_y, tap_reader *read_x) {
+  nib_direct *d = c->d;
+  const nib_conv_shape *s = &c->s;
+  const nib_tensor *w = nib_node_input(d->g, c->n, 1);
+  const long long size = nib_format_get(w->format)->block_elems;
+  const long long group_in = s->in_c / s->groups, group_out = s->out_c / s->groups;
+  const long long tile = open_tile(c, 1);
+  nib_direct_for(d, "oc", s->out_c);
+  nib_text_line(d->t, "float sums[%lld] = {0};", tile);
+  nib_direct_for(d, "ky", s->kernel_h);
+  nib_direct_for(d, "kx", s->kernel_w);
+  nib_direct_for(d, "b", group_in / size);
+  nib_direct_decode_block(d, c->n, w, c->filter.s,
+                          nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + b",
+                                          (long long)s->kernel_h, (long long)s->kernel_w,
+                                          group_in / size)
+                              .s);
+  open_pixels(c, tile);
+  read_y(c);
+  read_x(c);
+  nib_direct_for(d, "i", size);
+  nib_expr channel = nib_expr_printf("b * %lld + i", size);
+  if (s->groups > 1)
+    channel = nib_expr_printf("oc / %lld * %lld + %s", group_out, group_in, channel.s);
+  nib_text_line(
+      d->t, "sums[r] += %s * w[i];",
+      input_real(c, pixel_index(c, s->in_h, s->in_w, "iy", "ix", s->in_c, channel.s).s).s);
+  close_loops(c, 5);
+  finish_pixels(c, tile, "r", "oc");
+  close_loops(c, 2);
+}
+
+/* depthwise_conv2d: a block has the weights of neighbouring channels. */
+static void depthwise_of_blocks(conv *c) {
+  nib_direct *d = c->d;
+  const nib_conv_shape *s = &c->s;
+  const nib_tensor *w = nib_node_input(d->g, c->n, 1);
+  const long long size = nib_format_get(w->format)->block_elems;
+  const long long tile = open_tile(c, size);
+  nib_direct_for(d, "b", s->out_c / size);
+  nib_text_line(d->t, "float sums[%lld] = {0};", tile * size);
+  nib_direct_for(d, "ky", s->kernel_h);
+  nib_direct_for(d, "kx", s->kernel_w);
+  nib_direct_decode_block(
+      d, c->n, w, c->filter.s,
+      nib_expr_printf("(ky * %lld + kx) * %lld + b", (long long)s->kernel_w, s->out_c / size).s);
+  open_pixels(c, tile);
+  read_tap_y(c);
+  read_tap_x(c);
+  nib_direct_for(d, "i", size);
+  nib_expr channel = nib_expr_printf("b * %lld + i", size);
+  if (s->multiplier > 1)
+    channel = nib_expr_printf("(%s) / %lld", channel.s, (long long)s->multiplier);
+  nib_text_line(
+      d->t, "sums[r * %lld + i] += %s * w[i];", size,
+      input_real(c, pixel_index(c, s->in_h, s->in_w, "iy", "ix", s->in_c, channel.s).s).s);
+  close_loops(c, 4);
+  nib_direct_for(d, "i", size);
+  nib_text_line(d->t, "const %s oc = b * %lld + i;", d->index, size);
+  finish_pixels(c, tile, nib_expr_printf("r * %lld + i", size).s, "oc");
+  close_loops(c, 3);
+}
+
 void nib_direct_conv2d(nib_direct *d, const nib_node *n) {
   conv c;
   if (!conv_open(&c, d, n))
     return;
+  if (nib_direct_is_block(nib_node_input(d->g, n, 1))) {
+    conv_of_blocks(&c, read_tap_y, read_tap_x);
+    conv_close(&c);
+    return;
+  }
   const nib_conv_shape *s = &c.s;
   const int64_t group_in = s->in_c / s->groups, group_out = s->out_c / s->groups;
   const int loops = open_result(&c);
@@ -189,6 +335,11 @@ void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n) {
   conv c;
   if (!conv_open(&c, d, n))
     return;
+  if (nib_direct_is_block(nib_node_input(d->g, n, 1))) {
+    depthwise_of_blocks(&c);
+    conv_close(&c);
+    return;
+  }
   const nib_conv_shape *s = &c.s;
   const int loops = open_result(&c);
   declare_accumulator(&c, "oc");
@@ -205,31 +356,22 @@ void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n) {
   conv_close(&c);
 }
 
-/* One tap of a transposed convolution: the input row, if any, that this tap spreads to `oy`. */
-static void open_spread(conv *c, char axis, int64_t in, int64_t kernel, int64_t stride,
-                        int64_t pad) {
-  nib_direct *d = c->d;
-  char k[] = {'k', axis, 0}, o[] = {'o', axis, 0}, i[] = {'i', axis, 0}, s[] = {'s', axis, 0};
-  nib_direct_for(d, k, kernel);
-  nib_text_line(d->t, "const %s %s = %s - %s;", d->index, s, nib_direct_plus(o, pad).s, k);
-  nib_text_line(d->t, "const %s %s = %s / %lld;", d->index, i, s, (long long)stride);
-  if (stride > 1)
-    nib_text_line(d->t, "if (%s < 0 || %s %% %lld != 0 || %s >= %lld)", s, s, (long long)stride, i,
-                  (long long)in);
-  else
-    nib_text_line(d->t, "if (%s < 0 || %s >= %lld)", s, i, (long long)in);
-  nib_text_line(d->t, "  continue;");
-}
-
 void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n) {
   conv c;
   if (!conv_open(&c, d, n))
     return;
+  if (nib_direct_is_block(nib_node_input(d->g, n, 1))) {
+    conv_of_blocks(&c, read_spread_y, read_spread_x);
+    conv_close(&c);
+    return;
+  }
   const nib_conv_shape *s = &c.s;
   const int loops = open_result(&c);
   declare_accumulator(&c, "oc");
-  open_spread(&c, 'y', s->in_h, s->kernel_h, s->stride_h, s->pad_top);
-  open_spread(&c, 'x', s->in_w, s->kernel_w, s->stride_w, s->pad_left);
+  nib_direct_for(d, "ky", s->kernel_h);
+  read_spread_y(&c);
+  nib_direct_for(d, "kx", s->kernel_w);
+  read_spread_x(&c);
   nib_direct_for(d, "ic", s->in_c);
   nib_expr input = pixel_index(&c, s->in_h, s->in_w, "iy", "ix", s->in_c, "ic");
   nib_expr filter =

@@ -33,13 +33,13 @@ static nib_expr result_value(nib_direct *d, const nib_node *n) {
                              hi);
 }
 
-static nib_expr element(const char *pointer, const nib_tensor *t, const char *start,
+static nib_expr element(nib_direct *d, const char *pointer, const nib_tensor *t, const char *start,
                         const char *row, const char *column) {
   nib_expr x = nib_expr_printf("%s[%s%s * %lld + %s]", pointer, start, row,
                                (long long)t->dims[t->rank - 1], column);
   if (t->quantized || nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR)
     return nib_direct_number(t->format, x.s, t->zero_point);
-  return nib_direct_decode(t->format, x.s);
+  return nib_direct_real(d, t->format, x.s);
 }
 
 bool nib_direct_matmul_accepts(const nib_graph *g, const nib_node *n) {
@@ -80,8 +80,8 @@ void nib_direct_matmul(nib_direct *d, const nib_node *n) {
   nib_direct_for(d, "j", y->dims[y->rank - 1]);
   nib_text_line(d->t, "%s acc = 0;", nib_direct_value_type(y->format));
   nib_direct_for(d, "k", a->dims[a->rank - 1]);
-  nib_text_line(d->t, "acc += %s * %s;", element(pa.s, a, start_a.s, "i", "k").s,
-                element(pb.s, b, start_b.s, "k", "j").s);
+  nib_text_line(d->t, "acc += %s * %s;", element(d, pa.s, a, start_a.s, "i", "k").s,
+                element(d, pb.s, b, start_b.s, "k", "j").s);
   nib_text_close(d->t, "");
   nib_expr index = nib_expr_printf("%si * %lld + j", start_y.s, (long long)y->dims[y->rank - 1]);
   nib_direct_put(d, index.s, result_value(d, n).s);

@@ -9,7 +9,8 @@ bool nib_direct_is_block(const nib_tensor *t) {
 }
 
 bool nib_direct_reads_weights(const nib_tensor *t) {
-  return nib_direct_is_float(t) || nib_direct_is_block(t);
+  return nib_direct_is_float(t) || nib_direct_is_block(t) ||
+         nib_format_get(t->format)->kind == NIB_KIND_CODEBOOK;
 }
 
 /* ---- parts of a block: expressions of `q`, its bytes ---- */
@@ -70,6 +71,11 @@ static nib_expr scalar_value(nib_direct *d, nib_format format, const char *code)
   default:
     return nib_expr_printf("(float)%s", code);
   }
+}
+
+nib_expr nib_direct_real(nib_direct *d, nib_format format, const char *code) {
+  return nib_format_get(format)->kind == NIB_KIND_CODEBOOK ? scalar_value(d, format, code)
+                                                           : nib_direct_decode(format, code);
 }
 
 /* A number of whole bytes in the block. */
@@ -146,8 +152,9 @@ void nib_direct_decode_block(nib_direct *d, const nib_node *n, const nib_tensor 
     nib_text_close(d->t, "");
 }
 
-static nib_expr decoded(const nib_tensor *t, const char *pointer, const char *index) {
-  return nib_direct_decode(t->format, nib_expr_printf("%s[%s]", pointer, index).s);
+static nib_expr decoded(nib_direct *d, const nib_tensor *t, const char *pointer,
+                        const char *index) {
+  return nib_direct_real(d, t->format, nib_expr_printf("%s[%s]", pointer, index).s);
 }
 
 void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs, const char *rhs,
@@ -159,7 +166,7 @@ void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs,
   nib_direct_for(d, "c", columns / size);
   nib_text_line(d->t, "%s acc[%lld] = {0};", type, size);
   nib_direct_for(d, "k", a->dims[a->rank - 1]);
-  nib_text_line(d->t, "const %s x = %s;", type, decoded(a, lhs, "k").s);
+  nib_text_line(d->t, "const %s x = %s;", type, decoded(d, a, lhs, "k").s);
   nib_direct_decode_block(d, n, b, rhs, nib_expr_printf("k * %lld + c", columns / size).s);
   nib_direct_for(d, "j", size);
   nib_text_line(d->t, "acc[j] += x * w[j];");
@@ -178,7 +185,7 @@ void nib_direct_decode_rows(nib_direct *d, const nib_node *n, const char *from,
   const long long elems = row_elems, size = nib_format_get(x->format)->block_elems;
   if (!nib_direct_is_block(x)) {
     nib_direct_for(d, "e", elems);
-    nib_expr value = decoded(x, from, nib_expr_printf("%s * %lld + e", from_row, elems).s);
+    nib_expr value = decoded(d, x, from, nib_expr_printf("%s * %lld + e", from_row, elems).s);
     nib_text_line(d->t, "%s[%s * %lld + e] = %s;", to, to_row, elems,
                   nib_direct_encode(y->format, value.s, false).s);
     nib_text_close(d->t, "");

@@ -34,9 +34,9 @@ void nib_weight_rules_free(nib_weight_rules *rules);
  *  rule for all. */
 int nib_weight_rules_find(const nib_weight_rules *rules, const char *name);
 
-/** Whether operand `slot` of the node is weights that the stage may encode: a constant matrix of
- * reals that a fully_connected or matmul multiplies with, or a table of rows that a gather reads.
- */
+/** Whether operand `slot` of the node is weights that the stage may encode: the constant filter of
+ * a convolution or fully_connected of reals, a constant matrix of reals that a matmul multiplies
+ * with, or a table of rows that a gather reads. */
 bool nib_is_weight(const nib_graph *g, const nib_node *n, int32_t slot);
 
 /** 10 log10 of the energy of `from` to that of its difference to `to`, which has the same elements

@@ -20,7 +20,7 @@ double nib_weight_sqnr_db(const nib_tensor *from, const nib_tensor *to) {
   const int64_t rows = nib_tensor_elems(from) / columns;
   float *a = malloc((size_t)(columns + wide) * sizeof *a);
   double signal = 0, noise = 0;
-  if (!a || from->dims[0] != to->dims[0] || wide < columns) {
+  if (!a || nib_tensor_elems(to) / wide != rows || wide < columns) {
     free(a);
     return NAN;
   }

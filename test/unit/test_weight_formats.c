@@ -250,6 +250,106 @@ static void test_stage(const char *formats, nib_format expected) {
   nib_graph_destroy(s.g);
 }
 
+/* Notes and errors of a stage, one to a line. */
+static void collect(void *user, nib_severity severity, const char *message) {
+  (void)severity;
+  char *text = user;
+  const size_t used = strlen(text);
+  snprintf(text + used, 4096 - used, "%s\n", message);
+}
+
+static int32_t conv(suite *s, nib_op op, int32_t x, shape_of filter, shape_of result,
+                    int32_t bias) {
+  const int32_t w = constant(s, NIB_F32, filter, 0, 0, 0), y = value(s, NIB_F32, result, 0, 0);
+  if (bias == NIB_NONE)
+    node(s, op, y, 2, x, w);
+  else
+    node(s, op, y, 3, x, w, bias);
+  set_ints(s, s->g->n_nodes - 1, NIB_A_STRIDES, 2, 2, 2);
+  output(s, y);
+  return s->g->n_nodes - 1;
+}
+
+/* Convolutions of 40 channels in blocks of 32: filled up to 64, of the depthwise one's 80 to 96;
+ * groups of 20 and filters of 3 channels keep their weights and say so. */
+static void build_convolutions(suite *s, int groups) {
+  const int32_t x = input(s, NIB_F32, shape(4, 2, 5, 4, 40), 0, 0);
+  const int32_t bias = constant(s, NIB_F32, shape(1, 80), 0, 0, 0);
+  snprintf(s->label, sizeof s->label, "plain");
+  conv(s, NIB_OP_CONV2D, x, shape(4, 6, 3, 2, 40), shape(4, 2, 2, 2, 6), NIB_NONE);
+  snprintf(s->label, sizeof s->label, "deep");
+  conv(s, NIB_OP_DEPTHWISE_CONV2D, x, shape(4, 1, 3, 2, 80), shape(4, 2, 2, 2, 80), bias);
+  snprintf(s->label, sizeof s->label, "spread");
+  conv(s, NIB_OP_TRANSPOSE_CONV2D, x, shape(4, 6, 3, 2, 40), shape(4, 2, 11, 8, 6), NIB_NONE);
+  if (!groups)
+    return;
+  snprintf(s->label, sizeof s->label, "grouped");
+  const int32_t n =
+      conv(s, NIB_OP_CONV2D, x, shape(4, 6, 3, 2, 20), shape(4, 2, 2, 2, 6), NIB_NONE);
+  nib_graph_set_int(s->g, n, NIB_A_GROUPS, groups);
+  const int32_t z = input(s, NIB_F32, shape(4, 2, 5, 4, 3), 0, 0);
+  snprintf(s->label, sizeof s->label, "few");
+  conv(s, NIB_OP_CONV2D, z, shape(4, 6, 3, 2, 3), shape(4, 2, 2, 2, 6), NIB_NONE);
+}
+
+static void compare_graphs(suite *s, const nib_graph *before) {
+  nib_reference *a = NULL, *b = NULL;
+  float *in[2] = {random_reals(s, 1600), random_reals(s, 120)};
+  const void *inputs[] = {in[0], in[1]};
+  CHECK(nib_reference_create(before, &a, NULL) == NIB_OK);
+  CHECK(nib_reference_create(s->g, &b, NULL) == NIB_OK);
+  CHECK(nib_reference_run(a, inputs, NULL) == NIB_OK);
+  CHECK(nib_reference_run(b, inputs, NULL) == NIB_OK);
+  for (int32_t k = 0; k < s->n_outputs; ++k) {
+    const float *x = nib_reference_tensor(a, s->outputs[k]);
+    const float *y = nib_reference_tensor(b, s->outputs[k]);
+    const bool kept = k >= 3;
+    double signal = 0, noise = 0;
+    for (int64_t i = 0; i < nib_tensor_elems(&s->g->tensors[s->outputs[k]]); ++i) {
+      signal += (double)x[i] * (double)x[i];
+      noise += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+    }
+    CHECK(kept ? noise == 0 : noise > 0 && noise < 1e-4 * signal);
+  }
+  nib_reference_destroy(a);
+  nib_reference_destroy(b);
+  free(in[0]);
+  free(in[1]);
+}
+
+static void test_convolutions(void) {
+  suite s = suite_open("convolved", "nearest-even", 9);
+  char text[4096] = "";
+  const nib_diag diag = {collect, text};
+  build_convolutions(&s, 2);
+  nib_graph_set_inputs(s.g, s.inputs, s.n_inputs);
+  nib_graph_set_outputs(s.g, s.outputs, s.n_outputs);
+  CHECK(nib_graph_validate(s.g, &harness_diag) == NIB_OK);
+  nib_graph *plain = nib_graph_clone(s.g), *strict = nib_graph_clone(s.g);
+  nib_options o = nib_options_default();
+  o.weight_formats = "q8_0";
+  CHECK(nib_quantize_graph(s.g, &o, &diag) == NIB_OK);
+  CHECK(nib_graph_validate(s.g, &harness_diag) == NIB_OK);
+  CHECK(strstr(text, "weights 'plain': f32 to q8_0, 2448 bytes of 5760, SQNR "));
+  CHECK(strstr(text, "rows filled up from 40 to 64"));
+  CHECK(strstr(text, "weights 'deep': f32 to q8_0, 612 bytes of 1920, SQNR "));
+  CHECK(strstr(text, "rows filled up from 80 to 96"));
+  CHECK(strstr(text, "weights 'spread': f32 to q8_0"));
+  CHECK(strstr(text, "'grouped' (conv2d): its weights 'grouped' stay in f32: blocks of 32 do not "
+                     "divide its dimension 3, 20; groups cannot be filled up"));
+  CHECK(strstr(text,
+               "'few' (conv2d): its weights 'few' stay in f32: blocks of 32 do not divide its "
+               "dimension 3, 3; filled up they would take more bytes than they do"));
+  compare_graphs(&s, plain);
+  text[0] = '\0';
+  o.no_fallback = true;
+  CHECK(nib_quantize_graph(strict, &o, &diag) == NIB_ERROR_LIMIT);
+  CHECK(strstr(text, "'grouped' stay in f32"));
+  nib_graph_destroy(plain);
+  nib_graph_destroy(strict);
+  nib_graph_destroy(s.g);
+}
+
 static void test_refused(void) {
   suite s = suite_open("none", "nearest-even", 9);
   const int32_t x = input(&s, NIB_F32, shape(2, 2, 4), 0, 0),
@@ -289,12 +389,13 @@ static void expect_rule(suite *s, const char *words) {
 
 static void test_rules_of_operators(void) {
   suite s = suite_open("conv", "nearest-even", 1);
-  int32_t x = input(&s, NIB_F32, shape(4, 1, 4, 4, 32), 0, 0);
-  int32_t w = zeros(&s, NIB_Q4_0, shape(4, 2, 1, 1, 32));
+  int32_t x = input(&s, NIB_F32, shape(4, 1, 4, 4, 48), 0, 0);
+  int32_t w = value(&s, NIB_Q4_0, shape(4, 2, 1, 1, 48), 0, 0);
   int32_t y = value(&s, NIB_F32, shape(4, 1, 4, 4, 2), 0, 0);
+  s.inputs[s.n_inputs++] = w;
   node(&s, NIB_OP_CONV2D, y, 2, x, w);
   output(&s, y);
-  expect_rule(&s, "only fully_connected, matmul and gather read blocks");
+  expect_rule(&s, "a last dimension that its blocks do not divide");
 
   s = suite_open("dense", "nearest-even", 1);
   x = input(&s, NIB_F32, shape(2, 1, 32), 0, 0);
@@ -329,6 +430,7 @@ int main(void) {
   test_rules();
   test_stage("q8_0", NIB_Q8_0);
   test_stage("f16", NIB_F16);
+  test_convolutions();
   test_refused();
   test_rules_of_operators();
   if (harness_failures)
