@@ -291,10 +291,74 @@ static void test_run_time(void) {
             sizeof d);
 }
 
+/* ---- QuantizeLinear's precision ---- */
+
+enum { FLOAT16 = 10, DOUBLE = 11 };
+
+static nib_graph *graph_of_precision(int precision, nib_status *out_status) {
+  pb g = {0}, node = onnx_node("QuantizeLinear", "x s z", "y");
+  const numbers s = F1(0.5f), z = {3, 0, {0}, {-3}};
+  add_int(&node, "precision", precision);
+  pb_message(&g, 5, tensor_of("s", &s));
+  pb_message(&g, 5, tensor_of("z", &z));
+  return import(node, &g, ONNX_FLOAT, 3, out_status);
+}
+
+/* 1.7499 is 1.75 in f16, whose quotient is a tie; what f16 cannot hold saturates. */
+static void test_precision(void) {
+  static const float x[] = {1.7499f, 1.2501f, -1.7499f, 1e6f, -1e6f, 65519, -40000, 1e-9f};
+  static const int8_t halves[] = {1, -1, -7, 127, -128, 127, -128, -3};
+  static const int8_t floats[] = {0, 0, -6, 127, -128, 127, -128, -3};
+  nib_status status;
+  for (int i = 0; i < 2; ++i) {
+    nib_graph *g = graph_of_precision(i ? ONNX_FLOAT : FLOAT16, &status);
+    CHECK(status == NIB_OK);
+    check_run(g, x, NULL, NULL, i ? floats : halves, sizeof halves);
+  }
+  nib_graph *g = graph_of_precision(DOUBLE, &status);
+  CHECK(status == NIB_ERROR_UNSUPPORTED && n_errors == 1 &&
+        strstr(messages, "operator 0 'y' (QuantizeLinear): division in the precision "));
+  nib_graph_destroy(g);
+}
+
+/* ---- MatMulNBits whose columns name their blocks ---- */
+
+static void test_groups(int32_t group, int count, nib_status wanted, const char *words) {
+  pb g = {0}, node = onnx_node("MatMulNBits", "x w s none g", "y");
+  const int64_t w[] = {1, 2, 8}, s[] = {2}, k[] = {count};
+  int32_t groups[32] = {0};
+  const float scales[] = {1, 2};
+  const uint8_t codes[16] = {0x99};
+  nib_graph *graph = NULL;
+  groups[31] = group;
+  pb_text(&node, 7, "com.microsoft");
+  add_int(&node, "K", 32);
+  add_int(&node, "N", 1);
+  add_int(&node, "block_size", 16);
+  pb_message(&g, 1, node);
+  pb_message(&g, 5, onnx_tensor("w", 2, 3, w, codes, sizeof codes));
+  pb_message(&g, 5, onnx_tensor("s", ONNX_FLOAT, 1, s, scales, sizeof scales));
+  pb_message(&g, 5, onnx_tensor("g", ONNX_INT32, 1, k, groups, 4 * (size_t)count));
+  pb_message(&g, 11, onnx_value("x", ONNX_FLOAT, 2, (int64_t[]){1, 32}, ""));
+  pb_message(&g, 11, onnx_value("none", 2, 2, (int64_t[]){1, 1}, ""));
+  pb_message(&g, 12, onnx_value("y", ONNX_FLOAT, 2, (int64_t[]){1, 1}, ""));
+  pb model = onnx_model(g, 17);
+  n_errors = 0;
+  messages[0] = '\0';
+  const nib_status status = nib_import_onnx(model.bytes, model.size, &plain, &graph, &diag);
+  CHECK(status == wanted && strstr(messages, words));
+  free(model.bytes);
+  nib_graph_destroy(graph);
+}
+
 int main(void) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i)
     test_bad(&rows[i]);
   test_run_time();
+  test_precision();
+  test_groups(2, 32, NIB_ERROR_INVALID_INPUT, "g_idx has 2 at 31 of 2 blocks");
+  test_groups(-1, 32, NIB_ERROR_INVALID_INPUT, "g_idx has -1 at 31 of 2 blocks");
+  test_groups(1, 31, NIB_ERROR_INVALID_INPUT, "31 elements of g_idx, not 32");
   printf("%d failures\n", failures);
   return failures != 0;
 }

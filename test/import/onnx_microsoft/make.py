@@ -17,8 +17,9 @@ TYPES = {np.dtype("uint8"): TensorProto.UINT8, np.dtype("int8"): TensorProto.INT
          np.dtype("float32"): TensorProto.FLOAT, np.dtype("int32"): TensorProto.INT32}
 
 
-def write(folder, name, op, inputs, constants, attributes=None, domain=MICROSOFT, opset=17):
-    """One operator: `inputs` are (name, array or None); those in `constants` become initializers."""
+def write(folder, name, op, inputs, constants, attributes=None, domain=MICROSOFT, opset=17, y=None):
+    """One operator: `inputs` are (name, array or None); those in `constants` become initializers. `y`: the result,
+    where ONNX Runtime is not asked."""
     given = {n: a for n, a in inputs if a is not None}
     node = helper.make_node(op, [n if a is not None else "" for n, a in inputs], ["y"], name=op, domain=domain,
                             **(attributes or {}))
@@ -31,13 +32,14 @@ def write(folder, name, op, inputs, constants, attributes=None, domain=MICROSOFT
                                  opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid(MICROSOFT, 1)])
 
     feed = {n: a for n, a in given.items() if n not in constants}
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    untyped = model_with(helper.make_value_info("y", onnx.TypeProto()))
-    del untyped.graph.output[:]
-    untyped.graph.output.add().name = "y"
-    y = onnxruntime.InferenceSession(untyped.SerializeToString(), options,
-                                     providers=["CPUExecutionProvider"]).run(None, feed)[0]
+    if y is None:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        untyped = model_with(helper.make_value_info("y", onnx.TypeProto()))
+        del untyped.graph.output[:]
+        untyped.graph.output.add().name = "y"
+        y = onnxruntime.InferenceSession(untyped.SerializeToString(), options,
+                                         providers=["CPUExecutionProvider"]).run(None, feed)[0]
     model = model_with(helper.make_tensor_value_info("y", TYPES[y.dtype], y.shape))
     data = folder / name / "test_data_set_0"
     data.mkdir(parents=True, exist_ok=True)
@@ -56,8 +58,23 @@ def number(value, dtype=np.float32):
     return np.array(value, dtype)
 
 
+def write_groups(folder, r, inputs, attributes):
+    """MatMulNBits whose columns name their blocks. ONNX Runtime 1.32 leaves zero points out there: the definition."""
+    k, n, block = attributes["K"], attributes["N"], attributes["block_size"]
+    (_, x), (_, w), (_, s), (_, z) = inputs
+    blocks = s.shape[1]
+    held = {"w", "s", "z", "g"}
+    for name, g in (("g_idx", r.permutation(np.arange(k) // block)), ("g_idx_uneven", r.integers(0, blocks, k))):
+        g = g.astype(np.int32)
+        write(folder, f"nbits_4_{name}", "MatMulNBits", inputs[:3] + [("z", None), ("g", g)], held, attributes)
+        low_first = [np.stack([a.reshape(n, -1) & 15, a.reshape(n, -1) >> 4], -1).reshape(n, -1) for a in (w, z)]
+        weights = (low_first[0][:, :k] - low_first[1][:, g].astype(np.float64)) * s[:, g]
+        write(folder, f"nbits_4_{name}_zero_points", "MatMulNBits", inputs + [("g", g)], held, attributes,
+              y=(x @ weights.T).astype(np.float32))
+
+
 def main():
-    folder, r = pathlib.Path(sys.argv[1]), np.random.default_rng(5)
+    folder, r, more = pathlib.Path(sys.argv[1]), np.random.default_rng(5), np.random.default_rng(6)
     for dtype, zero in ((np.uint8, 100), (np.int8, -7)):
         kind = np.dtype(dtype).name
         x, z = codes(r, dtype, (1, 3, 5, 7)), codes(r, dtype, (1, 3, 5, 7))
@@ -76,6 +93,28 @@ def main():
               {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 1]})
         write(folder, f"concat_{kind}", "QLinearConcat",
               [("ys", number(.037)), ("yz", number(zero + 9, dtype))] + pair, fixed, {"axis": 1})
+        # Scales and zero points that come at run time; channels last.
+        run, nhwc = {"b"}, codes(more, dtype, (1, 5, 7, 3))
+        write(folder, f"run_add_{kind}", "QLinearAdd", pair + [("cs", number(.041)), ("cz", number(zero, dtype))], run)
+        if dtype is np.uint8:
+            write(folder, "run_mul", "QLinearMul", pair + [("cs", number(.057)), ("cz", number(zero, dtype))], run)
+            write(folder, "run_leaky_relu", "QLinearLeakyRelu", one, run, {"alpha": .1})
+            write(folder, "run_sigmoid", "QLinearSigmoid", one[:3] + [("ys", number(1 / 256)), ("yz", number(3, dtype))], run)
+            write(folder, "run_global_average_pool", "QLinearGlobalAveragePool", one, run)
+            write(folder, "run_average_pool", "QLinearAveragePool", one, {"xs", "xz"}, {"kernel_shape": [2, 3]})
+            write(folder, "run_concat", "QLinearConcat",
+                  [("ys", number(.037)), ("yz", number(zero + 9, dtype))] + pair, run, {"axis": 1})
+        last = [("x", nhwc)] + one[1:]
+        write(folder, f"last_global_average_pool_{kind}", "QLinearGlobalAveragePool", last, fixed, {"channels_last": 1})
+        write(folder, f"last_average_pool_{kind}", "QLinearAveragePool", last, fixed,
+              {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 1], "channels_last": 1})
+        write(folder, f"last_max_pool_{kind}", "NhwcMaxPool", last[:1], fixed,
+              {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1]})
+        write(folder, f"last_conv_{kind}", "QLinearConv",
+              last[:3] + [("w", codes(more, np.int8, (4, 3, 3, 2))), ("ws", more.uniform(.01, .02, 4).astype(np.float32)),
+                          ("wz", np.zeros(4, np.int8)), ("ys", number(.11)), ("yz", number(zero, dtype)),
+                          ("bias", more.integers(-900, 900, 4).astype(np.int32))],
+              fixed | {"w", "ws", "wz", "bias"}, {"channels_last": 1, "pads": [1, 0, 1, 1], "strides": [2, 1]})
     w8, b32 = codes(r, np.int8, (6, 5)), r.integers(-900, 900, 6).astype(np.int32)
     gemm = [("a", codes(r, np.uint8, (4, 5))), ("as", number(.02)), ("az", number(120, np.uint8)), ("b", w8),
             ("bs", r.uniform(.01, .03, 6).astype(np.float32)), ("bz", np.zeros(6, np.int8)), ("c", b32),
@@ -83,6 +122,9 @@ def main():
     held = {n for n, _ in gemm} - {"a"}
     write(folder, "gemm", "QGemm", gemm, held, {"transB": 1})
     write(folder, "gemm_float", "QGemm", gemm[:7], held, {"transB": 1})
+    write(folder, "gemm_alpha", "QGemm", gemm, held, {"transB": 1, "alpha": .375})
+    write(folder, "gemm_alpha_float", "QGemm", gemm[:7], held, {"transB": 1, "alpha": -1.5})
+    write(folder, "gemm_run", "QGemm", gemm, {"b", "c"}, {"transB": 1, "alpha": .75})
     for bits in (2, 4, 8):
         k, n, block = 40, 3, 16
         blocks = -(-k // block)
@@ -91,11 +133,14 @@ def main():
              ("s", r.uniform(.01, .1, (n, blocks)).astype(np.float32)),
              ("z", codes(r, np.uint8, (n, (blocks * bits + 7) // 8)))]
         attributes = {"K": k, "N": n, "bits": bits, "block_size": block}
-        for name, inputs in ((f"nbits_{bits}", w[:3]), (f"nbits_{bits}_zero_points", w)):
+        cases = [(f"nbits_{bits}", w[:3]), (f"nbits_{bits}_zero_points", w)]
+        for name, inputs in cases:
             try:
                 write(folder, name, "MatMulNBits", inputs, {"w", "s", "z"}, attributes)
             except Exception as why:  # what this version of the runtime cannot do
                 print(f"{name}: {str(why)[:150]}")
+        if bits == 4:
+            write_groups(folder, more, w, attributes)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@
 
 static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
 
-/* Scale and zero point at inputs `i` and `i` + 1; an absent zero point is 0. */
+/* Scale and zero point at inputs `i` and `i` + 1, one of each; an absent zero point is 0. */
 static nib_status check_pair(nib_onnx_node *n, size_t i, nib_format codes) {
   const nib_onnx_value *scale = nib_onnx_input(n, i), *zero = nib_onnx_input(n, i + 1);
   if (!scale)
     return nib_onnx_invalid(n, "its input %zu is missing", i);
   NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, scale));
-  if (!nib_onnx_is_number(scale) || (zero && !nib_onnx_is_number(zero)))
-    return nib_onnx_unsupported(n, "scale and zero point that are not one constant each");
+  if (count_of(scale) != 1 || (zero && count_of(zero) != 1))
+    return nib_onnx_invalid(n, "its input %zu has not one scale and one zero point", i);
   if (codes != NIB_I8 && codes != NIB_U8)
     return nib_onnx_unsupported(n, "codes of type %s", nib_format_get(codes)->name);
   if (zero && zero->format != codes)
@@ -29,9 +29,29 @@ static nib_status check_pair(nib_onnx_node *n, size_t i, nib_format codes) {
   return NIB_OK;
 }
 
+/* Whether a type can hold scale and zero point: they are constants. */
+static bool is_static(nib_onnx_node *n, size_t i) {
+  const nib_onnx_value *zero = nib_onnx_input(n, i + 1);
+  return nib_onnx_input(n, i)->data && (!zero || zero->data);
+}
+
 static int64_t zero_of(nib_onnx_node *n, size_t i) {
   const nib_onnx_value *zero = nib_onnx_input(n, i);
   return zero ? (int64_t)nib_onnx_number_of(zero) : 0;
+}
+
+/* Scale (f32) and zero point (NIB_NONE: absent) as operands; false after a message. */
+static bool operands_of(nib_onnx_node *n, size_t i, int32_t *scale, int32_t *zero) {
+  *zero = NIB_NONE;
+  *scale = nib_onnx_in(n, i);
+  if (*scale != NIB_NONE)
+    *scale = nib_onnx_casted(n, *scale, NIB_F32);
+  if (*scale == NIB_NONE || !nib_onnx_input(n, i + 1))
+    return *scale != NIB_NONE;
+  *zero = nib_onnx_in(n, i + 1);
+  if (*zero != NIB_NONE)
+    *zero = nib_onnx_plain(n, *zero);
+  return *zero != NIB_NONE;
 }
 
 /* The reals of input `x`, whose scale is input `x` + 1. */
@@ -43,14 +63,23 @@ static int32_t reals_of(nib_onnx_node *n, size_t x) {
   }
   if (check_pair(n, x + 1, v->format) != NIB_OK)
     return NIB_NONE;
-  const double scale = (double)(float)nib_onnx_number_of(nib_onnx_input(n, x + 1));
-  const int32_t t = nib_onnx_in(n, x);
-  const int32_t in = t == NIB_NONE ? NIB_NONE : nib_onnx_typed(n, t, scale, zero_of(n, x + 2));
-  if (in == NIB_NONE)
+  int32_t in[3] = {nib_onnx_in(n, x), NIB_NONE, NIB_NONE}, n_in = 1;
+  if (in[0] == NIB_NONE)
     return NIB_NONE;
-  const nib_tensor from = n->ctx->graph->tensors[in];
+  if (is_static(n, x + 1)) {
+    const double scale = (double)(float)nib_onnx_number_of(nib_onnx_input(n, x + 1));
+    in[0] = nib_onnx_typed(n, in[0], scale, zero_of(n, x + 2));
+  } else {
+    in[0] = nib_onnx_plain(n, in[0]);
+    if (!operands_of(n, x + 1, &in[1], &in[2]))
+      return NIB_NONE;
+    n_in = in[2] == NIB_NONE ? 2 : 3;
+  }
+  if (in[0] == NIB_NONE)
+    return NIB_NONE;
+  const nib_tensor from = n->ctx->graph->tensors[in[0]];
   const int32_t node =
-      nib_onnx_emit(n, NIB_OP_DEQUANTIZE, &in, 1, NIB_NONE, from.rank, from.dims, "_real");
+      nib_onnx_emit(n, NIB_OP_DEQUANTIZE, in, n_in, NIB_NONE, from.rank, from.dims, "_real");
   return node == NIB_NONE ? NIB_NONE : n->ctx->graph->nodes[node].out;
 }
 
@@ -59,6 +88,12 @@ static nib_status finish_codes(nib_onnx_node *n, int32_t real, size_t scale, nib
   if (real == NIB_NONE)
     return n->ctx->failure;
   NIB_RETURN_IF_ERROR(check_pair(n, scale, codes));
+  if (!is_static(n, scale)) {
+    int32_t s, z;
+    return operands_of(n, scale, &s, &z)
+               ? nib_onnx_finish(n, nib_onnx_quantized_by(n, real, s, z, codes, 0))
+               : n->ctx->failure;
+  }
   nib_graph *g = n->ctx->graph;
   const nib_tensor from = g->tensors[real];
   const int32_t node =
@@ -72,6 +107,40 @@ static nib_status finish_codes(nib_onnx_node *n, int32_t real, size_t scale, nib
   if (nib_graph_set_string(g, node, NIB_A_ROUNDING, "nearest-even") != NIB_OK)
     return nib_onnx_out_of_memory(n->ctx);
   return nib_onnx_set_result(n, g->nodes[node].out);
+}
+
+/* The operator that `import` reads as NCHW, of an input in NHWC: between two transposes, which
+ * simplify cancels. */
+static nib_status with_channels_last(nib_onnx_node *n, nib_onnx_handler import) {
+  nib_onnx_value *x = nib_onnx_input(n, 0);
+  const int32_t rank = x->rank;
+  int64_t first[NIB_MAX_RANK] = {0, rank - 1}, last[NIB_MAX_RANK] = {0};
+  if (rank < 3)
+    return nib_onnx_invalid(n, "its input has rank %d", rank);
+  for (int32_t i = 2; i < rank; ++i) {
+    first[i] = i - 1;
+    last[i - 1] = i;
+  }
+  last[rank - 1] = 1;
+  const int32_t in = nib_onnx_in(n, 0);
+  const int32_t t = in == NIB_NONE ? NIB_NONE : nib_onnx_transposed(n, in, first);
+  if (t == NIB_NONE)
+    return n->ctx->failure;
+  const nib_onnx_value nhwc = *x;
+  x->tensor = t;
+  x->data = NULL;
+  x->codes = NULL;
+  memcpy(x->dims, nib_onnx_tensor(n, t)->dims, sizeof x->dims);
+  const nib_status status = import(n);
+  *x = nhwc;
+  NIB_RETURN_IF_ERROR(status);
+  nib_onnx_value *y = &n->ctx->values[nib_onnx_find_value(n->ctx, n->proto->output[0])];
+  const int32_t out = nib_onnx_materialize(n, y);
+  return nib_onnx_finish(n, out == NIB_NONE ? NIB_NONE : nib_onnx_transposed(n, out, last));
+}
+
+static nib_status with_layout(nib_onnx_node *n, nib_onnx_handler import) {
+  return nib_onnx_attr_int(n, "channels_last", 0) ? with_channels_last(n, import) : import(n);
 }
 
 /* QLinearAdd, QLinearMul: A, its scale and zero point, B likewise, scale and zero point of C. */
@@ -94,21 +163,17 @@ static nib_status import_one(nib_onnx_node *n) {
   return finish_codes(n, y, 3, nib_onnx_input(n, 0)->format);
 }
 
-static nib_status import_global_pool(nib_onnx_node *n) {
+static nib_status global_pool(nib_onnx_node *n) {
   const nib_onnx_value *x = nib_onnx_input(n, 0);
   const int64_t axes[] = {2, 3, 4, 5, 6, 7};
-  if (nib_onnx_attr_int(n, "channels_last", 0))
-    return nib_onnx_unsupported(n, "channels_last");
   if (x->rank < 3)
     return nib_onnx_invalid(n, "its input has rank %d", x->rank);
   return finish_codes(n, nib_onnx_mean(n, reals_of(n, 0), axes, x->rank - 2, true), 3, x->format);
 }
 
 /* The pool of reals, imported as AveragePool is. */
-static nib_status import_average_pool(nib_onnx_node *n) {
+static nib_status average_pool(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0);
-  if (nib_onnx_attr_int(n, "channels_last", 0))
-    return nib_onnx_unsupported(n, "channels_last");
   const int32_t real = reals_of(n, 0);
   if (real == NIB_NONE)
     return n->ctx->failure;
@@ -121,6 +186,15 @@ static nib_status import_average_pool(nib_onnx_node *n) {
   NIB_RETURN_IF_ERROR(status);
   const int32_t y = nib_onnx_find_value(n->ctx, n->proto->output[0]);
   return finish_codes(n, n->ctx->values[y].tensor, 3, codes.format);
+}
+
+static nib_status import_global_pool(nib_onnx_node *n) { return with_layout(n, global_pool); }
+static nib_status import_average_pool(nib_onnx_node *n) { return with_layout(n, average_pool); }
+static nib_status import_conv(nib_onnx_node *n) {
+  return with_layout(n, nib_onnx_import_qlinear_conv);
+}
+static nib_status import_nhwc_max_pool(nib_onnx_node *n) {
+  return with_channels_last(n, nib_onnx_import_max_pool);
 }
 
 /* Scale and zero point of the result, then the operands with theirs. */
@@ -148,6 +222,8 @@ static nib_status import_concat(nib_onnx_node *n) {
 
 typedef struct weights {
   int64_t rows, columns, bits, block, blocks;
+  const nib_onnx_value *groups; /* the block of each column, NULL: column / block */
+  bool reorder;                 /* blocks are whole once the columns are sorted by them */
 } weights;
 
 /* Codes of `bits` bits, packed from the low end of each row of bytes, one to a byte. */
@@ -159,6 +235,41 @@ static uint8_t *unpack(nib_onnx_node *n, const uint8_t *from, int64_t rows, int6
       to[r * columns + c] =
           (uint8_t)(from[r * row_bytes + c * bits / 8] >> (c * bits % 8) & ((1 << bits) - 1));
   return to;
+}
+
+static int64_t group_of(const weights *w, int64_t column) {
+  return w->groups ? nib_onnx_integer_at(w->groups, column) : column / w->block;
+}
+
+/* g_idx, the block of each column. */
+static nib_status read_groups(nib_onnx_node *n, weights *w) {
+  const nib_onnx_value *v = nib_onnx_input(n, 4);
+  bool plain = true;
+  if (!v)
+    return NIB_OK;
+  if (!v->data || v->format != NIB_I32)
+    return nib_onnx_unsupported(n, "g_idx that is not a constant of int32");
+  if (count_of(v) != w->columns && count_of(v) != w->blocks * w->block)
+    return nib_onnx_invalid(n, "%" PRId64 " elements of g_idx, not %" PRId64, count_of(v),
+                            w->columns);
+  int64_t *sizes = nib_onnx_longs(n, w->blocks);
+  if (!sizes)
+    return n->ctx->failure;
+  for (int64_t c = 0; c < w->columns; ++c) {
+    const int64_t group = nib_onnx_integer_at(v, c);
+    if (group < 0 || group >= w->blocks)
+      return nib_onnx_invalid(n, "g_idx has %" PRId64 " at %" PRId64 " of %" PRId64 " blocks",
+                              group, c, w->blocks);
+    plain &= group == c / w->block;
+    ++sizes[group];
+  }
+  if (plain)
+    return NIB_OK;
+  w->groups = v;
+  w->reorder = true;
+  for (int64_t g = 0; g < w->blocks; ++g)
+    w->reorder &= sizes[g] == (g + 1 < w->blocks ? w->block : w->columns - g * w->block);
+  return NIB_OK;
 }
 
 static nib_status read_weights(nib_onnx_node *n, weights *w) {
@@ -175,8 +286,7 @@ static nib_status read_weights(nib_onnx_node *n, weights *w) {
   if (w->columns < 1 || w->rows < 1 || w->columns > 1 << 30 || w->rows > 1 << 30)
     return nib_onnx_invalid(n, "K is %" PRId64 " and N is %" PRId64, w->columns, w->rows);
   w->blocks = (w->columns + w->block - 1) / w->block;
-  if (nib_onnx_input(n, 4))
-    return nib_onnx_unsupported(n, "g_idx");
+  NIB_RETURN_IF_ERROR(read_groups(n, w));
   if (!b->data || b->format != NIB_U8)
     return nib_onnx_unsupported(n, "weights that are not constants of uint8");
   if (a->rank < 1 || a->dims[a->rank - 1] != w->columns)
@@ -208,30 +318,78 @@ static int32_t zeros_of(nib_onnx_node *n, const weights *w) {
   return codes ? nib_onnx_emit_constant(n, v->name, NIB_U8, 2, dims, codes) : NIB_NONE;
 }
 
+/* i64 indices: of the columns, sorted by their blocks; or of each column's block. */
+static int32_t column_indices(nib_onnx_node *n, const weights *w, bool sorted) {
+  int64_t *at = nib_onnx_longs(n, w->columns), *next = nib_onnx_longs(n, w->blocks);
+  if (!at || !next)
+    return NIB_NONE;
+  for (int64_t c = 0; c < w->columns; ++c) {
+    const int64_t group = group_of(w, c);
+    if (sorted)
+      at[group * w->block + next[group]++] = c;
+    else
+      at[c] = group;
+  }
+  return nib_onnx_integers(n, 1, &w->columns, at);
+}
+
+/* Codes [N, columns] of the bytes, or those of the columns sorted by their blocks. */
+static uint8_t *codes_of(nib_onnx_node *n, const weights *w) {
+  const int64_t padded = w->blocks * w->block;
+  uint8_t *from =
+      unpack(n, nib_onnx_input(n, 1)->data, w->rows, padded * w->bits / 8, padded, w->bits);
+  if (!from || !w->reorder)
+    return from;
+  uint8_t *to = nib_onnx_fold_alloc(n, (size_t)(w->rows * padded));
+  int64_t *next = nib_onnx_longs(n, w->blocks);
+  if (!to || !next)
+    return NULL;
+  for (int64_t c = 0; c < w->columns; ++c) {
+    const int64_t group = group_of(w, c), slot = group * w->block + next[group]++;
+    for (int64_t r = 0; r < w->rows; ++r)
+      to[r * padded + slot] = from[r * padded + c];
+  }
+  return to;
+}
+
+/* Scales or zero points [N, blocks] as they are, or [N, columns] where blocks are scattered. */
+static int32_t spread(nib_onnx_node *n, const weights *w, int32_t t) {
+  if (t == NIB_NONE || !w->groups || w->reorder || nib_onnx_tensor(n, t)->rank < 2)
+    return t;
+  const int32_t indices = column_indices(n, w, false);
+  return indices == NIB_NONE ? NIB_NONE : nib_onnx_gathered(n, t, indices, 1);
+}
+
 /* The weights [N, K] in the format of the scales. */
 static int32_t dequantized_weights(nib_onnx_node *n, const weights *w) {
   nib_graph *g = n->ctx->graph;
-  const nib_onnx_value *b = nib_onnx_input(n, 1);
-  const int64_t padded = w->blocks * w->block, dims[] = {w->rows, padded};
+  const bool scattered = w->groups && !w->reorder;
+  const int64_t padded = w->blocks * w->block, begin[] = {0, 0}, sizes[] = {w->rows, w->columns};
   const int64_t scale_dims[] = {w->rows, w->blocks};
+  int64_t dims[] = {w->rows, padded};
   const nib_format format = w->bits == 2 ? NIB_U2 : w->bits == 4 ? NIB_U4 : NIB_U8;
-  const uint8_t *codes = unpack(n, b->data, w->rows, padded * w->bits / 8, padded, w->bits);
-  const int32_t q = codes ? nib_onnx_emit_constant(n, b->name, format, 2, dims, codes) : NIB_NONE;
+  const uint8_t *codes = codes_of(n, w);
+  int32_t q = codes ? nib_onnx_emit_constant(n, nib_onnx_input(n, 1)->name, format, 2, dims, codes)
+                    : NIB_NONE;
+  if (scattered && q != NIB_NONE) {
+    q = nib_onnx_sliced(n, q, begin, sizes);
+    dims[1] = w->columns;
+  }
   const int32_t s = q == NIB_NONE ? NIB_NONE : nib_onnx_in(n, 2);
-  const int32_t scales = s == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, s, 2, scale_dims);
-  const int32_t zeros = scales == NIB_NONE ? NIB_NONE : zeros_of(n, w);
+  const int32_t scales =
+      s == NIB_NONE ? NIB_NONE : spread(n, w, nib_onnx_reshaped(n, s, 2, scale_dims));
+  const int32_t zeros = scales == NIB_NONE ? NIB_NONE : spread(n, w, zeros_of(n, w));
   if (zeros == NIB_NONE)
     return NIB_NONE;
   const int32_t in[] = {q, scales, zeros};
   const int32_t node = nib_onnx_emit(n, NIB_OP_DEQUANTIZE, in, 3, NIB_NONE, 2, dims, "_weights");
-  if (node == NIB_NONE)
-    return NIB_NONE;
-  const int64_t begin[] = {0, 0}, sizes[] = {w->rows, w->columns};
+  if (node == NIB_NONE || scattered)
+    return node == NIB_NONE ? NIB_NONE : g->nodes[node].out;
   return nib_onnx_sliced(n, g->nodes[node].out, begin, sizes);
 }
 
 static nib_status import_matmul_nbits(nib_onnx_node *n) {
-  weights w;
+  weights w = {0};
   NIB_RETURN_IF_ERROR(read_weights(n, &w));
   const nib_onnx_value *a = nib_onnx_input(n, 0);
   const nib_format format = a->format;
@@ -244,7 +402,11 @@ static nib_status import_matmul_nbits(nib_onnx_node *n) {
   const int32_t x = nib_onnx_in(n, 0), b = x == NIB_NONE ? NIB_NONE : dequantized_weights(n, &w);
   if (b == NIB_NONE)
     return n->ctx->failure;
-  const int32_t in[] = {nib_onnx_reshaped(n, nib_onnx_casted(n, x, NIB_F32), 2, flat), b};
+  int32_t in[] = {nib_onnx_reshaped(n, nib_onnx_casted(n, x, NIB_F32), 2, flat), b};
+  if (w.reorder && in[0] != NIB_NONE) {
+    const int32_t order = column_indices(n, &w, true);
+    in[0] = order == NIB_NONE ? NIB_NONE : nib_onnx_gathered(n, in[0], order, 1);
+  }
   const int64_t product[] = {flat[0], w.rows};
   const int32_t node = in[0] == NIB_NONE ? NIB_NONE
                                          : nib_onnx_emit(n, NIB_OP_FULLY_CONNECTED, in, 2, NIB_NONE,
@@ -263,10 +425,12 @@ static nib_status import_matmul_nbits(nib_onnx_node *n) {
 static const nib_onnx_row rows[] = {
     {"DequantizeLinear", 7, LAST, 2, 3, nib_onnx_import_dequantize, NONE},
     {"MatMulNBits", 7, LAST, 3, 6, import_matmul_nbits, NONE},
+    {"NhwcMaxPool", 7, LAST, 1, 1, import_nhwc_max_pool, NONE},
     {"QGemm", 7, LAST, 6, 9, nib_onnx_import_qgemm, NONE},
     {"QLinearAdd", 7, LAST, 1, 8, import_two, NIB_OP_ADD},
     {"QLinearAveragePool", 7, LAST, 1, 5, import_average_pool, NONE},
     {"QLinearConcat", 7, LAST, 5, 194, import_concat, NONE},
+    {"QLinearConv", 7, LAST, 8, 9, import_conv, NONE},
     {"QLinearGlobalAveragePool", 7, LAST, 1, 5, import_global_pool, NONE},
     {"QLinearLeakyRelu", 7, LAST, 1, 5, import_one, NIB_OP_LEAKY_RELU},
     {"QLinearMul", 7, LAST, 1, 8, import_two, NIB_OP_MUL},

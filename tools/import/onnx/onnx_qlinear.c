@@ -125,17 +125,18 @@ nib_status nib_onnx_import_matmul_integer(nib_onnx_node *n) {
 
 /* ---- accumulators to codes ---- */
 
-/* i32 accumulators at scale first * second[c] to codes at scale y: constants. */
-static int32_t requantized(nib_onnx_node *n, int32_t acc, const nib_onnx_value *first,
-                           const nib_onnx_value *second, int32_t axis, const nib_onnx_value *y,
-                           const nib_onnx_value *zero) {
+/* i32 accumulators at scale factor * first * second[c] to codes at scale y: constants. */
+static int32_t requantized(nib_onnx_node *n, int32_t acc, double factor,
+                           const nib_onnx_value *first, const nib_onnx_value *second, int32_t axis,
+                           const nib_onnx_value *y, const nib_onnx_value *zero) {
   nib_graph *g = n->ctx->graph;
   const int64_t count = count_of(second);
   double *scales = acc == NIB_NONE ? NULL : nib_onnx_doubles(n, count);
   if (!scales)
     return NIB_NONE;
   for (int64_t i = 0; i < count; ++i)
-    scales[i] = nib_onnx_number_of(first) * nib_format_load_real(second->format, second->data, i);
+    scales[i] =
+        factor * nib_onnx_number_of(first) * nib_format_load_real(second->format, second->data, i);
   const int32_t s = nib_onnx_emit_constant(n, "scales", NIB_F64, 1, &count, scales);
   const int32_t in[] = {acc, s};
   const nib_tensor from = g->tensors[acc];
@@ -214,49 +215,69 @@ nib_status nib_onnx_import_qlinear_matmul(nib_onnx_node *n) {
       (count_of(bs) != 1 && count_of(bs) != nib_onnx_dim(n, acc, -1)))
     return nib_onnx_invalid(n, "its scales are neither one nor one for each row or column");
   if (nib_onnx_is_number(as) && bs->data && nib_onnx_is_number(ys) && nib_onnx_is_number(yz))
-    return nib_onnx_finish(n, requantized(n, acc, as, bs, rank - 1, ys, yz));
+    return nib_onnx_finish(n, requantized(n, acc, 1.0, as, bs, rank - 1, ys, yz));
   return nib_onnx_finish(n, requantized_at_run(n, acc, scale_along(n, 1, rank, rank - 2),
                                                scale_along(n, 4, rank, rank - 1), 6, 7));
 }
 
-/* QGemm of com.microsoft: alpha * A * B + C, C in accumulators; real without a result's scale. */
-nib_status nib_onnx_import_qgemm(nib_onnx_node *n) {
-  NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
-  NIB_RETURN_IF_ERROR(check_codes(n, 3, 5));
+/* ---- QGemm of com.microsoft: alpha * (A * B + C), C in accumulators ---- */
+
+static nib_status check_qgemm(nib_onnx_node *n) {
   const nib_onnx_value *as = nib_onnx_input(n, 1), *bs = nib_onnx_input(n, 4);
   const nib_onnx_value *c = nib_onnx_input(n, 6), *ys = nib_onnx_input(n, 7);
   const nib_onnx_value *yz = nib_onnx_input(n, 8);
-  const float alpha = nib_onnx_attr_float(n, "alpha", 1.0f);
+  NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
+  NIB_RETURN_IF_ERROR(check_codes(n, 3, 5));
   NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, as));
   NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, bs));
   if (ys)
     NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, ys));
-  if (alpha != 1.0f)
-    return nib_onnx_unsupported(n, "alpha is %g, only 1 is supported", (double)alpha);
+  if (!isfinite(nib_onnx_attr_float(n, "alpha", 1.0f)))
+    return nib_onnx_invalid(n, "alpha is not finite");
   if (nib_onnx_input(n, 0)->rank != 2 || nib_onnx_input(n, 3)->rank != 2)
     return nib_onnx_invalid(n, "its operands are not matrices");
-  if ((c && c->format != NIB_I32) || !nib_onnx_is_number(as) || !bs->data ||
-      (ys && (!nib_onnx_is_number(ys) || !yz || !nib_onnx_is_number(yz) || !is_byte(yz->format))))
-    return nib_onnx_unsupported(n, "scales that are not constants, or C that is not int32");
+  if (c && c->format != NIB_I32)
+    return nib_onnx_invalid(n, "C is %s, not i32", nib_format_get(c->format)->name);
+  if (count_of(as) != 1 || (ys && count_of(ys) != 1))
+    return nib_onnx_invalid(n, "several scales of A or of the result");
+  if (ys && (!yz || !is_byte(yz->format) || count_of(yz) != 1))
+    return nib_onnx_invalid(n, "its result has a scale but not one 8-bit zero point");
+  return NIB_OK;
+}
+
+static int32_t qgemm_accumulators(nib_onnx_node *n) {
   const bool trans_a = nib_onnx_attr_int(n, "transA", 0),
              trans_b = nib_onnx_attr_int(n, "transB", 0);
   const int32_t a = centered(n, nib_onnx_in(n, 0), nib_onnx_input(n, 2), 0);
   const int32_t b =
       a == NIB_NONE ? NIB_NONE : centered(n, nib_onnx_in(n, 3), nib_onnx_input(n, 5), !trans_b);
-  int32_t acc = product(n, trans_a ? nib_onnx_swapped(n, a, 0, 1) : a,
-                        trans_b ? nib_onnx_swapped(n, b, 0, 1) : b);
-  if (acc != NIB_NONE && c)
-    acc = nib_onnx_binary(n, NIB_OP_ADD, acc, nib_onnx_in(n, 6));
+  const int32_t acc = product(n, trans_a ? nib_onnx_swapped(n, a, 0, 1) : a,
+                              trans_b ? nib_onnx_swapped(n, b, 0, 1) : b);
+  return acc != NIB_NONE && nib_onnx_input(n, 6)
+             ? nib_onnx_binary(n, NIB_OP_ADD, acc, nib_onnx_in(n, 6))
+             : acc;
+}
+
+nib_status nib_onnx_import_qgemm(nib_onnx_node *n) {
+  NIB_RETURN_IF_ERROR(check_qgemm(n));
+  const nib_onnx_value *as = nib_onnx_input(n, 1), *bs = nib_onnx_input(n, 4);
+  const nib_onnx_value *ys = nib_onnx_input(n, 7), *yz = nib_onnx_input(n, 8);
+  const double alpha = (double)nib_onnx_attr_float(n, "alpha", 1.0f);
+  const int32_t acc = qgemm_accumulators(n);
   if (acc == NIB_NONE)
     return n->ctx->failure;
   if (count_of(bs) != 1 && count_of(bs) != nib_onnx_dim(n, acc, 1))
     return nib_onnx_invalid(n, "its scales are neither one nor one for each column");
+  if (ys && alpha > 0 && as->data && bs->data && ys->data && yz->data)
+    return nib_onnx_finish(n, requantized(n, acc, alpha, as, bs, 1, ys, yz));
+  int32_t first = scale_along(n, 1, 2, 1);
+  if (alpha != 1)
+    first = nib_onnx_with(n, NIB_OP_MUL, first, alpha);
+  const int32_t second = first == NIB_NONE ? NIB_NONE : scale_along(n, 4, 2, 1);
   if (ys)
-    return nib_onnx_finish(n, requantized(n, acc, as, bs, 1, ys, yz));
-  const int32_t scale =
-      nib_onnx_binary(n, NIB_OP_MUL, scale_along(n, 1, 2, 1), scale_along(n, 4, 2, 1));
-  return nib_onnx_finish(n,
-                         nib_onnx_binary(n, NIB_OP_MUL, nib_onnx_casted(n, acc, NIB_F32), scale));
+    return nib_onnx_finish(n, requantized_at_run(n, acc, first, second, 7, 8));
+  return nib_onnx_finish(n, nib_onnx_binary(n, NIB_OP_MUL, nib_onnx_casted(n, acc, NIB_F32),
+                                            nib_onnx_binary(n, NIB_OP_MUL, first, second)));
 }
 
 /* ---- convolutions ---- */
@@ -349,7 +370,7 @@ nib_status nib_onnx_import_qlinear_conv(nib_onnx_node *n) {
   if (y == NIB_NONE)
     return n->ctx->failure;
   if (xs->data && ws->data && ys->data && yz->data)
-    y = requantized(n, y, xs, ws, 3, ys, yz);
+    y = requantized(n, y, 1.0, xs, ws, 3, ys, yz);
   else
     y = requantized_at_run(n, y, scale_along(n, 1, 4, 3), scale_along(n, 4, 4, 3), 6, 7);
   return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_from_nhwc(n, y, spatial));

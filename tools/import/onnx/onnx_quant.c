@@ -133,9 +133,10 @@ static nib_status read_type(nib_onnx_node *n, const char *attr, nib_format other
 nib_status nib_onnx_import_quantize(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0);
   const nib_onnx_value *zeros = nib_onnx_input(n, 2);
-  nib_format codes;
+  nib_format codes, precision;
   NIB_RETURN_IF_ERROR(read_type(n, "output_dtype", zeros ? zeros->format : NIB_U8, &codes));
-  if (x->format != NIB_F32 || !is_static(n, x, codes))
+  NIB_RETURN_IF_ERROR(nib_onnx_read_precision(n, &precision));
+  if (x->format != NIB_F32 || precision != NIB_F32 || !is_static(n, x, codes))
     return nib_onnx_quantize_by_operands(n, codes);
   quant q;
   NIB_RETURN_IF_ERROR(read_quant(n, x, codes, &q));

@@ -117,8 +117,66 @@ int32_t nib_onnx_quantized_by(nib_onnx_node *n, int32_t x, int32_t scales, int32
   return emit(n, NIB_OP_QUANTIZE, x, scales, zeros, codes, axis);
 }
 
+/* ---- division in the precision that the operator names ---- */
+
+nib_status nib_onnx_read_precision(nib_onnx_node *n, nib_format *out) {
+  const nib_format scale = nib_onnx_input(n, 1)->format;
+  const int64_t type = nib_onnx_attr_int(n, "precision", 0);
+  *out = scale == NIB_F16 || scale == NIB_BF16 ? scale : NIB_F32;
+  if (!type)
+    return NIB_OK;
+  *out = type > 0 && type < 128 ? nib_onnx_format((int32_t)type) : NIB_FORMAT_COUNT;
+  if (*out == NIB_F32 || *out == NIB_F16 || *out == NIB_BF16)
+    return NIB_OK;
+  return nib_onnx_unsupported(n, "division in the precision %s; f32, f16 and bf16 are supported",
+                              nib_onnx_type_name(type < 128 ? (int32_t)type : -1));
+}
+
+/* x / scales, both rounded to `precision`, the quotient too. Blocks become a dimension. */
+static int32_t divided(nib_onnx_node *n, int32_t x, int32_t scales, int64_t axis,
+                       nib_format precision) {
+  const int64_t block = nib_onnx_attr_int(n, "block_size", 0);
+  if (x == NIB_NONE || scales == NIB_NONE)
+    return NIB_NONE;
+  const nib_tensor from = *nib_onnx_tensor(n, x), by = *nib_onnx_tensor(n, scales);
+  int64_t split[NIB_MAX_RANK + 1], dims[NIB_MAX_RANK + 1];
+  int32_t rank = 0, scale_rank = 0;
+  if (block && from.rank == NIB_MAX_RANK) {
+    nib_onnx_unsupported(n, "blocks of a tensor of rank %d in this precision", from.rank);
+    return NIB_NONE;
+  }
+  for (int32_t i = 0; i < from.rank; ++i) {
+    const bool blocked = block && i == axis;
+    split[rank++] = blocked ? from.dims[i] / block : from.dims[i];
+    dims[scale_rank++] = block ? by.dims[i] : i == axis ? nib_tensor_elems(&by) : 1;
+    if (blocked) {
+      split[rank++] = block;
+      dims[scale_rank++] = 1;
+    }
+  }
+  if (nib_tensor_elems(&by) == 1)
+    scale_rank = 0;
+  int32_t q = nib_onnx_reshaped(n, nib_onnx_casted(n, x, precision), rank, split);
+  int32_t s = nib_onnx_casted(n, scales, precision);
+  s = s == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, s, scale_rank, dims);
+  q = nib_onnx_binary(n, NIB_OP_DIV, q, s);
+  return q == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, q, from.rank, from.dims);
+}
+
+/* Ones where `zeros` has zero points, which lie as scales do. */
+static int32_t ones_for(nib_onnx_node *n, int32_t zeros) {
+  if (zeros == NIB_NONE)
+    return nib_onnx_number(n, NIB_F32, 1.0);
+  const nib_tensor t = *nib_onnx_tensor(n, zeros);
+  double *values = nib_onnx_doubles(n, nib_tensor_elems(&t));
+  for (int64_t i = 0; values && i < nib_tensor_elems(&t); ++i)
+    values[i] = 1.0;
+  return values ? nib_onnx_constant(n, NIB_F32, t.rank, t.dims, values) : NIB_NONE;
+}
+
 nib_status nib_onnx_quantize_by_operands(nib_onnx_node *n, nib_format codes) {
   const nib_onnx_value *x = nib_onnx_input(n, 0);
+  nib_format precision;
   int64_t axis;
   bool failed;
   if (!is_code_format(codes, false))
@@ -126,13 +184,18 @@ nib_status nib_onnx_quantize_by_operands(nib_onnx_node *n, nib_format codes) {
   if (nib_format_get(x->format)->kind != NIB_KIND_FLOAT && x->format != NIB_I32)
     return nib_onnx_invalid(n, "its input is %s", nib_format_get(x->format)->name);
   NIB_RETURN_IF_ERROR(read_scaling(n, x, codes, &axis));
+  NIB_RETURN_IF_ERROR(nib_onnx_read_precision(n, &precision));
   int32_t in = nib_onnx_in(n, 0);
   if (in != NIB_NONE && x->format == NIB_I32)
-    in = nib_onnx_casted(n, nib_onnx_plain(n, in), NIB_F32);
-  const int32_t scales = in == NIB_NONE ? NIB_NONE : nib_onnx_in(n, 1);
+    in = nib_onnx_casted(n, nib_onnx_plain(n, in), precision);
+  int32_t scales = in == NIB_NONE ? NIB_NONE : nib_onnx_in(n, 1);
   const int32_t zeros = scales == NIB_NONE ? NIB_NONE : zeros_of(n, &failed);
   if (scales == NIB_NONE || failed)
     return n->ctx->failure;
+  if (precision != NIB_F32) {
+    in = divided(n, in, scales, axis, precision);
+    scales = ones_for(n, zeros);
+  }
   return nib_onnx_finish(n, emit(n, NIB_OP_QUANTIZE, in, scales, zeros, codes, axis));
 }
 

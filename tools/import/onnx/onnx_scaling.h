@@ -5,6 +5,9 @@
 
 #include "onnx_internal.h"
 
+/** The format in which QuantizeLinear divides: attribute `precision`, else the type of its scale,
+ * else (scales of fewer bits) f32. */
+nib_status nib_onnx_read_precision(nib_onnx_node *n, nib_format *out);
 nib_status nib_onnx_quantize_by_operands(nib_onnx_node *n, nib_format codes);
 nib_status nib_onnx_dequantize_by_operands(nib_onnx_node *n, nib_format result);
 

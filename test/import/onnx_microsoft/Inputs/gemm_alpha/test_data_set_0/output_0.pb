@@ -1,0 +1,1 @@
+ByJjeRVfabihfaeinr^npacIbaa

@@ -1,0 +1,1 @@
+ByJrhAHi_aomj_fnxXy|_c/`__

@@ -1,0 +1,1 @@
+ByJ?uFc;xP;xPtw/twv:wvı2§g~gg~g5_lwlwvbwvbTUKPe@PÍlrglrgCUC‚U

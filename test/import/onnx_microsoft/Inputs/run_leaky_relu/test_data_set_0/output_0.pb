@@ -1,0 +1,1 @@
+ByJiÂìbì…’¶jÿcjm¤rebabfÿg½ÛhjziÿfÿêødmµŒÁÅÀcÿŸÿilÿgclÅeÿkhœÿÿÿjaäÎáabkzÿg—kjìfkefjË§~fêêhckeê•jÿhàakÿÿd÷ø€
