@@ -677,7 +677,9 @@ def Nib_CastOp : Nib_Unary<"cast", "(`saturate` $saturate^)? (`mode` $mode^)?"> 
     ("nearest-even", "nearest-away", "toward-zero", "up", "down"); what is too large becomes
     infinity or NaN, or with `saturate 1` the largest number. Reals become integers toward zero,
     saturated, or below 8 bits the low bits of that; integers of fewer bits keep the low ones.
-    `saturate 1` saturates those too. Everything but 0 is true.
+    `saturate 1` saturates those too. Everything but 0 is true. Reals become codebooks, bipolar
+    numbers and blocks, saturated, and back: blocks as their source encodes them, or with `mode`
+    rounded so by the scale of the format's rule.
 
     ```mlir
     %y = nib.cast %x : (tensor<4xf32>) -> tensor<4xf16>

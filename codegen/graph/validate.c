@@ -160,6 +160,33 @@ static void check_tensor_of_node(nib_check *c, int32_t id) {
     nib_check_fail(c, "tensor '%.200s' has %s", t->name ? t->name : "", problem);
 }
 
+/* Blocks are made and read as a whole: no other operator takes them apart. */
+static void check_blocks(nib_check *c) {
+  static const struct {
+    bool result;
+    int operands; /* the first ones */
+  } rows[NIB_OP_COUNT] = {
+      [NIB_OP_CAST] = {true, 1},
+      [NIB_OP_RESHAPE] = {true, 1},
+      [NIB_OP_SQUEEZE] = {true, 1},
+      [NIB_OP_EXPAND_DIMS] = {true, 1},
+      [NIB_OP_UNPACK] = {true, 0},
+      [NIB_OP_PACK] = {false, 1},
+      [NIB_OP_GATHER] = {false, 1},
+      [NIB_OP_FULLY_CONNECTED] = {false, 2},
+      [NIB_OP_MATMUL] = {false, 2},
+      [NIB_OP_CONV2D] = {false, 2},
+      [NIB_OP_DEPTHWISE_CONV2D] = {false, 2},
+      [NIB_OP_TRANSPOSE_CONV2D] = {false, 2},
+      [NIB_OP_CONSTANT] = {true, 0},
+  };
+  bool refused = nib_is_block(c->out) && !rows[c->n->op].result;
+  for (int32_t i = rows[c->n->op].operands; i < c->n->n_in; ++i)
+    refused |= c->n->in[i] != NIB_NONE && nib_is_block(&c->g->tensors[c->n->in[i]]);
+  if (refused)
+    nib_check_fail(c, "it does not take or give elements in blocks");
+}
+
 static int check_node(const nib_graph *g, int32_t index, const nib_diag *diag, bool tensors) {
   nib_check c = {.g = g, .diag = diag, .index = index, .n = &g->nodes[index]};
   if ((unsigned)c.n->op >= NIB_OP_COUNT) {
@@ -181,6 +208,8 @@ static int check_node(const nib_graph *g, int32_t index, const nib_diag *diag, b
   nib_check_rule *rule = nib_check_rule_of(c.n->op);
   if (!c.errors && rule)
     rule(&c);
+  if (!c.errors)
+    check_blocks(&c);
   return c.errors;
 }
 

@@ -52,8 +52,10 @@ static void check_linear_types(nib_check *c, int64_t channels) {
   const nib_tensor *bias = nib_check_in(c, 2), *scales = nib_check_in(c, 3);
   if (bias && (bias->rank != 1 || bias->dims[0] != channels))
     nib_check_fail(c, "its bias must have the shape [%lld]", (long long)channels);
-  if (nib_is_float(in)) {
-    if (c->out->format != in->format || scales || (bias && bias->format != in->format))
+  const bool blocks = nib_is_block(in) && nib_is_float(c->out); /* their numbers are f32 */
+  if (nib_is_float(in) || blocks) {
+    if ((!blocks && c->out->format != in->format) || scales ||
+        (bias && bias->format != c->out->format))
       nib_check_fail(c, "a %s input needs bias and result of the same type",
                      nib_format_get(in->format)->name);
     if (filter->quantized || !nib_format_holds_reals(filter->format))
@@ -162,8 +164,8 @@ void nib_check_matmul(nib_check *c) {
       nib_check_fail(c, "batch dimensions %lld and %lld do not give %lld", (long long)x,
                      (long long)y, (long long)dim_from_end(out, i));
   }
-  bool floats = nib_is_float(a) && a->format == out->format && !b->quantized &&
-                nib_format_holds_reals(b->format);
+  bool floats = (nib_is_float(a) ? a->format == out->format : nib_is_block(a) && nib_is_float(out)) &&
+                !b->quantized && nib_format_holds_reals(b->format);
   bool codes = is_operand(a) && is_operand(b) && (nib_is_codes(out) || nib_is_accumulator(out));
   if (!floats && !codes)
     nib_check_fail(c,

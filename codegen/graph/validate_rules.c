@@ -19,6 +19,8 @@ bool nib_is_codes(const nib_tensor *t) {
   return t->quantized && nib_format_get(t->format)->bits <= 16;
 }
 
+bool nib_is_block(const nib_tensor *t) { return nib_format_get(t->format)->kind == NIB_KIND_BLOCK; }
+
 bool nib_is_accumulator(const nib_tensor *t) {
   return !t->quantized && (t->format == NIB_I32 || t->format == NIB_I64);
 }
@@ -396,6 +398,8 @@ static void check_cast(nib_check *c) {
     nib_check_fail(c, "unknown mode '%.40s'", nib_node_string(c->n, NIB_A_MODE, ""));
   if (!nib_cast_is_scalar(c->g, c->n) && !nib_is_float(in) && !nib_is_float(c->out))
     nib_check_fail(c, "one side of it must be real");
+  if (nib_node_attr(c->n, NIB_A_SATURATE) && nib_format_get(c->out->format)->kind > NIB_KIND_FLOAT)
+    nib_check_fail(c, "%s always saturates", nib_format_get(c->out->format)->name);
 }
 
 static void check_dequantize(nib_check *c) {

@@ -31,6 +31,7 @@ const nib_tensor *nib_check_in(const nib_check *c, int32_t slot);
 bool nib_is_float(const nib_tensor *t);
 /** Codes of a narrow format with a scale: what integer arithmetic takes and gives. */
 bool nib_is_codes(const nib_tensor *t);
+bool nib_is_block(const nib_tensor *t);
 /** Plain i32 or i64. */
 bool nib_is_accumulator(const nib_tensor *t);
 bool nib_same_type(const nib_tensor *a, const nib_tensor *b); /**< format and quantization */

@@ -45,7 +45,7 @@ static nib_expr element(nib_direct *d, const char *pointer, const nib_tensor *t,
 bool nib_direct_matmul_accepts(const nib_graph *g, const nib_node *n) {
   const nib_tensor *a = nib_node_input(g, n, 0), *b = nib_node_input(g, n, 1);
   return a && b && a->rank >= 2 && b->rank >= 2 && g->tensors[n->out].rank >= 2 &&
-         nib_direct_can_round(nib_node_rounding(g, n), false) &&
+         nib_direct_can_round(nib_node_rounding(g, n), false) && !nib_direct_is_block(a) &&
          (!nib_direct_is_float(a) || nib_direct_reads_weights(b));
 }
 

@@ -722,3 +722,28 @@ func.func @f(%x: tensor<16x24x!nib.format<"e2m2:block=16,scale=e8m0">>) {
   %0 = nib.reshape %x : (tensor<16x24x!nib.format<"e2m2:block=16,scale=e8m0">>) -> tensor<24x16x!nib.format<"e2m2:block=16,scale=e8m0">>
   return
 }
+
+// -----
+
+// Blocks are not taken apart.
+func.func @f(%x: tensor<2x32x!nib.format<"q4_0">>) {
+  // expected-error @+1 {{'nib.concat' op it does not take or give elements in blocks}}
+  %0 = nib.concat %x, %x axis 0 : (tensor<2x32x!nib.format<"q4_0">>, tensor<2x32x!nib.format<"q4_0">>) -> tensor<4x32x!nib.format<"q4_0">>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x32xf32>) {
+  // expected-error @+1 {{'nib.cast' op q4_0 always saturates}}
+  %0 = nib.cast %x saturate 0 : (tensor<2x32xf32>) -> tensor<2x32x!nib.format<"q4_0">>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x32x!nib.format<"q8_0">>, %w: tensor<3x32x!nib.format<"q4_0">>, %b: tensor<3xf16>) {
+  // expected-error @+1 {{a q8_0 input needs bias and result of the same type}}
+  %0 = nib.fully_connected %x, %w bias %b : (tensor<2x32x!nib.format<"q8_0">>, tensor<3x32x!nib.format<"q4_0">>, tensor<3xf16>) -> tensor<2x3xf32>
+  return
+}

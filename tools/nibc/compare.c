@@ -118,8 +118,17 @@ void nibc_tally_add(nibc_tally *t, nib_format format, const void *got, const voi
     return;
   }
   const size_t bytes = nib_format_bytes(format);
-  if (memcmp(got, want, bytes * (size_t)n) == 0)
+  if (memcmp(got, want, nib_format_storage_bytes(format, n)) == 0)
     return;
+  if (nib_format_get(format)->kind == NIB_KIND_BLOCK) { // elements whose number or block differs
+    const size_t block = (size_t)nib_format_get(format)->block_bytes;
+    for (int64_t i = 0; i < n; ++i) {
+      const size_t at = (size_t)(i / nib_format_get(format)->block_elems) * block;
+      if (memcmp((const char *)got + at, (const char *)want + at, block) != 0)
+        count(t, run, i, nibc_element(format, got, i), nibc_element(format, want, i), 0);
+    }
+    return;
+  }
   for (int64_t i = 0; i < n; ++i) {
     const size_t at = bytes * (size_t)i;
     if (memcmp((const char *)got + at, (const char *)want + at, bytes) != 0)

@@ -55,7 +55,7 @@ static nib_status take_codes(nibc_array *a, const nib_tensor *t, const char *pat
 }
 
 nib_status nibc_feed_accept(nibc_feed *feed, int i, const nib_tensor *t, const char *path,
-                         const char *what) {
+                            const char *what) {
   nibc_array *a = &feed->arrays[i];
   NIB_RETURN_IF_ERROR(take_codes(a, t, path));
   if (a->format != t->format)
@@ -168,23 +168,39 @@ static uint64_t next_random(uint64_t *state) {
   return *state >> 11;
 }
 
+/* Whole blocks of numbers from -1 to 1. */
+static void fill_blocks(const nib_tensor *t, int64_t run, uint64_t *state, uint8_t *out) {
+  const nib_format_info *info = nib_format_get(t->format);
+  float *x = malloc((size_t)info->block_elems * sizeof *x);
+  for (int64_t at = 0, n = nib_tensor_elems(t); x && at < n; at += info->block_elems) {
+    for (int i = 0; i < info->block_elems; ++i)
+      x[i] = run < 2 ? (float)(2 * run - 1) : (float)((double)next_random(state) * 0x1p-52 - 1);
+    nib_format_encode_row(t->format, x, info->block_elems, NULL, out);
+    out += info->block_bytes;
+  }
+  free(x);
+}
+
 void nibc_fill(const nib_tensor *t, int64_t run, void *out_data) {
   const nib_format_info *info = nib_format_get(t->format);
   const bool wide = t->format == NIB_I32 || t->format == NIB_I64; // indices: small numbers
-  const int64_t low = wide ? -128 : info->min, high = wide ? 127 : info->max;
+  const bool of_bits = info->kind == NIB_KIND_BIPOLAR || info->kind == NIB_KIND_CODEBOOK;
+  const int64_t low = wide ? -128 : info->min;
+  const int64_t high = wide ? 127 : of_bits ? (INT64_C(1) << info->bits) - 1 : info->max;
   uint64_t state = UINT64_C(0x9E3779B97F4A7C15) * (uint64_t)(run + 1);
+  if (info->kind == NIB_KIND_BLOCK) {
+    fill_blocks(t, run, &state, out_data);
+    return;
+  }
   for (int64_t i = 0, n = nib_tensor_elems(t); i < n; ++i) {
     const uint64_t r = next_random(&state);
     const double unit = run == 0 ? -1 : run == 1 ? 1 : (double)r * 0x1p-52 - 1;
     const int64_t code = run == 0   ? low
                          : run == 1 ? high
-                                    : low + (int64_t)(r % (uint64_t)(high - low + 1));
-    if (t->format == NIB_F32)
-      ((float *)out_data)[i] = (float)unit;
-    else if (t->format == NIB_F64)
-      ((double *)out_data)[i] = unit;
+                                    : low + (int64_t)(r % ((uint64_t)high - (uint64_t)low + 1));
+    if (info->kind == NIB_KIND_FLOAT)
+      nib_format_store_real(t->format, out_data, i, unit);
     else
-      memcpy((char *)out_data + (size_t)i * nib_format_bytes(t->format), &code,
-             nib_format_bytes(t->format));
+      nib_format_store_code(t->format, out_data, i, code);
   }
 }

@@ -28,8 +28,8 @@ int64_t nibc_feed_match(const nibc_array *array, const nib_tensor *tensor, nibc_
  *  output". All must hold the same number of runs. */
 nib_status nibc_feed_read(const nib_graph *g, const int32_t *tensors, int n, const nibc_list *files,
                           const char *what, nibc_feed *out_feed);
-/** The same step by step: room for n arrays; then, array `i` filled, its check against its tensor and
- *  the runs of those before it. */
+/** The same step by step: room for n arrays; then, array `i` filled, its check against its tensor
+ * and the runs of those before it. */
 nib_status nibc_feed_begin(nibc_feed *out_feed, int n);
 nib_status nibc_feed_accept(nibc_feed *feed, int i, const nib_tensor *tensor, const char *path,
                             const char *what);
@@ -42,7 +42,8 @@ void nibc_feed_free(nibc_feed *feed);
 void *nibc_feed_at(const nibc_feed *feed, int i, int64_t run);
 
 /** Data made up for a tensor: run 0 has the lowest value everywhere, run 1 the highest, others
- * random ones that depend on `run` and the tensor's size alone. Floats are in [-1, 1]. */
+ * random ones that depend on `run` and the tensor's size alone. Reals, in any format, are in [-1,
+ * 1]. */
 void nibc_fill(const nib_tensor *tensor, int64_t run, void *out_data);
 
 /** Aligned copies of one run, as the compiled model wants them. */
