@@ -153,6 +153,11 @@ nib_expr nib_direct_quantize(nib_direct *d, const nib_node *n, nib_rounding roun
 /** Whether the mode's elementwise operators go through real numbers. */
 bool nib_direct_by_reals(nib_rounding rounding);
 
+/** Adds the product of the expressions `x` and `w`, operands 0 and 1 of `n`, to the variable `acc` of
+ *  type `acc_type`. Sums of 32 bits wrap. */
+void nib_direct_add_product(nib_direct *d, const nib_node *n, const char *acc_type, const char *x,
+                            const char *w);
+
 /** Writes the result at flat element `index` of a conv or fully connected whose int32_t sum with bias
  *  is the variable `acc`: requantized for `channel`, or as it is. */
 void nib_direct_finish_sum(nib_direct *d, const nib_node *n, const nib_conv_params *p,

@@ -61,9 +61,13 @@ static bool has_border(int64_t in, int64_t out, int64_t kernel, int64_t stride, 
   return pad > 0 || (out - 1) * stride + (kernel - 1) * dilation - pad >= in;
 }
 
+static const char *accumulator_type(const conv *c) {
+  return c->is_float ? "float" : c->p.acc64 ? "int64_t" : "int32_t";
+}
+
 /* Floats add their bias last, as the source's kernels do: the order of additions is theirs. */
 static void declare_accumulator(conv *c, const char *channel) {
-  const char *type = c->is_float ? "float" : c->p.acc64 ? "int64_t" : "int32_t";
+  const char *type = accumulator_type(c);
   if (c->bias.s[0] && !c->is_float)
     nib_text_line(c->d->t, "%s acc = %s[%s];", type, c->bias.s, channel);
   else
@@ -80,8 +84,19 @@ static void accumulate(conv *c, const char *input_index, const char *filter_inde
     x = nib_direct_number(nib_node_input(c->d->g, c->n, 0)->format, x.s, c->p.in_zp);
     w = nib_direct_number(nib_node_input(c->d->g, c->n, 1)->format, w.s, c->p.w_zp);
   }
-  const char *widen = c->p.acc64 ? "(int64_t)" : "";
-  nib_text_line(c->d->t, "acc += %s%s * %s;", widen, x.s, w.s);
+  nib_direct_add_product(c->d, c->n, accumulator_type(c), x.s, w.s);
+}
+
+void nib_direct_add_product(nib_direct *d, const nib_node *n, const char *acc_type, const char *x,
+                            const char *w) {
+  const int bits = nib_format_get(nib_node_input(d->g, n, 0)->format)->bits +
+                   nib_format_get(nib_node_input(d->g, n, 1)->format)->bits;
+  if (strcmp(acc_type, "int64_t") == 0)
+    nib_text_line(d->t, "acc += (int64_t)%s * %s;", x, w);
+  else if (strcmp(acc_type, "int32_t") == 0 && bits > 16)
+    nib_text_line(d->t, "acc = (int32_t)((uint32_t)acc + (uint32_t)%s * (uint32_t)%s);", x, w);
+  else
+    nib_text_line(d->t, "acc += %s * %s;", x, w);
 }
 
 void nib_direct_finish_sum(nib_direct *d, const nib_node *n, const nib_conv_params *p,

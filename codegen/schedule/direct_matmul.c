@@ -80,8 +80,9 @@ void nib_direct_matmul(nib_direct *d, const nib_node *n) {
   nib_direct_for(d, "j", y->dims[y->rank - 1]);
   nib_text_line(d->t, "%s acc = 0;", nib_direct_value_type(y->format));
   nib_direct_for(d, "k", a->dims[a->rank - 1]);
-  nib_text_line(d->t, "acc += %s * %s;", element(d, pa.s, a, start_a.s, "i", "k").s,
-                element(d, pb.s, b, start_b.s, "k", "j").s);
+  nib_direct_add_product(d, n, nib_direct_value_type(y->format),
+                         element(d, pa.s, a, start_a.s, "i", "k").s,
+                         element(d, pb.s, b, start_b.s, "k", "j").s);
   nib_text_close(d->t, "");
   nib_expr index = nib_expr_printf("%si * %lld + j", start_y.s, (long long)y->dims[y->rank - 1]);
   nib_direct_put(d, index.s, result_value(d, n).s);
