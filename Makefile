@@ -10,7 +10,7 @@ help:
 	@echo "make demo     install what is missing, build, compile a real model, run it on real data"
 	@echo "make check    the same set-up, then every test; ends with 'N passed, N failed, N skipped'"
 	@echo "make check-long  also what takes minutes: the node tests of ONNX on every target and by way of MLIR"
-	@echo "make bench    Nibble against its peers in one run (installs them from PyPI into $(BUILD)/bench)"
+	@echo "make bench    Nibble against its peers and the machine's limits (ONLY=gemm: a part; docs/benchmarks.md)"
 	@echo "make docs     generated reference into $(BUILD)/docs"
 	@echo "make build    only build;  make check ONLY=path runs a part of test/"
 	@echo "make format   clang-format over the C and C++ sources"
@@ -35,7 +35,7 @@ check: build
 	@$(PYTHON) test/run.py --build $(BUILD) -j $(JOBS) $(ONLY)
 
 bench: build
-	@$(PYTHON) bench/run.py --build $(BUILD)
+	@$(PYTHON) bench/run.py --build $(BUILD) $(if $(ONLY),--only $(ONLY)) $(BENCH_FLAGS)
 
 docs: configure
 	@cmake --build $(BUILD) --target nib-docs

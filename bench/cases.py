@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The table of cases (cases.txt), and each case made into a small network: its data and its text in the nib dialect.
+
+Weights are Gaussian with sigma 36 (what trained networks hold), or uniform where a case says so. Everything is
+drawn from the case's name, so a network is the same on every machine. No package is needed.
+"""
+import dataclasses
+import fnmatch
+import math
+import pathlib
+import random
+import statistics
+import struct
+
+TABLE = pathlib.Path(__file__).resolve().parent / "cases.txt"
+INT8_KINDS = ("gemm", "conv", "dw")
+SIGMA = 36
+INPUT_SCALE, OUTPUT_SIGMA = 0.03125, 40.0
+ROUNDINGS = {"even": "nearest-even", "tflite": "tflite-double"}
+
+
+@dataclasses.dataclass
+class Case:
+    """One line of the table."""
+    name: str
+    kind: str
+    values: dict
+    want: dict  # variant: list of targets, as "80%" or "1.5x"
+
+    def number(self, key: str, default=None) -> int:
+        return int(self.values[key] if default is None else self.values.get(key, default))
+
+    @property
+    def is_int8(self) -> bool:
+        return self.kind in INT8_KINDS
+
+    @property
+    def variants(self) -> list:
+        return list(ROUNDINGS) if self.is_int8 else ["any"]
+
+    @property
+    def shape(self) -> dict:
+        """Rows, columns and depth of the product that the layer is; of a convolution also its borders."""
+        v = self.values
+        if self.kind.startswith("gemm") or self.kind == "low":
+            return {"m": self.number("m"), "n": self.number("n"), "k": self.number("k")}
+        h, w, o = (self.number(key) for key in ("h", "w", "o"))
+        kh, kw, stride = self.number("kh"), self.number("kw"), self.number("s", 1)
+        (oh, top, bottom), (ow, left, right) = (window(size, kernel, stride, v.get("pad", "SAME"))
+                                                for size, kernel in ((h, kh), (w, kw)))
+        i = o if self.kind == "dw" else self.number("i")
+        depth = kh * kw * (1 if self.kind == "dw" else i)
+        return {"h": h, "w": w, "i": i, "o": o, "kh": kh, "kw": kw, "s": stride, "oh": oh, "ow": ow, "top": top,
+                "left": left, "bottom": bottom, "right": right, "m": oh * ow, "n": o, "k": depth}
+
+    @property
+    def macs(self) -> int:
+        s = self.shape
+        return s["m"] * s["n"] * s["k"]
+
+
+def window(size: int, kernel: int, stride: int, pad: str):
+    """Outputs and the padding at both ends along one axis, as TensorFlow counts them."""
+    if pad == "VALID":
+        return (size - kernel) // stride + 1, 0, 0
+    out = -(-size // stride)
+    total = max((out - 1) * stride + kernel - size, 0)
+    return out, total // 2, total - total // 2
+
+
+def parse_want(text: str) -> dict:
+    want = {}
+    for item in filter(None, text.split(",")):
+        variant, target = item.split(":")
+        want.setdefault(variant, []).append(target)
+    return want
+
+
+def read_table(path: pathlib.Path = TABLE):
+    """The cases, and the groups as (pattern, want)."""
+    cases, groups = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        if len(words) < 2:
+            raise ValueError(f"{path}:{number}: a name and a kind are needed")
+        values = dict(word.split("=", 1) if "=" in word else (word, "1") for word in words[2:])
+        want = parse_want(values.pop("want", ""))
+        if words[0] == "group":
+            groups.append((words[1], want))
+        else:
+            cases.append(Case(words[0], words[1], values, want))
+    return cases, groups
+
+
+def select(cases: list, pattern: str) -> list:
+    """Cases whose name has `pattern` in it, or matches it where it has * or ?."""
+    return [c for c in cases if fnmatch.fnmatch(c.name, pattern if set("*?[") & set(pattern) else f"*{pattern}*")]
+
+
+# ---- data ----
+
+def byte_table(weights: str) -> bytes:
+    """int8 codes by a random byte: equal shares of the distribution."""
+    if weights == "uniform":
+        return bytes(max(b - 128, -127) & 255 for b in range(256))
+    normal = statistics.NormalDist(0, SIGMA)
+    return bytes(max(-127, min(127, round(normal.inv_cdf((b + 0.5) / 256)))) & 255 for b in range(256))
+
+
+def f32(value: float) -> float:
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+@dataclasses.dataclass
+class Data:
+    """Bytes as the files and the network hold them."""
+    input: bytes
+    weights: bytes
+    bias: bytes = b""
+    weight_scales: tuple = ()
+    output_scale: float = 0.0
+
+    @property
+    def multipliers(self) -> list:
+        """Output codes per accumulator unit, by channel."""
+        return [INPUT_SCALE * s / self.output_scale for s in self.weight_scales]
+
+
+def make_int8(case: Case) -> Data:
+    rng = random.Random(case.name)
+    s = case.shape
+    inputs = s["m"] * s["k"] if case.kind == "gemm" else s["h"] * s["w"] * s["i"]
+    table = byte_table(case.values.get("weights", "gaussian"))
+    spread = 74.0 * statistics.pstdev(b - 256 if b > 127 else b for b in table) * math.sqrt(s["k"])
+    scales = tuple(f32(0.01 * rng.uniform(0.7, 1.4)) for _ in range(s["n"]))
+    bias = struct.pack(f"<{s['n']}i", *(round(rng.gauss(0, spread / 4)) for _ in range(s["n"])))
+    return Data(rng.randbytes(inputs), rng.randbytes(s["n"] * s["k"]).translate(table), bias, scales,
+                f32(INPUT_SCALE * 0.01 * spread / OUTPUT_SIGMA))
+
+
+def make_real(case: Case) -> Data:
+    """Multiples of 1/32 in -4 … 4, which f16 holds too."""
+    rng = random.Random(case.name)
+    s = case.shape
+    code = "<{}e" if case.kind == "gemm_f16" else "<{}f"
+    def numbers(n):
+        drawn = rng.randbytes(n)
+        return struct.pack(code.format(n), *((b - 128) / 32 for b in drawn))
+    return Data(numbers(s["m"] * s["k"]), numbers(s["n"] * s["k"]))
+
+
+def make(case: Case) -> Data:
+    return make_int8(case) if case.is_int8 else make_real(case)
+
+
+# ---- the network ----
+
+def constant(name: str, data: bytes, element: str, *dims: int) -> str:
+    shape = "x".join(map(str, dims))
+    bytes_, as_ = ("i16", f" as tensor<{shape}x{element}>") if element == "f16" else (element, "")
+    return f'  %{name} = nib.constant dense<"0x{data.hex()}"> : tensor<{shape}x{bytes_}>{as_}\n'
+
+
+def int8_text(case: Case, data: Data, rounding: str) -> str:
+    s = case.shape
+    code = lambda scale: f"!quant.uniform<i8:f32, {scale!r}>"
+    if case.kind == "gemm":
+        x, y = (f"tensor<{s['m']}x{s[n]}x{code(scale)}>" for n, scale in (("k", INPUT_SCALE), ("n", data.output_scale)))
+        filter_dims, op, attributes = (s["n"], s["k"]), "fully_connected", ""
+    else:
+        x = f"tensor<1x{s['h']}x{s['w']}x{s['i']}x{code(INPUT_SCALE)}>"
+        y = f"tensor<1x{s['oh']}x{s['ow']}x{s['o']}x{code(data.output_scale)}>"
+        attributes = f" strides [{s['s']}, {s['s']}] pads [{s['top']}, {s['left']}, {s['bottom']}, {s['right']}]"
+        filter_dims, op = (s["o"], s["kh"], s["kw"], s["i"]), "conv2d"
+        if case.kind == "dw":
+            filter_dims, op = (1, s["kh"], s["kw"], s["o"]), "depthwise_conv2d"
+    scales = struct.pack(f"<{s['n']}f", *data.weight_scales)
+    w = "tensor<" + "x".join(map(str, filter_dims)) + "xi8>"
+    return (f'func.func @net(%x: {x} {{nib.name = "x"}}) -> ({y} {{nib.name = "y"}}) '
+            f'attributes {{nib.rounding = "{ROUNDINGS[rounding]}"}} {{\n'
+            + constant("w", data.weights, "i8", *filter_dims) + constant("b", data.bias, "i32", s["n"])
+            + constant("s", scales, "f32", s["n"])
+            + f"  %y = nib.{op} %x, %w bias %b scales %s{attributes} : ({x}, {w}, tensor<{s['n']}xi32>, "
+            f"tensor<{s['n']}xf32>) -> {y}\n  return %y : {y}\n}}\n")
+
+
+def real_text(case: Case, data: Data) -> str:
+    s = case.shape
+    element = "f16" if case.kind == "gemm_f16" else "f32"
+    x, w, y = (f"tensor<{s[a]}x{s[b]}x{element}>" for a, b in (("m", "k"), ("n", "k"), ("m", "n")))
+    return (f'func.func @net(%x: {x} {{nib.name = "x"}}) -> ({y} {{nib.name = "y"}}) {{\n'
+            + constant("w", data.weights, element, s["n"], s["k"])
+            + f"  %y = nib.fully_connected %x, %w : ({x}, {w}) -> {y}\n  return %y : {y}\n}}\n")
+
+
+def network_text(case: Case, data: Data, variant: str) -> str:
+    """The case as a function of the nib dialect, which nibc compiles."""
+    return int8_text(case, data, variant) if case.is_int8 else real_text(case, data)

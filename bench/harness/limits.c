@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * What this core can do at best: dot products and multiply-adds on registers alone, reads of a
+ * buffer with and without software prefetch. Assembly, so that no compiler finds the loops idle. */
+#include "harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS = 2000, CHAINS = 16 };
+
+/* Sixteen independent accumulators: four cycles of latency on two ports need eight. */
+#define EACH(X)                                                                                    \
+  X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define TWELVE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+#define CLOBBERS                                                                                   \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",         \
+      "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+
+#define REGISTER_LOOP(name, attribute, clobbers, body)                                             \
+  __attribute__((target(attribute))) static bool name(void *context) {                             \
+    (void)context;                                                                                 \
+    for (int i = 0; i < STEPS; ++i)                                                                \
+      __asm__ volatile(body ::: clobbers);                                                         \
+    __asm__ volatile("vzeroupper");                                                                \
+    return true;                                                                                   \
+  }
+
+#define CLEAR_ZMM(r) "vpxord %%zmm" #r ", %%zmm" #r ", %%zmm" #r "\n\t"
+#define DOT_ZMM(r) "vpdpbusd %%zmm16, %%zmm16, %%zmm" #r "\n\t"
+#define DOT_YMM(r) "vpdpbusd %%ymm16, %%ymm16, %%ymm" #r "\n\t"
+#define FMA_ZMM(r) "vfmadd231ps %%zmm16, %%zmm16, %%zmm" #r "\n\t"
+#define HALF_ZMM(r) "vfmadd231ph %%zmm16, %%zmm16, %%zmm" #r "\n\t"
+#define FMA_YMM(r) "vfmadd231ps %%ymm12, %%ymm13, %%ymm" #r "\n\t"
+/* A product of 4 of K for 8 columns: pairs, sums of pairs, accumulator. */
+#define MADD_YMM(r)                                                                                \
+  "vpmaddubsw %%ymm12, %%ymm13, %%ymm14\n\tvpmaddwd %%ymm12, %%ymm14, %%ymm14\n\t"                 \
+  "vpaddd %%ymm14, %%ymm" #r ", %%ymm" #r "\n\t"
+
+/* Registers are not cleared: the values do not matter to integers, and zeros or NaN cost float
+ * units nothing either; subnormal numbers could, so float loops begin with a clear below. */
+REGISTER_LOOP(dot_zmm, "avx512f,avx512vnni", CLOBBERS, EACH(DOT_ZMM))
+REGISTER_LOOP(dot_ymm, "avx512f,avx512vl,avx512vnni", CLOBBERS, EACH(DOT_YMM))
+REGISTER_LOOP(madd_ymm, "avx2", CLOBBERS, TWELVE(MADD_YMM))
+
+__attribute__((target("avx512f"))) static bool fma_zmm(void *context) {
+  (void)context;
+  __asm__ volatile(EACH(CLEAR_ZMM) "vpxord %%zmm16, %%zmm16, %%zmm16" ::: CLOBBERS, "xmm16");
+  for (int i = 0; i < STEPS; ++i)
+    __asm__ volatile(EACH(FMA_ZMM)::: CLOBBERS);
+  __asm__ volatile("vzeroupper");
+  return true;
+}
+
+__attribute__((target("avx512f,avx512fp16"))) static bool half_zmm(void *context) {
+  (void)context;
+  __asm__ volatile(EACH(CLEAR_ZMM) "vpxord %%zmm16, %%zmm16, %%zmm16" ::: CLOBBERS, "xmm16");
+  for (int i = 0; i < STEPS; ++i)
+    __asm__ volatile(EACH(HALF_ZMM)::: CLOBBERS);
+  __asm__ volatile("vzeroupper");
+  return true;
+}
+
+#define CLEAR_YMM(r) "vpxor %%xmm" #r ", %%xmm" #r ", %%xmm" #r "\n\t"
+__attribute__((target("avx2,fma"))) static bool fma_ymm(void *context) {
+  (void)context;
+  __asm__ volatile(EACH(CLEAR_YMM)::: CLOBBERS);
+  for (int i = 0; i < STEPS; ++i)
+    __asm__ volatile(TWELVE(FMA_YMM)::: CLOBBERS);
+  __asm__ volatile("vzeroupper");
+  return true;
+}
+
+/* ---- reads ---- */
+
+typedef struct reading {
+  const unsigned char *bytes;
+  size_t n, ahead; /* ahead: bytes of software prefetch, 0 for none */
+} reading;
+
+enum { LINE = 64, UNROLL = 8 };
+
+#define LOAD_ZMM(r) "vmovdqa64 " #r "*64(%0), %%zmm" #r "\n\t"
+#define LOAD_YMM(r) "vmovdqa " #r "*64(%0), %%ymm" #r "\n\tvmovdqa " #r "*64+32(%0), %%ymm8\n\t"
+#define PREFETCH(r) "prefetcht0 " #r "*64(%1)\n\t"
+#define EIGHT(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+
+#define READ_LOOP(name, attribute, LOAD)                                                           \
+  __attribute__((target(attribute))) static bool name(void *context) {                             \
+    const reading *const r = context;                                                              \
+    const unsigned char *const end = r->bytes + r->n;                                              \
+    if (r->ahead)                                                                                  \
+      for (const unsigned char *p = r->bytes; p < end; p += UNROLL * LINE)                         \
+        __asm__ volatile(EIGHT(PREFETCH) EIGHT(LOAD)::"r"(p), "r"(p + r->ahead) : CLOBBERS);       \
+    else                                                                                           \
+      for (const unsigned char *p = r->bytes; p < end; p += UNROLL * LINE)                         \
+        __asm__ volatile(EIGHT(LOAD)::"r"(p) : CLOBBERS);                                          \
+    __asm__ volatile("vzeroupper");                                                                \
+    return true;                                                                                   \
+  }
+
+READ_LOOP(read_zmm, "avx512f", LOAD_ZMM)
+READ_LOOP(read_ymm, "avx2", LOAD_YMM)
+
+/* Adds loops over one buffer, without prefetch and with three distances; the best counts. */
+static bool add_reads(bench_job *job, const char *name, size_t bytes) {
+  static const size_t AHEAD[] = {0, 1024, 2304, 4096};
+  const size_t step = (size_t)UNROLL * LINE, n = (bytes + step - 1) / step * step;
+  unsigned char *const buffer = bench_alloc(n);
+  memset(buffer, 1, n); /* untouched pages would all be one page of zeros */
+  const bool wide = __builtin_cpu_supports("avx512f");
+  for (size_t i = 0; i < sizeof AHEAD / sizeof *AHEAD; ++i) {
+    reading *const r = bench_alloc(sizeof *r);
+    *r = (reading){buffer, n, AHEAD[i]};
+    bench_entry *const e = bench_add(job, name, wide ? read_zmm : read_ymm, r);
+    if (!e)
+      return false;
+    e->work = (double)n / 1e9;
+    snprintf(e->info, sizeof e->info, "GB/s, %zu KiB, prefetch %zu", n / 1024, AHEAD[i]);
+  }
+  return true;
+}
+
+static bool have_vnni(void) {
+  return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl");
+}
+static bool have_f(void) { return __builtin_cpu_supports("avx512f"); }
+static bool have_half(void) { return __builtin_cpu_supports("avx512fp16"); }
+static bool have_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static const struct limit {
+  const char *name, *info;
+  bool (*run)(void *);
+  bool (*available)(void);
+  int chains, macs; /* multiply-accumulates of one instruction (of three for maddubs) */
+} LIMITS[] = {
+    {"vnni", "GMAC/s, vpdpbusd zmm", dot_zmm, have_vnni, CHAINS, 64},
+    {"vnni-ymm", "GMAC/s, vpdpbusd ymm", dot_ymm, have_vnni, CHAINS, 32},
+    {"maddubs", "GMAC/s, vpmaddubsw + vpmaddwd + vpaddd ymm", madd_ymm, have_avx2, 12, 32},
+    {"f32", "GMAC/s, vfmadd231ps zmm", fma_zmm, have_f, CHAINS, 16},
+    {"f32-ymm", "GMAC/s, vfmadd231ps ymm", fma_ymm, have_avx2, 12, 8},
+    {"f16", "GMAC/s, vfmadd231ph zmm", half_zmm, have_half, CHAINS, 32},
+};
+
+bool bench_add_limit(bench_job *job, const char *line) {
+  char name[64] = "";
+  unsigned long bytes = 0;
+  sscanf(line, "%63s %lu", name, &bytes);
+  if (bytes)
+    return add_reads(job, name, bytes);
+  for (size_t i = 0; i < sizeof LIMITS / sizeof *LIMITS; ++i) {
+    const struct limit *const l = &LIMITS[i];
+    if (strcmp(l->name, name) != 0)
+      continue;
+    if (!l->available())
+      return true; /* a limit that is absent from the results: not of this processor */
+    bench_entry *const e = bench_add(job, name, l->run, NULL);
+    if (!e)
+      return false;
+    e->work = (double)STEPS * l->chains * l->macs / 1e9;
+    snprintf(e->info, sizeof e->info, "%s", l->info);
+    return true;
+  }
+  fprintf(stderr, "no limit is called '%s'\n", name);
+  return false;
+}

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs one case of the table in a process of its own, and makes rows of what it measured."""
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+
+import peers
+import reference
+from cases import Case, Data, make, network_text
+
+# A sample counts if the canary beside it ran at this share of its best speed or better, and if no
+# more than this share of its time went to other processes.
+CANARY_SHARE, STOLEN_SHARE = 0.85, 0.02
+TYPES = {"gemm_f32": "f32", "gemm_f16": "f16", "low": "f32"}
+TOLERANCE = {"i8": 0, "f32": 1e-5, "f16": 2e-3}
+ISA_OF_TARGET = {"x86-64-v3": "AVX2"}
+
+
+def read_cache_sizes() -> dict:
+    """Bytes of the first core's caches by level."""
+    sizes = {}
+    for folder in pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        read = lambda name: (folder / name).read_text().strip()
+        if read("type") != "Instruction":
+            sizes[int(read("level"))] = int(read("size").rstrip("K")) * 1024
+    return sizes or {1: 32 << 10, 2: 1 << 20, 3: 32 << 20}
+
+
+class Process:
+    """One run of the harness: its entries, by name, with the samples that count."""
+
+    def __init__(self, build: pathlib.Path, job: pathlib.Path, environment=None):
+        program = peers.build_harness(build)
+        done = subprocess.run([str(program), str(job)], capture_output=True, text=True, check=False,
+                              env={**os.environ, **peers.ENVIRONMENT, **(environment or {})})
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip() or f"compare ended with {done.returncode}")
+        self.notes = "; ".join(dict.fromkeys(done.stderr.strip().splitlines()))
+        self.entries = json.loads(done.stdout)["entries"]
+        self.wrong = {e["name"] for e in self.entries if not e["ns"]}
+        self.entries = [e for e in self.entries if e["ns"]]
+        canaries = sorted(c for e in self.entries for c in e["canary"])
+        best = canaries[len(canaries) * 19 // 20]  # not the best of all: one lucky sample would drop the others
+        for e in self.entries:
+            keep = [c >= CANARY_SHARE * best and s <= STOLEN_SHARE for c, s in zip(e["canary"], e["stolen"])]
+            e["kept"] = [ns if k else None for ns, k in zip(e["ns"], keep)] if any(keep) else e["ns"]
+            e["clean"] = sum(keep)
+
+    def named(self, name: str) -> list:
+        return [e for e in self.entries if e["name"] == name]
+
+    def best(self, name: str):
+        """The fastest entry of that name, or None."""
+        return min(self.named(name), key=median_ns, default=None)
+
+
+def median_ns(entry: dict) -> float:
+    return statistics.median(ns for ns in entry["kept"] if ns)
+
+
+def spread(entry: dict) -> float:
+    """From the tenth to the ninetieth hundredth, as a share of the median."""
+    values = sorted(ns for ns in entry["kept"] if ns)
+    return (values[len(values) * 9 // 10] - values[len(values) // 10]) / median_ns(entry)
+
+
+def ratio(of: dict, to: dict) -> float:
+    """Median of the rounds' ratios: what disturbs a round disturbs both."""
+    pairs = [a / b for a, b in zip(of["kept"], to["kept"]) if a and b]
+    return statistics.median(pairs) if pairs else median_ns(of) / median_ns(to)
+
+
+def rate(entry: dict) -> float:
+    """1e9 units of work per second, of a limit."""
+    return entry["work"] * 1e9 / median_ns(entry)
+
+
+# ---- the job ----
+
+def peer_line(case: Case) -> str:
+    s = case.shape
+    if case.kind.startswith("gemm"):
+        return f"onednn gemm {s['m']} {s['n']} {s['k']}\n"
+    order = ("h", "w", "i", "o", "kh", "kw", "s", "s", "top", "left", "bottom", "right", "oh", "ow")
+    return "onednn conv " + " ".join(str(s[key]) for key in order) + f" {int(case.kind == 'dw')}\n"
+
+
+def limit_lines(case: Case, data: Data) -> str:
+    names = case.values["limit"].split("+")
+    return "".join(f"limit read {len(data.weights)}\n" if n == "read" else f"limit {n}\n" for n in names)
+
+
+def variant_network(build: pathlib.Path, folder: pathlib.Path, case: Case, data: Data, variant: str) -> pathlib.Path:
+    """The case compiled for a variant; `gcc` is the C of `even` built by gcc."""
+    out = folder / variant
+    out.mkdir(exist_ok=True)
+    model = out / "net.mlir"
+    model.write_text(network_text(case, data, "even" if variant == "gcc" else variant), encoding="utf-8")
+    compiler = "gcc" if variant == "gcc" else peers.CC
+    return peers.compile_network(build, model, out, case.values.get("target", "native"), compiler)
+
+
+def write_job(build: pathlib.Path, case: Case, data: Data, options) -> pathlib.Path:
+    import struct
+    folder = build / "bench" / "cases" / case.name
+    folder.mkdir(parents=True, exist_ok=True)
+    number = TYPES.get(case.kind, "i8")
+    job = [f"cpu {options.cpu}", f"rounds {options.rounds}", f"budget {options.budget}"]
+
+    def add_file(key, name, content):
+        (folder / name).write_bytes(content)
+        job.append(f"{key} {folder / name}" + (f" {number}" if key in ("input", "expected") else ""))
+
+    add_file("input", "x.bin", data.input)
+    add_file("weights", "w.bin", data.weights)
+    if data.bias:
+        add_file("bias", "b.bin", data.bias)
+        add_file("scales", "s.bin", struct.pack(f"<{len(data.multipliers)}f", *data.multipliers))
+    variants = case.variants + (["gcc"] if "gcc" in case.want and shutil.which("gcc") else [])
+    copies = case.number("copies", 1)
+    for variant in variants:
+        add_file("expected", f"{variant}.bin", reference.expected(case, data, "even" if variant == "gcc" else variant))
+        library = variant_network(build, folder, case, data, variant)
+        for i in range(1, copies):
+            shutil.copy(library, f"{library}.{i}")
+        job.append(f"network {variant} {library} {TOLERANCE[number]} {copies}")
+    # Peers round as `even` does: what is expected of them is that.
+    job.append(f"expected {folder / (case.variants[0] + '.bin')} {number}")
+    text = "\n".join(job) + "\n" + peer_line(case) + limit_lines(case, data)
+    path = folder / "job"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# ---- rows ----
+
+def limit_ns(case: Case, data: Data, process: Process):
+    """Time that the case takes at best, or None where this processor lacks the instructions."""
+    times = []
+    for name in case.values["limit"].split("+"):
+        entry = process.best(name)
+        if not entry:
+            return None
+        times.append((len(data.weights) if name == "read" else case.macs) / rate(entry))
+    return max(times)
+
+
+def judge(targets: list, row: dict) -> list:
+    """Each target with whether it is met (None: not known here)."""
+    values = {"%": row.get("percent"), "x": row.get("ratio")}
+    judged = []
+    for target in targets:
+        if target.startswith("<"):
+            value, met = row.get("over_clang"), lambda v, want: v <= want
+        else:
+            value, met = values[target[-1]], lambda v, want: v >= want
+        judged.append([target, None if value is None else met(value, float(target.strip("<%x")))])
+    return judged
+
+
+def make_row(case: Case, data: Data, variant: str, process: Process) -> dict:
+    ours, peer = process.best(variant), process.best("onednn")
+    row = {"case": case.name, "variant": variant, "macs": case.macs, "ours_us": median_ns(ours) / 1e3,
+           "spread": spread(ours), "rounds": len(ours["ns"]), "kept": ours["clean"],
+           "max_difference": ours["max_difference"]}
+    if peer:
+        row.update(peer="oneDNN", peer_us=median_ns(peer) / 1e3, peer_info=peer["info"],
+                   peer_difference=peer["max_difference"], ratio=ratio(peer, ours))
+    best = limit_ns(case, data, process)
+    if best:
+        row.update(limit=case.values["limit"], limit_us=best / 1e3, percent=100 * best / median_ns(ours))
+        if peer:
+            row["peer_percent"] = 100 * best / median_ns(peer)
+    if variant == "gcc":
+        row["over_clang"] = ratio(ours, process.best("even"))
+    row["targets"] = judge(case.want.get(variant, []), row)
+    return row
+
+
+def run_case(build: pathlib.Path, case: Case, options) -> list:
+    data = make(case)
+    job = write_job(build, case, data, options)
+    isa = ISA_OF_TARGET.get(case.values.get("target"))
+    process = Process(build, job, {"DNNL_MAX_CPU_ISA": isa} if isa else None)
+    variants = [v for v in [*case.variants, "gcc"] if process.named(v)]
+    if process.wrong & {*case.variants, "gcc"}:
+        raise RuntimeError(process.notes)
+    if process.notes:
+        print(f"  {process.notes}")
+    return [make_row(case, data, v, process) for v in variants]
+
+
+def run_limits(build: pathlib.Path, options) -> list:
+    """What the core can do: (name, value, what it is)."""
+    caches = read_cache_sizes()
+    sizes = {"read-L1": caches[1] // 2, "read-L2": caches[2] // 2, "read-L3": min(9 << 20, caches.get(3, 18 << 20) // 2),
+             "read-DRAM": min(4 * caches.get(3, 32 << 20), 512 << 20)}
+    job = build / "bench" / "limits.job"
+    loops = ["vnni", "vnni-ymm", "maddubs", "f32", "f32-ymm", "f16"]
+    job.write_text(f"cpu {options.cpu}\nrounds {min(options.rounds, 31)}\nbudget 1\n" + "".join(f"limit {n}\n" for n in loops)
+                   + "".join(f"limit {n} {size // 512 * 512}\n" for n, size in sizes.items()))
+    process = Process(build, job)
+    best = {e["name"]: process.best(e["name"]) for e in process.entries}
+    return [{"name": n, "value": rate(best[n]), "info": best[n]["info"]} if n in best
+            else {"name": n, "value": None, "info": "not of this processor"} for n in [*loops, *sizes]]

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Installs the peers below BUILD/bench and builds the harness with what is there."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HARNESS = ROOT / "bench" / "harness"
+PACKAGES = ["numpy", "ai-edge-litert", "onnxruntime"]
+CC = shutil.which("clang-22") or "clang"
+# One thread for every peer that has a pool.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def run(command: list, **options) -> subprocess.CompletedProcess:
+    """A command whose output matters only if it fails."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise RuntimeError(f"{pathlib.Path(command[0]).name}: {(done.stderr or done.stdout).strip()[-2000:]}")
+    return done
+
+
+def reexec_in_venv(build: pathlib.Path) -> None:
+    """Makes the virtual environment with the peers of PyPI and continues inside it."""
+    venv = build / "bench" / "venv"
+    python = venv / "bin" / "python"
+    if pathlib.Path(sys.prefix) == venv:
+        return
+    marker = venv / "installed"
+    if not marker.exists() or marker.read_text() != " ".join(PACKAGES):
+        print(f"installing {' '.join(PACKAGES)} into {venv}", flush=True)
+        run([sys.executable, "-m", "venv", venv])
+        run([python, "-m", "pip", "install", "-q", *PACKAGES])
+        marker.write_text(" ".join(PACKAGES))
+    os.environ.update(ENVIRONMENT)
+    os.execv(str(python), [str(python), *sys.argv])
+
+
+def find_onednn(build: pathlib.Path):
+    """Flags that build with Debian's oneDNN: the installed one, or its packages unpacked; None without."""
+    if pathlib.Path("/usr/include/oneapi/dnnl/dnnl.h").exists():
+        return ["-DBENCH_ONEDNN", "-ldnnl"]
+    folder = build / "bench" / "debian"
+    header = folder / "usr/include/oneapi/dnnl/dnnl.h"
+    if not header.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            run(["apt-get", "download", "libdnnl-dev", "libdnnl2", "ocl-icd-libopencl1", "libgomp1"], cwd=folder)
+            for package in folder.glob("*.deb"):
+                run(["dpkg", "-x", package, folder])
+        except (RuntimeError, OSError) as error:
+            print(f"without oneDNN: {error}")
+            return None
+    libraries = next(folder.glob("usr/lib/*/libdnnl.so.2")).parent
+    return ["-DBENCH_ONEDNN", f"-I{folder}/usr/include", f"-L{libraries}", f"-Wl,-rpath,{libraries}",
+            str(libraries / "libdnnl.so.2")]
+
+
+def build_harness(build: pathlib.Path) -> pathlib.Path:
+    """The program `compare`; built again only when a source is newer."""
+    program = build / "bench" / "compare"
+    sources = [p for p in sorted(HARNESS.glob("*.c")) if p.name != "network.c"]
+    newest = max(p.stat().st_mtime for p in HARNESS.iterdir())
+    if not program.exists() or program.stat().st_mtime < newest:
+        run([CC, "-std=c11", "-O2", "-Wall", "-Wextra", *sources, "-o", program, *(find_onednn(build) or []), "-ldl",
+             "-lm"])
+    return program
+
+
+def compile_network(build: pathlib.Path, model: pathlib.Path, out: pathlib.Path, target: str = "native",
+                    compiler: str = CC, options: tuple = ()) -> pathlib.Path:
+    """A model compiled by nibc to C and built as a shared object, net.so in `out`."""
+    run([build / "bin/nibc", "compile", model, "-o", out, "--name=net", f"--target={target}", *options])
+    return build_network(out, out / "net.so", compiler)
+
+
+def build_network(out: pathlib.Path, library: pathlib.Path, compiler: str = CC, level: str = "-O3") -> pathlib.Path:
+    """C files of nibc in `out` as a shared object."""
+    run([compiler, "-std=c11", level, "-ffp-contract=off", "-shared", "-fPIC", "-o", library, out / "net.c",
+         out / "net_weights.c", HARNESS / "network.c", f"-I{out}", "-lm"])
+    return library

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What a case computes, by numpy from docs/numerics.md: nothing of Nibble's own is used."""
+import math
+
+import numpy as np
+
+from cases import Case, Data
+
+
+def windows(x: np.ndarray, s: dict) -> np.ndarray:
+    """Padded NHWC input to [pixels, kh, kw, channels]."""
+    padded = np.pad(x.reshape(s["h"], s["w"], s["i"]),
+                    ((s["top"], s["bottom"]), (s["left"], s["right"]), (0, 0)))
+    view = np.lib.stride_tricks.sliding_window_view(padded, (s["kh"], s["kw"]), (0, 1))
+    view = view[::s["s"], ::s["s"]].transpose(0, 1, 3, 4, 2)
+    return view.reshape(-1, s["kh"], s["kw"], s["i"])
+
+
+def accumulators(case: Case, data: Data) -> np.ndarray:
+    """Exact sums: float64 holds them, as they are below 2^53."""
+    s = case.shape
+    x = np.frombuffer(data.input, np.int8).astype(np.float64)
+    w = np.frombuffer(data.weights, np.int8).astype(np.float64)
+    if case.kind == "gemm":
+        sums = x.reshape(s["m"], s["k"]) @ w.reshape(s["n"], s["k"]).T
+    elif case.kind == "dw":
+        sums = np.einsum("phwc,hwc->pc", windows(x, s), w.reshape(s["kh"], s["kw"], s["o"]))
+    else:
+        sums = windows(x, s).reshape(s["m"], s["k"]) @ w.reshape(s["n"], s["k"]).T
+    return sums.astype(np.int64) + np.frombuffer(data.bias, np.int32)
+
+
+def nearest_even(acc: np.ndarray, multipliers: list) -> np.ndarray:
+    return np.rint(acc.astype(np.float32) * np.array(multipliers, np.float32)).astype(np.int64)
+
+
+def fixed_point(multiplier: float):
+    """31-bit multiplier and right shift of a multiplier below 1."""
+    fraction, exponent = math.frexp(multiplier)
+    m = math.floor(fraction * 2**31 + 0.5)
+    if m == 2**31:
+        m, exponent = m // 2, exponent + 1
+    assert exponent <= 0, "the cases scale down"
+    return m, -exponent
+
+
+def tflite_double(acc: np.ndarray, multipliers: list) -> np.ndarray:
+    """Convolutions: the high half of a doubled product, then a shift, each rounded."""
+    out = np.empty_like(acc)
+    for c, (m, shift) in enumerate(map(fixed_point, multipliers)):
+        high = (acc[:, c] * m + 2**30) >> 31
+        half = (1 << shift) >> 1
+        out[:, c] = np.sign(high) * ((np.abs(high) + half) >> shift)
+    return out
+
+
+def tflite_away(acc: np.ndarray, multipliers: list) -> np.ndarray:
+    """Dense layers, which TensorFlow Lite rounds once, ties away from zero."""
+    out = np.empty_like(acc)
+    for c, (m, shift) in enumerate(map(fixed_point, multipliers)):
+        product = acc[:, c] * m
+        out[:, c] = np.sign(product) * ((np.abs(product) + (1 << (30 + shift))) >> (31 + shift))
+    return out
+
+
+def expected(case: Case, data: Data, variant: str) -> bytes:
+    if case.is_int8:
+        rounding = nearest_even if variant == "even" else tflite_away if case.kind == "gemm" else tflite_double
+        codes = rounding(accumulators(case, data), data.multipliers)
+        return np.clip(codes, -128, 127).astype(np.int8).tobytes()
+    s = case.shape
+    number = np.float16 if case.kind == "gemm_f16" else np.float32
+    x, w = (np.frombuffer(b, number).astype(np.float64) for b in (data.input, data.weights))
+    return (x.reshape(s["m"], s["k"]) @ w.reshape(s["n"], s["k"]).T).astype(number).tobytes()

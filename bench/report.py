@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The table in text, and the summary: geometric means, targets met."""
+import fnmatch
+import math
+
+HEADER = (f"{'case':20} {'variant':7} {'us':>9} {'+-':>4} {'peer us':>9} {'ratio':>6} {'limit us':>9} {'limit':>6} "
+          f"{'peer':>5}  {'kept':>7}  wanted")
+
+
+def number(row: dict, key: str, form: str, width: int) -> str:
+    return format(row[key], form).rjust(width) if row.get(key) is not None else "-".rjust(width)
+
+
+def verdict(targets: list) -> str:
+    words = {True: "met", False: "not met", None: "unknown here"}
+    return ", ".join(f"{target} {words[met]}" for target, met in targets)
+
+
+def line(row: dict) -> str:
+    return (f"{row['case']:20} {row['variant']:7} {number(row, 'ours_us', '.2f', 9)} {row['spread']:4.0%} "
+            f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.2f', 5)}x {number(row, 'limit_us', '.2f', 9)} "
+            f"{number(row, 'percent', '.1f', 5)}% {number(row, 'peer_percent', '.0f', 4)}%  "
+            f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}")
+
+
+def geometric_mean(values: list) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def groups(rows: list, wanted: list) -> list:
+    """Geometric mean of the ratios of each group's variants, with its targets."""
+    out = []
+    for pattern, want in wanted:
+        for variant, targets in want.items():
+            ratios = [r["ratio"] for r in rows if r["variant"] == variant and r.get("ratio")
+                      and fnmatch.fnmatch(r["case"], pattern)]
+            if ratios:
+                mean = geometric_mean(ratios)
+                out.append({"case": pattern, "variant": variant, "cases": len(ratios), "ratio": mean, "least": min(ratios),
+                            "targets": [[t, mean >= float(t.rstrip("x"))] for t in targets]})
+    return out
+
+
+def summary(rows: list, means: list) -> str:
+    lines = [f"{m['case']:20} {m['variant']:7} geometric mean {m['ratio']:.2f}x of {m['cases']} cases, least "
+             f"{m['least']:.2f}x  {verdict(m['targets'])}" for m in means]
+    judged = [met for row in rows + means for _, met in row["targets"]]
+    lines.append(f"targets: {judged.count(True)} met, {judged.count(False)} not met, {judged.count(None)} unknown here")
+    return "\n".join(lines)
