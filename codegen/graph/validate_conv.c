@@ -39,6 +39,13 @@ static bool is_operand(const nib_tensor *t) {
   return nib_is_codes(t) || nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR;
 }
 
+/* Products of reals are of the left operand's type; of codebooks and blocks, whose numbers are f32,
+ * of any. */
+static bool gives_reals(const nib_tensor *left, const nib_tensor *result) {
+  return nib_is_float(left) ? result->format == left->format
+                            : nib_is_float(result) && result->format != NIB_F64;
+}
+
 /* Integers of at most 8 bits, whose scales are an operand of their own or do not matter. */
 static bool is_plain_filter(const nib_tensor *t) {
   const nib_format_info *f = nib_format_get(t->format);
@@ -52,10 +59,8 @@ static void check_linear_types(nib_check *c, int64_t channels) {
   const nib_tensor *bias = nib_check_in(c, 2), *scales = nib_check_in(c, 3);
   if (bias && (bias->rank != 1 || bias->dims[0] != channels))
     nib_check_fail(c, "its bias must have the shape [%lld]", (long long)channels);
-  const bool blocks = nib_is_block(in) && nib_is_float(c->out); /* their numbers are f32 */
-  if (nib_is_float(in) || blocks) {
-    if ((!blocks && c->out->format != in->format) || scales ||
-        (bias && bias->format != c->out->format))
+  if (nib_format_holds_reals(in->format)) {
+    if (!gives_reals(in, c->out) || scales || (bias && bias->format != c->out->format))
       nib_check_fail(c, "a %s input needs bias and result of the same type",
                      nib_format_get(in->format)->name);
     if (filter->quantized || !nib_format_holds_reals(filter->format))
@@ -164,8 +169,8 @@ void nib_check_matmul(nib_check *c) {
       nib_check_fail(c, "batch dimensions %lld and %lld do not give %lld", (long long)x,
                      (long long)y, (long long)dim_from_end(out, i));
   }
-  bool floats = (nib_is_float(a) ? a->format == out->format : nib_is_block(a) && nib_is_float(out)) &&
-                !b->quantized && nib_format_holds_reals(b->format);
+  bool floats = nib_format_holds_reals(a->format) && gives_reals(a, out) && !b->quantized &&
+                nib_format_holds_reals(b->format);
   bool codes = is_operand(a) && is_operand(b) && (nib_is_codes(out) || nib_is_accumulator(out));
   if (!floats && !codes)
     nib_check_fail(c,

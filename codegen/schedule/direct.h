@@ -92,13 +92,19 @@ nib_expr nib_direct_real(nib_direct *d, nib_format format, const char *code);
 bool nib_direct_is_block(const nib_tensor *t);
 /** Whether the elements of an operand that is no activation can be read as float. */
 bool nib_direct_reads_weights(const nib_tensor *t);
-/** Declares `float w[…]` and decodes block number `block` of `t`, which is at `pointer`, into it.
+/** Declares `float NAME[…]` and decodes block number `block` of `t`, which is at `pointer`, into it.
  */
-void nib_direct_decode_block(nib_direct *d, const nib_node *n, const nib_tensor *t,
+void nib_direct_decode_block(nib_direct *d, const char *name, const nib_tensor *t,
                              const char *pointer, const char *block);
-/** One row of a product with a right operand of blocks. `lhs` and `rhs` point to the row and the
- *  matrix, `result` is the index of the row's result, ending in " + ". */
-void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs, const char *rhs,
+/** Opens the loop `k` over a row, which starts at element `start` (ending in " + ", or ""); the answer
+ *  is an expression of element k: its code, or, of blocks, its number. */
+nib_expr nib_direct_open_columns(nib_direct *d, const nib_tensor *t, const char *pointer,
+                                 const char *start);
+void nib_direct_close_columns(nib_direct *d, const nib_tensor *t);
+/** One row of a product with a right operand of blocks. The row, the matrix and the row of the result
+ *  start at elements that end in " + ". */
+void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs,
+                              const char *lhs_start, const char *rhs, const char *rhs_start,
                               const char *result);
 /** Stores row `from_row` of the table `from`, decoded, as row `to_row` of the result. */
 void nib_direct_decode_rows(nib_direct *d, const nib_node *n, const char *from,

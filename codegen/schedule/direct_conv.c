@@ -19,8 +19,14 @@ typedef struct conv {
 
 /* Reals that C variables hold as float. */
 static bool is_float_node(const nib_graph *g, const nib_node *n) {
-  const nib_tensor *x = nib_node_input(g, n, 0);
-  return nib_direct_is_float(x) && x->format != NIB_F64;
+  const nib_tensor *y = &g->tensors[n->out];
+  return nib_direct_is_float(y) && y->format != NIB_F64;
+}
+
+/* Only dense layers read activations in blocks, where whole ones lie beside one of the filter. */
+static bool blocks_meet(const nib_node *n, const nib_tensor *x, const nib_tensor *w) {
+  const int a = nib_format_get(x->format)->block_elems, b = nib_format_get(w->format)->block_elems;
+  return a == 0 || (n->op == NIB_OP_FULLY_CONNECTED && (b == 0 || a % b == 0 || b % a == 0));
 }
 
 bool nib_direct_conv_accepts(const nib_graph *g, const nib_node *n) {
@@ -28,7 +34,8 @@ bool nib_direct_conv_accepts(const nib_graph *g, const nib_node *n) {
   if (!x || !w)
     return false;
   if (is_float_node(g, n))
-    return w->format != NIB_F64 && nib_direct_reads_weights(w);
+    return w->format != NIB_F64 && nib_direct_reads_weights(w) && nib_direct_reads_weights(x) &&
+           blocks_meet(n, x, w);
   nib_conv_params p;
   if (nib_format_holds_reals(w->format) || nib_params_conv(g, n, &p) != NIB_OK)
     return false;
@@ -78,7 +85,7 @@ static void accumulate(conv *c, const char *input_index, const char *filter_inde
   nib_expr x = nib_expr_printf("%s[%s]", c->input.s, input_index);
   nib_expr w = nib_expr_printf("%s[%s]", c->filter.s, filter_index);
   if (c->is_float) {
-    x = nib_direct_decode(nib_node_input(c->d->g, c->n, 0)->format, x.s);
+    x = nib_direct_real(c->d, nib_node_input(c->d->g, c->n, 0)->format, x.s);
     w = nib_direct_real(c->d, nib_node_input(c->d->g, c->n, 1)->format, w.s);
   } else {
     x = nib_direct_number(nib_node_input(c->d->g, c->n, 0)->format, x.s, c->p.in_zp);
@@ -247,8 +254,8 @@ static void finish_pixels(conv *c, long long tile, const char *sum, const char *
 }
 
 static nib_expr input_real(const conv *c, const char *index) {
-  return nib_direct_decode(nib_node_input(c->d->g, c->n, 0)->format,
-                           nib_expr_printf("%s[%s]", c->input.s, index).s);
+  return nib_direct_real(c->d, nib_node_input(c->d->g, c->n, 0)->format,
+                         nib_expr_printf("%s[%s]", c->input.s, index).s);
 }
 
 typedef void tap_reader(conv *c);
@@ -266,7 +273,7 @@ static void conv_of_blocks(conv *c, tap_reader *read_y, tap_reader *read_x) {
   nib_direct_for(d, "ky", s->kernel_h);
   nib_direct_for(d, "kx", s->kernel_w);
   nib_direct_for(d, "b", group_in / size);
-  nib_direct_decode_block(d, c->n, w, c->filter.s,
+  nib_direct_decode_block(d, "w", w, c->filter.s,
                           nib_expr_printf("((oc * %lld + ky) * %lld + kx) * %lld + b",
                                           (long long)s->kernel_h, (long long)s->kernel_w,
                                           group_in / size)
@@ -298,7 +305,7 @@ static void depthwise_of_blocks(conv *c) {
   nib_direct_for(d, "ky", s->kernel_h);
   nib_direct_for(d, "kx", s->kernel_w);
   nib_direct_decode_block(
-      d, c->n, w, c->filter.s,
+      d, "w", w, c->filter.s,
       nib_expr_printf("(ky * %lld + kx) * %lld + b", (long long)s->kernel_w, s->out_c / size).s);
   open_pixels(c, tile);
   read_tap_y(c);
@@ -415,17 +422,59 @@ static void dense_of_blocks(conv *c, int64_t rows) {
   nib_direct_for(d, "o", c->s.out_c);
   nib_text_line(d->t, "float sums[%lld] = {0};", tile);
   nib_direct_for(d, "b", k / size);
-  nib_direct_decode_block(d, c->n, w, c->filter.s, nib_expr_printf("o * %lld + b", k / size).s);
+  nib_direct_decode_block(d, "w", w, c->filter.s, nib_expr_printf("o * %lld + b", k / size).s);
   nib_text_open(d->t, "for (%s r = 0; r < rows; ++r) {", d->index);
   nib_direct_for(d, "i", size);
   nib_expr index = nib_expr_printf("(t * %lld + r) * %lld + b * %lld + i", tile, k, size);
   nib_text_line(d->t, "sums[r] += %s * w[i];",
-                nib_direct_decode(x->format, nib_expr_printf("%s[%s]", c->input.s, index.s).s).s);
+                nib_direct_real(d, x->format, nib_expr_printf("%s[%s]", c->input.s, index.s).s).s);
   close_loops(c, 3);
   nib_text_open(d->t, "for (%s r = 0; r < rows; ++r) {", d->index);
   nib_text_line(d->t, "float acc = sums[r];");
   finish(c, nib_expr_printf("(t * %lld + r) * %lld + o", tile, (long long)c->s.out_c).s, "o");
   close_loops(c, 3);
+}
+
+/* Decodes block `at` of the input's or the filter's row; the answer is an expression of its element
+ * `i`, or, of scalars, of element `scalar` of the row. */
+static nib_expr row_part(conv *c, int32_t slot, const char *at, const char *i, const char *scalar) {
+  nib_direct *d = c->d;
+  const nib_tensor *t = nib_node_input(d->g, c->n, slot);
+  const long long k = c->s.in_c, size = nib_format_get(t->format)->block_elems;
+  const char *pointer = slot ? c->filter.s : c->input.s;
+  const char *name = slot ? "w" : "x", *row = slot ? "o" : "m";
+  if (!nib_direct_is_block(t))
+    return nib_direct_real(d, t->format,
+                           nib_expr_printf("%s[%s * %lld + %s]", pointer, row, k, scalar).s);
+  nib_direct_decode_block(d, name, t, pointer,
+                          nib_expr_printf("%s * %lld + %s", row, k / size, at).s);
+  return nib_expr_printf("%s[%s]", name, i);
+}
+
+/* Activations in blocks: of two kinds of blocks, the smaller ones are decoded within the larger. */
+static void dense_from_blocks(conv *c, int64_t rows) {
+  nib_direct *d = c->d;
+  const int x = nib_format_get(nib_node_input(d->g, c->n, 0)->format)->block_elems;
+  const int w = nib_format_get(nib_node_input(d->g, c->n, 1)->format)->block_elems;
+  const int large = x > w ? x : w, small = w == 0 || x < w ? x : w, parts = large / small;
+  const int32_t larger = x > w ? 0 : 1;
+  nib_direct_for(d, "m", rows);
+  nib_direct_for(d, "o", c->s.out_c);
+  nib_text_line(d->t, "float acc = 0;");
+  nib_direct_for(d, "b", c->s.in_c / large);
+  nib_expr whole = nib_expr_printf("b * %d + i", small);
+  nib_expr inner = parts > 1 ? nib_expr_printf("s * %d + i", small) : nib_expr_printf("i");
+  nib_expr at = parts > 1 ? nib_expr_printf("b * %d + s", parts) : nib_expr_printf("b");
+  nib_expr factors[2];
+  factors[larger] = row_part(c, larger, "b", inner.s, whole.s);
+  if (parts > 1)
+    nib_direct_for(d, "s", parts);
+  factors[!larger] = row_part(c, !larger, at.s, "i", whole.s);
+  nib_direct_for(d, "i", small);
+  nib_text_line(d->t, "acc += %s * %s;", factors[0].s, factors[1].s);
+  close_loops(c, parts > 1 ? 3 : 2);
+  finish(c, nib_expr_printf("m * %lld + o", (long long)c->s.out_c).s, "o");
+  close_loops(c, 2);
 }
 
 void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
@@ -434,8 +483,12 @@ void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
     return;
   const nib_conv_shape *s = &c.s;
   const int64_t rows = s->batch * s->out_h * s->out_w;
-  if (nib_direct_is_block(nib_node_input(d->g, n, 1))) {
-    dense_of_blocks(&c, rows);
+  const bool from_blocks = nib_direct_is_block(nib_node_input(d->g, n, 0));
+  if (from_blocks || nib_direct_is_block(nib_node_input(d->g, n, 1))) {
+    if (from_blocks)
+      dense_from_blocks(&c, rows);
+    else
+      dense_of_blocks(&c, rows);
     conv_close(&c);
     return;
   }

@@ -33,34 +33,19 @@ static nib_expr result_value(nib_direct *d, const nib_node *n) {
                              hi);
 }
 
-static nib_expr element(nib_direct *d, const char *pointer, const nib_tensor *t, const char *start,
-                        const char *row, const char *column) {
-  nib_expr x = nib_expr_printf("%s[%s%s * %lld + %s]", pointer, start, row,
-                               (long long)t->dims[t->rank - 1], column);
+/* The number of a code; elements of blocks are numbers already. */
+static nib_expr number_of(nib_direct *d, const nib_tensor *t, const char *x) {
   if (t->quantized || nib_format_get(t->format)->kind == NIB_KIND_BIPOLAR)
-    return nib_direct_number(t->format, x.s, t->zero_point);
-  return nib_direct_real(d, t->format, x.s);
+    return nib_direct_number(t->format, x, t->zero_point);
+  return nib_direct_real(d, t->format, x);
 }
 
 bool nib_direct_matmul_accepts(const nib_graph *g, const nib_node *n) {
   const nib_tensor *a = nib_node_input(g, n, 0), *b = nib_node_input(g, n, 1);
   return a && b && a->rank >= 2 && b->rank >= 2 && g->tensors[n->out].rank >= 2 &&
-         nib_direct_can_round(nib_node_rounding(g, n), false) && !nib_direct_is_block(a) &&
-         (!nib_direct_is_float(a) || nib_direct_reads_weights(b));
-}
-
-/* Row i of a product with blocks on the right. */
-static void block_row(nib_direct *d, const nib_node *n, const char *pa, const char *start_a,
-                      const char *pb, const char *start_b, const char *start_y) {
-  const nib_tensor *a = nib_node_input(d->g, n, 0), *b = nib_node_input(d->g, n, 1);
-  const nib_format_info *info = nib_format_get(b->format);
-  const long long k = a->dims[a->rank - 1], columns = b->dims[b->rank - 1];
-  nib_text_line(d->t, "const %s *const row = %s + %si * %lld;", nib_format_get(a->format)->c_type,
-                pa, start_a, k);
-  nib_text_line(d->t, "const uint8_t *const matrix = %s + (%s0) / %d * %d;", pb, start_b,
-                info->block_elems, info->block_bytes);
-  nib_direct_block_columns(d, n, "row", "matrix",
-                           nib_expr_printf("%si * %lld + ", start_y, columns).s);
+         nib_direct_can_round(nib_node_rounding(g, n), false) &&
+         (!nib_direct_is_float(&g->tensors[n->out]) ||
+          (nib_direct_reads_weights(a) && nib_direct_reads_weights(b)));
 }
 
 void nib_direct_matmul(nib_direct *d, const nib_node *n) {
@@ -71,19 +56,23 @@ void nib_direct_matmul(nib_direct *d, const nib_node *n) {
   for (int32_t i = 0; i < y->rank - 2; ++i)
     nib_direct_for(d, nib_expr_printf("b%d", i).s, y->dims[i]);
   nib_direct_for(d, "i", y->dims[y->rank - 2]);
+  nib_expr row = nib_expr_printf("%si * %lld + ", start_a.s, (long long)a->dims[a->rank - 1]);
   if (nib_direct_is_block(b)) {
-    block_row(d, n, pa.s, start_a.s, pb.s, start_b.s, start_y.s);
+    nib_direct_block_columns(
+        d, n, pa.s, row.s, pb.s, start_b.s,
+        nib_expr_printf("%si * %lld + ", start_y.s, (long long)y->dims[y->rank - 1]).s);
     for (int32_t i = 0; i < y->rank - 1; ++i)
       nib_text_close(d->t, "");
     return;
   }
   nib_direct_for(d, "j", y->dims[y->rank - 1]);
   nib_text_line(d->t, "%s acc = 0;", nib_direct_value_type(y->format));
-  nib_direct_for(d, "k", a->dims[a->rank - 1]);
-  nib_direct_add_product(d, n, nib_direct_value_type(y->format),
-                         element(d, pa.s, a, start_a.s, "i", "k").s,
-                         element(d, pb.s, b, start_b.s, "k", "j").s);
-  nib_text_close(d->t, "");
+  nib_expr x = nib_direct_open_columns(d, a, pa.s, row.s);
+  nib_expr w =
+      nib_expr_printf("%s[%sk * %lld + j]", pb.s, start_b.s, (long long)b->dims[b->rank - 1]);
+  nib_direct_add_product(d, n, nib_direct_value_type(y->format), number_of(d, a, x.s).s,
+                         number_of(d, b, w.s).s);
+  nib_direct_close_columns(d, a);
   nib_expr index = nib_expr_printf("%si * %lld + j", start_y.s, (long long)y->dims[y->rank - 1]);
   nib_direct_put(d, index.s, result_value(d, n).s);
   for (int32_t i = 0; i < y->rank; ++i)

@@ -123,14 +123,14 @@ static nib_expr element_value(nib_direct *d, const nib_block_layout *b, const ch
   return value;
 }
 
-void nib_direct_decode_block(nib_direct *d, const nib_node *n, const nib_tensor *t,
+void nib_direct_decode_block(nib_direct *d, const char *name, const nib_tensor *t,
                              const char *pointer, const char *block) {
   const nib_format_info *info = nib_format_get(t->format);
   const nib_block_layout *b = &info->block;
   const int size = info->block_elems, group = b->group_elems ? b->group_elems : size;
   const bool adds = b->offset != NIB_NO_FORMAT;
-  (void)n;
-  nib_text_line(d->t, "float w[%d];", size);
+  nib_text_line(d->t, "float %s[%d];", name, size);
+  nib_text_open(d->t, "{");
   nib_text_line(d->t, "const uint8_t *const q = %s + (%s) * %d; /* %s */", pointer, block,
                 info->block_bytes, info->name);
   if (b->zero != NIB_NO_FORMAT)
@@ -145,11 +145,12 @@ void nib_direct_decode_block(nib_direct *d, const nib_node *n, const nib_tensor 
   if (group < size)
     nib_text_line(d->t, "const %s i = g * %d + e;", d->index, group);
   const char *i = group < size ? "i" : "e";
-  nib_text_line(d->t, "w[%s] = scale * (%s)%s;", i, element_value(d, b, i, size).s,
+  nib_text_line(d->t, "%s[%s] = scale * (%s)%s;", name, i, element_value(d, b, i, size).s,
                 adds ? " + offset" : "");
   nib_text_close(d->t, "");
   if (group < size)
     nib_text_close(d->t, "");
+  nib_text_close(d->t, "");
 }
 
 static nib_expr decoded(nib_direct *d, const nib_tensor *t, const char *pointer,
@@ -157,21 +158,44 @@ static nib_expr decoded(nib_direct *d, const nib_tensor *t, const char *pointer,
   return nib_direct_real(d, t->format, nib_expr_printf("%s[%s]", pointer, index).s);
 }
 
-void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs, const char *rhs,
+nib_expr nib_direct_open_columns(nib_direct *d, const nib_tensor *t, const char *pointer,
+                                 const char *start) {
+  const long long columns = t->dims[t->rank - 1], size = nib_format_get(t->format)->block_elems;
+  if (!nib_direct_is_block(t)) {
+    nib_direct_for(d, "k", columns);
+    return nib_expr_printf("%s[%sk]", pointer, start);
+  }
+  nib_direct_for(d, "kb", columns / size);
+  nib_direct_decode_block(d, "x", t, pointer, nib_expr_printf("(%s0) / %lld + kb", start, size).s);
+  nib_direct_for(d, "e", size);
+  nib_text_line(d->t, "const %s k = kb * %lld + e;", d->index, size);
+  return nib_expr_printf("x[e]");
+}
+
+void nib_direct_close_columns(nib_direct *d, const nib_tensor *t) {
+  nib_text_close(d->t, "");
+  if (nib_direct_is_block(t))
+    nib_text_close(d->t, "");
+}
+
+void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs,
+                              const char *lhs_start, const char *rhs, const char *rhs_start,
                               const char *result) {
   const nib_tensor *a = nib_node_input(d->g, n, 0), *b = nib_node_input(d->g, n, 1);
   const nib_format_info *info = nib_format_get(b->format);
   const long long columns = b->dims[b->rank - 1], size = info->block_elems;
-  const char *type = nib_direct_value_type(a->format);
+  const char *type = nib_direct_value_type(nib_direct_result(d, n)->format);
   nib_direct_for(d, "c", columns / size);
   nib_text_line(d->t, "%s acc[%lld] = {0};", type, size);
-  nib_direct_for(d, "k", a->dims[a->rank - 1]);
-  nib_text_line(d->t, "const %s x = %s;", type, decoded(d, a, lhs, "k").s);
-  nib_direct_decode_block(d, n, b, rhs, nib_expr_printf("k * %lld + c", columns / size).s);
+  nib_expr x = nib_direct_open_columns(d, a, lhs, lhs_start);
+  nib_text_line(d->t, "const %s factor = %s;", type, nib_direct_real(d, a->format, x.s).s);
+  nib_direct_decode_block(
+      d, "w", b, rhs,
+      nib_expr_printf("(%s0) / %lld + k * %lld + c", rhs_start, size, columns / size).s);
   nib_direct_for(d, "j", size);
-  nib_text_line(d->t, "acc[j] += x * w[j];");
+  nib_text_line(d->t, "acc[j] += factor * w[j];");
   nib_text_close(d->t, "");
-  nib_text_close(d->t, "");
+  nib_direct_close_columns(d, a);
   nib_direct_for(d, "j", size);
   nib_direct_put(d, nib_expr_printf("%sc * %lld + j", result, size).s, "acc[j]");
   nib_text_close(d->t, "");
@@ -192,7 +216,7 @@ void nib_direct_decode_rows(nib_direct *d, const nib_node *n, const char *from,
     return;
   }
   nib_direct_for(d, "b", elems / size);
-  nib_direct_decode_block(d, n, x, from,
+  nib_direct_decode_block(d, "w", x, from,
                           nib_expr_printf("%s * %lld + b", from_row, elems / size).s);
   nib_direct_for(d, "e", size);
   nib_text_line(d->t, "%s[%s * %lld + b * %lld + e] = %s;", to, to_row, elems, size,

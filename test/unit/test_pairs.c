@@ -214,11 +214,14 @@ static int32_t operand(suite *s, nib_format f, shape_of d, double scale, bool at
   return constant ? weights(s, f, d, plain ? 0 : scale, zp) : input(s, f, d, plain ? 0 : scale, zp);
 }
 
-/* The result of a product of x: reals as they come in; sums, or i8 codes where the operands are of
- * at most 8 bits and `codes` asks for them. */
+/* The result of a product of x: reals as they come in, or of any of three types; sums, or i8 codes
+ * where the operands are of at most 8 bits and `codes` asks for them. */
 static int32_t result(suite *s, nib_format x, nib_format w, shape_of d, bool codes) {
-  if (nib_format_holds_reals(x))
+  static const nib_format reals[] = {NIB_F32, NIB_F16, NIB_BF16};
+  if (nib_format_get(x)->kind == NIB_KIND_FLOAT)
     return value(s, x, d, 0, 0);
+  if (nib_format_holds_reals(x))
+    return value(s, reals[(x + w) % 3], d, 0, 0);
   const bool bipolar =
       nib_format_get(x)->kind == NIB_KIND_BIPOLAR || nib_format_get(w)->kind == NIB_KIND_BIPOLAR;
   if (codes && !bipolar && nib_format_get(x)->bits <= 8 && nib_format_get(w)->bits <= 8)
@@ -227,7 +230,8 @@ static int32_t result(suite *s, nib_format x, nib_format w, shape_of d, bool cod
 }
 
 static void add_case(suite *s, nib_op op, nib_format x, nib_format w, bool codes, int ends) {
-  const int block = nib_format_get(w)->block_elems, c = block ? block : 4;
+  const int left = nib_format_get(x)->block_elems, block = nib_format_get(w)->block_elems;
+  const int c = block > left ? block : left ? left : 4, columns = block ? block : 4;
   const bool deep = op == NIB_OP_DEPTHWISE_CONV2D, matmul = op == NIB_OP_MATMUL;
   shape_of xs = shape(4, 1, 3, 3, c), ws = shape(4, 2, 2, 2, c), ys = shape(4, 1, 2, 2, 2);
   if (deep) {
@@ -237,9 +241,10 @@ static void add_case(suite *s, nib_op op, nib_format x, nib_format w, bool codes
     xs = shape(4, 1, 2, 2, c);
     ys = shape(4, 1, 4, 3, 2);
   } else if (op != NIB_OP_CONV2D) {
-    xs = shape(2, 3, matmul ? 5 : c);
-    ws = matmul ? shape(2, 5, c) : shape(2, 2, c);
-    ys = shape(2, 3, matmul ? c : 2);
+    const int k = !matmul ? c : left ? left : 5;
+    xs = shape(2, 3, k);
+    ws = matmul ? shape(2, k, columns) : shape(2, 2, c);
+    ys = shape(2, 3, matmul ? columns : 2);
   }
   const bool grouped = op == NIB_OP_CONV2D && ends % 2;
   if (grouped)
@@ -255,7 +260,7 @@ static void add_case(suite *s, nib_op op, nib_format x, nib_format w, bool codes
     n = node(s, op, out, 2, in, filter);
   else
     n = node(s, op, out, 3, in, filter,
-             real ? weights(s, x, shape(1, (int)ys.dims[ys.rank - 1]), 0, 0)
+             real ? weights(s, s->g->tensors[out].format, shape(1, (int)ys.dims[ys.rank - 1]), 0, 0)
                   : constant(s, NIB_I32, shape(1, (int)ys.dims[ys.rank - 1]), 0, 0, 100));
   if (ys.rank == 4)
     set_ints(s, n, NIB_A_STRIDES, 2, 2, 1);
@@ -266,12 +271,17 @@ static void add_case(suite *s, nib_op op, nib_format x, nib_format w, bool codes
   output(s, out);
 }
 
-/* A convolution, a matmul and one of the others for each pair. */
+/* A convolution, a matmul and one of the others for each pair; of activations in blocks a dense
+ * layer and a matmul. */
 static void add_pair(suite *s, nib_format x, nib_format w, int number) {
   static const nib_op others[] = {NIB_OP_DEPTHWISE_CONV2D, NIB_OP_TRANSPOSE_CONV2D,
                                   NIB_OP_FULLY_CONNECTED};
-  add_case(s, NIB_OP_CONV2D, x, w, false, number);
   add_case(s, NIB_OP_MATMUL, x, w, true, ~number);
+  if (nib_format_get(x)->kind == NIB_KIND_BLOCK) {
+    add_case(s, NIB_OP_FULLY_CONNECTED, x, w, false, number);
+    return;
+  }
+  add_case(s, NIB_OP_CONV2D, x, w, false, number);
   add_case(s, others[number % 3], x, w, number % 2, number / 4);
 }
 
@@ -347,6 +357,21 @@ static bool integers_meet(nib_format x, nib_format w) {
 
 static bool is_real_weight(nib_format f) { return nib_format_holds_reals(f) && f != NIB_F64; }
 
+/* Activations in 8-bit blocks with weights of every format, whole blocks beside each other; other
+ * blocks and codebooks with some. */
+static bool reals_meet(nib_format x, nib_format w) {
+  static const nib_format some[] = {NIB_F32, NIB_NF4, NIB_Q8_0, NIB_Q4_0, NIB_MXFP4, NIB_TQ2_0};
+  const nib_format_info *a = nib_format_get(x), *b = nib_format_get(w);
+  if (a->kind == NIB_KIND_FLOAT)
+    return is_real_weight(w);
+  bool meets = x == NIB_Q8_0 || x == NIB_MXINT8 || x == w;
+  for (size_t i = 0; i < sizeof some / sizeof *some; ++i)
+    meets |= w == some[i];
+  return meets && is_real_weight(w) &&
+         (!a->block_elems || !b->block_elems || a->block_elems % b->block_elems == 0 ||
+          b->block_elems % a->block_elems == 0);
+}
+
 /* Blocks with every part that a spelling may have, and learned tables. */
 static const char *const spelled[] = {"ui4:block=32,scale=f16,zero=ui4",
                                       "ui3:block=24,scale=f32,zero=f16",
@@ -364,7 +389,7 @@ static int test_activation(nib_format x) {
   int pairs = 0;
   for (int f = 0; f < NIB_FORMAT_ROWS; ++f) {
     const nib_format w = (nib_format)f;
-    if (nib_format_holds_reals(x) ? is_real_weight(w) : is_number(w) && integers_meet(x, w))
+    if (nib_format_holds_reals(x) ? reals_meet(x, w) : is_number(w) && integers_meet(x, w))
       add_pair(&s, x, w, pairs++);
   }
   for (size_t i = 0; x == NIB_F32 && i < sizeof spelled / sizeof *spelled; ++i)
@@ -374,16 +399,20 @@ static int test_activation(nib_format x) {
 }
 
 int main(void) {
-  int integers = 0, reals = 0;
+  int integers = 0, reals = 0, blocks = 0;
   for (int f = 0; f < NIB_FORMAT_ROWS; ++f) {
     const nib_format x = (nib_format)f;
     if (is_number(x))
       integers += test_activation(x);
-    else if (nib_format_get(x)->kind == NIB_KIND_FLOAT && x != NIB_F64)
+    else if (nib_format_get(x)->kind == NIB_KIND_BLOCK)
+      blocks += test_activation(x);
+    else if (nib_format_holds_reals(x) && x != NIB_F64)
       reals += test_activation(x);
   }
-  printf("%d pairs of integers, %d of reals: %d results\n", integers, reals, compared);
-  CHECK(integers >= 700 && reals >= 685 && compared == 9 * (integers + reals));
+  printf("%d pairs of integers, %d of reals, %d with activations in blocks: %d results\n", integers,
+         reals, blocks, compared);
+  CHECK(integers >= 700 && reals >= 700 && blocks >= 200);
+  CHECK(compared == KINDS * (3 * (integers + reals) + 2 * blocks));
   if (harness_failures)
     printf("%d failures\n", harness_failures);
   return harness_failures != 0;
