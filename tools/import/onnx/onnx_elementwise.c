@@ -192,14 +192,7 @@ static nib_status two(nib_onnx_node *n, nib_op op, bool swapped) {
   return nib_onnx_finish(n, nib_onnx_binary(n, op, swapped ? b : a, swapped ? a : b));
 }
 
-nib_status nib_onnx_import_two(nib_onnx_node *n) {
-  const nib_op op = n->row->op;
-  const bool folds = op == NIB_OP_ADD || op == NIB_OP_SUB || op == NIB_OP_MUL || op == NIB_OP_DIV;
-  nib_status status;
-  if (folds && nib_onnx_fold_binary(n, &status))
-    return status;
-  return two(n, op, false);
-}
+nib_status nib_onnx_import_two(nib_onnx_node *n) { return two(n, n->row->op, false); }
 
 nib_status nib_onnx_import_greater(nib_onnx_node *n) { return two(n, n->row->op, true); }
 

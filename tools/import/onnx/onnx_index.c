@@ -25,8 +25,6 @@ static nib_status gather_one(nib_onnx_node *n, nib_onnx_value *x, const nib_onnx
   int64_t at = nib_onnx_integer_at(indices, 0), dims[NIB_MAX_RANK];
   const int64_t size = x->dims[axis];
   at += at < 0 ? size : 0;
-  if (at < 0 || at >= size)
-    return nib_onnx_invalid(n, "index %" PRId64 " is out of range", at);
   int32_t rank = 0;
   for (int32_t i = 0; i < axis; ++i)
     dims[rank++] = x->dims[i];
@@ -38,13 +36,23 @@ static nib_status gather_one(nib_onnx_node *n, nib_onnx_value *x, const nib_onnx
   return nib_onnx_finish(n, nib_onnx_reshaped(n, t, rank, dims));
 }
 
+/* Constant indices are checked; those that come at run time read the nearest element. */
+static nib_status check_range(nib_onnx_node *n, const nib_onnx_value *indices, int64_t size) {
+  const int64_t count = nib_onnx_count_elems(indices->dims, indices->rank);
+  for (int64_t i = 0; indices->data && i < count; ++i) {
+    const int64_t at = nib_onnx_integer_at(indices, i);
+    if (at < -size || at >= size)
+      return nib_onnx_invalid(n, "index %" PRId64 " is out of range", at);
+  }
+  return NIB_OK;
+}
+
 nib_status nib_onnx_import_gather(nib_onnx_node *n) {
   nib_onnx_value *x = nib_onnx_input(n, 0), *indices = nib_onnx_input(n, 1);
-  NIB_RETURN_IF_ERROR(require_indices(n, indices));
-  if (x->data && indices->data)
-    return nib_onnx_fold_gather(n);
   int64_t axis;
+  NIB_RETURN_IF_ERROR(require_indices(n, indices));
   NIB_RETURN_IF_ERROR(read_axis(n, x->rank, 0, &axis));
+  NIB_RETURN_IF_ERROR(check_range(n, indices, x->dims[axis]));
   if (x->rank + indices->rank - 1 > NIB_MAX_RANK)
     return nib_onnx_unsupported(n, "rank %d is above %d", x->rank + indices->rank - 1,
                                 NIB_MAX_RANK);

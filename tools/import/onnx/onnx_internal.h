@@ -319,8 +319,6 @@ nib_status nib_onnx_import_qonnx_float(nib_onnx_node *n);
 
 /** BatchNormalization whose parameters are constants: one multiplication, one addition. */
 nib_status nib_onnx_import_constant_batch_norm(nib_onnx_node *n);
-/** Gather of a constant by constant indices. */
-nib_status nib_onnx_fold_gather(nib_onnx_node *n);
 /* onnx_evaluate.c: the bytes of a tensor that depends on constants alone and is small; else NULL. */
 const uint8_t *nib_onnx_evaluate(nib_onnx_ctx *ctx, int32_t tensor);
 /* onnx_widen.c: casts around operators that compute in f32; called once, at the end. */
@@ -332,8 +330,5 @@ nib_status nib_onnx_make_constant(nib_onnx_node *n, size_t i);
 /** The same for every operand that this operator needs as a constant. */
 nib_status nib_onnx_bind_constants(nib_onnx_node *n);
 nib_status nib_onnx_drop_inputs(nib_onnx_ctx *ctx);
-
-/** Integer arithmetic of two constants (shape computation); false if it does not apply. */
-bool nib_onnx_fold_binary(nib_onnx_node *n, nib_status *out_status);
 
 #endif
