@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * QONNX: Quant, BipolarQuant, Trunc and FloatQuant. Their results are reals that lie on a grid of
- * integers.
+ * QONNX: Quant, BipolarQuant and Trunc. Their results are reals that lie on a grid of integers.
  *
  * A constant becomes codes behind a dequantize. Anything else goes through the reals of the
  * definition (divide, add, clip, round, subtract, multiply; docs/numerics.md), and, where the grid
  * is that of a quantized tensor, through a quantize and a dequantize, which change no value and
  * tell what the format is. Where the quantize alone computes the definition, it stands for it. */
-#include "onnx_internal.h"
+#include "onnx_qonnx.h"
+#include "onnx_build.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#define MAX_BITS 32
-
-typedef enum round_mode {
-  ROUND_EVEN,
-  ROUND_CEIL,
-  ROUND_FLOOR,
-  ROUND_UP,   /* away from zero */
-  ROUND_DOWN, /* towards zero */
-  ROUND_HALF_UP,
-  ROUND_HALF_DOWN,
-  ROUND_UNKNOWN
-} round_mode;
 
 typedef struct quant {
   const nib_onnx_value *x, *scale, *zero;
@@ -32,92 +19,12 @@ typedef struct quant {
   bool is_signed, narrow;
   bool bipolar; /* one bit that is -1 or +1 */
   int64_t low, high;
-  round_mode rounding;
+  nib_qonnx_rounding rounding;
 } quant;
 
 /* ---- reading ---- */
 
-static round_mode find_rounding(const char *name) {
-  static const struct {
-    const char *name;
-    round_mode mode;
-  } rows[] = {
-      {"ROUND", ROUND_EVEN},         {"HALF_EVEN", ROUND_EVEN},  {"CEIL", ROUND_CEIL},
-      {"FLOOR", ROUND_FLOOR},        {"UP", ROUND_UP},           {"DOWN", ROUND_DOWN},
-      {"ROUND_TO_ZERO", ROUND_DOWN}, {"HALF_UP", ROUND_HALF_UP}, {"HALF_DOWN", ROUND_HALF_DOWN},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
-    size_t k = 0;
-    while (name[k] && (name[k] == rows[i].name[k] ||
-                       (name[k] >= 'a' && name[k] <= 'z' && name[k] - 32 == rows[i].name[k])))
-      ++k;
-    if (!name[k] && !rows[i].name[k])
-      return rows[i].mode;
-  }
-  return ROUND_UNKNOWN;
-}
-
-static nib_status read_rounding(nib_onnx_node *n, const char *if_absent, round_mode *out) {
-  const char *name = nib_onnx_attr_string(n, "rounding_mode", if_absent);
-  *out = find_rounding(name);
-  return *out == ROUND_UNKNOWN ? nib_onnx_invalid(n, "unknown rounding mode '%.40s'", name)
-                               : NIB_OK;
-}
-
-static float real_at(const nib_onnx_value *v, int64_t i) {
-  float value;
-  memcpy(&value, v->data + (size_t)i * sizeof value, sizeof value);
-  return value;
-}
-
 static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
-
-/* A constant of finite f32 that broadcasts to x. */
-static nib_status read_constant(nib_onnx_node *n, size_t i, const char *what,
-                                const nib_onnx_value *x, const nib_onnx_value **out) {
-  const nib_onnx_value *v = nib_onnx_input(n, i);
-  *out = v;
-  if (!v || !v->data)
-    return nib_onnx_unsupported(n, "its %s is not a constant", what);
-  if (v->format != NIB_F32)
-    return nib_onnx_unsupported(n, "its %s is %s, only f32 is supported", what,
-                                nib_format_get(v->format)->name);
-  int64_t dims[NIB_MAX_RANK];
-  int32_t rank;
-  NIB_RETURN_IF_ERROR(nib_onnx_broadcast(n, x, v, &rank, dims));
-  if (rank != x->rank || (rank && memcmp(dims, x->dims, (size_t)rank * sizeof *dims)))
-    return nib_onnx_invalid(n, "its %s has another shape than its input", what);
-  for (int64_t k = 0; k < count_of(v); ++k)
-    if (!isfinite(real_at(v, k)))
-      return nib_onnx_invalid(n, "its %s is %g, not finite", what, (double)real_at(v, k));
-  return NIB_OK;
-}
-
-static nib_status read_scale(nib_onnx_node *n, size_t i, const char *what, const nib_onnx_value *x,
-                             const nib_onnx_value **out) {
-  NIB_RETURN_IF_ERROR(read_constant(n, i, what, x, out));
-  for (int64_t k = 0; k < count_of(*out); ++k)
-    if (real_at(*out, k) <= 0)
-      return nib_onnx_invalid(n, "its %s is %g, not positive", what, (double)real_at(*out, k));
-  return NIB_OK;
-}
-
-/* A positive number of bits, of whatever type. */
-static nib_status read_bits(nib_onnx_node *n, size_t i, const char *what, int *out) {
-  const nib_onnx_value *v = nib_onnx_input(n, i);
-  if (!v || !v->data)
-    return nib_onnx_unsupported(n, "its %s is not a constant", what);
-  if (count_of(v) != 1)
-    return nib_onnx_unsupported(n, "its %s has %" PRId64 " elements", what, count_of(v));
-  const double bits =
-      v->format == NIB_F32 ? (double)real_at(v, 0) : (double)nib_onnx_integer_at(v, 0);
-  if (!(bits >= 1) || bits != floor(bits))
-    return nib_onnx_invalid(n, "its %s is %g, not a positive integer", what, bits);
-  if (bits > MAX_BITS)
-    return nib_onnx_unsupported(n, "its %s is %g, above %d", what, bits, MAX_BITS);
-  *out = (int)bits;
-  return NIB_OK;
-}
 
 static void set_range(quant *q) {
   const int64_t half = INT64_C(1) << (q->bits - 1);
@@ -129,15 +36,15 @@ static void set_range(quant *q) {
 static nib_status read_quant(nib_onnx_node *n, quant *q) {
   q->x = nib_onnx_input(n, 0);
   NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, q->x));
-  NIB_RETURN_IF_ERROR(read_scale(n, 1, "scale", q->x, &q->scale));
-  NIB_RETURN_IF_ERROR(read_constant(n, 2, "zero point", q->x, &q->zero));
-  NIB_RETURN_IF_ERROR(read_bits(n, 3, "bit width", &q->bits));
-  NIB_RETURN_IF_ERROR(read_rounding(n, "ROUND", &q->rounding));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_scale(n, 1, "scale", q->x, &q->scale));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_constant(n, 2, "zero point", q->x, &q->zero));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_bits(n, 3, "bit width", &q->bits));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_rounding(n, "ROUND", &q->rounding));
   q->is_signed = nib_onnx_attr_int(n, "signed", 1) != 0;
   q->narrow = nib_onnx_attr_int(n, "narrow", 0) != 0;
   set_range(q);
   for (int64_t k = 0; k < count_of(q->zero); ++k) {
-    const float zero = real_at(q->zero, k);
+    const float zero = nib_qonnx_real_at(q->zero, k);
     if (zero < (float)q->low || zero > (float)q->high)
       return nib_onnx_invalid(n, "its zero point %g is outside [%" PRId64 ", %" PRId64 "]",
                               (double)zero, q->low, q->high);
@@ -147,19 +54,19 @@ static nib_status read_quant(nib_onnx_node *n, quant *q) {
 
 /* ---- the definition ---- */
 
-static float round_by(round_mode mode, float x) {
+static float round_by(nib_qonnx_rounding mode, float x) {
   switch (mode) {
-  case ROUND_CEIL:
+  case NIB_QONNX_CEIL:
     return ceilf(x);
-  case ROUND_FLOOR:
+  case NIB_QONNX_FLOOR:
     return floorf(x);
-  case ROUND_UP:
+  case NIB_QONNX_UP:
     return copysignf(ceilf(fabsf(x)), x);
-  case ROUND_DOWN:
+  case NIB_QONNX_DOWN:
     return truncf(x);
-  case ROUND_HALF_UP:
+  case NIB_QONNX_HALF_UP:
     return roundf(x);
-  case ROUND_HALF_DOWN:
+  case NIB_QONNX_HALF_DOWN:
     return fabsf(x) - floorf(fabsf(x)) == 0.5f ? truncf(x) : roundf(x);
   default:
     return rintf(x);
@@ -174,34 +81,13 @@ static float integer_of(const quant *q, float x, float scale, float zero) {
   return round_by(q->rounding, fminf(fmaxf(y, (float)q->low), (float)q->high));
 }
 
-/* Index into `v`, which broadcasts to x, of flat element `i` of x. */
-static int64_t broadcast_at(const nib_onnx_value *v, const nib_onnx_value *x, int64_t i) {
-  int64_t at = 0, stride = 1;
-  for (int32_t r = x->rank - 1, k = v->rank - 1; k >= 0; --r, --k) {
-    if (v->dims[k] != 1)
-      at += i % x->dims[r] * stride;
-    stride *= v->dims[k];
-    i /= x->dims[r];
-  }
-  return at;
-}
-
 /* ---- formats ---- */
-
-static bool all_are(const nib_onnx_value *v, float value) {
-  for (int64_t k = 0; k < count_of(v); ++k)
-    if (real_at(v, k) != value)
-      return false;
-  return true;
-}
-
-static bool is_uniform(const nib_onnx_value *v) { return all_are(v, real_at(v, 0)); }
 
 /* The one dimension of x along which v changes, NIB_ONNX_ABSENT if there is none; false: several.
  */
 static bool axis_of(const nib_onnx_value *v, const nib_onnx_value *x, int32_t *out_axis) {
   *out_axis = NIB_ONNX_ABSENT;
-  if (is_uniform(v))
+  if (nib_qonnx_is_uniform(v))
     return true;
   for (int32_t k = 0; k < v->rank; ++k)
     if (v->dims[k] != 1) {
@@ -221,9 +107,9 @@ static nib_format format_of(const quant *q) {
 
 /* Whether the integers are codes of a tensor with one scale and an integral zero point. */
 static bool has_codes(const quant *q) {
-  const float zero = real_at(q->zero, 0);
-  return format_of(q) != NIB_FORMAT_COUNT && is_uniform(q->zero) && zero == floorf(zero) &&
-         !(q->bipolar && zero != 0);
+  const float zero = nib_qonnx_real_at(q->zero, 0);
+  return format_of(q) != NIB_FORMAT_COUNT && nib_qonnx_is_uniform(q->zero) &&
+         zero == floorf(zero) && !(q->bipolar && zero != 0);
 }
 
 /* ---- constants ---- */
@@ -266,12 +152,13 @@ static nib_status defer_codes(nib_onnx_node *n, const quant *q, int32_t axis) {
     return n->ctx->failure;
   for (int64_t i = 0; i < count; ++i) {
     const float y =
-        integer_of(q, real_at(q->x, i), real_at(q->scale, broadcast_at(q->scale, q->x, i)),
-                   real_at(q->zero, 0));
+        integer_of(q, nib_qonnx_real_at(q->x, i),
+                   nib_qonnx_real_at(q->scale, nib_qonnx_broadcast_at(q->scale, q->x, i)),
+                   nib_qonnx_real_at(q->zero, 0));
     nib_format_store_code(format, data, i, q->bipolar ? y > 0 : (int64_t)y);
   }
   const int64_t scales = axis == NIB_ONNX_ABSENT ? 1 : q->x->dims[axis];
-  const int32_t zero = (int32_t)real_at(q->zero, 0);
+  const int32_t zero = (int32_t)nib_qonnx_real_at(q->zero, 0);
   nib_onnx_value *codes = nib_graph_alloc(n->ctx->graph, sizeof *codes);
   const nib_onnx_value *s = new_vector(n, q->scale->name, NIB_F32, scales, q->scale->data,
                                        (size_t)scales * sizeof(float));
@@ -302,9 +189,9 @@ static nib_status fold_reals(nib_onnx_node *n, const quant *q) {
   if (!data)
     return n->ctx->failure;
   for (int64_t i = 0; i < count; ++i) {
-    const float scale = real_at(q->scale, broadcast_at(q->scale, q->x, i));
-    const float zero = real_at(q->zero, broadcast_at(q->zero, q->x, i));
-    const float y = (integer_of(q, real_at(q->x, i), scale, zero) - zero) * scale;
+    const float scale = nib_qonnx_real_at(q->scale, nib_qonnx_broadcast_at(q->scale, q->x, i));
+    const float zero = nib_qonnx_real_at(q->zero, nib_qonnx_broadcast_at(q->zero, q->x, i));
+    const float y = (integer_of(q, nib_qonnx_real_at(q->x, i), scale, zero) - zero) * scale;
     memcpy(data + (size_t)i * sizeof y, &y, sizeof y);
   }
   return nib_onnx_set_constant(n, NIB_F32, q->x->rank, q->x->dims, data);
@@ -314,9 +201,9 @@ static nib_status quantize_constant(nib_onnx_node *n, const quant *q) {
   int32_t axis;
   const bool one_axis = axis_of(q->scale, q->x, &axis);
   for (int64_t i = 0; i < count_of(q->x); ++i)
-    if (isnan(real_at(q->x, i)))
+    if (isnan(nib_qonnx_real_at(q->x, i)))
       return nib_onnx_invalid(n, "element %" PRId64 " of its constant input is not a number", i);
-  if (one_axis && has_codes(q) && (axis == NIB_ONNX_ABSENT || real_at(q->zero, 0) == 0))
+  if (one_axis && has_codes(q) && (axis == NIB_ONNX_ABSENT || nib_qonnx_real_at(q->zero, 0) == 0))
     return defer_codes(n, q, axis);
   return fold_reals(n, q);
 }
@@ -364,8 +251,8 @@ static int32_t scalar(steps *s, const char *name, float value) {
 
 /* A constant of the model: one element where all are the same. */
 static int32_t constant(steps *s, const nib_onnx_value *v) {
-  if (is_uniform(v))
-    return scalar(s, v->name, real_at(v, 0));
+  if (nib_qonnx_is_uniform(v))
+    return scalar(s, v->name, nib_qonnx_real_at(v, 0));
   return nib_onnx_emit_constant(s->n, v->name, NIB_F32, v->rank, v->dims, v->data);
 }
 
@@ -383,14 +270,14 @@ static int32_t clamp(steps *s, int32_t x, double low, double high, const char *s
 }
 
 /* Modes without an operator work on the magnitude; the sign comes back at the end. */
-static int32_t round_magnitude(steps *s, round_mode mode, int32_t x) {
+static int32_t round_magnitude(steps *s, nib_qonnx_rounding mode, int32_t x) {
   const int32_t a = unary(s, NIB_OP_ABS, x, "_magnitude");
-  int32_t r = unary(s, mode == ROUND_UP ? NIB_OP_CEIL : NIB_OP_FLOOR, a, "_whole");
-  if (mode == ROUND_HALF_UP || mode == ROUND_HALF_DOWN) {
+  int32_t r = unary(s, mode == NIB_QONNX_UP ? NIB_OP_CEIL : NIB_OP_FLOOR, a, "_whole");
+  if (mode == NIB_QONNX_HALF_UP || mode == NIB_QONNX_HALF_DOWN) {
     /* The remainder, doubled: both exact, so that ties are ties. */
     const int32_t d = binary(s, NIB_OP_SUB, a, r, "_remainder");
     int32_t up = binary(s, NIB_OP_ADD, d, d, "_doubled");
-    if (mode == ROUND_HALF_UP)
+    if (mode == NIB_QONNX_HALF_UP)
       up = unary(s, NIB_OP_FLOOR, up, "_half");
     else
       up = unary(s, NIB_OP_RELU,
@@ -402,13 +289,13 @@ static int32_t round_magnitude(steps *s, round_mode mode, int32_t x) {
   return binary(s, NIB_OP_MUL, unary(s, NIB_OP_SIGN, x, "_sign"), r, "_rounded");
 }
 
-static int32_t round_reals(steps *s, round_mode mode, int32_t x) {
+static int32_t round_reals(steps *s, nib_qonnx_rounding mode, int32_t x) {
   switch (mode) {
-  case ROUND_EVEN:
+  case NIB_QONNX_EVEN:
     return unary(s, NIB_OP_ROUND, x, "_rounded");
-  case ROUND_CEIL:
+  case NIB_QONNX_CEIL:
     return unary(s, NIB_OP_CEIL, x, "_rounded");
-  case ROUND_FLOOR:
+  case NIB_QONNX_FLOOR:
     return unary(s, NIB_OP_FLOOR, x, "_rounded");
   default:
     return round_magnitude(s, mode, x);
@@ -418,9 +305,9 @@ static int32_t round_reals(steps *s, round_mode mode, int32_t x) {
 /* x / scale + zero */
 static int32_t to_grid(steps *s, int32_t x, const nib_onnx_value *scale,
                        const nib_onnx_value *zero) {
-  if (!all_are(scale, 1.0f))
+  if (!nib_qonnx_all_are(scale, 1.0f))
     x = binary(s, NIB_OP_DIV, x, constant(s, scale), "_scaled");
-  if (!all_are(zero, 0.0f))
+  if (!nib_qonnx_all_are(zero, 0.0f))
     x = binary(s, NIB_OP_ADD, x, constant(s, zero), "_shifted");
   return x;
 }
@@ -428,9 +315,9 @@ static int32_t to_grid(steps *s, int32_t x, const nib_onnx_value *scale,
 /* (x - zero) * scale */
 static int32_t from_grid(steps *s, int32_t x, const nib_onnx_value *scale,
                          const nib_onnx_value *zero) {
-  if (!all_are(zero, 0.0f))
+  if (!nib_qonnx_all_are(zero, 0.0f))
     x = binary(s, NIB_OP_SUB, x, constant(s, zero), "_centred");
-  if (!all_are(scale, 1.0f))
+  if (!nib_qonnx_all_are(scale, 1.0f))
     x = binary(s, NIB_OP_MUL, x, constant(s, scale), "_real");
   return x;
 }
@@ -466,16 +353,17 @@ static nib_status finish(steps *s) {
 
 /* Signs, of x or of the shifted grid; a positive scale changes none. */
 static void emit_bipolar(steps *s, const quant *q) {
-  if (!all_are(q->zero, 0.0f))
+  if (!nib_qonnx_all_are(q->zero, 0.0f))
     s->t = to_grid(s, s->t, q->scale, q->zero);
   s->t = from_grid(s, through_codes(s, s->t, format_of(q), 1.0, 0), q->scale, q->zero);
 }
 
 static void emit_quant(steps *s, const quant *q) {
   const nib_format format = format_of(q);
-  const bool coded = has_codes(q) && is_uniform(q->scale);
-  const double scale = (double)real_at(q->scale, 0), zero = (double)real_at(q->zero, 0);
-  if (coded && q->rounding == ROUND_EVEN && zero == 0) {
+  const bool coded = has_codes(q) && nib_qonnx_is_uniform(q->scale);
+  const double scale = (double)nib_qonnx_real_at(q->scale, 0),
+               zero = (double)nib_qonnx_real_at(q->zero, 0);
+  if (coded && q->rounding == NIB_QONNX_EVEN && zero == 0) {
     /* Clamping reals to grid points before the nearest is taken is clamping the integers. */
     const nib_format_info *info = nib_format_get(format);
     if (q->low != info->min || q->high != info->max)
@@ -514,7 +402,7 @@ nib_status nib_onnx_import_qonnx_bipolar(nib_onnx_node *n) {
       .name = "zero", .format = NIB_F32, .data = nothing, .bytes = sizeof nothing};
   quant q = {.x = nib_onnx_input(n, 0), .zero = &zero, .bits = 1, .is_signed = true};
   NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, q.x));
-  NIB_RETURN_IF_ERROR(read_scale(n, 1, "scale", q.x, &q.scale));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_scale(n, 1, "scale", q.x, &q.scale));
   set_range(&q);
   return import_checked(n, &q);
 }
@@ -522,132 +410,69 @@ nib_status nib_onnx_import_qonnx_bipolar(nib_onnx_node *n) {
 /* ---- Trunc: the low bits of an integer fall away ---- */
 
 /* Inputs of the first version: x, scale, zero point, bits in, bits out. Of the second: x, scale,
- * zero point, bits in, scale out, zero point out, bits out; its result is clipped. */
-nib_status nib_onnx_import_qonnx_trunc(nib_onnx_node *n) {
-  quant q = {.x = nib_onnx_input(n, 0)};
-  const nib_onnx_value *out_scale = NULL, *out_zero = NULL;
+ * zero point, bits in, scale out, bits out; its result is clipped. */
+typedef struct truncation {
+  quant q; /* bits, range and rounding of the result */
+  const nib_onnx_value *out_scale;
+  float step; /* of the result in steps of the input; a power of two */
+} truncation;
+
+static nib_status read_second(nib_onnx_node *n, truncation *t) {
+  quant *q = &t->q;
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_scale(n, 4, "output scale", q->x, &t->out_scale));
+  if (!nib_qonnx_is_uniform(t->out_scale) || !nib_qonnx_is_uniform(q->scale))
+    return nib_onnx_unsupported(n, "a scale for each channel");
+  t->step =
+      exp2f(rintf(log2f(nib_qonnx_real_at(t->out_scale, 0) / nib_qonnx_real_at(q->scale, 0))));
+  q->is_signed = nib_onnx_attr_int(n, "signed", 1) != 0;
+  q->narrow = nib_onnx_attr_int(n, "narrow", 0) != 0;
+  set_range(q);
+  q->low = q->bipolar ? -1 : q->low; /* here one bit is not bipolar: [-1, 0] */
+  q->high = q->bipolar ? 0 : q->high;
+  return NIB_OK;
+}
+
+static nib_status read_trunc(nib_onnx_node *n, truncation *t) {
+  quant *q = &t->q;
   const bool second = n->proto->n_input > 5;
   int in_bits;
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, q.x));
-  NIB_RETURN_IF_ERROR(read_scale(n, 1, "scale", q.x, &q.scale));
-  NIB_RETURN_IF_ERROR(read_constant(n, 2, "zero point", q.x, &q.zero));
-  NIB_RETURN_IF_ERROR(read_bits(n, 3, "input bit width", &in_bits));
-  NIB_RETURN_IF_ERROR(read_bits(n, second ? 6 : 4, "output bit width", &q.bits));
-  NIB_RETURN_IF_ERROR(read_rounding(n, "FLOOR", &q.rounding));
-  if (!is_uniform(q.scale) || !is_uniform(q.zero))
-    return nib_onnx_unsupported(n, "a scale or zero point for each channel");
-  float step = ldexpf(1.0f, in_bits - q.bits);
-  if (second) {
-    NIB_RETURN_IF_ERROR(read_scale(n, 4, "output scale", q.x, &out_scale));
-    NIB_RETURN_IF_ERROR(read_constant(n, 5, "output zero point", q.x, &out_zero));
-    if (!is_uniform(out_scale))
-      return nib_onnx_unsupported(n, "an output scale for each channel");
-    step = exp2f(rintf(log2f(real_at(out_scale, 0) / real_at(q.scale, 0))));
-    q.is_signed = nib_onnx_attr_int(n, "signed", 1) != 0;
-    q.narrow = nib_onnx_attr_int(n, "narrow", 0) != 0;
-    set_range(&q);
-  } else if (in_bits < q.bits) {
-    return nib_onnx_invalid(n, "it makes %d bits of %d", q.bits, in_bits);
-  }
-  steps s = begin(n, nib_onnx_input(n, 0));
-  s.t = unary(&s, NIB_OP_ROUND, to_grid(&s, s.t, q.scale, q.zero), "_integer");
-  if (step != 1.0f)
-    s.t = binary(&s, NIB_OP_DIV, s.t, scalar(&s, "step", step), "_shifted_right");
+  q->x = nib_onnx_input(n, 0);
+  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, q->x));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_scale(n, 1, "scale", q->x, &q->scale));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_constant(n, 2, "zero point", q->x, &q->zero));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_bits(n, 3, "input bit width", &in_bits));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_bits(n, second ? 5 : 4, "output bit width", &q->bits));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_rounding(n, "FLOOR", &q->rounding));
   if (second)
-    s.t = clamp(&s, s.t, (double)q.low, (double)q.high, "_clipped");
-  s.t = round_reals(&s, q.rounding, s.t);
-  const float zero = real_at(q.zero, 0) / (second ? step : 1.0f);
-  if (zero != 0)
-    s.t = binary(&s, NIB_OP_SUB, s.t, scalar(&s, "zero", zero), "_centred");
-  const float scale = real_at(second ? out_scale : q.scale, 0);
-  if (scale != 1.0f)
-    s.t = binary(&s, NIB_OP_MUL, s.t, scalar(&s, "scale", scale), "_real");
-  return finish(&s);
-}
-
-/* ---- FloatQuant: the nearest number of a format with so many exponent and mantissa bits ---- */
-
-typedef struct minifloat {
-  const nib_onnx_value *x, *scale;
-  nib_format format;
-  float most;
-} minifloat;
-
-static nib_status read_number(nib_onnx_node *n, size_t i, const char *what, double *out) {
-  const nib_onnx_value *v;
-  NIB_RETURN_IF_ERROR(read_constant(n, i, what, nib_onnx_input(n, 0), &v));
-  if (!is_uniform(v))
-    return nib_onnx_unsupported(n, "its %s is not one number", what);
-  *out = (double)real_at(v, 0);
+    return read_second(n, t);
+  if (in_bits < q->bits)
+    return nib_onnx_invalid(n, "it makes %d bits of %d", q->bits, in_bits);
+  t->step = ldexpf(1.0f, in_bits - q->bits);
   return NIB_OK;
 }
 
-static nib_status read_minifloat(nib_onnx_node *n, minifloat *f) {
-  double exponent, mantissa, bias, most;
-  round_mode rounding;
-  int bits;
-  f->x = nib_onnx_input(n, 0);
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, f->x));
-  NIB_RETURN_IF_ERROR(read_scale(n, 1, "scale", f->x, &f->scale));
-  NIB_RETURN_IF_ERROR(read_bits(n, 2, "exponent bit width", &bits));
-  NIB_RETURN_IF_ERROR(read_number(n, 2, "exponent bit width", &exponent));
-  NIB_RETURN_IF_ERROR(read_number(n, 3, "mantissa bit width", &mantissa));
-  NIB_RETURN_IF_ERROR(read_number(n, 4, "exponent bias", &bias));
-  NIB_RETURN_IF_ERROR(read_number(n, 5, "largest value", &most));
-  NIB_RETURN_IF_ERROR(read_rounding(n, "ROUND", &rounding));
-  if (mantissa < 0 || mantissa != floor(mantissa))
-    return nib_onnx_invalid(n, "its mantissa bit width is %g, not an integer", mantissa);
-  if (bias != floor(bias))
-    return nib_onnx_unsupported(n, "its exponent bias is %g, not an integer", bias);
-  if (!(most > 0))
-    return nib_onnx_invalid(n, "its largest value is %g, not positive", most);
-  if (rounding != ROUND_EVEN)
-    return nib_onnx_unsupported(n, "a rounding mode other than ROUND");
-  if (nib_onnx_attr_int(n, "saturation", 1) == 0)
-    return nib_onnx_unsupported(n, "it does not saturate");
-  /* Every code a number: the largest value says which of them are used. */
-  const double highest = ldexp(2 - ldexp(1, (int)-mantissa), (1 << bits) - 1 - (int)bias);
-  f->most = (float)fmin(most, highest);
-  char name[64];
-  snprintf(name, sizeof name, "e%dm%d:bias=%d,specials=none", bits, (int)mantissa, (int)bias);
-  f->format = nib_format_find(name);
-  if (f->format == NIB_FORMAT_COUNT)
-    return nib_onnx_unsupported(n, "%d exponent and %g mantissa bits with the bias %g", bits,
-                                mantissa, bias);
-  return NIB_OK;
+/* The zero points of the result, (zero point of the input) / step. */
+static int32_t stepped_zero(steps *s, const nib_onnx_value *zero, float step) {
+  const int32_t z = constant(s, zero);
+  return step == 1.0f ? z : nib_onnx_with(s->n, NIB_OP_DIV, z, (double)step);
 }
 
-static nib_status fold_minifloat(nib_onnx_node *n, const minifloat *f) {
-  const int64_t count = count_of(f->x);
-  uint8_t *data = nib_onnx_fold_alloc(n, (size_t)count * sizeof(float));
-  if (!data)
-    return n->ctx->failure;
-  for (int64_t i = 0; i < count; ++i) {
-    const float scale = real_at(f->scale, broadcast_at(f->scale, f->x, i));
-    const float x = fminf(fmaxf(real_at(f->x, i) / scale, -f->most), f->most);
-    const uint64_t code = nib_format_encode(f->format, (double)x, NIB_ENCODE_NEAREST_EVEN, true, 0);
-    const float y = (float)nib_format_decode(f->format, code) * scale;
-    memcpy(data + (size_t)i * sizeof y, &y, sizeof y);
-  }
-  return nib_onnx_set_constant(n, NIB_F32, f->x->rank, f->x->dims, data);
-}
-
-nib_status nib_onnx_import_qonnx_float(nib_onnx_node *n) {
-  minifloat f = {0};
-  NIB_RETURN_IF_ERROR(read_minifloat(n, &f));
-  if (f.x->data)
-    return fold_minifloat(n, &f);
+nib_status nib_onnx_import_qonnx_trunc(nib_onnx_node *n) {
+  truncation t = {0};
+  const quant *q = &t.q;
+  NIB_RETURN_IF_ERROR(read_trunc(n, &t));
   steps s = begin(n, nib_onnx_input(n, 0));
-  nib_graph *g = n->ctx->graph;
-  if (!all_are(f.scale, 1.0f))
-    s.t = binary(&s, NIB_OP_DIV, s.t, constant(&s, f.scale), "_scaled");
-  s.t = clamp(&s, s.t, (double)-f.most, (double)f.most, "_clipped");
-  const int32_t node = add_node(&s, NIB_OP_CAST, &s.t, 1, "_codes");
-  if (node == NIB_NONE)
-    return n->ctx->failure;
-  g->tensors[g->nodes[node].out].format = f.format;
-  s.t = unary(&s, NIB_OP_CAST, g->nodes[node].out, "_decoded");
-  if (!all_are(f.scale, 1.0f))
-    s.t = binary(&s, NIB_OP_MUL, s.t, constant(&s, f.scale), "_real");
+  s.t = unary(&s, NIB_OP_ROUND, to_grid(&s, s.t, q->scale, q->zero), "_integer");
+  if (t.step != 1.0f)
+    s.t = binary(&s, NIB_OP_DIV, s.t, scalar(&s, "step", t.step), "_shifted_right");
+  if (t.out_scale)
+    s.t = clamp(&s, s.t, (double)q->low, (double)q->high, "_clipped");
+  s.t = round_reals(&s, q->rounding, s.t);
+  if (!nib_qonnx_all_are(q->zero, 0.0f))
+    s.t = binary(&s, NIB_OP_SUB, s.t, stepped_zero(&s, q->zero, t.out_scale ? t.step : 1.0f),
+                 "_centred");
+  const nib_onnx_value *scale = t.out_scale ? t.out_scale : q->scale;
+  if (!nib_qonnx_all_are(scale, 1.0f))
+    s.t = binary(&s, NIB_OP_MUL, s.t, constant(&s, scale), "_real");
   return finish(&s);
 }

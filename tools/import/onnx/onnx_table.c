@@ -118,7 +118,7 @@ static const nib_onnx_row qonnx_rows[] = {
     {"FloatQuant", 0, LAST, 6, 6, nib_onnx_import_qonnx_float, NONE},
     {"IntQuant", 0, LAST, 4, 4, nib_onnx_import_qonnx_quant, NONE},
     {"Quant", 0, LAST, 4, 4, nib_onnx_import_qonnx_quant, NONE},
-    {"Trunc", 0, LAST, 5, 7, nib_onnx_import_qonnx_trunc, NONE},
+    {"Trunc", 0, LAST, 5, 6, nib_onnx_import_qonnx_trunc, NONE},
 };
 
 /* The first two are names of the default domain; the others of QONNX, now and formerly. */
