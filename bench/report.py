@@ -7,8 +7,8 @@ HEADER = (f"{'case':20} {'variant':7} {'us':>9} {'+-':>4} {'peer us':>9} {'ratio
           f"{'peer':>5}  {'kept':>7}  wanted")
 
 
-def number(row: dict, key: str, form: str, width: int) -> str:
-    return format(row[key], form).rjust(width) if row.get(key) is not None else "-".rjust(width)
+def number(row: dict, key: str, form: str, width: int, unit: str = "") -> str:
+    return (format(row[key], form) + unit if row.get(key) is not None else "-").rjust(width)
 
 
 def verdict(targets: list) -> str:
@@ -18,8 +18,8 @@ def verdict(targets: list) -> str:
 
 def line(row: dict) -> str:
     return (f"{row['case']:20} {row['variant']:7} {number(row, 'ours_us', '.2f', 9)} {row['spread']:4.0%} "
-            f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.2f', 5)}x {number(row, 'limit_us', '.2f', 9)} "
-            f"{number(row, 'percent', '.1f', 5)}% {number(row, 'peer_percent', '.0f', 4)}%  "
+            f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.2f', 6, 'x')} {number(row, 'limit_us', '.2f', 9)} "
+            f"{number(row, 'percent', '.1f', 6, '%')} {number(row, 'peer_percent', '.0f', 5, '%')}  "
             f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}")
 
 

@@ -27,19 +27,25 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def run_kernels(selected: list, options) -> list:
+def run_cases(selected: list, options) -> list:
     import kernels
+    import networks
     import report
-    rows = []
+    rows, settings = [], {}
     print(report.HEADER)
     for case in selected:
+        runner = networks if case.kind == "net" else kernels
         try:
-            made = kernels.run_case(options.build, case, options)
+            made = runner.run_case(options.build, case, options)
         except RuntimeError as error:
             print(f"{case.name:20} skipped: {error}", flush=True)
             continue
         rows += made
         print("\n".join(map(report.line, made)), flush=True)
+        for row in made:
+            settings.update({info["info"]: None for info in row.get("peers", {}).values()})
+    for info in settings:
+        print(f"peer: {info}")
     return rows
 
 
@@ -55,7 +61,7 @@ def main() -> int:
     limits = kernels.run_limits(options.build, options)
     for limit in limits:
         print(f"limit {limit['name']:10} " + (f"{limit['value']:8.1f} {limit['info']}" if limit["value"] else limit["info"]))
-    rows = run_kernels(table.select(cases, options.only), options)
+    rows = run_cases(table.select(cases, options.only), options)
     means = report.groups(rows, groups)
     print(report.summary(rows, means))
     if options.json:

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Whole networks beside LiteRT with XNNPACK and ONNX Runtime, one thread: each in a process of its own.
+
+Usage: bench/networks.py BUILD NAME FILE JSON-OPTIONS     prints the row as JSON
+
+bench/run.py calls it for the `net` lines of cases.txt. Peers run from Python, which costs a few
+microseconds a call: what an almost empty network takes is measured and printed.
+"""
+import ctypes
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import peers
+
+# Peers round differently from the reference kernels: a few units in the last place are expected of
+# integers, and a share of the largest magnitude of reals.
+CODE_TOLERANCE, REAL_TOLERANCE = 8, 1e-3
+CANARY_SHARE, STOLEN_SHARE, RETRIES, BATCH_SECONDS = 0.85, 0.02, 8, 1e-3
+
+
+def shared_data() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("NIB_SHARED", peers.ROOT.parent / "shared")) / "data"
+
+
+class Ours:
+    """A network compiled by nibc to C and built as a shared object."""
+
+    def __init__(self, build: pathlib.Path, model: pathlib.Path, target: str, inputs: list, outputs: list):
+        out = build / "bench" / "networks" / f"{model.stem}-{target}"
+        compiled = peers.compile_network(build, model, out, target)
+        self.call = ctypes.CDLL(str(compiled)).nib_bench_time
+        self.call.restype = ctypes.c_double
+        self.inputs, self.results = inputs, outputs
+        self.arguments = [(ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
+                          for arrays in (inputs, outputs)]
+
+    def run(self, runs: int) -> float:
+        """Microseconds of one inference."""
+        return self.call(*self.arguments, ctypes.c_int(runs)) / runs / 1e3
+
+
+class LiteRT:
+    """The interpreter with its default resolver, which applies XNNPACK."""
+    name = "LiteRT"
+
+    def __init__(self, model: pathlib.Path, _inputs=None):
+        from importlib.metadata import version
+        from ai_edge_litert.interpreter import Interpreter
+        log, self.interpreter = capture_stderr(lambda: Interpreter(model_path=str(model), num_threads=1))
+        more, _ = capture_stderr(self.interpreter.allocate_tensors)
+        ops = [op["op_name"] for op in self.interpreter._get_ops_details()]
+        delegated = "XNNPACK" in log + more
+        self.info = (f"LiteRT {version('ai-edge-litert')}, XNNPACK {'active' if delegated else 'not active'}"
+                     f" ({ops.count('DELEGATE')} delegated parts), one thread")
+
+    def describe(self):
+        return self.interpreter.get_input_details(), self.interpreter.get_output_details()
+
+    def feed(self, inputs: list) -> list:
+        ins, outs = self.describe()
+        for d, x in zip(ins, inputs):
+            self.interpreter.set_tensor(d["index"], x)
+        self.interpreter.invoke()
+        return [self.interpreter.get_tensor(d["index"]) for d in outs]
+
+    def run(self, runs: int) -> float:
+        start = time.perf_counter()
+        for _ in range(runs):
+            self.interpreter.invoke()
+        return (time.perf_counter() - start) / runs * 1e6
+
+
+def capture_stderr(call):
+    """What C code writes to standard error meanwhile, and the result."""
+    with tempfile.TemporaryFile() as file:
+        saved = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            result = call()
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+        file.seek(0)
+        return file.read().decode(errors="replace"), result
+
+
+def make_inputs(details: list) -> list:
+    import numpy as np
+    rng = np.random.default_rng(1)
+    inputs = []
+    for d in details:
+        if np.issubdtype(d["dtype"], np.integer):
+            info = np.iinfo(d["dtype"])
+            inputs.append(rng.integers(info.min, info.max + 1, d["shape"]).astype(d["dtype"]))
+        else:
+            inputs.append(rng.random(d["shape"], dtype=np.float32))
+    return inputs
+
+
+def difference(results: list, expected: list) -> float:
+    """Codes of integers; of reals a share of the largest, in units of the tolerance for codes."""
+    import numpy as np
+    worst = 0.0
+    for y, r in zip(results, expected):
+        apart = float(np.max(np.abs(y.astype(np.float64) - r.astype(np.float64).reshape(y.shape))))
+        scale = 1 if np.issubdtype(y.dtype, np.integer) else CODE_TOLERANCE / REAL_TOLERANCE / max(np.max(np.abs(r)), 1e-9)
+        worst = max(worst, apart * scale)
+    return worst
+
+
+# ---- turns ----
+
+def canary() -> float:
+    start = time.perf_counter()
+    total = 0
+    for i in range(5000):
+        total += i
+    return 1 / (time.perf_counter() - start)
+
+
+def take_sample(entry, runs: int):
+    """Microseconds, the canary's speed and the share of the time that other processes had."""
+    for _ in range(RETRIES):
+        before, wall, own = canary(), time.perf_counter(), time.thread_time()
+        us = entry.run(runs)
+        stolen = 1 - (time.thread_time() - own) / (time.perf_counter() - wall)
+        sample = us, min(before, canary()), stolen
+        if stolen <= STOLEN_SHARE:
+            break
+    return sample
+
+
+def take_turns(entries: dict, rounds: int, budget: float) -> dict:
+    """Samples that count of each entry, by round (None where it does not)."""
+    runs, spent, samples = {}, dict.fromkeys(entries, 0.0), {name: [] for name in entries}
+    for name, entry in entries.items():
+        once = min(entry.run(1) for _ in range(3)) / 1e6
+        runs[name] = max(1, min(1000, int(BATCH_SECONDS / once)))
+    for _ in range(rounds):
+        for name, entry in entries.items():
+            if not samples[name] or spent[name] < budget:
+                start = time.perf_counter()
+                samples[name].append(take_sample(entry, runs[name]))
+                spent[name] += time.perf_counter() - start
+    speeds = sorted(c for s in samples.values() for _, c, _ in s)
+    best = speeds[len(speeds) * 19 // 20]
+    kept = {name: [us if c >= CANARY_SHARE * best and stolen <= STOLEN_SHARE else None for us, c, stolen in s]
+            for name, s in samples.items()}
+    return {name: kept[name] if any(kept[name]) else [s[0] for s in samples[name]] for name in kept}
+
+
+def median(samples: list) -> float:
+    return statistics.median(s for s in samples if s)
+
+
+def ratio(of: list, to: list) -> float:
+    pairs = [a / b for a, b in zip(of, to) if a and b]
+    return statistics.median(pairs) if pairs else median(of) / median(to)
+
+
+def make_row(name: str, ours: str, samples: dict, infos: dict) -> dict:
+    values = sorted(s for s in samples[ours] if s)
+    row = {"case": name, "variant": ours, "ours_us": median(samples[ours]), "rounds": len(samples[ours]),
+           "kept": len(values), "spread": (values[len(values) * 9 // 10] - values[len(values) // 10]) / median(values),
+           "peers": {peer: {"us": median(samples[peer]), "ratio": ratio(samples[peer], samples[ours]), "info": info}
+                     for peer, info in infos.items()}}
+    if infos:
+        best = min(infos, key=lambda peer: row["peers"][peer]["us"])
+        row.update(peer=best, peer_us=row["peers"][best]["us"], ratio=row["peers"][best]["ratio"])
+    return row
+
+
+def peers_of(model: pathlib.Path, litert: LiteRT, inputs: list, expected: list):
+    """Peers that compute the same, and notes on those that do not take part."""
+    found, notes = {"LiteRT": litert}, []
+    return found, notes
+
+
+def bench_model(build: pathlib.Path, name: str, model: pathlib.Path, options: dict) -> dict:
+    import numpy as np
+    litert = LiteRT(model)
+    details_in, details_out = litert.describe()
+    inputs = make_inputs(details_in)
+    expected = litert.feed(inputs)
+    empty = lambda: [np.zeros(d["shape"], d["dtype"]) for d in details_out]
+    variant = options["variant"]
+    entries = {variant: Ours(build, model, "native", inputs, empty())}
+    if options.get("portable"):
+        entries["c99"] = Ours(build, model, "c99", inputs, empty())
+    for key, entry in entries.items():
+        entry.run(1)
+        apart = difference(entry.results, expected)
+        if not apart <= CODE_TOLERANCE:
+            raise RuntimeError(f"{key}: outputs differ by {apart:.3g} codes from LiteRT's: wrong results are not timed")
+    found, notes = peers_of(model, litert, inputs, expected)
+    samples = take_turns({**entries, **found}, options["rounds"], options["budget"])
+    infos = {key: peer.info for key, peer in found.items()}
+    rows = [make_row(name, variant, samples, infos)]
+    if "c99" in entries:
+        rows.append(make_row(name, "c99", samples, {}))
+        rows[-1]["over_native"] = ratio(samples["c99"], samples[variant])
+    return {"rows": rows, "notes": notes}
+
+
+def main() -> int:
+    build, name, model, options = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]), json.loads(sys.argv[4])
+    cpus = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {options["cpu"] if options["cpu"] >= 0 else cpus[-1]})
+    try:
+        print(json.dumps(bench_model(build, name, model, options)))
+    except (RuntimeError, ValueError) as error:
+        print(json.dumps({"rows": [], "notes": [str(error)[:300]]}))
+    return 0
+
+
+# ---- what bench/run.py calls ----
+
+def run_one(build: pathlib.Path, name: str, model: pathlib.Path, options: dict) -> dict:
+    command = [sys.executable, __file__, str(build), name, str(model), json.dumps(options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **peers.ENVIRONMENT})
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip()[-500:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def judge(targets: list, row: dict) -> list:
+    """1.3x: faster than the best peer; 1.0f: than the same network in float."""
+    values = {"x": row.get("ratio"), "f": row.get("float_ratio")}
+    return [[t, None if values[t[-1]] is None else values[t[-1]] >= float(t[:-1])] for t in targets]
+
+
+def run_case(build: pathlib.Path, case, options) -> list:
+    """Rows of a network and of its float32 form, if the table names one."""
+    rows = []
+    for variant, key in (("int8", "file"), ("float", "float")):
+        model = shared_data() / case.values.get(key, "-")
+        if key not in case.values:
+            continue
+        if not model.exists():
+            print(f"{case.name:20} {variant:7} skipped: {model} is not there")
+            continue
+        done = run_one(build, case.name, model, {"variant": variant, "rounds": options.rounds, "budget": options.budget,
+                                                 "cpu": options.cpu, "portable": variant == "int8"})
+        for note in done["notes"]:
+            print(f"{case.name:20} {variant:7} {note}")
+        rows += done["rows"]
+    by_variant = {row["variant"]: row for row in rows}
+    if {"int8", "float"} <= set(by_variant):
+        by_variant["int8"]["float_ratio"] = by_variant["float"]["ours_us"] / by_variant["int8"]["ours_us"]
+    for row in rows:
+        row["targets"] = judge(case.want.get(row["variant"], []), row)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
