@@ -22,28 +22,13 @@ import ml_dtypes
 import numpy as np
 from gguf import quants
 
+from hashes import U64, hash_of, random_bits
+
 warnings.filterwarnings("ignore")
-U64 = np.uint64
 MODES = ["nearest-even", "nearest-away", "toward-zero", "up", "down"]
 
 
 # ---- the numbers that both sides make ----
-
-def random_bits(seed, i):
-    """splitmix64: number i of the sequence `seed`, elementwise."""
-    with np.errstate(over="ignore"):
-        z = np.asarray(seed, U64) + (np.asarray(i, U64) + U64(1)) * U64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> U64(30))) * U64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> U64(27))) * U64(0x94D049BB133111EB)
-        return z ^ (z >> U64(31))
-
-
-def hash_of(values):
-    """Sum of random_bits(value, index): depends on every value and its place."""
-    values = np.asarray(values).astype(U64).ravel()
-    with np.errstate(over="ignore"):
-        return int(np.sum(random_bits(values, np.arange(values.size)), dtype=U64))
-
 
 def float_bits(values):
     bits = np.asarray(values, np.float32).view(np.uint32).copy()

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 // RUN: %unit/test_format_pack
-/* Packing: every width and length gives back its codes, writes no byte beyond, and lies as said;
- * GPTQ's and AWQ's words as their packages have them. */
+/* Packing: every width and length gives back its codes, writes no byte beyond, and lies as said. */
 #include "num/format.h"
-#include "num/grouped.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,56 +62,11 @@ static void test_known(void) {
     fail("bytes", "ternary", 0);
 }
 
-static void test_grouped(nib_grouped_layout layout, int bits) {
-  enum { K = 96, N = 32 };
-  uint8_t codes[K * N], back[K * N];
-  uint32_t words[K * N];
-  for (int i = 0; i < K * N; ++i)
-    codes[i] = (uint8_t)((i * 37 + i / 7) & ((1 << bits) - 1));
-  memset(words, 0xA5, sizeof words);
-  if (nib_grouped_words(layout, bits, K, N) != (size_t)K * N * (size_t)bits / 32) {
-    fail("number of words", "grouped", bits);
-    return;
-  }
-  nib_grouped_pack(layout, bits, codes, K, N, words);
-  nib_grouped_unpack(layout, bits, words, K, N, back);
-  if (memcmp(codes, back, sizeof codes) != 0)
-    fail("codes differ after packing", "grouped", (long long)layout * 100 + bits);
-  /* The first word, by the packages' definitions. */
-  uint32_t word = 0;
-  static const int awq[8] = {0, 2, 4, 6, 1, 3, 5, 7};
-  for (int i = 0; i < 32 / bits; ++i)
-    word |= (uint32_t)codes[layout == NIB_GROUPED_GPTQ ? i * N
-                            : bits == 4                ? awq[i]
-                                                       : i]
-            << (bits * i);
-  if (bits != 3 && words[0] != word)
-    fail("the first word", "grouped", (long long)layout * 100 + bits);
-}
-
-/* One group of two: value = (code - zero) * scale; GPTQ's first version stores zero - 1. */
-static void test_dequantize(void) {
-  const uint8_t codes[] = {0, 15, 7, 8}; /* [2, 2] */
-  const float scales[] = {0.5f, 2.0f}, zeros[] = {8, 7.5f};
-  float out[4];
-  const float want[] = {-4, 15, -0.5f, 1};
-  nib_grouped_dequantize(codes, 2, 2, 2, scales, zeros, out);
-  if (memcmp(out, want, sizeof out) != 0)
-    fail("values", "grouped", 0);
-}
-
 int main(void) {
   for (int f = 0; f < NIB_FORMAT_ROWS; ++f)
     if (nib_format_get((nib_format)f)->kind != NIB_KIND_BLOCK)
       test_round_trip((nib_format)f);
   test_known();
-  for (int bits = 2; bits <= 8; ++bits) {
-    if (bits == 2 || bits == 3 || bits == 4 || bits == 8)
-      test_grouped(NIB_GROUPED_GPTQ, bits);
-    if (bits == 4 || bits == 8 || bits == 2)
-      test_grouped(NIB_GROUPED_AWQ, bits);
-  }
-  test_dequantize();
   printf("%d failures\n", failures);
   return failures != 0;
 }
