@@ -44,6 +44,7 @@ nib_graph *nib_graph_create(const char *name) {
   g->name = g->arena ? make_identifier(g, name ? name : "model") : NULL;
   g->rounding = "nearest-even";
   g->arena_bytes = g->lower_bound_bytes = g->unfused_lower_bound_bytes = -1;
+  g->proven_bound_bytes = -1;
   if (!g->name) {
     nib_graph_destroy(g);
     return NULL;

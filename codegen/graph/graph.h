@@ -195,6 +195,7 @@ typedef struct nib_graph {
   int32_t n_inputs, n_outputs;
   /* plan; -1 before */
   int64_t arena_bytes, lower_bound_bytes, unfused_lower_bound_bytes;
+  int64_t proven_bound_bytes; /**< no order of these kernels needs less */
   struct nib_arena *arena; /**< allocator behind every pointer above */
 } nib_graph;
 

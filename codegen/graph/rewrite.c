@@ -227,6 +227,7 @@ nib_graph *nib_graph_clone(const nib_graph *g) {
   copy->arena_bytes = g->arena_bytes;
   copy->lower_bound_bytes = g->lower_bound_bytes;
   copy->unfused_lower_bound_bytes = g->unfused_lower_bound_bytes;
+  copy->proven_bound_bytes = g->proven_bound_bytes;
   if (!ok || !copy->rounding) {
     nib_graph_destroy(copy);
     return NULL;

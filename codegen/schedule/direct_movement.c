@@ -3,6 +3,8 @@
 // both sides are contiguous.
 #include "schedule/direct.h"
 
+#include "emit/storage.h"
+#include "graph/pieces.h"
 #include "params/params.h"
 
 #include <stdio.h>
@@ -188,6 +190,17 @@ void nib_direct_broadcast(nib_direct *d, const nib_node *n) {
            element_bytes(d, n));
 }
 
+/* Whether operand `slot` of `n` and the result are planned as the same memory. */
+static bool is_in_place(const nib_direct *d, const nib_node *n, int32_t slot) {
+  nib_piece piece;
+  if (!nib_piece_of(d->g, n, slot, &piece))
+    return false;
+  const nib_storage whole = nib_storage_of(d->g, piece.whole);
+  const nib_storage part = nib_storage_of(d->g, piece.part);
+  return whole.kind == NIB_STORAGE_ARENA && part.kind == NIB_STORAGE_ARENA &&
+         part.offset == whole.offset + piece.offset_bytes;
+}
+
 /* An operand at another scale than the result: the code of `x`, by the rule of the rounding. TFLite
  * computes x * (sx / sy) - zx * (sx / sy) in f32. */
 static nib_expr concat_code(nib_direct *d, const nib_node *n, const nib_tensor *x) {
@@ -225,6 +238,10 @@ void nib_direct_concat(nib_direct *d, const nib_node *n) {
     memcpy(b.dims, x->dims, sizeof b.dims);
     b.to_offset = at * b.to_stride[axis];
     at += x->dims[axis];
+    if (is_in_place(d, n, i)) {
+      nib_text_line(d->t, "(void)%s, (void)%s; /* its kernel writes into the result */", from.s, to.s);
+      continue;
+    }
     const bool rescaled = x->quantized && y->quantized && !nib_direct_same_codes(x, y) &&
                           nib_format_get(y->format)->kind != NIB_KIND_FLOAT;
     nib_expr change = rescaled ? concat_code(d, n, x) : (nib_expr){""};
@@ -243,8 +260,12 @@ static void copy_slice(nib_direct *d, const nib_node *n, bool stepped) {
     b.from_offset += (begin < 0 ? begin + x->dims[i] : begin) * b.from_stride[i];
     b.from_stride[i] *= stepped ? nib_node_ints_at(n, NIB_A_STEPS, i, 1) : 1;
   }
-  copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
-           element_bytes(d, n));
+  const nib_expr from = nib_direct_pointer(d, n->in[0], "input");
+  const nib_expr to = nib_direct_result_pointer(d, n);
+  if (!stepped && is_in_place(d, n, 0))
+    nib_text_line(d->t, "(void)%s, (void)%s; /* the result lies in the operand */", from.s, to.s);
+  else
+    copy_box(d, b, from.s, to.s, element_bytes(d, n));
 }
 
 void nib_direct_slice(nib_direct *d, const nib_node *n) { copy_slice(d, n, false); }

@@ -209,6 +209,7 @@ void GraphReader::readFacts() {
   graph->lower_bound_bytes = numberOr(function->getAttr("nib.lower_bound_bytes"), -1);
   graph->unfused_lower_bound_bytes =
       numberOr(function->getAttr("nib.unfused_lower_bound_bytes"), -1);
+  graph->proven_bound_bytes = numberOr(function->getAttr("nib.proven_bound_bytes"), -1);
 }
 
 nib::GraphPtr GraphReader::read() {

@@ -318,6 +318,7 @@ func::FuncOp GraphWriter::writeSignature() {
   addNumber("nib.arena_bytes", graph->arena_bytes, facts);
   addNumber("nib.lower_bound_bytes", graph->lower_bound_bytes, facts);
   addNumber("nib.unfused_lower_bound_bytes", graph->unfused_lower_bound_bytes, facts);
+  addNumber("nib.proven_bound_bytes", graph->proven_bound_bytes, facts);
   for (NamedAttribute fact : facts)
     function->setAttr(fact.getName(), fact.getValue());
   Block *block = function.addEntryBlock();

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Kernel order. A state is the set of kernels that ran; its live set does not depend on their
  * order. The order with the smallest peak is a path of least maximum through these states, found by
- * Dijkstra's algorithm with max in place of sum. Networks are near chains, so states are few; past
- * the limit the better of the given order and a greedy one is taken. */
+ * Dijkstra's algorithm with max in place of sum. Two things keep states few: those that reach the
+ * peak of a known order are dropped, and a kernel that raises neither the peak nor what stays alive
+ * runs at once, since moving it forward in any order makes nothing worse. Past the limit of states
+ * the best known order is taken, and the smallest peak still open is what is proven. */
 #include "plan/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STATES = 20000, WORD_BITS = 64 };
+enum { MAX_STATES = 60000, TABLE_SIZE = 262144, WORD_BITS = 64 };
 
 typedef struct state {
   int64_t live; /* bytes kept after the last kernel */
@@ -19,11 +21,11 @@ typedef struct state {
 typedef struct search {
   const nib_plan_problem *p;
   int32_t words;
+  int64_t known; /* peak of a known order: only smaller ones are searched */
   state *states;
   uint64_t *sets; /* words per state */
   int32_t n_states, capacity;
   int32_t *table; /* open addressing over states, NIB_NONE empty */
-  int32_t table_size;
   int32_t *heap;
   int32_t n_heap;
 } search;
@@ -32,50 +34,43 @@ static bool has(const uint64_t *set, int32_t k) {
   return (set[k / WORD_BITS] >> (k % WORD_BITS)) & 1;
 }
 
+static void insert(uint64_t *set, int32_t k) {
+  set[k / WORD_BITS] |= UINT64_C(1) << (k % WORD_BITS);
+}
+
 static bool is_ready(const nib_plan_problem *p, const uint64_t *set, int32_t k) {
   if (has(set, k))
     return false;
-  for (int32_t i = 0; i < p->kernels[k].n_in; ++i)
-    if (!has(set, p->writer[p->kernels[k].in[i]]))
+  for (int32_t i = 0; i < p->kernels[k].n_after; ++i)
+    if (!has(set, p->kernels[k].after[i]))
       return false;
   return true;
-}
-
-/* Whether kernel `k` is the last reader of `root` once the kernels of `set` ran. */
-static bool dies_at(const nib_plan_problem *p, const uint64_t *set, int32_t k, int32_t root) {
-  int32_t left = p->readers[root];
-  for (int32_t i = 0; i < p->n_kernels && left > 0; ++i) {
-    if (i != k && !has(set, i))
-      continue;
-    for (int32_t s = 0; s < p->kernels[i].n_in; ++s)
-      left -= p->kernels[i].in[s] == root;
-  }
-  return left == 0;
 }
 
 typedef struct step {
   int64_t peak, live;
 } step;
 
-static bool in_arena(const nib_plan_problem *p, int32_t root) {
-  return p->kernels[p->writer[root]].out_in_arena;
-}
-
-/* Runs kernel `k` after `set` with `live` bytes kept. */
+/* Runs kernel `k` after `set` with `live` bytes kept. A storage is alive from its first user to its
+ * last. */
 static step run_kernel(const nib_plan_problem *p, const uint64_t *set, int64_t live, int32_t k) {
   const nib_plan_access *a = &p->kernels[k];
-  int64_t freed = 0, reused = 0;
-  for (int32_t i = 0; i < a->n_in; ++i) {
-    const int32_t root = a->in[i];
-    if (!in_arena(p, root) || !dies_at(p, set, k, root))
-      continue;
-    freed += p->kernels[p->writer[root]].out_bytes;
-    if (a->out_in_arena && nib_plan_may_overwrite(p->g, &p->g->kernels[k], root))
-      reused = a->out_bytes;
+  int64_t born = 0, freed = 0, reused = 0;
+  bool made = false; /* the result's storage is new */
+  for (int32_t i = 0; i < a->n_uses; ++i) {
+    const nib_plan_storage *s = &p->storages[a->uses[i].storage];
+    int32_t ran = 0;
+    for (int32_t u = 0; u < s->n_users; ++u)
+      ran += s->users[u] != k && has(set, s->users[u]);
+    const bool dies = ran + 1 == s->n_users;
+    born += ran == 0 ? s->bytes : 0;
+    freed += dies ? s->bytes : 0;
+    made = made || (i == 0 && ran == 0);
+    if (made && dies && a->uses[i].overwrites)
+      reused = s->bytes;
   }
-  const step s = {.peak = live + a->out_bytes - reused + a->scratch_bytes,
-                  .live = live + (p->readers[a->out] > 0 ? a->out_bytes : 0) - freed};
-  return s;
+  const step r = {.peak = live + born - reused + a->scratch_bytes, .live = live + born - freed};
+  return r;
 }
 
 /* --- the search --- */
@@ -130,8 +125,8 @@ static int32_t pop(search *s) {
  * makes the first arrival at a set the best one, so a set is never reopened. */
 static bool add_state(search *s, const uint64_t *set, const state *st) {
   const size_t bytes = (size_t)s->words * sizeof *set;
-  uint64_t at = hash_set(set, s->words) & (uint64_t)(s->table_size - 1);
-  for (; s->table[at] != NIB_NONE; at = (at + 1) & (uint64_t)(s->table_size - 1)) {
+  uint64_t at = hash_set(set, s->words) & (uint64_t)(TABLE_SIZE - 1);
+  for (; s->table[at] != NIB_NONE; at = (at + 1) & (uint64_t)(TABLE_SIZE - 1)) {
     const int32_t id = s->table[at];
     if (memcmp(s->sets + (size_t)id * (size_t)s->words, set, bytes) != 0)
       continue;
@@ -149,56 +144,75 @@ static bool add_state(search *s, const uint64_t *set, const state *st) {
   return true;
 }
 
+static state after_step(const state *from, int32_t parent, int32_t k, step ran) {
+  const bool higher = ran.peak > from->peak;
+  return (state){.live = ran.live,
+                 .peak = higher ? ran.peak : from->peak,
+                 .parent = parent,
+                 .kernel = k,
+                 .done = from->done + 1,
+                 .peak_at = higher ? from->done : from->peak_at};
+}
+
+/* A ready kernel that costs nothing in any order, or NIB_NONE. */
+static int32_t find_free_kernel(const search *s, const state *from, const uint64_t *set) {
+  for (int32_t k = 0; k < s->p->n_kernels; ++k) {
+    if (!is_ready(s->p, set, k))
+      continue;
+    const step ran = run_kernel(s->p, set, from->live, k);
+    if (ran.peak <= from->peak && ran.live <= from->live)
+      return k;
+  }
+  return NIB_NONE;
+}
+
 static bool expand(search *s, int32_t id, uint64_t *set) {
   const nib_plan_problem *p = s->p;
   const size_t bytes = (size_t)s->words * sizeof *set;
+  const state from = s->states[id];
+  memcpy(set, s->sets + (size_t)id * (size_t)s->words, bytes);
+  const int32_t only = find_free_kernel(s, &from, set);
   for (int32_t k = 0; k < p->n_kernels; ++k) {
-    const uint64_t *here = s->sets + (size_t)id * (size_t)s->words;
-    if (!is_ready(p, here, k))
+    memcpy(set, s->sets + (size_t)id * (size_t)s->words, bytes);
+    if ((only != NIB_NONE && k != only) || !is_ready(p, set, k))
       continue;
-    const state *from = &s->states[id];
-    const step ran = run_kernel(p, here, from->live, k);
-    const bool higher = ran.peak > from->peak;
-    const state next = {.live = ran.live,
-                        .peak = higher ? ran.peak : from->peak,
-                        .parent = id,
-                        .kernel = k,
-                        .done = from->done + 1,
-                        .peak_at = higher ? from->done : from->peak_at};
-    memcpy(set, here, bytes);
-    set[k / WORD_BITS] |= UINT64_C(1) << (k % WORD_BITS);
-    if (!add_state(s, set, &next))
+    const state next = after_step(&from, id, k, run_kernel(p, set, from.live, k));
+    insert(set, k);
+    if (next.peak < s->known && !add_state(s, set, &next))
       return false;
   }
   return true;
 }
 
-/* Id of the final state, or NIB_NONE when the limit was reached. */
-static int32_t find_path(search *s, uint64_t *set) {
+/* Id of the final state, or NIB_NONE: there is none below s->known, or the limit was reached.
+ * *out_proven is what no order undercuts. */
+static int32_t find_path(search *s, uint64_t *set, int64_t *out_proven) {
   const state start = {.parent = NIB_NONE, .kernel = NIB_NONE};
   memset(set, 0, (size_t)s->words * sizeof *set);
+  *out_proven = 0;
   if (!add_state(s, set, &start))
     return NIB_NONE;
   while (s->n_heap > 0) {
     const int32_t id = pop(s);
+    *out_proven = s->states[id].peak;
     if (s->states[id].done == s->p->n_kernels)
       return id;
     if (!expand(s, id, set))
       return NIB_NONE;
   }
+  *out_proven = s->known;
   return NIB_NONE;
 }
 
 static bool open_search(search *s, const nib_plan_problem *p) {
-  *s = (search){.p = p, .words = p->n_kernels / WORD_BITS + 1, .table_size = 65536};
-  s->capacity = MAX_STATES;
+  *s = (search){.p = p, .words = p->n_kernels / WORD_BITS + 1, .capacity = MAX_STATES};
   s->states = malloc(MAX_STATES * sizeof *s->states);
   s->sets = malloc((size_t)MAX_STATES * (size_t)s->words * sizeof *s->sets);
-  s->table = malloc((size_t)s->table_size * sizeof *s->table);
+  s->table = malloc(TABLE_SIZE * sizeof *s->table);
   s->heap = malloc(MAX_STATES * sizeof *s->heap);
   if (!s->states || !s->sets || !s->table || !s->heap)
     return false;
-  for (int32_t i = 0; i < s->table_size; ++i)
+  for (int32_t i = 0; i < TABLE_SIZE; ++i)
     s->table[i] = NIB_NONE;
   return true;
 }
@@ -215,10 +229,9 @@ static void close_search(search *s) {
 /* Follows `order` (or, with order NULL, always the ready kernel with the smallest step) and reports
  * the peak. Ties go to the smaller id, which is the source's order. */
 static void walk(const nib_plan_problem *p, const int32_t *order, uint64_t *set, int32_t words,
-                 int32_t *out_order, int64_t *out_peak, int32_t *out_peak_at) {
+                 int32_t *out_order, nib_plan_peak *out_peak) {
   int64_t live = 0;
-  *out_peak = 0;
-  *out_peak_at = 0;
+  *out_peak = (nib_plan_peak){0};
   memset(set, 0, (size_t)words * sizeof *set);
   for (int32_t i = 0; i < p->n_kernels; ++i) {
     int32_t pick = order != NULL ? order[i] : NIB_NONE;
@@ -234,34 +247,31 @@ static void walk(const nib_plan_problem *p, const int32_t *order, uint64_t *set,
         best = s;
       }
     }
-    if (best.peak > *out_peak) {
-      *out_peak = best.peak;
-      *out_peak_at = i;
+    if (best.peak > out_peak->peak_bytes) {
+      out_peak->peak_bytes = best.peak;
+      out_peak->at = i;
     }
     live = best.live;
-    set[pick / WORD_BITS] |= UINT64_C(1) << (pick % WORD_BITS);
+    insert(set, pick);
     out_order[i] = pick;
   }
 }
 
 static void take_heuristic(const nib_plan_problem *p, uint64_t *set, int32_t words,
-                           int32_t *scratch, int32_t *out_order, int64_t *out_peak,
-                           int32_t *out_peak_at) {
-  int64_t greedy_peak;
-  int32_t greedy_at;
+                           int32_t *scratch, int32_t *out_order, nib_plan_peak *out_peak) {
+  nib_plan_peak greedy;
   for (int32_t k = 0; k < p->n_kernels; ++k)
     scratch[k] = k;
-  walk(p, scratch, set, words, out_order, out_peak, out_peak_at);
-  walk(p, NULL, set, words, scratch, &greedy_peak, &greedy_at);
-  if (greedy_peak >= *out_peak)
+  walk(p, scratch, set, words, out_order, out_peak);
+  walk(p, NULL, set, words, scratch, &greedy);
+  if (greedy.peak_bytes >= out_peak->peak_bytes)
     return;
   memcpy(out_order, scratch, (size_t)p->n_kernels * sizeof *scratch);
-  *out_peak = greedy_peak;
-  *out_peak_at = greedy_at;
+  *out_peak = greedy;
 }
 
-nib_status nib_plan_order_kernels(const nib_plan_problem *p, int32_t *out_order, int64_t *out_peak,
-                                  int32_t *out_peak_at, const nib_diag *diag) {
+nib_status nib_plan_order_kernels(const nib_plan_problem *p, int32_t *out_order,
+                                  nib_plan_peak *out_peak, const nib_diag *diag) {
   search s;
   nib_status status = NIB_OK;
   const bool opened = open_search(&s, p);
@@ -270,12 +280,13 @@ nib_status nib_plan_order_kernels(const nib_plan_problem *p, int32_t *out_order,
   if (!opened || set == NULL || scratch == NULL) {
     status = nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory ordering the kernels");
   } else {
-    take_heuristic(p, set, s.words, scratch, out_order, out_peak, out_peak_at);
-    const int32_t end = find_path(&s, set);
+    take_heuristic(p, set, s.words, scratch, out_order, out_peak);
+    s.known = out_peak->peak_bytes;
     /* The given order stays unless another one is better. */
-    if (end != NIB_NONE && s.states[end].peak < *out_peak) {
-      *out_peak = s.states[end].peak;
-      *out_peak_at = s.states[end].peak_at;
+    const int32_t end = find_path(&s, set, &out_peak->proven_bytes);
+    if (end != NIB_NONE) {
+      out_peak->peak_bytes = s.states[end].peak;
+      out_peak->at = s.states[end].peak_at;
       for (int32_t id = end; s.states[id].parent != NIB_NONE; id = s.states[id].parent)
         out_order[s.states[id].done - 1] = s.states[id].kernel;
     }

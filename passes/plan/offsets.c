@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Offsets: each block goes to the lowest gap left by those placed before it that are alive with it.
  * The order of placement decides; several are tried, then improved by moving the block at the top
- * forward, then small problems are searched by branch and bound. All limits are counts, so the
- * result does not depend on the machine. */
+ * forward, then branch and bound searches for less (offsets_search.c). All limits are counts, so
+ * the result does not depend on the machine. */
 #include "plan/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_EXACT_BLOCKS = 40, MAX_BRANCHES = 100000, MAX_IMPROVEMENTS = 400 };
+enum { MAX_IMPROVEMENTS = 400 };
 
 typedef struct packing {
   nib_plan_block *blocks;
@@ -18,7 +18,6 @@ typedef struct packing {
   int32_t *placed;         /* blocks placed so far, sorted by offset */
   int64_t *offsets, *best; /* by block */
   int64_t best_bytes;
-  int32_t branches;
 } packing;
 
 static bool overlap_in_time(const nib_plan_block *a, const nib_plan_block *b) {
@@ -46,13 +45,6 @@ static void insert_placed(packing *p, int32_t n_placed, int32_t id) {
   for (; i > 0 && p->offsets[p->placed[i - 1]] > p->offsets[id]; --i)
     p->placed[i] = p->placed[i - 1];
   p->placed[i] = id;
-}
-
-static void remove_placed(packing *p, int32_t n_placed, int32_t id) {
-  int32_t i = 0;
-  while (p->placed[i] != id)
-    ++i;
-  memmove(p->placed + i, p->placed + i + 1, (size_t)(n_placed - i - 1) * sizeof *p->placed);
 }
 
 /* Places all in the given order; keeps the result when it is the best so far. Returns the size. */
@@ -120,31 +112,6 @@ static void improve(packing *p, int64_t bytes) {
   }
 }
 
-/* Depth first over orders of placement; p->order[0..depth) is placed. */
-static void branch(packing *p, int32_t depth, int64_t bytes) {
-  if (depth == p->n) {
-    p->best_bytes = bytes;
-    memcpy(p->best, p->offsets, (size_t)p->n * sizeof *p->best);
-    return;
-  }
-  for (int32_t i = depth; i < p->n && p->best_bytes > p->bound; ++i) {
-    if (++p->branches > MAX_BRANCHES)
-      return;
-    const int32_t id = p->order[i];
-    p->order[i] = p->order[depth];
-    p->order[depth] = id;
-    p->offsets[id] = lowest_gap(p, depth, id);
-    const int64_t end = p->offsets[id] + p->blocks[id].bytes;
-    if (end < p->best_bytes) {
-      insert_placed(p, depth, id);
-      branch(p, depth + 1, end > bytes ? end : bytes);
-      remove_placed(p, depth + 1, id);
-    }
-    p->order[depth] = p->order[i];
-    p->order[i] = id;
-  }
-}
-
 static void pack(packing *p) {
   for (size_t k = 0; k < sizeof k_keys / sizeof k_keys[0] && p->best_bytes > p->bound; ++k) {
     sort_by(p, k_keys[k]);
@@ -152,11 +119,8 @@ static void pack(packing *p) {
     memcpy(p->order, p->trial, (size_t)p->n * sizeof *p->order);
     improve(p, bytes);
   }
-  if (p->best_bytes > p->bound && p->n <= MAX_EXACT_BLOCKS) {
-    sort_by(p, by_size);
-    memcpy(p->order, p->trial, (size_t)p->n * sizeof *p->order);
-    branch(p, 0, 0);
-  }
+  if (p->best_bytes > p->bound)
+    nib_plan_search_offsets(p->blocks, p->n, p->bound, p->best, &p->best_bytes);
 }
 
 nib_status nib_plan_assign_offsets(nib_plan_block *blocks, int32_t n, int64_t bound,

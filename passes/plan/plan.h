@@ -22,35 +22,55 @@ static inline int64_t nib_plan_align(int64_t bytes) {
  *  index that is being written. */
 bool nib_plan_may_overwrite(const nib_graph *g, const nib_kernel *k, int32_t input);
 
-/** What each kernel reads and writes, in terms of storage. */
+/** A piece of memory that tensors share: one tensor and its views, or the result of a concat or the
+ *  operand of a slice together with pieces of it, each at its offset. */
+typedef struct nib_plan_storage {
+  int64_t bytes;   /**< aligned; 0: outside the arena */
+  int32_t n_users; /**< kernels that read or write it */
+  int32_t *users;
+  bool joined; /**< holds pieces: nothing overwrites it */
+} nib_plan_storage;
+
+/** A storage that a kernel reads or writes. */
+typedef struct nib_plan_use {
+  int32_t storage;
+  bool overwrites; /**< the kernel may write its result here if it is the last to use it */
+} nib_plan_use;
+
 typedef struct nib_plan_access {
-  int32_t out;       /**< storage root of the result */
-  bool out_in_arena; /**< false: a graph output */
-  int64_t out_bytes; /**< aligned; 0 outside the arena */
   int64_t scratch_bytes;
-  int32_t n_in;
-  int32_t *in; /**< storage roots in the arena that it reads, each once */
+  int32_t n_uses, n_after;
+  nib_plan_use *uses; /**< each storage once; the result's is uses[0] */
+  int32_t *after;     /**< kernels whose results it reads */
 } nib_plan_access;
 
 typedef struct nib_plan_problem {
   const nib_graph *g;
-  int32_t n_kernels;
+  int32_t n_kernels, n_storages;
   nib_plan_access *kernels; /**< by kernel id */
-  int32_t *readers;         /**< per tensor: number of kernels reading that storage root */
-  int32_t *writer;          /**< per tensor: kernel that makes that storage root, or NIB_NONE */
-  int32_t *owner;           /**< per tensor: tensor whose storage it shares (itself: none) */
+  nib_plan_storage *storages;
+  int32_t *owner;      /**< per tensor: tensor whose storage it shares (itself: none) */
+  int32_t *storage_of; /**< per tensor: index into storages, or NIB_NONE */
+  int64_t *offset_in;  /**< per tensor: bytes into that storage */
 } nib_plan_problem;
 
-nib_status nib_plan_problem_create(const nib_graph *g, nib_plan_problem *out_problem,
-                                   const nib_diag *diag);
+/** `joins`: per kernel, whether a concat or slice shares memory with its pieces where it can; NULL:
+ *  none does. */
+nib_status nib_plan_problem_create(const nib_graph *g, const bool *joins,
+                                   nib_plan_problem *out_problem, const nib_diag *diag);
 void nib_plan_problem_destroy(nib_plan_problem *p);
 
-/** A topological order of kernels with a small peak (exact while the search stays within its limit
- * of states; otherwise the best of two heuristics). *out_peak is its largest live set in bytes,
- * which no assignment of offsets can undercut, and *out_peak_at the position where it is reached.
- */
-nib_status nib_plan_order_kernels(const nib_plan_problem *p, int32_t *out_order, int64_t *out_peak,
-                                  int32_t *out_peak_at, const nib_diag *diag);
+/** What ordering found. No order has a peak below proven_bytes; no offsets for this one need less
+ *  than peak_bytes. */
+typedef struct nib_plan_peak {
+  int64_t peak_bytes, proven_bytes;
+  int32_t at; /**< position where the peak is reached */
+} nib_plan_peak;
+
+/** A topological order of kernels with a small peak: of least peak while the search stays within
+ *  its limit of states, which is a count, so that the result does not depend on the machine. */
+nib_status nib_plan_order_kernels(const nib_plan_problem *p, int32_t *out_order,
+                                  nib_plan_peak *out_peak, const nib_diag *diag);
 
 /** Largest live set when every node is a kernel of its own, nothing is in place or in scratch. */
 nib_status nib_plan_unfused_bound(const nib_graph *g, int64_t *out_bytes, const nib_diag *diag);
@@ -63,9 +83,15 @@ typedef struct nib_plan_block {
 } nib_plan_block;
 
 /** Fills offsets so that blocks alive together do not overlap; *out_bytes is the arena's size.
- * Stops as soon as `bound` is reached. Deterministic. */
+ *  Stops as soon as `bound` is reached. Deterministic: its limits are counts. */
 nib_status nib_plan_assign_offsets(nib_plan_block *blocks, int32_t n, int64_t bound,
                                    int64_t *out_bytes, const nib_diag *diag);
+
+/** The last resort of nib_plan_assign_offsets: branch and bound over placements in the order of
+ *  offsets, for less than *bytes. Writes best[] (by block) and *bytes when it finds some. Returns
+ *  whether nothing smaller exists. */
+bool nib_plan_search_offsets(const nib_plan_block *blocks, int32_t n, int64_t bound, int64_t *best,
+                             int64_t *bytes);
 
 /** Checks a planned graph from its kernels and offsets alone: order, alignment, aliases, bounds,
  * and that nothing alive is overwritten. NIB_ERROR_INTERNAL with a message otherwise. */

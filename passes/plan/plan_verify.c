@@ -3,12 +3,15 @@
  * scratch_offset) and derives lifetimes anew. */
 #include "plan/plan.h"
 
+#include "graph/pieces.h"
+
 #include <stdlib.h>
 
 typedef struct region {
   int64_t offset, bytes;
   int32_t first, last; /* kernels, in execution order */
   int32_t tensor;      /* NIB_NONE: scratch */
+  int32_t whole;       /* the tensor that holds the same bytes at the same place, or itself */
 } region;
 
 static nib_status broken(const nib_graph *g, const nib_diag *diag, int32_t tensor,
@@ -69,7 +72,8 @@ static nib_status touch(const nib_graph *g, int32_t k, region *of, const nib_dia
 }
 
 static nib_status check_place(const nib_graph *g, const region *r, const nib_diag *diag) {
-  if (r->offset % NIB_PLAN_ALIGNMENT == 0 && r->offset >= 0 &&
+  const bool is_piece = r->tensor != r->whole;
+  if ((is_piece || r->offset % NIB_PLAN_ALIGNMENT == 0) && r->offset >= 0 &&
       r->bytes <= g->arena_bytes - r->offset)
     return NIB_OK;
   if (r->tensor != NIB_NONE)
@@ -90,7 +94,8 @@ static nib_status check_pair(const nib_graph *g, const region *a, const region *
                              const nib_diag *diag) {
   const bool in_time = a->first <= b->last && b->first <= a->last;
   const bool in_space = a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
-  if (!in_time || !in_space || in_place(g, a, b) || in_place(g, b, a))
+  const bool same = a->tensor != NIB_NONE && b->tensor != NIB_NONE && a->whole == b->whole;
+  if (!in_time || !in_space || same || in_place(g, a, b) || in_place(g, b, a))
     return NIB_OK;
   return nib_diag_error(
       diag, NIB_ERROR_INTERNAL, "plan: %s '%s' and %s '%s' overlap while both are alive",
@@ -116,10 +121,32 @@ static nib_status check_tensors(const nib_graph *g, const nib_diag *diag) {
   return NIB_OK;
 }
 
-static nib_status collect(const nib_graph *g, region *regions, int32_t *out_n,
+/* Pieces that concats and slices leave where they are: `whole` of each tensor, followed to its end.
+ * The larger tensor holds the bytes of its pieces at their places, so they may overlap. */
+static void find_wholes(const nib_graph *g, int32_t *whole) {
+  for (int32_t t = 0; t < g->n_tensors; ++t)
+    whole[t] = t;
+  for (int32_t k = 0; k < g->n_kernels; ++k) {
+    const nib_node *n = &g->nodes[g->kernels[k].nodes[0]];
+    nib_piece piece;
+    for (int32_t s = 0; g->kernels[k].n_nodes == 1 && s < n->n_in; ++s) {
+      if (!nib_piece_of(g, n, s, &piece))
+        continue;
+      const int32_t to = storage_of(g, piece.whole), from = storage_of(g, piece.part);
+      const int64_t at = g->tensors[to].arena_offset;
+      if (to != from && at >= 0 && g->tensors[from].arena_offset == at + piece.offset_bytes)
+        whole[from] = to;
+    }
+  }
+  for (int32_t t = 0; t < g->n_tensors; ++t)
+    for (int32_t steps = 0; steps < g->n_tensors && whole[whole[t]] != whole[t]; ++steps)
+      whole[t] = whole[whole[t]];
+}
+
+static nib_status collect(const nib_graph *g, const int32_t *whole, region *regions, int32_t *out_n,
                           const nib_diag *diag) {
   for (int32_t t = 0; t < g->n_tensors; ++t)
-    regions[t] = (region){.first = -1, .last = -1, .tensor = t};
+    regions[t] = (region){.first = -1, .last = -1, .tensor = t, .whole = whole[t]};
   for (int32_t k = 0; k < g->n_kernels; ++k)
     NIB_RETURN_IF_ERROR(touch(g, k, regions, diag));
   int32_t n = 0;
@@ -139,7 +166,8 @@ static nib_status collect(const nib_graph *g, region *regions, int32_t *out_n,
                               .bytes = g->kernels[k].scratch_bytes,
                               .first = k,
                               .last = k,
-                              .tensor = NIB_NONE};
+                              .tensor = NIB_NONE,
+                              .whole = NIB_NONE};
   *out_n = n;
   return NIB_OK;
 }
@@ -148,15 +176,20 @@ nib_status nib_plan_verify(const nib_graph *g, const nib_diag *diag) {
   NIB_RETURN_IF_ERROR(check_tensors(g, diag));
   const size_t most = (size_t)g->n_tensors + (size_t)g->n_kernels + 1;
   region *regions = malloc(most * sizeof *regions);
-  if (regions == NULL)
-    return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory verifying the plan");
-  int32_t n = 0;
-  nib_status status = collect(g, regions, &n, diag);
+  int32_t *whole = malloc(most * sizeof *whole), n = 0;
+  nib_status status = NIB_OK;
+  if (regions == NULL || whole == NULL) {
+    status = nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory verifying the plan");
+  } else {
+    find_wholes(g, whole);
+    status = collect(g, whole, regions, &n, diag);
+  }
   for (int32_t i = 0; i < n && status == NIB_OK; ++i) {
     status = check_place(g, &regions[i], diag);
     for (int32_t k = 0; k < i && status == NIB_OK; ++k)
       status = check_pair(g, &regions[i], &regions[k], diag);
   }
   free(regions);
+  free(whole);
   return status;
 }

@@ -88,9 +88,10 @@ void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *si
     fprintf(to, "%d operators lowered through linalg\n", g->n_nodes);
   } else {
     print_kernels(to, g);
-    fprintf(to, "arena:   %s bytes (lower bound %s, unfused %s)\n",
-            nibc_number(g->arena_bytes).text, nibc_number(g->lower_bound_bytes).text,
-            nibc_number(g->unfused_lower_bound_bytes).text);
+    fprintf(to, "arena:   %s bytes (lower bound %s, unfused %s%s)\n",
+            nibc_number(g->arena_bytes).text, nibc_number(g->proven_bound_bytes).text,
+            nibc_number(g->unfused_lower_bound_bytes).text,
+            g->arena_bytes == g->proven_bound_bytes ? "; optimal" : "");
   }
   fprintf(to, "weights: %s bytes\n",
           nibc_number(size->weights_bytes >= 0 ? size->weights_bytes : nibc_count_weights(g)).text);
@@ -297,6 +298,8 @@ static void add_totals(cJSON *root, const nibc_session *s, const nibc_code_size 
   cJSON_AddNumberToObject(t, "arena_lower_bound_bytes", (double)g->lower_bound_bytes);
   cJSON_AddNumberToObject(t, "arena_unfused_lower_bound_bytes",
                           (double)g->unfused_lower_bound_bytes);
+  cJSON_AddNumberToObject(t, "arena_proven_bound_bytes", (double)g->proven_bound_bytes);
+  cJSON_AddBoolToObject(t, "arena_is_optimal", g->arena_bytes == g->proven_bound_bytes);
   cJSON_AddNumberToObject(t, "constant_bytes", (double)nibc_count_weights(g));
   if (size->weights_bytes >= 0)
     cJSON_AddNumberToObject(t, "weights_bytes", (double)size->weights_bytes);
