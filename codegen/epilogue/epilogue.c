@@ -11,20 +11,26 @@
 /* Vector code computes reals in f32 alone. */
 static bool is_float_format(nib_format f) { return f == NIB_F32; }
 
-static bool narrow_format(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
+bool nib_epilogue_is_narrow(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
 
 nib_prim nib_epilogue_requant_prim(nib_rounding rounding) {
   switch (rounding) {
   case NIB_ROUNDING_TOSA_DOUBLE:
-  case NIB_ROUNDING_TFLITE_DOUBLE: return NIB_PRIM_RQ_TFLITE_DOUBLE;
+  case NIB_ROUNDING_TFLITE_DOUBLE:
+    return NIB_PRIM_RQ_TFLITE_DOUBLE;
   case NIB_ROUNDING_DYADIC:
   case NIB_ROUNDING_TOSA_SINGLE:
   case NIB_ROUNDING_TOSA_INEXACT:
-  case NIB_ROUNDING_TFLITE_SINGLE: return NIB_PRIM_RQ_TFLITE_SINGLE;
-  case NIB_ROUNDING_TFLITE_AWAY: return NIB_PRIM_RQ_TFLITE_AWAY;
-  case NIB_ROUNDING_NEAREST_EVEN: return NIB_PRIM_RQ_NEAREST_EVEN;
-  case NIB_ROUNDING_NEAREST_AWAY: return NIB_PRIM_RQ_NEAREST_AWAY;
-  default: return NIB_PRIM_COUNT;
+  case NIB_ROUNDING_TFLITE_SINGLE:
+    return NIB_PRIM_RQ_TFLITE_SINGLE;
+  case NIB_ROUNDING_TFLITE_AWAY:
+    return NIB_PRIM_RQ_TFLITE_AWAY;
+  case NIB_ROUNDING_NEAREST_EVEN:
+    return NIB_PRIM_RQ_NEAREST_EVEN;
+  case NIB_ROUNDING_NEAREST_AWAY:
+    return NIB_PRIM_RQ_NEAREST_AWAY;
+  default:
+    return NIB_PRIM_COUNT;
   }
 }
 
@@ -53,7 +59,8 @@ static bool root_is_supported(const nib_graph *g, const nib_node *root, const ni
   const nib_prim prim = nib_epilogue_requant_prim(rounding);
   if (rounding == NIB_ROUNDING_TOSA_DOUBLE && shifts_left(g, root))
     return false;
-  return narrow_format(y->format) && y->quantized && prim < NIB_PRIM_COUNT && vocab->prims[prim];
+  return nib_epilogue_is_narrow(y->format) && y->quantized && prim < NIB_PRIM_COUNT &&
+         vocab->prims[prim];
 }
 
 bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab) {
@@ -76,30 +83,71 @@ static const char *add_array(nib_epilogue *p, const char *what, const char *c_ty
 }
 
 static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, bool is_signed,
-                         float *scales, float *offsets) {
+                         int most_fixes, nib_linear *linears) {
   const nib_conv_params *q = &p->params;
   for (int64_t c = 0; c < p->channels; c++) {
-    nib_linear l = {.is_signed = is_signed};
+    linears[c] = (nib_linear){.is_signed = is_signed};
     if (!nib_linear_prove(q->rounding, &q->requant[q->n_requant > 1 ? c : 0], q->out_zp, q->lo,
-                          q->hi, ranges[c], &l))
+                          q->hi, ranges[c], most_fixes, &linears[c]))
       return false;
-    scales[c] = l.scale;
-    offsets[c] = l.offset;
   }
   return true;
 }
 
-/* The cheapest form that is proven for every channel; fills its scales and offsets. */
+/* The cheapest form that is proven for every channel; fills it in. */
 static nib_requant_form choose_form(const nib_epilogue *p, const nib_acc_range *ranges,
-                                    float *scales, float *offsets) {
+                                    nib_linear *linears) {
+  static const struct {
+    nib_requant_form form;
+    nib_prim prim;
+    int most_fixes;
+  } forms[] = {{NIB_FORM_LINEAR, NIB_PRIM_RQ_LINEAR, 0},
+               {NIB_FORM_SIGNED, NIB_PRIM_RQ_SIGNED, 0},
+               {NIB_FORM_LINEAR, NIB_PRIM_RQ_LINEAR, NIB_MAX_FIXES},
+               {NIB_FORM_SIGNED, NIB_PRIM_RQ_SIGNED, NIB_MAX_FIXES}};
   const nib_vocab *v = p->e->vocab;
-  if (p->e->graph->integer_only)
-    return NIB_FORM_EXACT;
-  if (v->prims[NIB_PRIM_RQ_LINEAR] && prove_linear(p, ranges, false, scales, offsets))
-    return NIB_FORM_LINEAR;
-  if (v->prims[NIB_PRIM_RQ_SIGNED] && prove_linear(p, ranges, true, scales, offsets))
-    return NIB_FORM_SIGNED;
+  if (p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
+      v->prims[NIB_PRIM_RQ_PRODUCT] && !p->e->graph->integer_only)
+    return v->prims[NIB_PRIM_RQ_LINEAR] && !p->packs && prove_linear(p, ranges, false, 0, linears)
+               ? NIB_FORM_LINEAR
+               : NIB_FORM_PRODUCT;
+  for (size_t i = 0; !p->e->graph->integer_only && i < sizeof forms / sizeof *forms; i++)
+    if (v->prims[forms[i].prim] && (!forms[i].most_fixes || v->prims[NIB_PRIM_RQ_FIX]) &&
+        prove_linear(p, ranges, forms[i].form == NIB_FORM_SIGNED, forms[i].most_fixes, linears))
+      return forms[i].form;
   return NIB_FORM_EXACT;
+}
+
+/* Arrays [fix][channel] of what the form misses. */
+static nib_status add_fixes(nib_epilogue *p, const nib_linear *linears, int64_t elems) {
+  p->n_fixes = 0;
+  p->fix_elems = elems;
+  for (int64_t c = 0; c < p->channels; c++)
+    p->n_fixes = linears[c].n_fixes > p->n_fixes ? linears[c].n_fixes : p->n_fixes;
+  if (p->n_fixes == 0)
+    return NIB_OK;
+  const int64_t total = p->n_fixes * elems;
+  int32_t *words = calloc((size_t)total, 2 * sizeof *words);
+  uint8_t *fixed = calloc((size_t)elems, 1);
+  for (int64_t i = 0; words && i < total; i++)
+    words[i] = INT32_MIN; /* no accumulator comes near it */
+  for (int64_t c = 0; words && fixed && c < p->channels; c++) {
+    for (int i = 0; i < linears[c].n_fixes; i++) {
+      words[i * elems + c] = linears[c].fixes[i].acc;
+      words[total + i * elems + c] = linears[c].fixes[i].by;
+    }
+    for (int64_t from = c - p->e->vocab->lanes + 1; linears[c].n_fixes > 0 && from <= c; from++)
+      fixed[from > 0 ? from : 0] = 1;
+  }
+  if (words && fixed) {
+    p->fix_acc = add_array(p, "fix_acc", "int32_t", words, total);
+    p->fix_by = add_array(p, "fix_by", "int32_t", words + total, total);
+    p->fixed = nib_constants_add(p->e->constants, nib_word_of("%s_fixed", p->kernel->name).s,
+                                 "uint8_t", fixed, (size_t)elems);
+  }
+  free(words);
+  free(fixed);
+  return p->fix_acc && p->fix_by && p->fixed ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
 /* Whether a requantized accumulator may come near the ends of int32. */
@@ -119,12 +167,19 @@ static nib_status add_requant(nib_epilogue *p, const nib_acc_range *ranges, int6
   const nib_conv_params *q = &p->params;
   int32_t *words = calloc((size_t)elems, 2 * sizeof *words);
   float *scales = calloc((size_t)elems, 2 * sizeof *scales);
+  nib_linear *linears = calloc((size_t)p->channels, sizeof *linears);
   nib_status status = NIB_ERROR_OUT_OF_MEMORY;
-  if (!words || !scales)
+  if (!words || !scales || !linears)
     goto done;
-  p->form = choose_form(p, ranges, scales, scales + elems);
   p->may_wrap = may_wrap(p, ranges);
-  if (p->form != NIB_FORM_EXACT) {
+  p->form = choose_form(p, ranges, linears);
+  if (p->form == NIB_FORM_LINEAR || p->form == NIB_FORM_SIGNED) {
+    for (int64_t c = 0; c < p->channels; c++) {
+      scales[c] = linears[c].scale;
+      scales[elems + c] = linears[c].offset;
+    }
+    if (add_fixes(p, linears, elems) != NIB_OK)
+      goto done;
     p->multiplier = add_array(p, "scale", "float", scales, elems);
     p->shift = add_array(p, "offset", "float", scales + elems, elems);
   } else {
@@ -146,6 +201,7 @@ static nib_status add_requant(nib_epilogue *p, const nib_acc_range *ranges, int6
 done:
   free(words);
   free(scales);
+  free(linears);
   return status;
 }
 
@@ -158,6 +214,7 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
   p->root = &g->nodes[kernel->nodes[0]];
   p->channels = channels;
   p->first = 1;
+  p->packs = nib_epilogue_can_pack(g, kernel, e->vocab);
   p->is_float = is_float_format(nib_node_input(g, p->root, 0)->format);
   nib_status status = NIB_OK;
   if (p->is_float) {
@@ -186,9 +243,10 @@ void nib_epilogue_release(nib_epilogue *p) {
 void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns) {
   nib_emitter *e = p->e;
   const nib_vocab *v = e->vocab;
+  p->channel = channel;
   if (p->form == NIB_FORM_RAW)
     return;
-  const bool linear = p->form != NIB_FORM_EXACT;
+  const bool linear = p->form == NIB_FORM_LINEAR || p->form == NIB_FORM_SIGNED;
   const bool floats = linear || nib_epilogue_is_float_rounding(p->params.rounding);
   const nib_prim load = floats ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD;
   const char *type = floats ? v->type_f32 : v->type_i32;
@@ -220,6 +278,10 @@ void nib_epilogue_offset_clamp(nib_epilogue *p, const char *value, const nib_cod
   const nib_format_info *f = nib_format_get(codes->format);
   nib_emitter *e = p->e;
   const int64_t zp = codes->zero_point, lo = codes->lo, hi = codes->hi;
+  if (codes->last && p->packs) {
+    p->pending = *codes;
+    return;
+  }
   if (codes->may_wrap) { /* clamp below and above before adding */
     nib_epilogue_with_constant(e, NIB_PRIM_I32_MAX, value, lo - zp);
     nib_epilogue_with_constant(e, NIB_PRIM_I32_MIN, value, hi - zp);
@@ -235,6 +297,24 @@ void nib_epilogue_offset_clamp(nib_epilogue *p, const char *value, const nib_cod
     nib_epilogue_with_constant(e, NIB_PRIM_I32_MIN, value, hi);
 }
 
+/* Where a channel of the register has a fix, adds it at its accumulator. */
+static void apply_fixes(nib_epilogue *p, const char *acc, int column) {
+  nib_emitter *e = p->e;
+  const char *type = e->vocab->type_i32;
+  const nib_word channel = nib_word_of("%s + %d", p->channel, column * e->vocab->lanes);
+  nib_text_open(e->body, "if (%s[%s]) {", p->fixed, channel.s);
+  nib_text_line(e->body, "%s at_acc, by;", type);
+  for (int i = 0; i < p->n_fixes; i++) {
+    const long long row = (long long)(i * p->fix_elems);
+    nib_say(e, NIB_PRIM_I32_LOAD, "at_acc",
+            nib_word_of("%s + %lld + %s", p->fix_acc, row, channel.s).s, NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_I32_LOAD, "by", nib_word_of("%s + %lld + %s", p->fix_by, row, channel.s).s,
+            NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_RQ_FIX, acc, "before", "at_acc", "by", NULL);
+  }
+  nib_text_close(e->body, "");
+}
+
 static void requantize(nib_epilogue *p, const char *acc, int column, bool last) {
   nib_emitter *e = p->e;
   const nib_conv_params *q = &p->params;
@@ -245,16 +325,26 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
                      .last = last,
                      .may_wrap = p->may_wrap,
                      .format = e->graph->tensors[p->root->out].format};
+  if (p->n_fixes > 0) {
+    nib_text_open(e->body, "{");
+    nib_text_line(e->body, "const %s before = %s;", e->vocab->type_i32, acc);
+  }
   if (p->form == NIB_FORM_LINEAR) {
     nib_say(e, NIB_PRIM_RQ_LINEAR, acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
     codes.zero_point = 0;
     codes.may_wrap = false;
+  } else if (p->form == NIB_FORM_PRODUCT) {
+    nib_say(e, NIB_PRIM_RQ_PRODUCT, acc, acc, scale.s, NULL, NULL);
   } else if (p->form == NIB_FORM_SIGNED) {
     nib_say(e, NIB_PRIM_RQ_SIGNED, acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
     codes.may_wrap = false;
   } else {
     nib_say(e, nib_epilogue_requant_prim(q->rounding), acc, acc, scale.s,
             nib_word_of("shift%d", column).s, NULL);
+  }
+  if (p->n_fixes > 0) {
+    apply_fixes(p, acc, column);
+    nib_text_close(e->body, "");
   }
   nib_epilogue_offset_clamp(p, acc, &codes);
 }
@@ -286,13 +376,30 @@ static void store(nib_epilogue *p, const char *value, const char *at, int tail) 
   nib_say_lanes(p->e, stores[format], NULL, nib_word_of("out + %s", at).s, value, tail);
 }
 
-void nib_epilogue_apply(nib_epilogue *p, const char *acc, int column, const char *at, int tail) {
-  const bool last = p->kernel->n_nodes == 1;
+static void run_steps(nib_epilogue *p, const char *value, const char *at, int tail);
+
+/* The root's part on one register, and the followers. */
+static void finish_register(nib_epilogue *p, const nib_finish *r, const char *at) {
   if (p->is_float)
-    nib_epilogue_clamp_real(p, acc, p->low, p->high);
+    nib_epilogue_clamp_real(p, r->acc, p->low, p->high);
   else if (p->form != NIB_FORM_RAW)
-    requantize(p, acc, column, last);
-  nib_epilogue_finish(p, acc, at, tail);
+    requantize(p, r->acc, r->column, p->kernel->n_nodes == 1);
+  run_steps(p, r->acc, at, r->tail);
+}
+
+void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, const char *base) {
+  const int together = p->packs ? NIB_PACK_REGISTERS : 1;
+  for (int first = 0; first < n; first += together) {
+    const int count = n - first < together ? n - first : together;
+    for (int i = first; i < first + count; i++) {
+      const nib_word at = nib_word_of("%s + %lld", base, (long long)registers[i].offset);
+      finish_register(p, &registers[i], at.s);
+      if (!p->packs)
+        store(p, registers[i].acc, at.s, registers[i].tail);
+    }
+    if (p->packs)
+      nib_epilogue_store_packed(p, registers + first, count, base);
+  }
 }
 
 /* ---- roots that are not convolutions ---- */
@@ -327,9 +434,13 @@ static const char *register_of(const nib_epilogue *p, const char *value, int32_t
   return is_float_format(p->e->graph->tensors[tensor].format) ? p->real : p->code;
 }
 
-void nib_epilogue_finish(nib_epilogue *p, const char *value, const char *at, int tail) {
+static void run_steps(nib_epilogue *p, const char *value, const char *at, int tail) {
   const nib_graph *g = p->e->graph;
   for (int32_t i = p->first; i < p->kernel->n_nodes; i++)
     nib_follower_apply(p, i, register_of(p, value, g->nodes[p->kernel->nodes[i]].in[0]), at, tail);
-  store(p, register_of(p, value, nib_kernel_output(g, p->kernel)), at, tail);
+}
+
+void nib_epilogue_finish(nib_epilogue *p, const char *value, const char *at, int tail) {
+  run_steps(p, value, at, tail);
+  store(p, register_of(p, value, nib_kernel_output(p->e->graph, p->kernel)), at, tail);
 }

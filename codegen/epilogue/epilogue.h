@@ -16,10 +16,14 @@ extern "C" {
 
 /** How accumulators become codes. */
 typedef enum nib_requant_form {
-  NIB_FORM_RAW,    /**< no requantization: i32 or f32 result */
-  NIB_FORM_LINEAR, /**< rint(fma(acc, scale, offset)), proven equal for every reachable accumulator */
-  NIB_FORM_SIGNED, /**< rint(fma(acc, scale, copysign(offset, acc))) + zero point, proven likewise */
-  NIB_FORM_EXACT,  /**< the rounding's own primitive */
+  NIB_FORM_RAW,     /**< no requantization: i32 or f32 result */
+  NIB_FORM_LINEAR,  /**< rint(fma(acc, scale, offset)), proven equal for every reachable accumulator
+                     */
+  NIB_FORM_PRODUCT, /**< rint(acc * scale) + zero point: nearest-even as defined, where nothing
+                       saturates */
+  NIB_FORM_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))) + zero point, proven likewise
+                     */
+  NIB_FORM_EXACT,   /**< the rounding's own primitive */
 } nib_requant_form;
 
 /** Smallest and largest accumulator that output channel can reach, bias included. */
@@ -27,30 +31,53 @@ typedef struct nib_acc_range {
   int64_t low, high;
 } nib_acc_range;
 
-/** value = rint(lhs * lhs_scale + rhs * rhs_scale + offset), both products fused: proven equal to the
- *  node's arithmetic for every pair of codes. */
+/** value = rint(lhs * lhs_scale + rhs * rhs_scale + offset), both products fused: proven equal to
+ * the node's arithmetic for every pair of codes. */
 typedef struct nib_linear_add {
   bool proven;
   float lhs_scale, rhs_scale, offset;
 } nib_linear_add;
 #define NIB_EPILOGUE_MAX_NODES 16
 
+/** Where requantized values go: + zero_point, clamped to [lo, hi]. */
+typedef struct nib_codes {
+  int64_t zero_point, lo, hi;
+  bool may_wrap; /**< the value may be near the ends of int32 */
+  bool last;     /**< stored next: the store saturates to `format` */
+  nib_format format;
+} nib_codes;
+
+/** An accumulator register to finish: of register `column` of the tile, `lanes` elements that go to
+ *  element `offset` past a common base; `tail`: valid lanes, or 0 for all. */
+typedef struct nib_finish {
+  char acc[32];
+  int column;
+  int64_t offset;
+  int tail;
+} nib_finish;
+
 typedef struct nib_epilogue {
   nib_emitter *e;
   const nib_kernel *kernel;
   const nib_node *root;
-  bool is_float;            /**< of the root */
-  nib_conv_params params;   /**< of the root, integers only */
+  bool is_float;          /**< of the root */
+  nib_conv_params params; /**< of the root, integers only */
   int64_t channels;
-  float low, high;          /**< of a float root */
+  float low, high; /**< of a float root */
   nib_requant_form form;
-  bool may_wrap;            /**< a requantized accumulator may be near the ends of int32 */
+  bool may_wrap;                  /**< a requantized accumulator may be near the ends of int32 */
   const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
-  const char *tables[NIB_EPILOGUE_MAX_NODES];  /**< array of each step that has one, or NULL */
+  int n_fixes;                    /**< most fixes of a channel; 0: none has any */
+  int64_t fix_elems;              /**< from one fix of a channel to its next in the arrays */
+  const char *fix_acc, *fix_by;   /**< constant arrays [fix][channel] */
+  const char *fixed; /**< by channel: whether one of the next `lanes` channels has a fix */
+  bool packs;        /**< registers are narrowed and stored several at a time */
+  nib_codes pending; /**< what is left to do when they are */
+  const char *tables[NIB_EPILOGUE_MAX_NODES];   /**< array of each step that has one, or NULL */
   const char *operands[NIB_EPILOGUE_MAX_NODES]; /**< array of a step's constant operand, or NULL */
-  int32_t first;            /**< position of the first node that is a step: 1, or 0 for the root */
-  const char *channel;      /**< expression of the first lane's channel, for operands of one row */
-  const char *code, *real;  /**< registers of the running value by type where steps convert it */
+  int32_t first;           /**< position of the first node that is a step: 1, or 0 for the root */
+  const char *channel;     /**< expression of the first lane's channel, for operands of one row */
+  const char *code, *real; /**< registers of the running value by type where steps convert it */
   nib_linear_add adds[NIB_EPILOGUE_MAX_NODES]; /**< of each follower that is an add or sub */
 } nib_epilogue;
 
@@ -64,13 +91,14 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
                                 const nib_acc_range *ranges, int64_t channels, int64_t padding);
 void nib_epilogue_release(nib_epilogue *p);
 
-/** For schedules whose root is not a convolution. Nodes from position `first` on are steps: operators
- *  on a register, which may also convert its type and have a constant second operand, of all
- *  elements, one row of the last dimension, or one element. first is 1, or 0 for a root that is a
- *  step itself. */
+/** For schedules whose root is not a convolution. Nodes from position `first` on are steps:
+ * operators on a register, which may also convert its type and have a constant second operand, of
+ * all elements, one row of the last dimension, or one element. first is 1, or 0 for a root that is
+ * a step itself. */
 bool nib_epilogue_can_finish(const nib_graph *g, const nib_kernel *kernel, int32_t first,
                              const nib_vocab *vocab);
-/** Instead of prepare. Set `channel`, `code` and `real` of *p before finish where they are needed. */
+/** Instead of prepare. Set `channel`, `code` and `real` of *p before finish where they are needed.
+ */
 nib_status nib_epilogue_begin(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                               int32_t first);
 /** Runs the steps on `value` (NULL: on p->code and p->real) and stores the result. */
@@ -86,23 +114,31 @@ void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, floa
 
 /** Declares and loads what columns [0, n) of `lanes` channels from expression `channel` need. */
 void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns);
-/** Finishes register `acc` of column `column` and stores it at element expression `at`;
- *  `tail`: valid lanes, or 0 for all. */
-void nib_epilogue_apply(nib_epilogue *p, const char *acc, int column, const char *at, int tail);
+/** Finishes `n` registers and stores each at `offset` past element expression `base`. */
+void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, const char *base);
+
+/** An accumulator for which a float form is off by one, and what to add there: 1 or -1. */
+typedef struct nib_fix {
+  int32_t acc, by;
+} nib_fix;
+#define NIB_MAX_FIXES 4
 
 /** A float form of requantization. Rounding in two steps moves the steps of the result away from
- *  zero on both sides, which the signed form follows; with results of one sign the plain one does. */
+ *  zero on both sides, which the signed form follows; with results of one sign the plain one does.
+ */
 typedef struct nib_linear {
-  bool is_signed;     /**< in: the form wanted */
+  bool is_signed; /**< in: the form wanted */
   float scale, offset;
   int64_t zero_point; /**< added after the signed form; part of the plain one's offset */
+  int n_fixes;
+  nib_fix fixes[NIB_MAX_FIXES];
 } nib_linear;
 
-/** Searches scale and offset so that the form, clamped to [lo, hi], equals the rounding's own result
- *  plus zero point for every acc in `range`. Returns whether one was found; a found one is proven,
- *  at every step of the monotone result. */
+/** Searches scale and offset so that the form, with at most `most_fixes` fixes and clamped to [lo,
+ * hi], equals the rounding's own result plus zero point for every acc in `range`. Returns whether
+ * one was found; a found one is proven, at every step of the monotone result. */
 bool nib_linear_prove(nib_rounding rounding, const nib_requant *rq, int64_t zero_point, int64_t lo,
-                      int64_t hi, nib_acc_range range, nib_linear *out_linear);
+                      int64_t hi, nib_acc_range range, int most_fixes, nib_linear *out_linear);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,8 @@ typedef struct follower {
   bool (*accepts)(const nib_graph *g, const nib_node *n);
   void (*apply)(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                 const nib_codes *codes, int32_t index);
-  nib_prim prims[8]; /* that it says besides loads, integer adds and clamps; I32_SET ends the list */
+  nib_prim
+      prims[8]; /* that it says besides loads, integer adds and clamps; I32_SET ends the list */
 } follower;
 
 static bool is_byte(const nib_tensor *t) {
@@ -102,18 +103,14 @@ static void to_codes(nib_epilogue *p, const char *value, const char *real, float
                      nib_rounding rounding, const nib_codes *codes) {
   nib_emitter *e = p->e;
   const bool even = rounding == NIB_ROUNDING_NEAREST_EVEN;
-  nib_codes rest = *codes;
   say_f32_constant(e, "out_scale", scale);
   nib_say(e, NIB_PRIM_F32_DIV, real, real, "out_scale", NULL, NULL);
   nib_epilogue_clamp_real(p, real, (float)(codes->lo - codes->zero_point),
                           (float)(codes->hi - codes->zero_point));
   nib_say(e, even ? NIB_PRIM_I32_FROM_F32_EVEN : NIB_PRIM_I32_FROM_F32_AWAY, value, real, NULL,
           NULL, NULL);
-  rest.may_wrap = false;
-  rest.last = true; /* in range already */
-  rest.lo = nib_format_get(codes->format)->min;
-  rest.hi = nib_format_get(codes->format)->max;
-  nib_epilogue_offset_clamp(p, value, &rest);
+  if (codes->zero_point) /* in range already */
+    nib_epilogue_with_constant(e, NIB_PRIM_I32_ADD, value, codes->zero_point);
 }
 
 static bool starts_with_rhs(const nib_graph *g, const nib_node *n) {
@@ -345,8 +342,8 @@ static bool converts(const nib_graph *g, const nib_node *n) {
   return is_f32(nib_node_input(g, n, 0)) != is_f32(&g->tensors[n->out]);
 }
 
-static void apply_quantize(nib_epilogue *p, const nib_node *n, const char *value,
-                           const char *other, const nib_codes *codes, int32_t index) {
+static void apply_quantize(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
+                           const nib_codes *codes, int32_t index) {
   (void)other, (void)index;
   const nib_graph *g = p->e->graph;
   const nib_tensor *y = &g->tensors[n->out];
@@ -433,7 +430,8 @@ static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *voca
     return false;
   const bool away = nib_node_rounding(g, n) != NIB_ROUNDING_NEAREST_EVEN;
   return vocab->prims[away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN] ||
-         (away ? is_integer_mode(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE : all_f32(g, n));
+         (away ? is_integer_mode(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE
+               : all_f32(g, n));
 }
 
 /* An operand from memory: all elements, one row of the last dimension, or one element. */
@@ -506,7 +504,8 @@ nib_status nib_followers_prepare(nib_epilogue *p) {
     if (is_binary(n->op))
       NIB_RETURN_IF_ERROR(add_operand(p, i, n));
     const bool sum = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB;
-    if (sum && !g->integer_only && is_byte(&g->tensors[n->out]) && p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
+    if (sum && !g->integer_only && is_byte(&g->tensors[n->out]) &&
+        p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
       p->adds[i].proven = nib_linear_add_prove(g, n, !running_is_lhs(p, n, i), &p->adds[i]);
   }
   return NIB_OK;
@@ -514,8 +513,7 @@ nib_status nib_followers_prepare(nib_epilogue *p) {
 
 nib_word nib_epilogue_input(const nib_epilogue *p, int32_t tensor) {
   int32_t inputs[NIB_EPILOGUE_MAX_NODES * 2];
-  const int32_t n =
-      nib_kernel_inputs(p->e->graph, p->kernel, inputs, NIB_EPILOGUE_MAX_NODES * 2);
+  const int32_t n = nib_kernel_inputs(p->e->graph, p->kernel, inputs, NIB_EPILOGUE_MAX_NODES * 2);
   int32_t number = 0;
   while (number < n && inputs[number] != tensor)
     number++;
@@ -533,8 +531,8 @@ void nib_epilogue_load(nib_epilogue *p, int32_t tensor, const char *to, const ch
 static nib_word only_element(const nib_tensor *t) {
   if (is_f32(t))
     return nib_word_f32(*(const float *)t->data);
-  return nib_word_of("%d", t->format == NIB_I8 ? *(const int8_t *)t->data
-                                               : *(const uint8_t *)t->data);
+  return nib_word_of("%d",
+                     t->format == NIB_I8 ? *(const int8_t *)t->data : *(const uint8_t *)t->data);
 }
 
 /* Loads the operand that is not the running value into `other`. */
@@ -562,6 +560,9 @@ void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const
   const nib_node *n = &e->graph->nodes[p->kernel->nodes[index]];
   const nib_codes codes = {.last = index + 1 == p->kernel->n_nodes,
                            .format = e->graph->tensors[n->out].format};
+  const nib_format_info *f = nib_format_get(codes.format);
+  if (codes.last) /* unless the step says otherwise */
+    p->pending = (nib_codes){.lo = f->min, .hi = f->max, .last = true, .format = codes.format};
   nib_text_open(e->body, "{ /* %s */", nib_op_get(n->op)->mnemonic);
   if (is_binary(n->op))
     load_other(p, n, index, at, tail);

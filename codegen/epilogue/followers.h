@@ -15,16 +15,17 @@ void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const
 /* What both halves use. */
 nib_prim nib_epilogue_requant_prim(nib_rounding rounding); /**< NIB_PRIM_COUNT if there is none */
 bool nib_epilogue_is_float_rounding(nib_rounding r);
+bool nib_epilogue_is_narrow(nib_format f); /**< stored as bytes of codes */
 void nib_epilogue_with_constant(nib_emitter *e, nib_prim prim, const char *value, int64_t constant);
 
-/** Where requantized values go: + zero_point, clamped to [lo, hi]. */
-typedef struct nib_codes {
-  int64_t zero_point, lo, hi;
-  bool may_wrap;     /**< the value may be near the ends of int32 */
-  bool last;         /**< stored next: the store saturates to `format` */
-  nib_format format;
-} nib_codes;
+/** value = value + zero point, clamped; left to the packed store where that comes next. */
 void nib_epilogue_offset_clamp(nib_epilogue *p, const char *value, const nib_codes *codes);
+
+/** Whether `kernel`'s results can be narrowed and stored NIB_PACK_REGISTERS at a time. */
+bool nib_epilogue_can_pack(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
+/** Does what p->pending says to n ≤ NIB_PACK_REGISTERS registers of codes, and stores them. */
+void nib_epilogue_store_packed(nib_epilogue *p, const nib_finish *registers, int n,
+                               const char *base);
 
 /** Searches one for add or sub of 8-bit codes; `lhs_inner`: lhs is multiplied first. */
 bool nib_linear_add_prove(const nib_graph *g, const nib_node *n, bool lhs_inner,

@@ -27,22 +27,25 @@ static int64_t real_sum(const nib_add_params *q, bool subtract, int32_t x, int32
 }
 
 /* The node's own arithmetic for all pairs; false if it cannot be tabulated. */
-static bool tabulate(const nib_node *n, const nib_add_params *q, int32_t least_l,
-                     int32_t least_r, int16_t *out_table) {
+static bool tabulate(const nib_node *n, const nib_add_params *q, int32_t least_l, int32_t least_r,
+                     int16_t *out_table) {
   const bool subtract = n->op == NIB_OP_SUB;
   const bool tflite = !nib_epilogue_is_float_rounding(q->rounding);
   if (tflite && (q->lhs.shift > 0 || q->rhs.shift > 0 || q->out.shift > 0))
     return false;
   fine f;
   for (int i = 0; tflite && i < codes; i++) {
-    f.lhs[i] = nib_params_rescale(q->rounding, (int32_t)((i + least_l - q->lhs_zp) * (1 << q->left_shift)), &q->lhs);
-    f.rhs[i] = nib_params_rescale(q->rounding, (int32_t)((i + least_r - q->rhs_zp) * (1 << q->left_shift)), &q->rhs);
+    f.lhs[i] = nib_params_rescale(
+        q->rounding, (int32_t)((i + least_l - q->lhs_zp) * (1 << q->left_shift)), &q->lhs);
+    f.rhs[i] = nib_params_rescale(
+        q->rounding, (int32_t)((i + least_r - q->rhs_zp) * (1 << q->left_shift)), &q->rhs);
   }
   for (int i = 0; i < codes; i++) {
     for (int j = 0; j < codes; j++) {
-      const int64_t y = tflite ? nib_params_rescale(q->rounding, subtract ? f.lhs[i] - f.rhs[j] : f.lhs[i] + f.rhs[j],
-                                         &q->out)
-                               : real_sum(q, subtract, i + least_l, j + least_r);
+      const int64_t y =
+          tflite ? nib_params_rescale(q->rounding,
+                                      subtract ? f.lhs[i] - f.rhs[j] : f.lhs[i] + f.rhs[j], &q->out)
+                 : real_sum(q, subtract, i + least_l, j + least_r);
       out_table[i * codes + j] = (int16_t)clamp(y + q->out_zp, q->lo, q->hi);
     }
   }
@@ -79,7 +82,8 @@ bool nib_linear_add_prove(const nib_graph *g, const nib_node *n, bool lhs_inner,
   if (nib_params_add(g, n, &q) != NIB_OK)
     return false;
   const double left = (double)q.lhs_scale / (double)q.out_scale;
-  const double right = (double)q.rhs_scale / (double)q.out_scale * (n->op == NIB_OP_SUB ? -1.0 : 1.0);
+  const double right =
+      (double)q.rhs_scale / (double)q.out_scale * (n->op == NIB_OP_SUB ? -1.0 : 1.0);
   if (!(left < 1e6) || !(fabs(right) < 1e6))
     return false;
   const int32_t least_l = (int32_t)nib_format_get(nib_node_input(g, n, 0)->format)->min;

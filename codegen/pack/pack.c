@@ -11,10 +11,10 @@ static bool is_pointwise(const nib_conv_shape *s) {
          s->pad_top == 0 && s->pad_left == 0 && s->pad_bottom == 0 && s->pad_right == 0;
 }
 
-/* Pixels of a row when P pixels of a pointwise operator are walked in equal rows. One row is staged at
- * a time: a sixteenth of what the operator reads and writes is little beside its buffers, and fewer than
- * 4 pixels would starve the micro-kernel. */
-static int64_t pixels_of_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_bytes) {
+/* Pixels of a row when P pixels of a pointwise operator are walked in equal rows. Portable code
+ * saves memory: one row is staged at a time, a sixteenth of what the operator reads and writes is
+ * little beside its buffers, and fewer than 4 pixels would starve the micro-kernel. */
+static int64_t thrifty_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_bytes) {
   enum { least_bytes = 1024, least_pixels = 4 };
   const int64_t budget = operand_bytes / 16 > least_bytes ? operand_bytes / 16 : least_bytes;
   int64_t fits = 1;
@@ -28,16 +28,31 @@ static int64_t pixels_of_row(int64_t pixels, int64_t pixel_bytes, int64_t operan
   return fits;
 }
 
-static void flatten(nib_conv_shape *s, const nib_tensor *x, const nib_tensor *y,
+/* The same for vector code: every row walks all weights, so rows are long, yet stay in the second
+ * level of the caches beside a panel of weights. Many tiles divide NIB_ROW_UNIT; the last row may
+ * be shorter. */
+static int64_t cached_row(int64_t pixels, int64_t pixel_bytes) {
+  enum { budget = 192 * 1024, least_pixels = 48 };
+  int64_t fits = budget / pixel_bytes;
+  fits = fits > least_pixels ? fits : least_pixels;
+  if (pixels <= fits)
+    return pixels;
+  const int64_t rows = (pixels + fits - 1) / fits, even = (pixels + rows - 1) / rows;
+  return (even + NIB_ROW_UNIT - 1) / NIB_ROW_UNIT * NIB_ROW_UNIT;
+}
+
+static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y,
                     const nib_vocab *v) {
-  const int64_t stage_bytes =
-      x->format == NIB_F32 ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
-  const int64_t pixels = s->batch * s->out_h * s->out_w;
+  nib_conv_shape *s = &w->shape;
+  const int64_t stage_bytes = x->format == NIB_F32 ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
+  const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
-  const int64_t row = pixels_of_row(pixels, s->in_c * stage_bytes, operand_bytes);
+  const int64_t row = v->lanes > 1 ? cached_row(pixels, pixel_bytes)
+                                   : thrifty_row(pixels, pixel_bytes, operand_bytes);
   s->in_w = s->out_w = row;
-  s->in_h = s->out_h = pixels / row;
+  s->in_h = s->out_h = (pixels + row - 1) / row;
   s->batch = 1;
+  w->last_w = pixels - (s->out_h - 1) * row;
 }
 
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns) {
@@ -54,8 +69,9 @@ void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, in
   w->transposed = n->op == NIB_OP_DEPTHWISE_CONV2D;
   if (w->transposed)
     s->groups = s->multiplier = 1;
+  w->last_w = s->out_w;
   if (is_pointwise(s))
-    flatten(s, nib_node_input(g, n, 0), &g->tensors[n->out], v);
+    flatten(w, nib_node_input(g, n, 0), &g->tensors[n->out], v);
   w->group_in = s->in_c / s->groups;
   w->group_out = s->out_c / s->groups;
   const bool contiguous = s->groups == 1 && (s->dilation_w == 1 || s->kernel_w == 1);
@@ -86,7 +102,7 @@ typedef struct weights {
 
 static weights weights_of(const nib_graph *g, const nib_node *n, const nib_conv_walk *w) {
   return (weights){nib_node_input(g, n, 1), w->shape.kernel_h, w->shape.kernel_w, w->group_in,
-                   w->shape.out_c, w->transposed};
+                   w->shape.out_c,          w->transposed};
 }
 
 static int64_t weight_index(const weights *w, int64_t o, int64_t y, int64_t x, int64_t c) {
@@ -264,8 +280,8 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
 
 /* ---- depthwise ---- */
 
-nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems,
-                              void **out_data, size_t *out_bytes) {
+nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, void **out_data,
+                              size_t *out_bytes) {
   const nib_tensor *t = nib_node_input(g, n, 1);
   const int64_t channels = t->dims[3], taps = t->dims[1] * t->dims[2];
   uint32_t *data = calloc((size_t)(taps * elems), sizeof *data);

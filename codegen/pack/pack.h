@@ -13,19 +13,24 @@
 extern "C" {
 #endif
 
+/** Rows of flattened pixels are multiples of this where the last row is shorter. */
+#define NIB_ROW_UNIT 24
+
 /** How a convolution walks its operands. A kernel row is `segments` runs of contiguous staged
  *  elements, `pitch` elements apart: one run of kernel_w * in_c where the taps touch (dilation 1,
  *  one group), else one per tap. Runs are padded with zero weights to `steps` * dot_k. Output
  *  channels of a group are cut into panels of `columns` registers; the last may have fewer. */
 typedef struct nib_conv_walk {
-  nib_conv_shape shape;  /**< 1x1 convolutions and fully connected are flattened to rows of pixels */
+  nib_conv_shape shape; /**< 1x1 convolutions and fully connected are flattened to rows of pixels */
+  int64_t last_w; /**< output pixels of the last row: fewer than out_w only after flattening */
   bool is_float;
-  bool transposed;       /**< filter [1,KH,KW,O]: a depthwise filter of one input channel */
+  bool transposed;             /**< filter [1,KH,KW,O]: a depthwise filter of one input channel */
   int64_t group_in, group_out; /**< channels of one group */
   int64_t segments, run, pitch;
   int64_t dot_k, steps;
   int64_t lanes, columns;
-  int64_t full_panels, last_columns, last_tail; /**< last_tail: valid lanes of its last register, or 0 */
+  int64_t full_panels, last_columns,
+      last_tail; /**< last_tail: valid lanes of its last register, or 0 */
   int64_t panel_elems, last_panel_elems, group_elems; /**< packed weights */
 } nib_conv_walk;
 
@@ -53,8 +58,8 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
 
 /** Depthwise: weights minus zero point as i32 lanes with a zero upper half (see MAC16), or f32,
  *  [kernel row][kernel column][channel], channels padded to `elems`. The caller frees. */
-nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems,
-                              void **out_data, size_t *out_bytes);
+nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, void **out_data,
+                              size_t *out_bytes);
 
 /** Zero point that padding of the staged input holds: codes - min(format), or 0 for i16 staging. */
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);

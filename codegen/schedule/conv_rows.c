@@ -8,10 +8,14 @@
 #include "schedule/conv_formats.h"
 #include "schedule/stage_rows.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef long long ll;
+
+enum { most_pixels = 16, most_columns = 8 };
+#define NIB_MAX_TILE_REGISTERS (most_pixels * most_columns)
 
 typedef struct conv_rows {
   nib_emitter *e;
@@ -19,8 +23,8 @@ typedef struct conv_rows {
   nib_conv_walk walk;
   nib_stage stage;
   nib_epilogue epilogue;
-  int64_t pixels;       /* of a tile */
-  int64_t weight_zero;  /* left to subtract with sums of activations; 0: none */
+  int64_t pixels;      /* of a tile */
+  int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   const char *weights, *bias;
   const char *weight_type;
 } conv_rows;
@@ -55,10 +59,11 @@ static void init_stage(const nib_graph *g, const nib_node *n, const nib_vocab *v
   const int64_t read_past = w->steps * w->dot_k - w->run;
   nib_stage_init(out_stage, nib_node_input(g, n, 0), &w->shape, v, nib_pack_staged_zero(g, n, v),
                  read_past, sums);
+  out_stage->last_copied -= w->shape.out_w - w->last_w;
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
-  static const nib_prim ints[] = {NIB_PRIM_I32_LOAD, NIB_PRIM_I32_SET,  NIB_PRIM_I32_SUB,
+  static const nib_prim ints[] = {NIB_PRIM_I32_LOAD, NIB_PRIM_I32_SET,   NIB_PRIM_I32_SUB,
                                   NIB_PRIM_DOT,      NIB_PRIM_ACT_BCAST, NIB_PRIM_WEIGHT_LOAD};
   static const nib_prim floats[] = {NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET, NIB_PRIM_F32_FMA,
                                     NIB_PRIM_F32_STORE, NIB_PRIM_F32_STORE_TAIL};
@@ -83,7 +88,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 
 /* ---- tiles ---- */
 
-/* Cycles of one step of a tile: dot products, loads at two a cycle, and the latency of the chain. */
+/* Cycles of one step of a tile: dot products, loads at two a cycle, and the latency of the chain.
+ */
 static double step_cycles(const nib_vocab *v, bool is_float, int64_t pixels, int64_t columns) {
   const double dots = (double)(pixels * columns) * (is_float ? v->fma_cycles : v->dot_cycles);
   const double loads = (double)(pixels + columns) * 0.5;
@@ -92,12 +98,15 @@ static double step_cycles(const nib_vocab *v, bool is_float, int64_t pixels, int
   return (busy > latency ? busy : latency) + 1.0;
 }
 
-static double row_cycles(const nib_vocab *v, const nib_conv_walk *w, int64_t pixels,
-                         int64_t columns) {
+static double tile_cycles(const nib_vocab *v, const nib_conv_walk *w, int64_t pixels,
+                          int64_t columns) {
   const int64_t panels = (w->group_out + columns * w->lanes - 1) / (columns * w->lanes);
-  const int64_t rest = w->shape.out_w % pixels;
-  const double full = (double)(w->shape.out_w / pixels) * step_cycles(v, w->is_float, pixels, columns);
-  const double tail = rest ? step_cycles(v, w->is_float, rest, columns) : 0.0;
+  const int64_t all = (w->shape.out_h - 1) * w->shape.out_w + w->last_w;
+  const int64_t rest = w->last_w % pixels;
+  const int64_t rests = rest == 0 ? 0 : w->last_w < w->shape.out_w ? 1 : w->shape.out_h;
+  const double full =
+      (double)((all - rests * rest) / pixels) * step_cycles(v, w->is_float, pixels, columns);
+  const double tail = rests ? (double)rests * step_cycles(v, w->is_float, rest, columns) : 0.0;
   return (double)panels * (full + tail);
 }
 
@@ -113,10 +122,15 @@ static int compare_choices(const void *a, const void *b) {
   return y->pixels * y->columns - x->pixels * x->columns;
 }
 
+/* A shorter last row is the only one with a rest. */
+static bool divides_rows(const nib_conv_walk *w, int64_t pixels) {
+  return w->last_w == w->shape.out_w || w->shape.out_w % pixels == 0;
+}
+
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  static const int32_t columns[] = {1, 2, 3, 4, 6, 8};
-  enum { most_pixels = 16, n_columns = sizeof columns / sizeof *columns };
+  static const int32_t columns[] = {1, 2, 3, 4, 6, most_columns};
+  enum { n_columns = sizeof columns / sizeof *columns };
   nib_conv_walk w;
   nib_pack_walk(g, &g->nodes[kernel->nodes[0]], v, 1, &w);
   const int64_t all_columns = (w.group_out + w.lanes - 1) / w.lanes;
@@ -126,8 +140,8 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   int n = 0;
   for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
     for (int32_t pixels = 1; pixels <= w.shape.out_w && pixels <= most_pixels; pixels++)
-      if (pixels * columns[i] + columns[i] + 1 <= usable)
-        choices[n++] = (choice){row_cycles(v, &w, pixels, columns[i]), pixels, columns[i]};
+      if (pixels * columns[i] + columns[i] + 1 <= usable && divides_rows(&w, pixels))
+        choices[n++] = (choice){tile_cycles(v, &w, pixels, columns[i]), pixels, columns[i]};
   qsort(choices, (size_t)n, sizeof *choices, compare_choices);
   n = n < capacity ? n : capacity;
   for (int i = 0; i < n; i++) {
@@ -178,8 +192,8 @@ static void emit_initial(conv_rows *r, const tile *t) {
   declare_registers(e, f ? e->vocab->type_f32 : e->vocab->type_i32, "acc", t->pixels, t->columns);
   for (int64_t n = 0; n < t->columns; n++) {
     const nib_word from = nib_word_of("%s + channel + %lld", r->bias, (ll)(n * r->walk.lanes));
-    nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, nib_word_of("acc0_%lld", (ll)n).s,
-            from.s, NULL, NULL, NULL);
+    nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, nib_word_of("acc0_%lld", (ll)n).s, from.s,
+            NULL, NULL, NULL);
     for (int64_t m = 1; m < t->pixels; m++)
       nib_text_line(e->body, "acc%lld_%lld = acc0_%lld;", (ll)m, (ll)n, (ll)n);
   }
@@ -227,8 +241,8 @@ static void emit_taps(conv_rows *r, const tile *t) {
   nib_text_line(e->body, "const %s *w = panel;", r->weight_type);
   if (s->kernel_h > 1)
     nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
-  const nib_word group = s->groups > 1 ? nib_word_of(" + g * %lld", (ll)w->group_in)
-                                       : nib_word_of("%s", "");
+  const nib_word group =
+      s->groups > 1 ? nib_word_of(" + g * %lld", (ll)w->group_in) : nib_word_of("%s", "");
   nib_text_line(e->body, "const %s *a = %s + x * %lld%s;", r->stage.c_type,
                 nib_stage_row(&r->stage), (ll)(s->stride_w * s->in_c), group.s);
   if (w->segments > 1)
@@ -247,21 +261,24 @@ static void emit_taps(conv_rows *r, const tile *t) {
 static void emit_tile(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
-  const nib_word row = s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h)
-                                    : nib_word_of("y");
+  const nib_word row =
+      s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h) : nib_word_of("y");
   emit_initial(r, t);
   emit_taps(r, t);
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + channel;", row.s,
                 (ll)s->out_w, (ll)s->out_c);
   nib_epilogue_load_channels(&r->epilogue, "channel", (int)t->columns);
+  nib_finish registers[NIB_MAX_TILE_REGISTERS];
+  int count = 0;
   for (int64_t m = 0; m < t->pixels; m++) {
     for (int64_t n = 0; n < t->columns; n++) {
-      const ll offset = m * s->out_c + n * r->walk.lanes;
-      const int tail = n + 1 == t->columns ? (int)t->tail : 0;
-      nib_epilogue_apply(&r->epilogue, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, (int)n,
-                         nib_word_of("at + %lld", offset).s, tail);
+      nib_finish *f = &registers[count++];
+      *f = (nib_finish){.column = (int)n, .offset = m * s->out_c + n * r->walk.lanes};
+      f->tail = n + 1 == t->columns ? (int)t->tail : 0;
+      snprintf(f->acc, sizeof f->acc, "acc%lld_%lld", (ll)m, (ll)n);
     }
   }
+  nib_epilogue_apply(&r->epilogue, registers, count, "at");
 }
 
 /* The tiles of one output row for the panel at channel c: full ones, then the rest. */
@@ -278,16 +295,23 @@ static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
                   (ll)per_channel);
     nib_text_line(e->body, "const int32_t channel = c;");
   }
-  const int64_t full = w->shape.out_w / r->pixels, rest = w->shape.out_w % r->pixels;
+  const bool shorter = w->last_w < w->shape.out_w;
+  const ll last = (ll)(w->shape.out_h - 1);
+  const int64_t full = w->shape.out_w / r->pixels * r->pixels, rest = w->last_w % r->pixels;
   if (full > 0) {
-    nib_text_open(e->body, "for (int32_t x = 0; x < %lld; x += %lld) {", (ll)(full * r->pixels),
-                  (ll)r->pixels);
+    const nib_word end =
+        shorter ? nib_word_of("(y == %lld ? %lld : %lld)", last, (ll)(w->last_w - rest), (ll)full)
+                : nib_word_of("%lld", (ll)full);
+    nib_text_open(e->body, "for (int32_t x = 0; x < %s; x += %lld) {", end.s, (ll)r->pixels);
     emit_tile(r, &(tile){r->pixels, columns, tail});
     nib_text_close(e->body, "");
   }
   if (rest > 0) {
-    nib_text_open(e->body, "{ /* the last pixels of the row */");
-    nib_text_line(e->body, "const int32_t x = %lld;", (ll)(full * r->pixels));
+    nib_text_open(e->body,
+                  shorter ? "if (y == %lld) { /* the last pixels */"
+                          : "{ /* the last pixels of the row */",
+                  last);
+    nib_text_line(e->body, "const int32_t x = %lld;", (ll)(w->last_w - rest));
     emit_tile(r, &(tile){rest, columns, tail});
     nib_text_close(e->body, "");
   }
@@ -319,10 +343,9 @@ static void emit_panels(conv_rows *r) {
 static void emit_pixel_sums(void *user) {
   const conv_rows *r = user;
   nib_emitter *e = r->e;
-  const nib_word first = r->stage.ring == 1
-                             ? nib_word_of("p")
-                             : nib_word_of("next %% %lld * %lld + p", (ll)r->stage.ring,
-                                           (ll)r->stage.pixels);
+  const nib_word first = r->stage.ring == 1 ? nib_word_of("p")
+                                            : nib_word_of("next %% %lld * %lld + p",
+                                                          (ll)r->stage.ring, (ll)r->stage.pixels);
   const nib_word channels = nib_word_of("%lld", (ll)r->stage.channels);
   nib_text_open(e->body, "for (int32_t p = 0; p < %lld; p++) {", (ll)r->stage.pixels);
   nib_say(e, NIB_PRIM_STAGE_SUM, nib_word_of("pixel_sums[%s]", first.s).s,
@@ -338,9 +361,10 @@ static void emit_sums(const conv_rows *r) {
   nib_text_line(e->body, "int32_t sum = 0;");
   nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
   nib_text_line(e->body, "for (int32_t kx = 0; kx < %lld; kx++)", (ll)s->kernel_w);
-  nib_text_line(e->body, "  sum += pixel_sums[(y * %lld + ky * %lld) %% %lld * %lld + x * %lld + kx * %lld];",
-                (ll)s->stride_h, (ll)s->dilation_h, (ll)r->stage.ring, (ll)r->stage.pixels,
-                (ll)s->stride_w, (ll)s->dilation_w);
+  nib_text_line(
+      e->body, "  sum += pixel_sums[(y * %lld + ky * %lld) %% %lld * %lld + x * %lld + kx * %lld];",
+      (ll)s->stride_h, (ll)s->dilation_h, (ll)r->stage.ring, (ll)r->stage.pixels, (ll)s->stride_w,
+      (ll)s->dilation_w);
   nib_text_close(e->body, "");
   nib_text_line(e->body, "sums[x] = sum * %lld;", (ll)r->weight_zero);
   nib_text_close(e->body, "");
@@ -350,8 +374,9 @@ static void emit_body(conv_rows *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const nib_node *n = r->epilogue.root;
-  nib_text_line(e->body, "/* %s: %s %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of %lld"
-                         " pixels by %lld channels */",
+  nib_text_line(e->body,
+                "/* %s: %s %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of %lld"
+                " pixels by %lld channels */",
                 r->kernel->name, nib_op_get(n->op)->mnemonic, (ll)s->kernel_h, (ll)s->kernel_w,
                 (ll)s->in_h, (ll)s->in_w, (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c,
                 (ll)r->pixels, (ll)(r->walk.columns * r->walk.lanes));
@@ -403,8 +428,16 @@ static nib_status prepare(conv_rows *r) {
   nib_emitter *e = r->e;
   const nib_node *n = &e->graph->nodes[r->kernel->nodes[0]];
   const int32_t *tile_ = r->kernel->tile;
+  if (tile_[0] > most_pixels || tile_[1] > most_columns)
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
+                          "%s: a tile has at most %d pixels and %d registers of channels",
+                          r->kernel->name, most_pixels, most_columns);
   nib_pack_walk(e->graph, n, e->vocab, tile_[1] > 0 ? tile_[1] : 1, &r->walk);
   r->pixels = tile_[0] > 0 ? tile_[0] : 1;
+  if (!divides_rows(&r->walk, r->pixels))
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
+                          "%s: a tile of %lld pixels does not divide its rows of %lld",
+                          r->kernel->name, (ll)r->pixels, (ll)r->walk.shape.out_w);
   init_stage(e->graph, n, e->vocab, &r->walk, &r->stage);
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab);
   r->weight_type = r->walk.is_float ? "float" : e->vocab->weights_i16 ? "int16_t" : "int8_t";
@@ -429,7 +462,8 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   if (!e->body->failed)
     nib_snippets_scan(e->body->data + before, e->snippets);
   nib_epilogue_release(&r.epilogue);
-  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory") : NIB_OK;
+  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
+                         : NIB_OK;
 }
 
 const nib_schedule nib_schedule_conv_rows = {

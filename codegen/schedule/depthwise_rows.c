@@ -8,6 +8,7 @@
 #include "schedule/conv_formats.h"
 #include "schedule/stage_rows.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,16 +20,19 @@ typedef struct depthwise_rows {
   nib_conv_walk walk; /* shape, and what packing of biases and ranges reads */
   nib_stage stage;
   nib_epilogue epilogue;
-  int64_t channels;   /* of the result */
-  int64_t padded;     /* a multiple of lanes */
-  int64_t pixels;     /* of a tile */
+  int64_t channels; /* of the result */
+  int64_t padded;   /* a multiple of lanes */
+  int64_t pixels;   /* of a tile */
   const char *weights, *bias;
 } depthwise_rows;
 
-enum { most_shared_taps = 8 }; /* of a kernel row held in registers */
+enum {
+  most_shared_taps = 8, /* of a kernel row held in registers */
+  most_pixels = 12,
+};
 
-static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v,
-                       nib_conv_walk *w, nib_stage *stage) {
+static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v, nib_conv_walk *w,
+                       nib_stage *stage) {
   memset(w, 0, sizeof *w);
   nib_params_conv_shape(g, n, &w->shape);
   w->is_float = nib_node_input(g, n, 0)->format == NIB_F32;
@@ -41,9 +45,9 @@ static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v
 }
 
 static nib_prim load_prim(const nib_conv_walk *w, const nib_vocab *v) {
-  return w->is_float                    ? NIB_PRIM_F32_LOAD
-         : v->stage == NIB_STAGE_U8     ? NIB_PRIM_U8_LOAD
-                                        : NIB_PRIM_I16_LOAD;
+  return w->is_float                ? NIB_PRIM_F32_LOAD
+         : v->stage == NIB_STAGE_U8 ? NIB_PRIM_U8_LOAD
+                                    : NIB_PRIM_I16_LOAD;
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
@@ -65,7 +69,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
  * weights, its epilogue is the same for all. */
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  static const int32_t choices[] = {8, 12, 6, 5, 7, 4, 3, 2, 1};
+  static const int32_t choices[] = {8, most_pixels, 6, 5, 7, 4, 3, 2, 1};
   nib_conv_walk w;
   nib_stage stage;
   init_shape(g, &g->nodes[kernel->nodes[0]], v, &w, &stage);
@@ -154,8 +158,8 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
   const bool shared = s->kernel_w <= most_shared_taps;
   emit_initial(r, pixels);
   nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
-  nib_text_line(e->body, "const %s *w = %s + ky * %lld + c;", r->walk.is_float ? "float" : "int32_t",
-                r->weights, (ll)(s->kernel_w * r->padded));
+  nib_text_line(e->body, "const %s *w = %s + ky * %lld + c;",
+                r->walk.is_float ? "float" : "int32_t", r->weights, (ll)(s->kernel_w * r->padded));
   nib_text_line(e->body, "const %s *a = %s + x * %lld + c;", r->stage.c_type,
                 nib_stage_row(&r->stage), (ll)(s->stride_w * r->channels));
   if (shared) {
@@ -167,14 +171,17 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
     nib_text_close(e->body, "");
   }
   nib_text_close(e->body, "");
-  const nib_word row = s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h)
-                                    : nib_word_of("y");
+  const nib_word row =
+      s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h) : nib_word_of("y");
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + c;", row.s, (ll)s->out_w,
                 (ll)r->channels);
   nib_epilogue_load_channels(&r->epilogue, "c", 1);
-  for (int64_t m = 0; m < pixels; m++)
-    nib_epilogue_apply(&r->epilogue, nib_word_of("acc%lld", (ll)m).s, 0,
-                       nib_word_of("at + %lld", (ll)(m * r->channels)).s, tail);
+  nib_finish registers[most_pixels];
+  for (int64_t m = 0; m < pixels; m++) {
+    registers[m] = (nib_finish){.offset = m * r->channels, .tail = tail};
+    snprintf(registers[m].acc, sizeof registers[m].acc, "acc%lld", (ll)m);
+  }
+  nib_epilogue_apply(&r->epilogue, registers, (int)pixels, "at");
 }
 
 static void emit_channels(depthwise_rows *r, int tail) {
@@ -255,6 +262,9 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   r.channels = r.walk.shape.out_c;
   r.padded = (r.channels + e->vocab->lanes - 1) / e->vocab->lanes * e->vocab->lanes;
   r.pixels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
+  if (r.pixels > most_pixels)
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d pixels",
+                          kernel->name, most_pixels);
   nib_acc_range *ranges = NULL;
   nib_status status = add_constants(&r, n);
   if (status == NIB_OK && !r.walk.is_float)
@@ -269,7 +279,8 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   if (!e->body->failed)
     nib_snippets_scan(e->body->data + before, e->snippets);
   nib_epilogue_release(&r.epilogue);
-  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory") : NIB_OK;
+  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
+                         : NIB_OK;
 }
 
 const nib_schedule nib_schedule_depthwise_rows = {

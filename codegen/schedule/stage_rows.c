@@ -14,8 +14,10 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   s->format = input->format;
   const bool is_float = input->format == NIB_F32, bytes = v->stage != NIB_STAGE_I16;
   const bool codes = v->stage == NIB_STAGE_CODES;
-  s->c_type = is_float ? "float" : codes ? nib_format_get(input->format)->c_type
-              : bytes ? "uint8_t" : "int16_t";
+  s->c_type = is_float ? "float"
+              : codes  ? nib_format_get(input->format)->c_type
+              : bytes  ? "uint8_t"
+                       : "int16_t";
   s->elem_bytes = is_float ? 4 : bytes ? 1 : 2;
   s->fill = fill;
   s->zero_point = input->quantized ? input->zero_point : 0;
@@ -23,10 +25,12 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   s->pixels = (shape->out_w - 1) * shape->stride_w + (shape->kernel_w - 1) * shape->dilation_w + 1;
   s->left = shape->pad_left < s->pixels ? shape->pad_left : s->pixels;
   s->copied = s->pixels - s->left < shape->in_w ? s->pixels - s->left : shape->in_w;
+  s->last_copied = s->copied;
   s->right = s->pixels - s->left - s->copied;
   s->repeat = shape->multiplier > 1;
   s->channels = shape->in_c * shape->multiplier;
-  s->row_elems = round_up((s->pixels * s->channels + read_past) * s->elem_bytes, 64) / s->elem_bytes;
+  s->row_elems =
+      round_up((s->pixels * s->channels + read_past) * s->elem_bytes, 64) / s->elem_bytes;
   const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->ring;
   const bool padded = s->left || s->right || shape->pad_top || rows_needed > shape->in_h;
   s->direct = !must_stage && !padded && !s->repeat && read_past == 0 &&
@@ -66,10 +70,12 @@ static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, i
 
 static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
   const nib_word d = nib_word_of("staged + %lld", (ll)(s->left * s->channels));
-  const nib_word n = nib_word_of("%lld", (ll)(s->copied * s->channels));
+  nib_word n = nib_word_of("%lld", (ll)(s->copied * s->channels));
+  if (s->last_copied != s->copied)
+    n = nib_word_of("(next == %lld ? %lld : %s)", (ll)(s->shape.in_h - 1),
+                    (ll)(s->last_copied * s->channels), nib_word_of("%s", n.s).s);
   if (s->repeat) { /* each channel `multiplier` times: plain C, as this is rare and short */
-    nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i++) {",
-                  (ll)(s->copied * s->shape.in_c));
+    nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i++) {", (ll)(s->copied * s->shape.in_c));
     nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)s->shape.multiplier);
     if (s->format == NIB_F32)
       nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)[i];", d.s, (ll)s->shape.multiplier, from);

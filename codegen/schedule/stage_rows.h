@@ -13,18 +13,19 @@ extern "C" {
 
 typedef struct nib_stage {
   nib_conv_shape shape;
-  nib_format format;       /**< of the input */
-  const char *c_type;      /**< of a staged element: uint8_t, int16_t or float */
+  nib_format format;  /**< of the input */
+  const char *c_type; /**< of a staged element: uint8_t, int16_t or float */
   int64_t elem_bytes;
-  bool direct;             /**< rows are read from in0 as they are */
-  int64_t ring;            /**< rows of the ring */
-  int64_t pixels;          /**< staged pixels of a row, borders included */
+  bool direct;                 /**< rows are read from in0 as they are */
+  int64_t ring;                /**< rows of the ring */
+  int64_t pixels;              /**< staged pixels of a row, borders included */
   int64_t left, copied, right; /**< pixels = left + copied + right */
-  int64_t channels;        /**< staged elements of a pixel */
-  int64_t row_elems;       /**< from one staged row to the next */
-  int64_t fill;            /**< staged value of the border */
-  int64_t zero_point;      /**< of the input, subtracted where the stage format says so */
-  bool repeat;             /**< depthwise with a multiplier: each input channel repeated */
+  int64_t last_copied; /**< of the last row: less only where pixels were flattened to rows */
+  int64_t channels;    /**< staged elements of a pixel */
+  int64_t row_elems;   /**< from one staged row to the next */
+  int64_t fill;        /**< staged value of the border */
+  int64_t zero_point;  /**< of the input, subtracted where the stage format says so */
+  bool repeat;         /**< depthwise with a multiplier: each input channel repeated */
 } nib_stage;
 
 /** `read_past`: elements that kernels may read past a row's end. `must_stage`: never direct. */
@@ -38,8 +39,7 @@ bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v);
 void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e);
 /** At the top of the loop over y: stages what output row y needs and declares `rows[]` (or `row`
  *  for one kernel row). After each staged row, `after(user)` may emit more; NULL for nothing. */
-void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void *user),
-                         void *user);
+void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void *user), void *user);
 /** Expression of kernel row `ky`'s staged row: "row" or "rows[ky]". */
 const char *nib_stage_row(const nib_stage *s);
 

@@ -93,6 +93,20 @@ static const char support[] =
     "  return _mm256_cvtps_epi32(_mm256_fmadd_ps(real, scale, away));\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_order\n"
+    "/* Packing works in halves of 128 bits: brings four lanes of each of four registers into the order of\n"
+    " * the registers. */\n" INLINE
+    "__m256i nib_avx2_order(__m256i bytes) {\n"
+    "  return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_quarter\n"
+    "/* The eight bytes of register c, in the low half. */\n" INLINE
+    "__m128i nib_avx2_quarter(__m256i bytes, int c) {\n"
+    "  const __m128i half = c < 2 ? _mm256_castsi256_si128(bytes) : _mm256_extracti128_si256(bytes, 1);\n"
+    "  return c % 2 ? _mm_unpackhi_epi64(half, half) : half;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_rq_tflite_double\n"
     "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), "
     "then a shift\n"
@@ -249,6 +263,7 @@ const nib_vocab nib_vocab_avx2 = {
     .type_f32 = "__m256",
     .type_act = "__m256i",
     .type_weight = "__m256i",
+    .type_bytes = "__m256i",
     .prims =
         {
             [NIB_PRIM_I32_SET] = "$d = _mm256_set1_epi32($a);",
@@ -299,6 +314,24 @@ const nib_vocab nib_vocab_avx2 = {
                 "$d = nib_avx2_saturate(_mm256_mul_ps(_mm256_cvtepi32_ps($a), $b));",
             [NIB_PRIM_RQ_NEAREST_AWAY] = "$d = nib_avx2_saturate(nib_avx2_round_away(\n"
                                          "    _mm256_mul_ps(_mm256_cvtepi32_ps($a), $b)));",
+            [NIB_PRIM_RQ_PRODUCT] =
+                "$d = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps($a), $b));",
+            [NIB_PRIM_RQ_FIX] =
+                "$d = _mm256_add_epi32($d, _mm256_and_si256(_mm256_cmpeq_epi32($a, $b), $c));",
+            [NIB_PRIM_NARROW16] = "$d = _mm256_packs_epi32($a, $b);",
+            [NIB_PRIM_I16_ADD] = "$d = _mm256_adds_epi16($a, _mm256_set1_epi16($b));",
+            [NIB_PRIM_NARROW_I8] = "$d = nib_avx2_order(_mm256_packs_epi16($a, $b));",
+            [NIB_PRIM_NARROW_U8] = "$d = nib_avx2_order(_mm256_packus_epi16($a, $b));",
+            [NIB_PRIM_I8_MAX] = "$d = _mm256_max_epi8($a, _mm256_set1_epi8($b));",
+            [NIB_PRIM_I8_MIN] = "$d = _mm256_min_epi8($a, _mm256_set1_epi8($b));",
+            [NIB_PRIM_U8_MAX] = "$d = _mm256_max_epu8($a, _mm256_set1_epi8((char)$b));",
+            [NIB_PRIM_U8_MIN] = "$d = _mm256_min_epu8($a, _mm256_set1_epi8((char)$b));",
+            [NIB_PRIM_BYTES_STORE4] = "_mm256_storeu_si256((void *)($a), $b);",
+            [NIB_PRIM_BYTES_STORE2] =
+                "_mm_storeu_si128((void *)($a), _mm256_extracti128_si256($b, $c));",
+            [NIB_PRIM_BYTES_STORE1] = "nib_avx2_store_bytes($a, nib_avx2_quarter($b, $c), 8);",
+            [NIB_PRIM_BYTES_STORE1_TAIL] =
+                "nib_avx2_store_bytes($a, nib_avx2_quarter($b, $c), $n);",
             [NIB_PRIM_F32_ADD] = "$d = _mm256_add_ps($a, $b);",
             [NIB_PRIM_F32_SUB] = "$d = _mm256_sub_ps($a, $b);",
             [NIB_PRIM_F32_MUL] = "$d = _mm256_mul_ps($a, $b);\n" KEEP("$d"),

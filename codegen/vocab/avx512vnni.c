@@ -68,6 +68,14 @@ static const char support[] =
     "  return _mm512_cvtps_epi32(_mm512_fmadd_ps(real, scale, _mm512_castsi512_ps(away)));\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_order\n"
+    "/* Packing works in quarters of 128 bits: brings four lanes of each of four registers into the order\n"
+    " * of the registers. */\n" INLINE
+    "__m512i nib_avx512_order(__m512i bytes) {\n"
+    "  return _mm512_permutexvar_epi32(\n"
+    "      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_rq_tflite_double\n"
     "/* Doubling high multiply rounded half up (64-bit products of even and odd lanes), "
     "then a shift\n"
@@ -213,6 +221,7 @@ const nib_vocab nib_vocab_avx512vnni = {
     .type_f32 = "__m512",
     .type_act = "__m512i",
     .type_weight = "__m512i",
+    .type_bytes = "__m512i",
     .prims =
         {
             [NIB_PRIM_I32_SET] = "$d = _mm512_set1_epi32($a);",
@@ -269,6 +278,25 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "$d = nib_avx512_saturate(_mm512_mul_ps(_mm512_cvtepi32_ps($a), $b));",
             [NIB_PRIM_RQ_NEAREST_AWAY] = "$d = nib_avx512_saturate(nib_avx512_round_away(\n"
                                          "    _mm512_mul_ps(_mm512_cvtepi32_ps($a), $b)));",
+            [NIB_PRIM_RQ_PRODUCT] =
+                "$d = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps($a), $b));",
+            [NIB_PRIM_RQ_FIX] =
+                "$d = _mm512_mask_add_epi32($d, _mm512_cmpeq_epi32_mask($a, $b), $d, $c);",
+            [NIB_PRIM_NARROW16] = "$d = _mm512_packs_epi32($a, $b);",
+            [NIB_PRIM_I16_ADD] = "$d = _mm512_adds_epi16($a, _mm512_set1_epi16($b));",
+            [NIB_PRIM_NARROW_I8] = "$d = nib_avx512_order(_mm512_packs_epi16($a, $b));",
+            [NIB_PRIM_NARROW_U8] = "$d = nib_avx512_order(_mm512_packus_epi16($a, $b));",
+            [NIB_PRIM_I8_MAX] = "$d = _mm512_max_epi8($a, _mm512_set1_epi8($b));",
+            [NIB_PRIM_I8_MIN] = "$d = _mm512_min_epi8($a, _mm512_set1_epi8($b));",
+            [NIB_PRIM_U8_MAX] = "$d = _mm512_max_epu8($a, _mm512_set1_epi8((char)$b));",
+            [NIB_PRIM_U8_MIN] = "$d = _mm512_min_epu8($a, _mm512_set1_epi8((char)$b));",
+            [NIB_PRIM_BYTES_STORE4] = "_mm512_storeu_si512((void *)($a), $b);",
+            [NIB_PRIM_BYTES_STORE2] =
+                "_mm256_storeu_si256((void *)($a), _mm512_extracti64x4_epi64($b, $c));",
+            [NIB_PRIM_BYTES_STORE1] =
+                "_mm_storeu_si128((void *)($a), _mm512_extracti32x4_epi32($b, $c));",
+            [NIB_PRIM_BYTES_STORE1_TAIL] =
+                "_mm_mask_storeu_epi8((void *)($a), " MASK ", _mm512_extracti32x4_epi32($b, $c));",
             [NIB_PRIM_F32_ADD] = "$d = _mm512_add_ps($a, $b);",
             [NIB_PRIM_F32_SUB] = "$d = _mm512_sub_ps($a, $b);",
             [NIB_PRIM_F32_MUL] = "$d = _mm512_mul_ps($a, $b);\n" KEEP("$d"),

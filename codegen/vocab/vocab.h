@@ -67,7 +67,21 @@ extern "C" {
   /* d = (int32) rint(fma((float)a, b, c)) without saturation: |fma| < 2^31, so that multiplier,   \
    * rounding and zero point are one step. The epilogue uses it where it proves it exact */        \
   X(RQ_LINEAR, "rq_linear")                                                                        \
-  X(RQ_SIGNED, "rq_signed")         /* the same with copysign(c, a) for c, c >= 0 */               \
+  X(RQ_PRODUCT, "rq_product")       /* d = (int32) rint((float)a * b), likewise */                  \
+  X(RQ_SIGNED, "rq_signed")         /* as RQ_LINEAR with copysign(c, a) for c, c >= 0 */             \
+  X(RQ_FIX, "rq_fix")               /* d += a == b ? c : 0 */                                      \
+  /* packed stores: registers of codes narrowed NIB_PACK_REGISTERS at a time. NARROW16 pairs are    \
+   * in the vocabulary's own order, which NARROW_I8 and NARROW_U8 bring to that of the registers */ \
+  X(NARROW16, "narrow16")           /* d (bytes) = i32 lanes of a and b saturated to i16 */        \
+  X(I16_ADD, "i16_add")             /* d = a + the constant b, saturated, in i16 lanes */          \
+  X(NARROW_I8, "narrow_i8")         /* d = i16 lanes of two NARROW16 a and b, saturated to bytes */ \
+  X(NARROW_U8, "narrow_u8")                                                                        \
+  X(I8_MAX, "i8_max") X(I8_MIN, "i8_min") /* d = bytes a against the constant b */                 \
+  X(U8_MAX, "u8_max") X(U8_MIN, "u8_min")                                                          \
+  X(BYTES_STORE4, "bytes_store4")   /* a: pointer, b: all the bytes */                             \
+  X(BYTES_STORE2, "bytes_store2")   /* the bytes of registers 2c and 2c + 1 */                     \
+  X(BYTES_STORE1, "bytes_store1")   /* the bytes of register c */                                  \
+  X(BYTES_STORE1_TAIL, "bytes_store1_tail") /* its first n */                                      \
   /* staging of $n codes at $a into staged elements at $d (see nib_stage_kind); $b: zero point */  \
   X(STAGE_I8, "stage_i8") X(STAGE_U8, "stage_u8")                                                  \
   X(STAGE_FILL, "stage_fill")       /* $n staged elements at $d become $a */                       \
@@ -85,6 +99,9 @@ typedef enum nib_prim {
 #undef X
       NIB_PRIM_COUNT
 } nib_prim;
+
+/** Registers of i32 lanes whose codes fill one register of bytes. */
+#define NIB_PACK_REGISTERS 4
 
 /** How conv schedules stage input rows for DOT (scratch rows hold this element). */
 typedef enum nib_stage_kind {
@@ -109,6 +126,7 @@ typedef struct nib_vocab {
   int dot_k;                  /**< K elements consumed by one DOT */
   bool weights_i16;           /**< packed weights are i16 (zero point subtracted), else i8 */
   const char *type_i32, *type_f32, *type_act, *type_weight; /**< C types of the registers */
+  const char *type_bytes;     /**< of a register of bytes or i16 lanes; NULL without packed stores */
   const char *prims[NIB_PRIM_COUNT]; /**< templates; NULL: this vocabulary cannot say it */
   /* for the cost model: reciprocal throughputs in cycles per register operation */
   double dot_cycles, fma_cycles, mac16_cycles, requant_cycles, elementwise_cycles;

@@ -201,6 +201,22 @@ static void write_others(nib_emitter *e) {
   nib_say(e, NIB_PRIM_F32_FMA, "d", "a", "b", NULL, NULL);
   store_register(e, F32, "d");
   close_function(e);
+  for (int i = 0; v->prims[NIB_PRIM_RQ_FIX] && v->prims[NIB_PRIM_RQ_PRODUCT] && i < 2; i++) {
+    open_function(e, i ? "product" : "fix", v->lanes);
+    load_register(e, "a", I32, "pa");
+    load_register(e, "b", i ? F32 : I32, "pb");
+    load_register(e, "c", I32, "pc");
+    nib_text_line(e->body, "%s d;", v->type_i32);
+    if (i) {
+      nib_text_line(e->body, "(void)c;");
+      nib_say(e, NIB_PRIM_RQ_PRODUCT, "d", "a", "b", NULL, NULL);
+    } else {
+      nib_say(e, NIB_PRIM_I32_SET, "d", "7", NULL, NULL, NULL);
+      nib_say(e, NIB_PRIM_RQ_FIX, "d", "a", "b", "c", NULL);
+    }
+    store_register(e, I32, "d");
+    close_function(e);
+  }
   if (!v->prims[NIB_PRIM_RQ_LINEAR])
     return;
   for (int i = 0; i < 2; i++) {
@@ -217,6 +233,46 @@ static void write_others(nib_emitter *e) {
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
+/* Four registers from pa narrowed to bytes: whole at pd, then by halves, by registers, and as tails of
+ * each register, 64 bytes apart. */
+enum { pack_zero = -100, pack_low = 11, pack_high = 120 };
+static void write_pack(nib_emitter *e, bool is_unsigned) {
+  const nib_vocab *v = e->vocab;
+  nib_text_printf(e->body, "%s\n", v->function_attr);
+  nib_text_open(e->body, "void pack%d_%s(const void *pa, const void *pb, const void *pc, void *pd) {",
+                is_unsigned, v->name);
+  nib_text_line(e->body, "(void)pb, (void)pc;");
+  nib_text_line(e->body, "const int32_t *const a = (const int32_t *)pa;");
+  nib_text_line(e->body, "uint8_t *const d = (uint8_t *)pd;");
+  for (int i = 0; i < NIB_PACK_REGISTERS; i++) {
+    nib_text_line(e->body, "%s r%d;", v->type_i32, i);
+    nib_say(e, NIB_PRIM_I32_LOAD, nib_word_of("r%d", i).s, nib_word_of("a + %d", i * v->lanes).s, NULL,
+            NULL, NULL);
+  }
+  nib_text_line(e->body, "%s low, high, bytes;", v->type_bytes);
+  nib_say(e, NIB_PRIM_NARROW16, "low", "r0", "r1", NULL, NULL);
+  nib_say(e, NIB_PRIM_NARROW16, "high", "r2", "r3", NULL, NULL);
+  const nib_word zero = nib_word_of("%d", pack_zero);
+  nib_say(e, NIB_PRIM_I16_ADD, "low", "low", zero.s, NULL, NULL);
+  nib_say(e, NIB_PRIM_I16_ADD, "high", "high", zero.s, NULL, NULL);
+  nib_say(e, is_unsigned ? NIB_PRIM_NARROW_U8 : NIB_PRIM_NARROW_I8, "bytes", "low", "high", NULL, NULL);
+  nib_say(e, is_unsigned ? NIB_PRIM_U8_MAX : NIB_PRIM_I8_MAX, "bytes", "bytes",
+          nib_word_of("%d", pack_low).s, NULL, NULL);
+  nib_say(e, is_unsigned ? NIB_PRIM_U8_MIN : NIB_PRIM_I8_MIN, "bytes", "bytes",
+          nib_word_of("%d", pack_high + (is_unsigned ? 100 : 0)).s, NULL, NULL);
+  nib_say(e, NIB_PRIM_BYTES_STORE4, NULL, "d", "bytes", NULL, NULL);
+  for (int i = 0; i < 2; i++)
+    nib_say(e, NIB_PRIM_BYTES_STORE2, NULL, nib_word_of("d + %d", 64 + 64 * i).s, "bytes",
+            nib_word_of("%d", i).s, NULL);
+  for (int i = 0; i < NIB_PACK_REGISTERS; i++) {
+    nib_say(e, NIB_PRIM_BYTES_STORE1, NULL, nib_word_of("d + %d", 192 + 64 * i).s, "bytes",
+            nib_word_of("%d", i).s, NULL);
+    nib_say(e, NIB_PRIM_BYTES_STORE1_TAIL, NULL, nib_word_of("d + %d", 448 + 64 * i).s, "bytes",
+            nib_word_of("%d", i).s, nib_word_of("%d", 2 * i + 1).s);
+  }
+  nib_text_close(e->body, "");
+}
+
 static void write_vocabulary(nib_emitter *e) {
   nib_text_printf(e->body, "%s\n", e->vocab->support);
   for (size_t i = 0; i < COUNT(loads); i++)
@@ -229,6 +285,8 @@ static void write_vocabulary(nib_emitter *e) {
     if (e->vocab->prims[computes[i].prim])
       write_compute(e, &computes[i]);
   write_others(e);
+  for (int i = 0; e->vocab->type_bytes && i < 2; i++)
+    write_pack(e, i);
 }
 
 /* ---- operands ---- */
@@ -468,6 +526,28 @@ static void test_floats(void *library, const nib_vocab *v) {
       CHECK(d[i] == a[i] * b[i] + c[i]);
     ++compared;
   }
+  function *fix = v->prims[NIB_PRIM_RQ_FIX] ? find(library, "fix", v) : NULL,
+           *product = v->prims[NIB_PRIM_RQ_PRODUCT] ? find(library, "product", v) : NULL;
+  for (int round = 0; fix && product && round < rounds; round++) {
+    int32_t *x = (int32_t *)(void *)pa, *y = (int32_t *)(void *)pb, *z = (int32_t *)(void *)pc;
+    for (int i = 0; i < elems; i++) {
+      x[i] = any_i32(), y[i] = next_random() % 2 ? x[i] : any_i32(), z[i] = next_random() % 2 ? 1 : -1;
+      ((int32_t *)(void *)want)[i] = 7 + (x[i] == y[i] ? z[i] : 0);
+    }
+    fix(pa, pb, pc, got);
+    if (memcmp(want, got, 4 * elems) != 0)
+      report("rq_fix", v, round);
+    for (int i = 0; i < elems; i++) {
+      x[i] = any_i32() >> 2;
+      b[i] = ldexpf((float)(next_random() % 65536), -17 - (int)(next_random() % 14));
+      volatile float exact = (float)x[i] * b[i];
+      ((int32_t *)(void *)want)[i] = (int32_t)rintf(exact);
+    }
+    product(pa, pb, pc, got);
+    if (memcmp(want, got, 4 * elems) != 0)
+      report("rq_product", v, round);
+    compared += 2;
+  }
   for (int kind = 0; v->prims[NIB_PRIM_RQ_LINEAR] && kind < 2; kind++) {
     function *linear = find(library, kind ? "signed" : "linear", v);
     for (int round = 0; linear && round < rounds; round++) {
@@ -487,6 +567,34 @@ static void test_floats(void *library, const nib_vocab *v) {
   }
 }
 
+static void test_pack(void *library, const nib_vocab *v, bool is_unsigned) {
+  function *f = find(library, is_unsigned ? "pack1" : "pack0", v);
+  const int32_t high = pack_high + (is_unsigned ? 100 : 0);
+  for (int round = 0; f && round < rounds; round++) {
+    uint8_t bytes[64];
+    for (int i = 0; i < NIB_PACK_REGISTERS * v->lanes; i++) {
+      const int32_t x = round % 2 ? any_i32() : (int32_t)(next_random() % 700) - 350;
+      const int32_t wide = x > 100000 ? 100000 : x < -100000 ? -100000 : x;
+      const int32_t code = wide + pack_zero;
+      ((int32_t *)(void *)pa)[i] = x;
+      bytes[i] = (uint8_t)(code < pack_low ? pack_low : code > high ? high : code);
+    }
+    memset(got, 0x5A, sizeof got);
+    memset(want, 0x5A, sizeof want);
+    memcpy(want, bytes, 4 * (size_t)v->lanes);
+    for (int i = 0; i < 2; i++)
+      memcpy(want + 64 + 64 * i, bytes + 2 * i * v->lanes, 2 * (size_t)v->lanes);
+    for (int i = 0; i < NIB_PACK_REGISTERS; i++) {
+      memcpy(want + 192 + 64 * i, bytes + i * v->lanes, (size_t)v->lanes);
+      memcpy(want + 448 + 64 * i, bytes + i * v->lanes, 2 * (size_t)i + 1);
+    }
+    f(pa, pb, pc, got);
+    if (memcmp(want, got, 704) != 0)
+      report("packed stores", v, round);
+    ++compared;
+  }
+}
+
 static void test_vocabulary(void *library, const nib_vocab *v) {
   for (size_t i = 0; i < COUNT(loads); i++)
     for (int n = 0; n < v->lanes; n++)
@@ -500,6 +608,8 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   test_dot(library, v);
   test_staging(library, v);
   test_floats(library, v);
+  for (int i = 0; v->type_bytes && i < 2; i++)
+    test_pack(library, v, i);
 }
 
 /* ---- the file ---- */

@@ -72,7 +72,8 @@ static void write_function(nib_epilogue *p, nib_emitter *e) {
     nib_epilogue_load_channels(p, "c", 1);
     nib_text_line(e->body, "%s value;", v->type_i32);
     nib_say(e, NIB_PRIM_I32_LOAD, "value", "acc + c", NULL, NULL, NULL);
-    nib_epilogue_apply(p, "value", 0, "c", pass ? channels - whole : 0);
+    const nib_finish value = {.acc = "value", .tail = pass ? channels - whole : 0};
+    nib_epilogue_apply(p, &value, 1, "c");
     nib_text_close(e->body, "");
   }
   nib_text_close(e->body, "");

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * The packed store: registers of codes are narrowed together, so that the zero point is added to
+ * 16-bit lanes, bounds are taken of bytes, and what lies side by side in memory is stored at once.
+ */
+#include "epilogue/followers.h"
+
+#include <string.h>
+
+typedef long long ll;
+
+static bool is_unsigned(nib_format f) { return f == NIB_U8; }
+
+bool nib_epilogue_can_pack(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab) {
+  static const nib_prim prims[] = {NIB_PRIM_NARROW16,     NIB_PRIM_I16_ADD,
+                                   NIB_PRIM_BYTES_STORE4, NIB_PRIM_BYTES_STORE2,
+                                   NIB_PRIM_BYTES_STORE1, NIB_PRIM_BYTES_STORE1_TAIL};
+  static const nib_prim of_i8[] = {NIB_PRIM_NARROW_I8, NIB_PRIM_I8_MAX, NIB_PRIM_I8_MIN};
+  static const nib_prim of_u8[] = {NIB_PRIM_NARROW_U8, NIB_PRIM_U8_MAX, NIB_PRIM_U8_MIN};
+  const nib_tensor *y = &g->tensors[nib_kernel_output(g, kernel)];
+  return nib_epilogue_is_narrow(y->format) && y->quantized &&
+         nib_vocab_has(vocab, prims, sizeof prims / sizeof *prims) &&
+         nib_vocab_has(vocab, is_unsigned(y->format) ? of_u8 : of_i8, 3);
+}
+
+/* What is pending, on "low" and "high" (16-bit lanes) and then on "bytes". */
+static void narrow(nib_epilogue *p, const nib_finish *registers, int n) {
+  nib_emitter *e = p->e;
+  const nib_codes *c = &p->pending;
+  const nib_format_info *f = nib_format_get(c->format);
+  const bool u = is_unsigned(c->format);
+  const char *acc[NIB_PACK_REGISTERS]; /* missing ones repeat the last */
+  for (int i = 0; i < NIB_PACK_REGISTERS; i++)
+    acc[i] = registers[i < n ? i : n - 1].acc;
+  nib_text_line(e->body, "%s low, high, bytes;", e->vocab->type_bytes);
+  nib_say(e, NIB_PRIM_NARROW16, "low", acc[0], acc[1], NULL, NULL);
+  nib_say(e, NIB_PRIM_NARROW16, "high", acc[2], acc[3], NULL, NULL);
+  if (c->zero_point) {
+    const nib_word zero = nib_word_of("%lld", (ll)c->zero_point);
+    nib_say(e, NIB_PRIM_I16_ADD, "low", "low", zero.s, NULL, NULL);
+    nib_say(e, NIB_PRIM_I16_ADD, "high", "high", zero.s, NULL, NULL);
+  }
+  nib_say(e, u ? NIB_PRIM_NARROW_U8 : NIB_PRIM_NARROW_I8, "bytes", "low", "high", NULL, NULL);
+  if (c->lo > f->min)
+    nib_say(e, u ? NIB_PRIM_U8_MAX : NIB_PRIM_I8_MAX, "bytes", "bytes",
+            nib_word_of("%lld", (ll)c->lo).s, NULL, NULL);
+  if (c->hi < f->max)
+    nib_say(e, u ? NIB_PRIM_U8_MIN : NIB_PRIM_I8_MIN, "bytes", "bytes",
+            nib_word_of("%lld", (ll)c->hi).s, NULL, NULL);
+}
+
+/* Whether `count` registers from `first` lie side by side in memory. */
+static bool are_adjacent(const nib_epilogue *p, const nib_finish *registers, int n, int first,
+                         int count) {
+  if (first + count > n)
+    return false;
+  for (int i = first; i < first + count; i++)
+    if (registers[i].tail ||
+        registers[i].offset != registers[first].offset + (i - first) * p->e->vocab->lanes)
+      return false;
+  return true;
+}
+
+void nib_epilogue_store_packed(nib_epilogue *p, const nib_finish *registers, int n,
+                               const char *base) {
+  nib_emitter *e = p->e;
+  nib_text_open(e->body, "{");
+  narrow(p, registers, n);
+  for (int i = 0; i < n;) {
+    const nib_word to = nib_word_of("out + %s + %lld", base, (ll)registers[i].offset);
+    const bool whole = i == 0 && are_adjacent(p, registers, n, 0, NIB_PACK_REGISTERS);
+    const bool half = i % 2 == 0 && are_adjacent(p, registers, n, i, 2);
+    if (whole) {
+      nib_say(e, NIB_PRIM_BYTES_STORE4, NULL, to.s, "bytes", NULL, NULL);
+    } else if (half) {
+      nib_say(e, NIB_PRIM_BYTES_STORE2, NULL, to.s, "bytes", nib_word_of("%d", i / 2).s, NULL);
+    } else if (!registers[i].tail) {
+      nib_say(e, NIB_PRIM_BYTES_STORE1, NULL, to.s, "bytes", nib_word_of("%d", i).s, NULL);
+    } else {
+      nib_say(e, NIB_PRIM_BYTES_STORE1_TAIL, NULL, to.s, "bytes", nib_word_of("%d", i).s,
+              nib_word_of("%d", registers[i].tail).s);
+    }
+    i += whole ? NIB_PACK_REGISTERS : half ? 2 : 1;
+  }
+  nib_text_close(e->body, "");
+}
