@@ -187,11 +187,12 @@ static void check_unary(nib_check *c) {
   check_same_shapes(c);
 }
 
-/* abs, neg and sign are defined for plain integers as well. */
+/* Functions of codebooks are tables; abs, neg and sign are defined for plain integers as well. */
 static void check_function(nib_check *c) {
   const nib_tensor *x = nib_check_in(c, 0);
   const bool integers = c->n->op == NIB_OP_ABS || c->n->op == NIB_OP_NEG || c->n->op == NIB_OP_SIGN;
-  if (!integers || x->quantized || c->out->quantized || nib_is_float(x))
+  const bool codebook = nib_format_get(x->format)->kind == NIB_KIND_CODEBOOK;
+  if (!codebook && (!integers || x->quantized || c->out->quantized || nib_is_float(x)))
     check_arithmetic_types(c);
   else if (x->format != c->out->format)
     nib_check_fail(c, "its operand and result differ in type");
@@ -199,13 +200,13 @@ static void check_function(nib_check *c) {
 }
 
 static void check_clamp_op(nib_check *c) {
-  check_unary(c);
+  check_function(c);
   if (nib_node_float(c->n, NIB_A_MIN, -INFINITY) > nib_node_float(c->n, NIB_A_MAX, INFINITY))
     nib_check_fail(c, "its min is above its max");
 }
 
 static void check_leaky_relu(nib_check *c) {
-  check_unary(c);
+  check_function(c);
   if (!isfinite(nib_node_float(c->n, NIB_A_ALPHA, 0)))
     nib_check_fail(c, "its alpha is not finite");
 }

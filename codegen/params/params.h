@@ -190,6 +190,10 @@ bool nib_params_unary_by_reals(nib_op op, nib_rounding rounding);
  * the result's byte. NIB_ERROR_UNSUPPORTED for other operators and formats. */
 nib_status nib_params_unary_table(const nib_graph *g, const nib_node *n, uint8_t out_table[256]);
 
+/** The same for a function of reals stored in at most 8 bits, or of a codebook: out_table[code] is
+ *  the code of the result, in the operand's format. */
+nib_status nib_params_real_table(const nib_graph *g, const nib_node *n, uint8_t out_table[256]);
+
 /** TFLite's CalculateInputRadius: the largest difference that still fits the integer bits. */
 int32_t nib_params_input_radius(int32_t integer_bits, int32_t shift);
 

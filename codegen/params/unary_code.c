@@ -120,3 +120,27 @@ nib_status nib_params_unary_table(const nib_graph *g, const nib_node *n, uint8_t
     out_table[i] = (uint8_t)nib_params_unary_code(&u, first + i);
   return NIB_OK;
 }
+
+/* A function of a real number in the arithmetic of f32. */
+static float real_function(const nib_graph *g, const nib_node *n, float x) {
+  float lo, hi;
+  if (nib_params_real_function(n->op) || n->op == NIB_OP_LEAKY_RELU)
+    return real_result(n, x);
+  nib_params_real_range(g, n, &lo, &hi); /* relu and clamp */
+  return x < lo ? lo : x > hi ? hi : x;
+}
+
+nib_status nib_params_real_table(const nib_graph *g, const nib_node *n, uint8_t out_table[256]) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  if (nib_op_get(n->op)->family != NIB_FAMILY_FUNCTION || !x || x->format != y->format ||
+      x->quantized || y->quantized)
+    return NIB_ERROR_UNSUPPORTED;
+  const nib_format_info *info = nib_format_get(x->format);
+  if ((info->kind != NIB_KIND_FLOAT && info->kind != NIB_KIND_CODEBOOK) || info->bits > 8)
+    return NIB_ERROR_UNSUPPORTED;
+  for (int64_t i = 0; i < 256; ++i) {
+    const float value = (float)nib_format_decode(x->format, (uint64_t)i & ((1u << info->bits) - 1));
+    nib_format_store_real(y->format, out_table, i, (double)real_function(g, n, value));
+  }
+  return NIB_OK;
+}

@@ -434,11 +434,52 @@ static nib_expr operand_value(nib_direct *d, const nib_node *n, int32_t slot, co
 
 /* ---- running value ---- */
 
+/* The table of a function from codes of reals in one byte to codes of the same format. */
+static bool table_of_codes(const nib_direct *d, const nib_node *n, uint8_t table[256]) {
+  return nib_params_real_table(d->g, n, table) == NIB_OK;
+}
+
+/* Whether step `position` leaves the code of its result in a variable, beside or instead of its
+ * value. */
+static bool has_code(const nib_direct *d, int32_t position) {
+  const nib_node *n = &d->g->nodes[d->kernel->nodes[position]];
+  return nib_direct_is_stored_real(d->g->tensors[n->out].format) && n->op != NIB_OP_CAST &&
+         (position > d->segment.first || is_elementwise(n->op));
+}
+
+/* Whether a step of the segment computes with the value of `position`. */
+static bool reads_value(const nib_direct *d, int32_t position) {
+  uint8_t table[256];
+  for (int32_t j = position + 1; j < d->segment.first + d->segment.count; ++j) {
+    const nib_node *n = &d->g->nodes[d->kernel->nodes[j]];
+    for (int32_t i = 0; i < n->n_in; ++i)
+      if (made_in(d->g, d->kernel, n->in[i], position, position + 1) &&
+          !table_of_codes(d, n, table))
+        return true;
+  }
+  return false;
+}
+
+/* The code of a function's operand. */
+static nib_expr operand_code(nib_direct *d, const nib_node *n, const char *index) {
+  const int32_t id = n->in[0], end = d->segment.first + d->segment.count;
+  const nib_format format = d->g->tensors[id].format;
+  if (!made_in(d->g, d->kernel, id, d->segment.first, end))
+    return nib_expr_printf("%s[%s]", nib_direct_pointer(d, id, "operand0").s, index);
+  const int32_t position = position_of(d->g, d->kernel, id);
+  if (has_code(d, position))
+    return nib_expr_printf("c%d", position);
+  return nib_direct_encode(format, value_name(d, id).s, false);
+}
+
 static void store_value(nib_direct *d, const nib_node *n, const char *index, const char *value) {
   const nib_tensor *t = &d->g->tensors[n->out];
   const char *type = nib_format_get(t->format)->c_type;
   nib_expr p = nib_direct_pointer(d, n->out, "out");
-  if (nib_direct_is_stored_real(t->format))
+  const int32_t position = position_of(d->g, d->kernel, n->out);
+  if (has_code(d, position))
+    nib_text_line(d->t, "%s[%s] = c%d;", p.s, index, position);
+  else if (nib_direct_is_stored_real(t->format))
     nib_text_line(d->t, "%s[%s] = %s;", p.s, index, nib_direct_encode(t->format, value, false).s);
   else if (strcmp(type, nib_direct_value_type(t->format)) == 0)
     nib_text_line(d->t, "%s[%s] = %s;", p.s, index, value);
@@ -446,22 +487,44 @@ static void store_value(nib_direct *d, const nib_node *n, const char *index, con
     nib_text_line(d->t, "%s[%s] = (%s)%s;", p.s, index, type, value);
 }
 
-/* Loaded operands of the steps are values of their own, so that expressions stay short. */
-static void run_step(nib_direct *d, int32_t position, const char *index) {
-  const nib_node *n = &d->g->nodes[d->kernel->nodes[position]];
+/* An expression of the step's result. Loaded operands are values of their own, so that expressions
+ * stay short. */
+static nib_expr step_value(nib_direct *d, const nib_node *n, const char *index) {
   nib_expr operands[4];
-  d->position = position;
   const int32_t loaded = nib_direct_op_get(n->op)->first_operand_only ? 1 : n->n_in;
   for (int32_t i = 0; i < loaded && i < 4; ++i)
     operands[i] = operand_value(d, n, i, index);
-  nib_expr value = nib_direct_op_get(n->op)->step(d, n, operands, index);
-  /* Followers see what a later reader of the result would. */
+  return nib_direct_op_get(n->op)->step(d, n, operands, index);
+}
+
+static void run_step(nib_direct *d, int32_t position, const char *index) {
+  const nib_node *n = &d->g->nodes[d->kernel->nodes[position]];
   const nib_format format = d->g->tensors[n->out].format;
-  if (nib_direct_is_stored_real(format) && n->op != NIB_OP_CAST)
-    value = nib_direct_decode(format, nib_direct_encode(format, value.s, false).s);
-  nib_text_line(d->t, "const %s v%d = %s; /* %s */",
-                nib_direct_value_type(d->g->tensors[n->out].format), position, value.s,
-                nib_op_get(n->op)->mnemonic);
+  const char *name = nib_op_get(n->op)->mnemonic, *type = nib_direct_value_type(format);
+  uint8_t table[256];
+  d->position = position;
+  const bool tabulated = table_of_codes(d, n, table);
+  nib_expr value;
+  if (tabulated) {
+    char hint[64];
+    snprintf(hint, sizeof hint, "%s_table", name);
+    nib_expr p = nib_direct_constant(d, hint, "uint8_t", table, sizeof table);
+    value = nib_expr_printf("%s[%s]", p.s, operand_code(d, n, index).s);
+  } else {
+    value = step_value(d, n, index);
+  }
+  if (!has_code(d, position)) {
+    nib_text_line(d->t, "const %s v%d = %s; /* %s */", type, position, value.s, name);
+    return;
+  }
+  /* Followers see what a later reader of the result would. */
+  if (!tabulated)
+    value = nib_direct_encode(format, value.s, false);
+  nib_text_line(d->t, "const %s c%d = %s; /* %s */", nib_format_get(format)->c_type, position,
+                value.s, name);
+  if (reads_value(d, position))
+    nib_text_line(d->t, "const %s v%d = %s;", type, position,
+                  nib_direct_decode(format, nib_expr_printf("c%d", position).s).s);
 }
 
 void nib_direct_put(nib_direct *d, const char *index, const char *value) {
