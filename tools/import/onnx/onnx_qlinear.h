@@ -25,5 +25,6 @@ nib_status nib_onnx_import_conv_integer(nib_onnx_node *n);
 nib_status nib_onnx_import_qlinear_matmul(nib_onnx_node *n);
 nib_status nib_onnx_import_qlinear_conv(nib_onnx_node *n);
 nib_status nib_onnx_import_qgemm(nib_onnx_node *n);
+nib_status nib_onnx_import_matmul_nbits(nib_onnx_node *n);
 
 #endif
