@@ -11,6 +11,7 @@ import pathlib
 import random
 import statistics
 import struct
+import typing
 
 TABLE = pathlib.Path(__file__).resolve().parent / "cases.txt"
 INT8_KINDS = ("gemm", "conv", "dw")
@@ -151,8 +152,47 @@ def make_real(case: Case) -> Data:
     return Data(numbers(s["m"] * s["k"]), numbers(s["n"] * s["k"]))
 
 
+@dataclasses.dataclass
+class Layout:
+    """A block format: elements, bytes, the f16 scale's byte, bits of a code, the bit where number i begins; an
+    element is (code * step + low) * scale."""
+    elements: int
+    bytes: int
+    scale_at: int
+    bits: int
+    bit: typing.Callable
+    low: int
+    step: int = 1
+
+
+LAYOUTS = {
+    "q4_0": Layout(32, 18, 0, 4, lambda i: 16 + i // 16 * 4 + i % 16 * 8, -8),
+    "tq2_0": Layout(256, 66, 64, 2, lambda i: i // 128 * 256 + i % 128 // 32 * 2 + i % 32 * 8, -1),
+    "ui2:block=32,scale=f16": Layout(32, 10, 0, 2, lambda i: 16 + i * 2, -2),
+    "bipolar1:block=128,scale=f16": Layout(128, 18, 0, 1, lambda i: 16 + i, -1, 2),
+}
+# Four codes of 0, 1 and 2 in a byte: of the ternary format.
+TERNARY_BYTES = bytes(sum((b % 81 // 3**i % 3) << 2 * i for i in range(4)) for b in range(256))
+# High bytes of f16 numbers from 1/64 to 1/32.
+SCALE_BYTES = bytes(0x24 | b & 3 for b in range(256))
+
+
+def make_low(case: Case) -> Data:
+    """f32 activations as in make_real, random codes and scales."""
+    rng = random.Random(case.name)
+    s, layout = case.shape, LAYOUTS[case.values["format"]]
+    blocks = s["n"] * s["k"] // layout.elements
+    weights = bytearray(rng.randbytes(blocks * layout.bytes))
+    if case.values["format"].startswith("tq"):
+        weights = bytearray(weights.translate(TERNARY_BYTES))
+    weights[layout.scale_at::layout.bytes] = rng.randbytes(blocks)
+    weights[layout.scale_at + 1::layout.bytes] = rng.randbytes(blocks).translate(SCALE_BYTES)
+    n = s["m"] * s["k"]
+    return Data(struct.pack(f"<{n}f", *((b - 128) / 32 for b in rng.randbytes(n))), bytes(weights))
+
+
 def make(case: Case) -> Data:
-    return make_int8(case) if case.is_int8 else make_real(case)
+    return make_int8(case) if case.is_int8 else make_low(case) if case.kind == "low" else make_real(case)
 
 
 # ---- the network ----
@@ -186,6 +226,15 @@ def int8_text(case: Case, data: Data, rounding: str) -> str:
             f"tensor<{s['n']}xf32>) -> {y}\n  return %y : {y}\n}}\n")
 
 
+def low_text(case: Case, data: Data) -> str:
+    s = case.shape
+    x, y = (f"tensor<{s['m']}x{s[a]}xf32>" for a in "kn")
+    w = f"tensor<{s['n']}x{s['k']}x!nib.format<\"{case.values['format']}\">>"
+    return (f'func.func @net(%x: {x} {{nib.name = "x"}}) -> ({y} {{nib.name = "y"}}) {{\n'
+            f'  %w = nib.constant dense<"0x{data.weights.hex()}"> : tensor<{len(data.weights)}xi8> as {w}\n'
+            f"  %y = nib.fully_connected %x, %w : ({x}, {w}) -> {y}\n  return %y : {y}\n}}\n")
+
+
 def real_text(case: Case, data: Data) -> str:
     s = case.shape
     element = "f16" if case.kind == "gemm_f16" else "f32"
@@ -197,4 +246,6 @@ def real_text(case: Case, data: Data) -> str:
 
 def network_text(case: Case, data: Data, variant: str) -> str:
     """The case as a function of the nib dialect, which nibc compiles."""
-    return int8_text(case, data, variant) if case.is_int8 else real_text(case, data)
+    if case.is_int8:
+        return int8_text(case, data, variant)
+    return low_text(case, data) if case.kind == "low" else real_text(case, data)

@@ -15,6 +15,7 @@ from cases import Case, Data, make, network_text
 # more than this share of its time went to other processes.
 CANARY_SHARE, STOLEN_SHARE = 0.85, 0.02
 TYPES = {"gemm_f32": "f32", "gemm_f16": "f16", "low": "f32"}
+PEER_OF_KIND = {"low": "ggml"}
 TOLERANCE = {"i8": 0, "f32": 1e-5, "f16": 2e-3}
 ISA_OF_TARGET = {"x86-64-v3": "AVX2"}
 
@@ -82,6 +83,8 @@ def rate(entry: dict) -> float:
 
 def peer_line(case: Case) -> str:
     s = case.shape
+    if case.kind == "low":
+        return f"ggml {case.values['format']} {s['m']} {s['n']} {s['k']} {case.number('copies', 1)}\n"
     if case.kind.startswith("gemm"):
         return f"onednn gemm {s['m']} {s['n']} {s['k']}\n"
     order = ("h", "w", "i", "o", "kh", "kw", "s", "s", "top", "left", "bottom", "right", "oh", "ow")
@@ -90,7 +93,8 @@ def peer_line(case: Case) -> str:
 
 def limit_lines(case: Case, data: Data) -> str:
     names = case.values["limit"].split("+")
-    return "".join(f"limit read {len(data.weights)}\n" if n == "read" else f"limit {n}\n" for n in names)
+    bytes_ = len(data.weights) * case.number("copies", 1)
+    return "".join(f"limit read {bytes_}\n" if n == "read" else f"limit {n}\n" for n in names)
 
 
 def variant_network(build: pathlib.Path, folder: pathlib.Path, case: Case, data: Data, variant: str) -> pathlib.Path:
@@ -162,12 +166,12 @@ def judge(targets: list, row: dict) -> list:
 
 
 def make_row(case: Case, data: Data, variant: str, process: Process) -> dict:
-    ours, peer = process.best(variant), process.best("onednn")
+    ours, peer = process.best(variant), process.best(PEER_OF_KIND.get(case.kind, "oneDNN"))
     row = {"case": case.name, "variant": variant, "macs": case.macs, "ours_us": median_ns(ours) / 1e3,
            "spread": spread(ours), "rounds": len(ours["ns"]), "kept": ours["clean"],
            "max_difference": ours["max_difference"]}
     if peer:
-        row.update(peer="oneDNN", peer_us=median_ns(peer) / 1e3, peer_info=peer["info"],
+        row.update(peer=peer["name"], peer_us=median_ns(peer) / 1e3, peer_info=peer["info"],
                    peer_difference=peer["max_difference"], ratio=ratio(peer, ours))
     best = limit_ns(case, data, process)
     if best:
@@ -201,7 +205,7 @@ def run_limits(build: pathlib.Path, options) -> list:
     job = build / "bench" / "limits.job"
     loops = ["vnni", "vnni-ymm", "maddubs", "f32", "f32-ymm", "f16"]
     job.write_text(f"cpu {options.cpu}\nrounds {min(options.rounds, 31)}\nbudget 1\n" + "".join(f"limit {n}\n" for n in loops)
-                   + "".join(f"limit {n} {size // 512 * 512}\n" for n, size in sizes.items()))
+                   + "".join(f"limit {n} {size // 1024 * 1024}\n" for n, size in sizes.items()))
     process = Process(build, job)
     best = {e["name"]: process.best(e["name"]) for e in process.entries}
     return [{"name": n, "value": rate(best[n]), "info": best[n]["info"]} if n in best

@@ -9,6 +9,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HARNESS = ROOT / "bench" / "harness"
 PACKAGES = ["numpy", "ai-edge-litert", "onnxruntime"]
+GGML_PACKAGE = "llama-cpp-python"
 CC = shutil.which("clang-22") or "clang"
 # One thread for every peer that has a pool.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -58,14 +59,37 @@ def find_onednn(build: pathlib.Path):
             str(libraries / "libdnnl.so.2")]
 
 
+def find_ggml(build: pathlib.Path):
+    """Flags that build with ggml, made from llama-cpp-python's source for this processor; None without."""
+    folder = build / "bench" / "ggml"
+    made = folder / "build" / "src"
+    if not (made / "libggml-cpu.so").exists():
+        print(f"building ggml of {GGML_PACKAGE} in {folder}: some minutes, once", flush=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", GGML_PACKAGE, "-d", folder,
+                 GGML_PACKAGE])
+            run(["tar", "xzf", next(folder.glob("*.tar.gz")), "-C", folder, "--strip-components=3", "--wildcards",
+                 "*/vendor/llama.cpp/ggml/*"])
+            (folder / "ggml" / "ggml.pc.in").touch()  # the archive lacks it
+            run(["cmake", "-G", "Ninja", "-S", folder / "ggml", "-B", folder / "build", "-DCMAKE_BUILD_TYPE=Release",
+                 f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_CXX_COMPILER={CC.replace('clang', 'clang++')}",
+                 "-DGGML_NATIVE=ON", "-DGGML_OPENMP=OFF", "-DGGML_LLAMAFILE=ON"])
+            run(["cmake", "--build", folder / "build", "--target", "ggml-cpu"])
+        except (RuntimeError, OSError, StopIteration) as error:
+            print(f"without ggml: {error}")
+            return None
+    return ["-DBENCH_GGML", f"-I{folder}/ggml/include", f"-L{made}", f"-Wl,-rpath,{made}", "-lggml-cpu", "-lggml-base"]
+
+
 def build_harness(build: pathlib.Path) -> pathlib.Path:
     """The program `compare`; built again only when a source is newer."""
     program = build / "bench" / "compare"
     sources = [p for p in sorted(HARNESS.glob("*.c")) if p.name != "network.c"]
     newest = max(p.stat().st_mtime for p in HARNESS.iterdir())
     if not program.exists() or program.stat().st_mtime < newest:
-        run([CC, "-std=c11", "-O2", "-Wall", "-Wextra", *sources, "-o", program, *(find_onednn(build) or []), "-ldl",
-             "-lm"])
+        run([CC, "-std=c11", "-O2", "-Wall", "-Wextra", *sources, "-o", program, *(find_onednn(build) or []),
+             *(find_ggml(build) or []), "-ldl", "-lm"])
     return program
 
 

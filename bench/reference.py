@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from cases import Case, Data
+from cases import LAYOUTS, Case, Data, Layout
 
 
 def windows(x: np.ndarray, s: dict) -> np.ndarray:
@@ -63,12 +63,25 @@ def tflite_away(acc: np.ndarray, multipliers: list) -> np.ndarray:
     return out
 
 
+def decode(data: bytes, layout: Layout) -> np.ndarray:
+    """Numbers of a block format, one block a row."""
+    blocks = np.frombuffer(data, np.uint8).reshape(-1, layout.bytes)
+    bits = np.array([layout.bit(i) for i in range(layout.elements)])
+    codes = blocks[:, bits // 8] >> (bits % 8).astype(np.uint8) & ((1 << layout.bits) - 1)
+    scales = np.ascontiguousarray(blocks[:, layout.scale_at:layout.scale_at + 2]).view(np.float16)
+    return (codes.astype(np.float32) * layout.step + layout.low) * scales.astype(np.float32)
+
+
 def expected(case: Case, data: Data, variant: str) -> bytes:
     if case.is_int8:
         rounding = nearest_even if variant == "even" else tflite_away if case.kind == "gemm" else tflite_double
         codes = rounding(accumulators(case, data), data.multipliers)
         return np.clip(codes, -128, 127).astype(np.int8).tobytes()
     s = case.shape
+    if case.kind == "low":
+        x = np.frombuffer(data.input, np.float32).astype(np.float64).reshape(s["m"], s["k"])
+        w = decode(data.weights, LAYOUTS[case.values["format"]]).astype(np.float64).reshape(s["n"], s["k"])
+        return (x @ w.T).astype(np.float32).tobytes()
     number = np.float16 if case.kind == "gemm_f16" else np.float32
     x, w = (np.frombuffer(b, number).astype(np.float64) for b in (data.input, data.weights))
     return (x.reshape(s["m"], s["k"]) @ w.reshape(s["n"], s["k"]).T).astype(number).tobytes()

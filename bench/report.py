@@ -18,7 +18,7 @@ def verdict(targets: list) -> str:
 
 def line(row: dict) -> str:
     return (f"{row['case']:20} {row['variant']:7} {number(row, 'ours_us', '.2f', 9)} {row['spread']:4.0%} "
-            f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.2f', 6, 'x')} {number(row, 'limit_us', '.2f', 9)} "
+            f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.3g', 6, 'x')} {number(row, 'limit_us', '.2f', 9)} "
             f"{number(row, 'percent', '.1f', 6, '%')} {number(row, 'peer_percent', '.0f', 5, '%')}  "
             f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}")
 

@@ -5,7 +5,7 @@
  *
  * A job is lines of a keyword and its values: cpu N, rounds N, budget SECONDS, input FILE TYPE,
  * expected FILE TYPE, weights FILE, bias FILE, scales FILE, and entries in the order of their
- * turns: limit NAME [BYTES], network NAME FILE TOLERANCE [COPIES], onednn KIND …. */
+ * turns: limit NAME [BYTES], network NAME FILE TOLERANCE [COPIES], onednn KIND …, ggml …. */
 #include "harness.h"
 
 #include <dlfcn.h>
@@ -127,6 +127,8 @@ static bool read_line(bench_job *job, const char *line) {
     return bench_add_network(job, rest);
   if (strcmp(key, "onednn") == 0)
     return bench_add_onednn(job, rest);
+  if (strcmp(key, "ggml") == 0)
+    return bench_add_ggml(job, rest);
   if (strcmp(key, "budget") == 0)
     return sscanf(rest, "%lf", &job->budget) == 1;
   if (strcmp(key, "rounds") == 0)

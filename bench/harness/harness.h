@@ -58,6 +58,8 @@ bool bench_add_limit(bench_job *job, const char *line);
 bool bench_add_network(bench_job *job, const char *line);
 /* KIND PARAMETERS: a primitive of oneDNN. */
 bool bench_add_onednn(bench_job *job, const char *line);
+/* FORMAT M N K [COPIES]: ggml's products with such weights. */
+bool bench_add_ggml(bench_job *job, const char *line);
 
 /* ---- timing.c ---- */
 

@@ -74,7 +74,8 @@ __attribute__((target("avx2,fma"))) static bool fma_ymm(void *context) {
 
 typedef struct reading {
   const unsigned char *bytes;
-  size_t n, ahead; /* ahead: bytes of software prefetch, 0 for none */
+  size_t n, ahead; /* ahead: bytes of software prefetch, 0 for none (of one stream) */
+  int streams;
 } reading;
 
 enum { LINE = 64, UNROLL = 8 };
@@ -87,13 +88,14 @@ enum { LINE = 64, UNROLL = 8 };
 #define READ_LOOP(name, attribute, LOAD)                                                           \
   __attribute__((target(attribute))) static bool name(void *context) {                             \
     const reading *const r = context;                                                              \
-    const unsigned char *const end = r->bytes + r->n;                                              \
-    if (r->ahead)                                                                                  \
-      for (const unsigned char *p = r->bytes; p < end; p += UNROLL * LINE)                         \
+    const size_t part = r->n / (size_t)r->streams;                                                 \
+    const unsigned char *const end = r->bytes + part;                                              \
+    for (const unsigned char *p = r->bytes; p < end; p += UNROLL * LINE)                           \
+      if (r->ahead)                                                                                \
         __asm__ volatile(EIGHT(PREFETCH) EIGHT(LOAD)::"r"(p), "r"(p + r->ahead) : CLOBBERS);       \
-    else                                                                                           \
-      for (const unsigned char *p = r->bytes; p < end; p += UNROLL * LINE)                         \
-        __asm__ volatile(EIGHT(LOAD)::"r"(p) : CLOBBERS);                                          \
+      else                                                                                         \
+        for (int s = 0; s < r->streams; ++s)                                                       \
+          __asm__ volatile(EIGHT(LOAD)::"r"(p + (size_t)s * part) : CLOBBERS);                     \
     __asm__ volatile("vzeroupper");                                                                \
     return true;                                                                                   \
   }
@@ -101,21 +103,25 @@ enum { LINE = 64, UNROLL = 8 };
 READ_LOOP(read_zmm, "avx512f", LOAD_ZMM)
 READ_LOOP(read_ymm, "avx2", LOAD_YMM)
 
-/* Adds loops over one buffer, without prefetch and with three distances; the best counts. */
+/* Adds loops over one buffer, in one stream or two, without prefetch and with; the best counts. */
 static bool add_reads(bench_job *job, const char *name, size_t bytes) {
-  static const size_t AHEAD[] = {0, 1024, 2304, 4096};
-  const size_t step = (size_t)UNROLL * LINE, n = (bytes + step - 1) / step * step;
+  static const struct {
+    int streams;
+    size_t ahead;
+  } WAYS[] = {{1, 0}, {2, 0}, {1, 2304}, {1, 4096}};
+  const size_t step = 2 * (size_t)UNROLL * LINE, n = (bytes + step - 1) / step * step;
   unsigned char *const buffer = bench_alloc(n);
   memset(buffer, 1, n); /* untouched pages would all be one page of zeros */
   const bool wide = __builtin_cpu_supports("avx512f");
-  for (size_t i = 0; i < sizeof AHEAD / sizeof *AHEAD; ++i) {
+  for (size_t i = 0; i < sizeof WAYS / sizeof *WAYS; ++i) {
     reading *const r = bench_alloc(sizeof *r);
-    *r = (reading){buffer, n, AHEAD[i]};
+    *r = (reading){buffer, n, WAYS[i].ahead, WAYS[i].streams};
     bench_entry *const e = bench_add(job, name, wide ? read_zmm : read_ymm, r);
     if (!e)
       return false;
     e->work = (double)n / 1e9;
-    snprintf(e->info, sizeof e->info, "GB/s, %zu KiB, prefetch %zu", n / 1024, AHEAD[i]);
+    snprintf(e->info, sizeof e->info, "GB/s, %zu KiB, %s, prefetch %zu", n / 1024,
+             r->streams > 1 ? "two streams" : "one stream", r->ahead);
   }
   return true;
 }

@@ -134,7 +134,7 @@ static bool add_layer(bench_job *job, const layer *l) {
       (job->bias && !add_argument(p, engine, DNNL_ARG_BIAS, &bias, job->bias)) ||
       !add_argument(p, engine, DNNL_ARG_DST, &dst, result))
     return false;
-  bench_entry *const e = bench_add(job, "onednn", run_peer, p);
+  bench_entry *const e = bench_add(job, "oneDNN", run_peer, p);
   if (!e)
     return false;
   const char *info = "";

@@ -170,30 +170,42 @@ static void print_entry(FILE *to, const bench_entry *e, const samples *s, differ
   fprintf(to, "}");
 }
 
+/* The first run: its results are compared, and where it is slow its time is the sample. */
+static bool first_run(const bench_job *job, const bench_entry *e, samples *s, difference *d) {
+  const double start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+  if (!e->run(e->context)) {
+    fprintf(stderr, "%s: cannot run\n", e->name);
+    return false;
+  }
+  const double spent = now_ns(CLOCK_MONOTONIC) - start, own = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+  if (e->result) {
+    *d = compare(job, e);
+    s->wrong = !(d->worst <= e->tolerance);
+    if (s->wrong)
+      fprintf(stderr, "%s: results differ by %g (%zu of %zu): wrong results are not timed\n",
+              e->name, d->worst, d->count, job->outputs);
+  }
+  s->repeats = 1;
+  if (s->wrong || spent < WARM_NS)
+    return s->wrong || calibrate(e, s);
+  s->ns[0] = s->spent = spent;
+  s->canary[0] = canary();
+  s->stolen[0] = fmax(0, 1 - own / spent);
+  s->n = 1;
+  return true;
+}
+
 bool bench_run(bench_job *job, FILE *to) {
   samples *const all = bench_alloc((size_t)job->n_entries * sizeof *all);
   difference differences[BENCH_MAX_ENTRIES] = {{0, 0}};
-  for (int i = 0; i < job->n_entries; ++i) {
-    const bench_entry *const e = &job->entries[i];
-    if (!e->run(e->context)) {
-      fprintf(stderr, "%s: cannot run\n", e->name);
+  for (int i = 0; i < job->n_entries; ++i)
+    if (!first_run(job, &job->entries[i], &all[i], &differences[i]))
       return false;
-    }
-    if (e->result) {
-      differences[i] = compare(job, e);
-      all[i].wrong = !(differences[i].worst <= e->tolerance);
-      if (all[i].wrong)
-        fprintf(stderr, "%s: results differ by %g (%zu of %zu): wrong results are not timed\n",
-                e->name, differences[i].worst, differences[i].count, job->outputs);
-    }
-    if (!all[i].wrong && !calibrate(e, &all[i]))
-      return false;
-  }
   const double budget = 1e9 * job->budget;
   for (int round = 0; round < job->rounds; ++round)
     for (int i = 0; i < job->n_entries; ++i) {
       samples *const s = &all[i];
-      const bool due = !s->wrong && round == s->n && (round == 0 || s->spent < budget);
+      const bool due = !s->wrong && round == s->n && (round == 0 || s->spent < budget / 2);
       if (due && !sample_undisturbed(&job->entries[i], s, round, budget))
         return false;
     }
