@@ -685,6 +685,7 @@ def Nib_CastOp : Nib_Unary<"cast", "(`saturate` $saturate^)? (`mode` $mode^)?"> 
     %y = nib.cast %x : (tensor<4xf32>) -> tensor<4xf16>
     %z = nib.cast %x saturate 1 : (tensor<4xf32>) -> tensor<4xf8E4M3FN>
     %e = nib.cast %x saturate 1 mode "up" : (tensor<4xf32>) -> tensor<4xf8E8M0FNU>
+    %q = nib.cast %r : (tensor<2x64xf32>) -> tensor<2x64x!nib.format<"q8_0">>
     ```
   }];
   let arguments = (ins Nib_Tensor:$input, Nib_Int:$saturate, Nib_String:$mode);

@@ -25,13 +25,18 @@ static nib_status gather(nib_reference *r, const nib_node *n, int64_t base,
   return NIB_OK;
 }
 
+static size_t bytes_of(const nib_reference *r, int32_t tensor) {
+  const nib_tensor *t = nib_ref_tensor(r, tensor);
+  return nib_format_get(t->format)->kind == NIB_KIND_BLOCK
+             ? nib_tensor_bytes(t)
+             : (size_t)nib_tensor_elems(t) * nib_ref_element_bytes(r, tensor);
+}
+
 nib_status nib_ref_copy(nib_reference *r, const nib_node *n) {
-  const size_t bytes = nib_ref_element_bytes(r, n->out);
-  const int64_t elems = nib_tensor_elems(nib_ref_tensor(r, n->out));
-  if (elems * (int64_t)bytes !=
-      nib_tensor_elems(nib_ref_tensor(r, n->in[0])) * (int64_t)nib_ref_element_bytes(r, n->in[0]))
+  const size_t bytes = bytes_of(r, n->out);
+  if (bytes != bytes_of(r, n->in[0]))
     return NIB_ERROR_INVALID_INPUT;
-  memcpy(nib_ref_result_bytes(r, n->out), nib_ref_bytes(r, n->in[0]), (size_t)elems * bytes);
+  memcpy(nib_ref_result_bytes(r, n->out), nib_ref_bytes(r, n->in[0]), bytes);
   return NIB_OK;
 }
 

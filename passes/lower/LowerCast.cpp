@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The same numbers, or the same bytes, in another format.
+// The same numbers, or the same bits, in another format.
+#include "passes/lower/Blocks.h"
 #include "passes/lower/Formats.h"
-#include "passes/lower/Lowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -63,11 +63,32 @@ static Num integerToReal(nib_format from, nib_format to, Num code) {
   return code.with(arith::UIToFPOp::create(code.at(), type, code));
 }
 
+// From or to codebooks, bipolar numbers and blocks; the other side is real.
+static Value castReals(Lowering &l, nib_encode_mode mode) {
+  const nib_tensor &x = *l.input(0), &y = l.result();
+  Value reals = l.realOperand(0);
+  auto as = [&](Type type) {
+    return l.map(dimsOf(x), type, {{reals, l.identity(x.rank)}},
+                 [&](Numbers v) { return v[0].toFloat(type.getIntOrFloatBitWidth()); });
+  };
+  if (isReal(y))
+    return l.map(dimsOf(y), l.elementType(y.format), {{reals, l.identity(x.rank)}},
+                 [&](Numbers v) { return l.store(v[0], y.format); });
+  if (isBlock(y))
+    return encodeBlocks(l, as(l.b.getF32Type()), y, mode,
+                        /*asSource=*/!nib_node_attr(l.node, NIB_A_MODE));
+  Value codes = codesOfReals(l, as(l.b.getF64Type()), y.format, mode);
+  return l.map(dimsOf(y), l.elementType(y.format), {{codes, l.identity(y.rank)}},
+               [&](Numbers v) { return l.store(v[0], y.format); });
+}
+
 Value nib::lowerCast(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
   const bool saturate = nib_node_int(l.node, NIB_A_SATURATE, 0) != 0;
   const nib_encode_mode mode =
       nib_encode_mode_find(nib_node_string(l.node, NIB_A_MODE, "nearest-even"));
+  if (!nib_cast_is_scalar(l.graph, l.node))
+    return castReals(l, mode);
   return l.map(
       dimsOf(y), l.elementType(y.format), {{l.operand(0), l.identity(x.rank)}}, [&](Numbers v) {
         Num number = l.load(v[0], x.format);
@@ -105,41 +126,4 @@ Value nib::lowerBitcast(Lowering &l) {
   Type element = l.elementType(y.format);
   return l.map(dimsOf(y), element, {{l.operand(0), l.identity(x.rank)}},
                [&](Numbers v) { return fromBits(toBits(v[0]), element); });
-}
-
-// For byte k of an element, how far it is shifted.
-static Value byteShifts(Lowering &l, int64_t bytes) {
-  SmallVector<int32_t> shifts;
-  for (int64_t k = 0; k < bytes; ++k)
-    shifts.push_back((int32_t)(8 * k));
-  return l.vector<int32_t>(bytes, shifts);
-}
-
-// Little-endian bytes of each element, in a dimension of their own.
-Value nib::lowerPack(Lowering &l) {
-  const nib_tensor &x = *l.input(0);
-  const int64_t elems = nib_tensor_elems(&x), bytes = nib_format_bytes(x.format);
-  Operand operands[] = {{l.reshape(l.operand(0), elems), l.mapOf(2, {l.dim(0)})},
-                        {byteShifts(l, bytes), l.mapOf(2, {l.dim(1)})}};
-  Value y = l.map({elems, bytes}, l.b.getI8Type(), operands, [](Numbers v) {
-    Num bits = toBits(v[0]).toUnsigned(64);
-    return bits.shiftRightUnsigned(v[1].toInt(64)).toInt(8);
-  });
-  return l.reshape(y, dimsOf(l.result()));
-}
-
-Value nib::lowerUnpack(Lowering &l) {
-  const nib_tensor &y = l.result();
-  const int64_t elems = nib_tensor_elems(&y), bytes = nib_format_bytes(y.format);
-  Type word = l.b.getIntegerType(8 * bytes), element = l.elementType(y.format);
-  Operand operands[] = {{l.reshape(l.operand(0), {elems, bytes}), l.identity(2)},
-                        {byteShifts(l, bytes), l.mapOf(2, {l.dim(1)})}};
-  Value words = l.reduce(l.filled(elems, word, 0), l.mapOf(2, {l.dim(0)}), operands, [](Numbers v) {
-    Num byte = v[0].toUnsigned(64) << v[1].toInt(64);
-    return v[2] | byte.toInt(v[2].bits());
-  });
-  if (word != element)
-    words = l.map(elems, element, {{words, l.identity(1)}},
-                  [&](Numbers v) { return fromBits(v[0], element); });
-  return l.reshape(words, dimsOf(y));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Convolutions, fully connected and matmul: products are summed, then requantized or activated.
-#include "passes/lower/Lowering.h"
+#include "passes/lower/Blocks.h"
 
 #include <cstdlib>
 
@@ -60,6 +60,8 @@ struct Filter {
 
 // The number that a padded element holds: one whose product is 0.
 static Num paddingOf(Lowering &l, const Filter &f) {
+  if (isBlock(*l.input(0)))
+    return l.border(l.b.getF32Type(), 0.0);
   return l.border(f.products.x, f.real ? 0.0 : (double)f.params.in_zp);
 }
 
@@ -67,7 +69,7 @@ static Num paddingOf(Lowering &l, const Filter &f) {
 static Value convolve(Lowering &l, const Filter &f, bool depthwise) {
   const nib_conv_shape &s = f.shape;
   const int64_t groupIn = depthwise ? 1 : s.in_c / s.groups, groupOut = s.out_c / s.groups;
-  Value x = l.reshape(l.operand(0), {s.batch, s.in_h, s.in_w, s.in_c});
+  Value x = l.reshape(l.elements(0), {s.batch, s.in_h, s.in_w, s.in_c});
   x = l.pad(x,
             {s.batch,
              std::max((s.out_h - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h + 1,
@@ -85,7 +87,7 @@ static Value convolve(Lowering &l, const Filter &f, bool depthwise) {
     wDims = {s.kernel_h, s.kernel_w, s.groups, groupOut, 1};
     wAt = {ky, kx, g, o, i};
   }
-  Value w = l.reshape(l.operand(1), wDims);
+  Value w = l.reshape(l.elements(1), wDims);
   AffineMap xMap = l.mapOf(
       8, {n, oy * s.stride_h + ky * s.dilation_h, ox * s.stride_w + kx * s.dilation_w, g, i});
   Value zero = l.filled({s.batch, s.out_h, s.out_w, s.groups, groupOut}, f.products.type, 0);
@@ -98,7 +100,7 @@ static Value convolve(Lowering &l, const Filter &f, bool depthwise) {
 static Value convolveTransposed(Lowering &l, const Filter &f) {
   const nib_conv_shape &s = f.shape;
   Value x =
-      l.pad(l.operand(0), {s.batch, s.out_h + s.kernel_h - 1, s.out_w + s.kernel_w - 1, s.in_c},
+      l.pad(l.elements(0), {s.batch, s.out_h + s.kernel_h - 1, s.out_w + s.kernel_w - 1, s.in_c},
             {0, s.kernel_h - 1 - s.pad_top, s.kernel_w - 1 - s.pad_left, 0}, paddingOf(l, f),
             {1, s.stride_h, s.stride_w, 1});
   AffineExpr n = l.dim(0), oy = l.dim(1), ox = l.dim(2), o = l.dim(3), ky = l.dim(4), kx = l.dim(5),
@@ -106,8 +108,9 @@ static Value convolveTransposed(Lowering &l, const Filter &f) {
   AffineMap xMap = l.mapOf(7, {n, oy + ky, ox + kx, i});
   AffineMap turned =
       l.mapOf(4, {l.dim(0), -l.dim(1) + (s.kernel_h - 1), -l.dim(2) + (s.kernel_w - 1), l.dim(3)});
-  Value w = l.map(dimsOf(l.operand(1)), elementOf(l.operand(1)), {{l.operand(1), turned}},
-                  [](Numbers v) { return v[0]; });
+  Value filter = l.elements(1);
+  Value w =
+      l.map(dimsOf(filter), elementOf(filter), {{filter, turned}}, [](Numbers v) { return v[0]; });
   Value zero = l.filled({s.batch, s.out_h, s.out_w, s.out_c}, f.products.type, 0);
   return l.reduce(zero, l.mapOf(7, {n, oy, ox, o}), {{x, xMap}, {w, l.mapOf(7, {o, ky, kx, i})}},
                   [&](Numbers v) { return f.products.add(l, v[2], v[0], v[1]); });
@@ -181,8 +184,9 @@ Value nib::lowerMatMul(Lowering &l) {
   SmallVector<AffineExpr> out;
   for (unsigned d = 0; d < rank; ++d)
     out.push_back(l.dim(d));
-  Operand lhs{l.operand(0), matrixMap(l, l.operand(0), dimsOf(y), row, k)};
-  Operand rhs{l.operand(1), matrixMap(l, l.operand(1), dimsOf(y), k, column)};
+  Value left = l.elements(0), right = l.elements(1);
+  Operand lhs{left, matrixMap(l, left, dimsOf(y), row, k)};
+  Operand rhs{right, matrixMap(l, right, dimsOf(y), k, column)};
   Value zero = l.filled(dimsOf(y), products.type, 0);
   Value sums = l.reduce(zero, l.mapOf(rank + 1, out), {lhs, rhs},
                         [&](Numbers v) { return products.add(l, v[2], v[0], v[1]); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Elements at places that indices name.
-#include "passes/lower/Lowering.h"
+#include "passes/lower/Blocks.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -23,6 +23,8 @@ static Value position(Lowering &l, ImplicitLocOpBuilder &b, unsigned d) {
 // The element of operand 0 at `places`, as the result stores it.
 static Num pick(Lowering &l, ImplicitLocOpBuilder &b, ArrayRef<Value> places) {
   const nib_tensor &x = *l.input(0), &y = l.result();
+  if (isBlock(x))
+    return l.store(decodeElement(l, b, l.operand(0), x, places), y.format);
   Num element(b, tensor::ExtractOp::create(b, l.operand(0), places));
   return x.format == y.format ? element : l.store(l.load(element, x.format), y.format);
 }

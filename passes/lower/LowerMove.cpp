@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Operators that move elements.
-#include "passes/lower/Lowering.h"
+#include "passes/lower/Blocks.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace nib;
 
-Value nib::lowerReshape(Lowering &l) { return l.reshape(l.operand(0), dimsOf(l.result())); }
+Value nib::lowerReshape(Lowering &l) { return l.reshape(l.operand(0), storageDims(l.result())); }
 
 Value nib::lowerTranspose(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/lower/Lowering.h"
+#include "passes/lower/Blocks.h"
 #include "passes/lower/Formats.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -21,7 +22,7 @@ bool nib::isReal(const nib_tensor &tensor) {
 //===----------------------------------------------------------------------===//
 
 Type Lowering::elementType(nib_format format) const {
-  if (format == NIB_F32 || nib_format_get(format)->kind == NIB_KIND_BLOCK)
+  if (format == NIB_F32)
     return b.getF32Type();
   if (format == NIB_F64)
     return b.getF64Type();
@@ -29,7 +30,7 @@ Type Lowering::elementType(nib_format format) const {
 }
 
 RankedTensorType Lowering::typeOf(const nib_tensor &tensor) const {
-  return typeOf(dimsOf(tensor), elementType(tensor.format));
+  return typeOf(storageDims(tensor), elementType(tensor.format));
 }
 
 Value Lowering::constant(RankedTensorType type, const void *data, size_t bytes) {
@@ -42,17 +43,13 @@ Value Lowering::constant(RankedTensorType type, const void *data, size_t bytes) 
 Value Lowering::valueOf(int32_t tensor) {
   const nib_tensor &t = graph->tensors[tensor];
   if (!values[tensor] && t.data)
-    values[tensor] = nib_format_get(t.format)->kind == NIB_KIND_BLOCK
-                         ? decodedConstant(t)
-                         : constant(typeOf(t), t.data, t.data_bytes);
+    values[tensor] = constant(typeOf(t), t.data, t.data_bytes);
   return values[tensor];
 }
 
-Value Lowering::decodedConstant(const nib_tensor &tensor) {
-  std::vector<float> numbers(nib_tensor_elems(&tensor));
-  for (size_t i = 0; i < numbers.size(); ++i)
-    numbers[i] = (float)nib_format_load_real(tensor.format, tensor.data, (int64_t)i);
-  return vector<float>(dimsOf(tensor), numbers);
+Value Lowering::elements(int slot) {
+  const nib_tensor &x = *input(slot);
+  return isBlock(x) ? decodeBlocks(*this, operand(slot), x) : operand(slot);
 }
 
 Value Lowering::codebook(nib_format format) {
@@ -70,8 +67,8 @@ Value Lowering::codebook(nib_format format) {
 
 Value Lowering::realOperand(int slot) {
   const nib_tensor &x = *input(slot);
-  if (isa<FloatType>(elementType(x.format)))
-    return operand(slot);
+  if (isBlock(x) || isa<FloatType>(elementType(x.format)))
+    return elements(slot);
   return map(dimsOf(x), b.getF32Type(), {{operand(slot), identity(x.rank)}},
              [&](Numbers v) { return load(v[0], x.format).toF32(); });
 }
@@ -179,7 +176,7 @@ Num Lowering::border(Type element, double number) {
 }
 
 Num Lowering::border(nib_format format, double number) {
-  if (isMinifloat(format))
+  if (isMinifloat(format) || nib_format_get(format)->kind == NIB_KIND_CODEBOOK)
     number = (double)nib_format_encode(format, number, NIB_ENCODE_NEAREST_EVEN, false, 0);
   return border(elementType(format), number);
 }

@@ -3,7 +3,8 @@
 // linalg.generic, linalg.fill and the reshapes and slices of `tensor`.
 //
 // Every tensor has the storage type of its format: signless integers of 1, 2, 4 or 8 bytes, f32 or
-// f64; what the bits mean is in the operations. Constants of blocks are decoded to f32.
+// f64; what the bits mean is in the operations. Of blocks, the last dimension counts bytes
+// (Blocks.h).
 #ifndef NIB_PASSES_LOWER_LOWERING_H
 #define NIB_PASSES_LOWER_LOWERING_H
 
@@ -41,6 +42,8 @@ public:
   /// The value of operand `slot` in its storage type.
   mlir::Value operand(int slot) { return valueOf(node->in[slot]); }
   mlir::Value valueOf(int32_t tensor);
+  /// Operand `slot` by element: blocks are decoded to f32, everything else is as it is stored.
+  mlir::Value elements(int slot);
   /// Operand `slot` as real numbers, f32 or f64.
   mlir::Value realOperand(int slot);
   void setValue(int32_t tensor, mlir::Value value) { values[tensor] = value; }
@@ -113,7 +116,6 @@ private:
   mlir::Value generic(mlir::Value init, mlir::AffineMap out, llvm::ArrayRef<Operand> operands,
                       Body body);
   mlir::Value codebook(nib_format format);
-  mlir::Value decodedConstant(const nib_tensor &tensor);
   llvm::SmallVector<mlir::Value> values; // by tensor
   llvm::SmallDenseMap<int, mlir::Value> codebooks;
 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which operators have a lowering.
+#include "passes/lower/Blocks.h"
 #include "passes/lower/Expression.h"
-#include "passes/lower/Formats.h"
-#include "passes/lower/Lowering.h"
 
 #include "reference/reference.h"
 
@@ -89,13 +88,6 @@ static bool knownMultipliers(const nib_graph *graph, const nib_node *node) {
   return true;
 }
 
-// Whether a packed layout is the bytes of the elements.
-static bool wholeBytes(const nib_graph *graph, const nib_node *node) {
-  const nib_tensor &x = *nib_node_input(graph, node, 0), &y = graph->tensors[node->out];
-  const nib_format_info *info = nib_format_get(node->op == NIB_OP_PACK ? x.format : y.format);
-  return info->bits == 8 * info->bytes && nib_tensor_bytes(&x) == nib_tensor_bytes(&y);
-}
-
 using Table = std::array<LoweringRow, NIB_OP_COUNT>;
 
 static Table makeTable() {
@@ -140,8 +132,8 @@ static Table makeTable() {
   table[NIB_OP_GATHER_ND] = {lowerGatherNd};
   table[NIB_OP_SCAST] = {lowerReshape};
   table[NIB_OP_CAST] = {lowerCast};
-  table[NIB_OP_PACK] = {lowerPack, wholeBytes};
-  table[NIB_OP_UNPACK] = {lowerUnpack, wholeBytes};
+  table[NIB_OP_PACK] = {lowerPack};
+  table[NIB_OP_UNPACK] = {lowerUnpack};
   return table;
 }
 
@@ -150,32 +142,24 @@ const LoweringRow *nib::loweringOf(nib_op op) {
   return op < NIB_OP_COUNT && table[op].lower ? &table[op] : nullptr;
 }
 
-// Formats that a loop can load and store. Blocks, codebooks and bipolar numbers are only read, but for
-// codes that an operator makes (canLower); of blocks, constants.
-static bool hasElements(const nib_tensor &tensor, bool stored) {
-  switch (nib_format_get(tensor.format)->kind) {
-  case NIB_KIND_SIGNED:
-  case NIB_KIND_UNSIGNED:
+// Codebooks, bipolar numbers and blocks are made by the operators that give codes, or moved; others
+// only read them.
+static bool stores(const nib_node &node, const nib_tensor &y) {
+  const nib_family family = nib_op_get(node.op)->family;
+  if (nib_format_get(y.format)->kind <= NIB_KIND_FLOAT || node.op == NIB_OP_CAST ||
+      family == NIB_FAMILY_VIEW || family == NIB_FAMILY_MOVE || family == NIB_FAMILY_SELECT)
     return true;
-  case NIB_KIND_FLOAT:
-    return !isMinifloat(tensor.format) || fitsF64(tensor.format);
-  case NIB_KIND_BLOCK:
-    return !stored && tensor.data;
-  default:
-    return !stored;
-  }
+  return (node.op == NIB_OP_QUANTIZE || node.op == NIB_OP_MULTI_THRESHOLD) &&
+         nib_format_get(y.format)->kind == NIB_KIND_BIPOLAR;
 }
 
 bool nib::canLower(const nib_graph *graph, int32_t node) {
   const nib_node &n = graph->nodes[node];
   const LoweringRow *row = loweringOf(n.op);
   for (int32_t id : llvm::ArrayRef(n.in, n.n_in))
-    if (id != NIB_NONE && !hasElements(graph->tensors[id], false))
+    if (id != NIB_NONE && !hasCodec(graph->tensors[id].format))
       return false;
-  // Operators that make codes store them, of bipolar numbers as well.
   const nib_tensor &y = graph->tensors[n.out];
-  const bool coded = (n.op == NIB_OP_QUANTIZE || n.op == NIB_OP_MULTI_THRESHOLD) &&
-                     nib_format_get(y.format)->kind == NIB_KIND_BIPOLAR;
-  return hasElements(y, !coded) && row && nib_reference_supports(graph, node) &&
+  return hasCodec(y.format) && stores(n, y) && row && nib_reference_supports(graph, node) &&
          (!row->accepts || row->accepts(graph, &graph->nodes[node]));
 }

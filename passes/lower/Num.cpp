@@ -35,6 +35,9 @@ Num Num::operator+(Num other) const { return apply<arith::AddIOp, arith::AddFOp>
 Num Num::operator-(Num other) const { return apply<arith::SubIOp, arith::SubFOp>(*this, other); }
 Num Num::operator*(Num other) const { return apply<arith::MulIOp, arith::MulFOp>(*this, other); }
 Num Num::operator/(Num other) const { return apply<arith::DivSIOp, arith::DivFOp>(*this, other); }
+Num Num::operator%(int64_t number) const {
+  return with(arith::RemSIOp::create(*builder, value, constant(number)));
+}
 Num Num::operator&(Num other) const { return with(arith::AndIOp::create(*builder, value, other)); }
 Num Num::operator|(Num other) const { return with(arith::OrIOp::create(*builder, value, other)); }
 Num Num::operator^(Num other) const { return with(arith::XOrIOp::create(*builder, value, other)); }

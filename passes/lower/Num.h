@@ -39,6 +39,8 @@ public:
   Num operator+(int64_t number) const { return *this + constant(number); }
   Num operator-(int64_t number) const { return *this - constant(number); }
   Num operator*(int64_t number) const { return *this * constant(number); }
+  Num operator/(int64_t number) const { return *this / constant(number); }
+  Num operator%(int64_t number) const; ///< of an integer; the sign is that of the dividend
   Num operator&(int64_t number) const { return *this & constant(number); }
   Num operator^(int64_t number) const { return *this ^ constant(number); }
   Num operator<<(int64_t number) const { return *this << constant(number); }

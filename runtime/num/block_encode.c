@@ -62,13 +62,13 @@ static void set_code(const encoder *e, int i, uint32_t code) {
 
 /* ---- elements ---- */
 
-/* Code of an integer from the source's float arithmetic. */
+/* Code of an integer from the source's float arithmetic, within what the encoder may use. */
 static uint32_t source_code(const encoder *e, float scaled) {
-  const nib_format_info *element = nib_format_get((nib_format)e->b->element);
   const float zero = (float)e->b->element_zero;
   const float code =
       e->b->rounding == NIB_SOURCE_HALF_UP ? truncf(scaled + (zero + 0.5f)) : roundf(scaled) + zero;
-  return (uint32_t)nib_real_to_int((double)code, element->min, element->max);
+  return (uint32_t)nib_real_to_int((double)code, (int64_t)e->search.low + e->b->element_zero,
+                                   (int64_t)e->search.high + e->b->element_zero);
 }
 
 /* The first code of least error, in float arithmetic. */
