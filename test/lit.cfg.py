@@ -11,7 +11,7 @@ Substitutions:
   %source %build %llvm   the checkout, the build folder, the prefix of LLVM
   %python %cc %gcc %clang
 
-Features: shared, long (NIB_LONG is set), mlir, gcc, clang and what the processor has (avx2, fma, avx512f, avx512vnni).
+Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind and what the processor has (avx2, fma, avx512f, avx512vnni).
 """
 import os
 import pathlib
@@ -77,6 +77,7 @@ features = {
     "mlir": config.nib_mlir and bool(mlir_opt),
     "gcc": bool(gcc),
     "clang": bool(clang),
+    "valgrind": bool(shutil.which("valgrind")),
     "long": bool(os.environ.get("NIB_LONG")),
 }
 flags = processor_flags()

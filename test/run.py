@@ -21,6 +21,7 @@ MISSING = "Test requires the following unavailable features: "
 EXPLAINED = {
     "shared": "the real models are absent (../shared, or the folder NIB_SHARED)",
     "long": "takes minutes: make check-long",
+    "valgrind": "valgrind is not installed",
 }
 
 

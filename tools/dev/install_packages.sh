@@ -8,7 +8,7 @@ packages="
   clang-22 clang-format-14 cmake ccache dataset-fashion-mnist g++ gcc git libcjson-dev libclang-22-dev
   libclang-rt-22-dev libc6-dev libmlir-22-dev libonnx-dev libpng-dev libprotobuf-c-dev
   libxxhash-dev lld-22 llvm-22-dev llvm-22-tools make mlir-22-tools ninja-build patch
-  pkg-config protobuf-c-compiler python3 python3-psutil zlib1g-dev
+  pkg-config protobuf-c-compiler python3 python3-psutil valgrind zlib1g-dev
 "
 
 missing=""
