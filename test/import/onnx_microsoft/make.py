@@ -58,6 +58,35 @@ def number(value, dtype=np.float32):
     return np.array(value, dtype)
 
 
+def write_standard(folder, r):
+    """QLinearConv and QLinearMatMul of the standard with constant filters."""
+    def linear(name, op, x, w, scales, zero, attributes=None, bias=None, x_zero=None):
+        kind = x.dtype.type
+        inputs = [("x", x), ("xs", number(.02)), ("xz", number(x_zero if x_zero is not None else 7, kind)), ("w", w),
+                  ("ws", scales), ("wz", zero), ("ys", number(.4)), ("yz", number(11, kind)), ("bias", bias)]
+        write(folder, name, op, inputs if bias is not None else inputs[:8], {n for n, _ in inputs} - {"x"}, attributes, domain="")
+
+    def scales(n):
+        return r.uniform(.005, .02, n).astype(np.float32)
+
+    bias = r.integers(-900, 900, 4).astype(np.int32)
+    u8, i8, image = np.uint8, np.int8, (1, 4, 6, 5)
+    linear("conv_weights_u8", "QLinearConv", codes(r, u8, image), codes(r, u8, (4, 4, 3, 3)), number(.01), number(131, u8),
+           {"pads": [1, 1, 1, 1]}, bias)
+    linear("conv_weights_i8", "QLinearConv", codes(r, u8, image), codes(r, i8, (4, 4, 3, 2)), scales(4), np.zeros(4, i8))
+    linear("conv_one_zero", "QLinearConv", codes(r, u8, image), codes(r, i8, (4, 4, 1, 2)), number(.013), number(-5, i8))
+    linear("conv_many_zeros", "QLinearConv", codes(r, u8, image), codes(r, i8, (4, 4, 1, 2)), scales(4),
+           np.array([1, 1, 1, 1], i8), None, bias)
+    linear("conv_depthwise", "QLinearConv", codes(r, i8, image), codes(r, i8, (4, 1, 3, 3)), scales(4), np.zeros(4, i8),
+           {"group": 4, "strides": [2, 1], "pads": [0, 1, 1, 0]}, bias, -128)
+    linear("conv_groups", "QLinearConv", codes(r, i8, image), codes(r, i8, (4, 2, 2, 2)), scales(4), np.zeros(4, i8),
+           {"group": 2, "dilations": [2, 1]}, bias, 127)
+    linear("conv_1d", "QLinearConv", codes(r, u8, (2, 4, 9)), codes(r, i8, (4, 4, 3)), scales(4), np.zeros(4, i8), {"pads": [1, 1]})
+    linear("matmul_i8", "QLinearMatMul", codes(r, u8, (2, 3, 7)), codes(r, i8, (7, 5)), scales(5), np.zeros(5, i8))
+    linear("matmul_u8", "QLinearMatMul", codes(r, u8, (3, 7)), codes(r, u8, (7, 5)), number(.01), number(120, u8))
+    linear("matmul_batch", "QLinearMatMul", codes(r, u8, (2, 3, 7)), codes(r, u8, (2, 7, 5)), number(.01), number(120, u8))
+
+
 def write_groups(folder, r, inputs, attributes):
     """MatMulNBits whose columns name their blocks. ONNX Runtime 1.32 leaves zero points out there: the definition."""
     k, n, block = attributes["K"], attributes["N"], attributes["block_size"]
@@ -141,6 +170,7 @@ def main():
                 print(f"{name}: {str(why)[:150]}")
         if bits == 4:
             write_groups(folder, more, w, attributes)
+    write_standard(folder, np.random.default_rng(7))
 
 
 if __name__ == "__main__":

@@ -189,6 +189,100 @@ static int32_t requantized_at_run(nib_onnx_node *n, int32_t acc, int32_t first, 
                                                  nib_onnx_input(n, y_zero)->format, 0);
 }
 
+/* ---- constants that the types of an integer operator can hold ---- */
+
+/* Inputs of an operator: codes, scale and zero point of x, the filter and the result. */
+typedef struct linear {
+  size_t x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero;
+} linear;
+
+static const linear k_qlinear = {0, 1, 2, 3, 4, 5, 6, 7}, k_qgemm = {0, 1, 2, 3, 4, 5, 7, 8};
+
+static bool is_absent_or_number(const nib_onnx_value *v) { return !v || nib_onnx_is_number(v); }
+
+static bool is_all(const nib_onnx_value *zeros, int64_t value) {
+  for (int64_t i = 0; i < count_of(zeros); ++i)
+    if (nib_onnx_integer_at(zeros, i) != value)
+      return false;
+  return true;
+}
+
+/* A filter of i8 around 0: plain, with scales for one or each channel. */
+static bool is_plain_filter(nib_onnx_node *n, const linear *l) {
+  const nib_onnx_value *zeros = nib_onnx_input(n, l->w_zero);
+  return nib_onnx_input(n, l->w)->format == NIB_I8 && (!zeros || is_all(zeros, 0));
+}
+
+/* Whether one operator computes it: else there are accumulators and a requantization. */
+static bool is_direct(nib_onnx_node *n, const linear *l) {
+  const nib_onnx_value *w = nib_onnx_input(n, l->w), *zeros = nib_onnx_input(n, l->w_zero);
+  const nib_onnx_value *scales = nib_onnx_input(n, l->w_scale);
+  const nib_onnx_value *y_zero = nib_onnx_input(n, l->y_zero);
+  const nib_onnx_value *y_scale = nib_onnx_input(n, l->y_scale);
+  return nib_onnx_is_number(nib_onnx_input(n, l->x_scale)) &&
+         is_absent_or_number(nib_onnx_input(n, l->x_zero)) && w->data && scales->data &&
+         (!zeros || zeros->data) && y_scale && nib_onnx_is_number(y_scale) && y_zero &&
+         nib_onnx_is_number(y_zero) &&
+         (is_plain_filter(n, l) ||
+          (count_of(scales) == 1 && zeros && is_all(zeros, nib_onnx_integer_at(zeros, 0))));
+}
+
+static int64_t zero_number(const nib_onnx_value *zero) {
+  return zero ? nib_onnx_integer_at(zero, 0) : 0;
+}
+
+static int32_t direct_input(nib_onnx_node *n, const linear *l) {
+  const int32_t t = nib_onnx_in(n, l->x);
+  return nib_onnx_typed(n, t, nib_onnx_number_of(nib_onnx_input(n, l->x_scale)),
+                        zero_number(nib_onnx_input(n, l->x_zero)));
+}
+
+/* The filter, plain with *out_scales (times `factor`), or with a type and NIB_NONE. */
+static int32_t direct_filter(nib_onnx_node *n, const linear *l, double factor,
+                             int32_t *out_scales) {
+  const nib_onnx_value *scales = nib_onnx_input(n, l->w_scale);
+  const int32_t w = nib_onnx_in(n, l->w);
+  *out_scales = NIB_NONE;
+  if (w == NIB_NONE)
+    return NIB_NONE;
+  if (!is_plain_filter(n, l))
+    return nib_onnx_typed(n, w, nib_onnx_number_of(scales),
+                          zero_number(nib_onnx_input(n, l->w_zero)));
+  const int64_t count = count_of(scales);
+  double *values = nib_onnx_doubles(n, count);
+  for (int64_t i = 0; values && i < count; ++i)
+    values[i] = factor * nib_format_load_real(scales->format, scales->data, i);
+  /* The product of two f32 numbers needs more than f32. */
+  *out_scales = !values       ? NIB_NONE
+                : factor != 1 ? nib_onnx_emit_constant(n, "scales", NIB_F64, 1, &count, values)
+                              : nib_onnx_constant(n, NIB_F32, 1, &count, values);
+  return *out_scales == NIB_NONE ? NIB_NONE : nib_onnx_plain(n, w);
+}
+
+/* Gives the node its result's type; returns the result. */
+static int32_t with_result(nib_onnx_node *n, const linear *l, int32_t node) {
+  nib_graph *g = n->ctx->graph;
+  if (node == NIB_NONE)
+    return NIB_NONE;
+  const nib_onnx_value *zero = nib_onnx_input(n, l->y_zero);
+  const int32_t out = g->nodes[node].out;
+  g->tensors[out].format = zero->format;
+  nib_graph_set_quant(g, out, nib_onnx_number_of(nib_onnx_input(n, l->y_scale)), zero_number(zero));
+  return out;
+}
+
+/* y [M, N] = x [M, K] by the filter [N, K]. */
+static int32_t direct_product(nib_onnx_node *n, const linear *l, int32_t x, int32_t filter,
+                              int32_t bias, int32_t scales) {
+  if (x == NIB_NONE || filter == NIB_NONE)
+    return NIB_NONE;
+  const int64_t dims[] = {nib_onnx_dim(n, x, 0), nib_onnx_dim(n, filter, 0)};
+  const int32_t in[] = {x, filter, bias, scales};
+  const int32_t n_in = scales != NIB_NONE ? 4 : bias != NIB_NONE ? 3 : 2;
+  return with_result(
+      n, l, nib_onnx_emit(n, NIB_OP_FULLY_CONNECTED, in, n_in, NIB_NONE, 2, dims, "_product"));
+}
+
 static nib_status check_qlinear(nib_onnx_node *n) {
   NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
   NIB_RETURN_IF_ERROR(check_codes(n, 3, 5));
@@ -203,10 +297,31 @@ static nib_status check_qlinear(nib_onnx_node *n) {
   return NIB_OK;
 }
 
+/* x [.., K] by a constant [K, N]. */
+static nib_status import_direct_matmul(nib_onnx_node *n, const nib_onnx_value *a,
+                                       const nib_onnx_value *b) {
+  const linear *l = &k_qlinear;
+  const int32_t rank = a->rank;
+  const int64_t flat[] = {count_of(a) / b->dims[0], b->dims[0]};
+  int64_t dims[NIB_MAX_RANK];
+  int32_t scales = NIB_NONE;
+  memcpy(dims, a->dims, sizeof dims);
+  dims[rank - 1] = b->dims[1];
+  const int32_t x = nib_onnx_reshaped(n, direct_input(n, l), 2, flat);
+  const int32_t filter = x == NIB_NONE ? NIB_NONE : direct_filter(n, l, 1.0, &scales);
+  const int32_t y = direct_product(
+      n, l, x, filter == NIB_NONE ? NIB_NONE : nib_onnx_swapped(n, filter, 0, 1), NIB_NONE, scales);
+  return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, y, rank, dims));
+}
+
 nib_status nib_onnx_import_qlinear_matmul(nib_onnx_node *n) {
   NIB_RETURN_IF_ERROR(check_qlinear(n));
   const nib_onnx_value *as = nib_onnx_input(n, 1), *bs = nib_onnx_input(n, 4);
   const nib_onnx_value *ys = nib_onnx_input(n, 6), *yz = nib_onnx_input(n, 7);
+  const nib_onnx_value *a = nib_onnx_input(n, 0), *b = nib_onnx_input(n, 3);
+  if (b->rank == 2 && a->rank > 1 && a->dims[a->rank - 1] == b->dims[0] &&
+      (count_of(bs) == 1 || count_of(bs) == b->dims[1]) && is_direct(n, &k_qlinear))
+    return import_direct_matmul(n, a, b);
   const int32_t acc = centered_product(n, 0, 2, 3, 5);
   if (acc == NIB_NONE)
     return n->ctx->failure;
@@ -258,11 +373,40 @@ static int32_t qgemm_accumulators(nib_onnx_node *n) {
              : acc;
 }
 
+/* One operator: C, where it is there, is a constant for each column. */
+static bool is_direct_gemm(nib_onnx_node *n, double alpha) {
+  const nib_onnx_value *a = nib_onnx_input(n, 0), *b = nib_onnx_input(n, 3);
+  const nib_onnx_value *c = nib_onnx_input(n, 6), *scales = nib_onnx_input(n, 4);
+  const bool trans_a = nib_onnx_attr_int(n, "transA", 0),
+             trans_b = nib_onnx_attr_int(n, "transB", 0);
+  const int64_t columns = b->dims[!trans_b];
+  return is_direct(n, &k_qgemm) && alpha > 0 && (alpha == 1 || is_plain_filter(n, &k_qgemm)) &&
+         a->dims[!trans_a] == b->dims[trans_b] &&
+         (count_of(scales) == 1 || count_of(scales) == columns) &&
+         (!c || (c->data && c->rank == 1 && c->dims[0] == columns));
+}
+
+static nib_status import_direct_gemm(nib_onnx_node *n, double alpha) {
+  const bool trans_a = nib_onnx_attr_int(n, "transA", 0),
+             trans_b = nib_onnx_attr_int(n, "transB", 0);
+  int32_t scales = NIB_NONE, x = direct_input(n, &k_qgemm);
+  x = x != NIB_NONE && trans_a ? nib_onnx_swapped(n, x, 0, 1) : x;
+  int32_t filter = x == NIB_NONE ? NIB_NONE : direct_filter(n, &k_qgemm, alpha, &scales);
+  filter = filter != NIB_NONE && !trans_b ? nib_onnx_swapped(n, filter, 0, 1) : filter;
+  const bool has_bias = filter != NIB_NONE && nib_onnx_input(n, 6);
+  const int32_t bias = has_bias ? nib_onnx_in(n, 6) : NIB_NONE;
+  return has_bias && bias == NIB_NONE
+             ? n->ctx->failure
+             : nib_onnx_finish(n, direct_product(n, &k_qgemm, x, filter, bias, scales));
+}
+
 nib_status nib_onnx_import_qgemm(nib_onnx_node *n) {
   NIB_RETURN_IF_ERROR(check_qgemm(n));
   const nib_onnx_value *as = nib_onnx_input(n, 1), *bs = nib_onnx_input(n, 4);
   const nib_onnx_value *ys = nib_onnx_input(n, 7), *yz = nib_onnx_input(n, 8);
   const double alpha = (double)nib_onnx_attr_float(n, "alpha", 1.0f);
+  if (is_direct_gemm(n, alpha))
+    return import_direct_gemm(n, alpha);
   const int32_t acc = qgemm_accumulators(n);
   if (acc == NIB_NONE)
     return n->ctx->failure;
@@ -286,8 +430,9 @@ typedef struct conv {
   size_t x, x_zero, w, w_zero, bias; /* inputs */
 } conv;
 
-/* NHWC accumulators of a convolution of centered codes. */
-static int32_t convolved(nib_onnx_node *n, const conv *c, int32_t *out_spatial) {
+/* The node of a convolution in NHWC: of centered codes, with accumulators, or, with `l`, of codes.
+ */
+static int32_t convolved(nib_onnx_node *n, const conv *c, const linear *l, int32_t *out_spatial) {
   static const int64_t conv_perm[] = {0, 2, 3, 1}, depthwise_perm[] = {1, 2, 3, 0};
   nib_graph *g = n->ctx->graph;
   const nib_onnx_value *x = nib_onnx_input(n, c->x), *w = nib_onnx_input(n, c->w);
@@ -314,11 +459,14 @@ static int32_t convolved(nib_onnx_node *n, const conv *c, int32_t *out_spatial) 
   const bool depthwise = groups == channels && groups > 1;
   const int64_t filter[] = {w->dims[0], w->dims[1], spatial == 1 ? 1 : w->dims[2],
                             w->dims[spatial == 1 ? 2 : 3]};
-  int32_t in[3] = {NIB_NONE, NIB_NONE, NIB_NONE};
-  in[0] = centered(n, nib_onnx_in(n, c->x), nib_onnx_input(n, c->x_zero), 0);
+  int32_t in[4] = {NIB_NONE, NIB_NONE, NIB_NONE, NIB_NONE};
+  in[0] =
+      l ? direct_input(n, l) : centered(n, nib_onnx_in(n, c->x), nib_onnx_input(n, c->x_zero), 0);
   in[0] = in[0] == NIB_NONE ? NIB_NONE : nib_onnx_to_nhwc(n, in[0]);
-  int32_t f = in[0] == NIB_NONE ? NIB_NONE : nib_onnx_in(n, c->w);
-  f = centered(n, f, nib_onnx_input(n, c->w_zero), 0);
+  int32_t f = NIB_NONE;
+  if (in[0] != NIB_NONE)
+    f = l ? direct_filter(n, l, 1.0, &in[3])
+          : centered(n, nib_onnx_in(n, c->w), nib_onnx_input(n, c->w_zero), 0);
   f = f == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, f, 4, filter);
   in[1] =
       f == NIB_NONE ? NIB_NONE : nib_onnx_transposed(n, f, depthwise ? depthwise_perm : conv_perm);
@@ -329,7 +477,10 @@ static int32_t convolved(nib_onnx_node *n, const conv *c, int32_t *out_spatial) 
     return NIB_NONE;
   const int64_t dims[] = {x->dims[0], window.out[0], window.out[1], w->dims[0]};
   const int32_t node = nib_onnx_emit(n, depthwise ? NIB_OP_DEPTHWISE_CONV2D : NIB_OP_CONV2D, in,
-                                     bias ? 3 : 2, NIB_NONE, 4, dims, "_acc");
+                                     in[3] != NIB_NONE ? 4
+                                     : bias            ? 3
+                                                       : 2,
+                                     NIB_NONE, 4, dims, "_acc");
   if (node == NIB_NONE)
     return NIB_NONE;
   g->tensors[g->nodes[node].out].format = NIB_I32;
@@ -341,7 +492,7 @@ static int32_t convolved(nib_onnx_node *n, const conv *c, int32_t *out_spatial) 
   if (status == NIB_OK && !depthwise && groups > 1)
     status = nib_graph_set_int(g, node, NIB_A_GROUPS, groups);
   if (status == NIB_OK)
-    return g->nodes[node].out;
+    return l ? with_result(n, l, node) : g->nodes[node].out;
   nib_onnx_out_of_memory(n->ctx);
   return NIB_NONE;
 }
@@ -351,7 +502,7 @@ nib_status nib_onnx_import_conv_integer(nib_onnx_node *n) {
   int32_t spatial;
   NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
   NIB_RETURN_IF_ERROR(check_codes(n, 1, 3));
-  const int32_t y = convolved(n, &c, &spatial);
+  const int32_t y = convolved(n, &c, NULL, &spatial);
   return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_from_nhwc(n, y, spatial));
 }
 
@@ -366,9 +517,12 @@ nib_status nib_onnx_import_qlinear_conv(nib_onnx_node *n) {
   if (count_of(xs) != 1 || (count_of(ws) != 1 && count_of(ws) != w->dims[0]))
     return nib_onnx_invalid(n,
                             "its scales are neither one nor, of the filter, one for each channel");
-  int32_t spatial, y = convolved(n, &c, &spatial);
+  const bool direct = is_direct(n, &k_qlinear);
+  int32_t spatial, y = convolved(n, &c, direct ? &k_qlinear : NULL, &spatial);
   if (y == NIB_NONE)
     return n->ctx->failure;
+  if (direct)
+    return nib_onnx_finish(n, nib_onnx_from_nhwc(n, y, spatial));
   if (xs->data && ws->data && ys->data && yz->data)
     y = requantized(n, y, 1.0, xs, ws, 3, ys, yz);
   else
