@@ -2,7 +2,7 @@
  * AVX2 with FMA: 8 lanes. Dot products go through int16 (vpmaddwd), which cannot saturate. */
 #include "vocab/vocab.h"
 
-#define TARGET "__attribute__((target(\"avx2,fma\")))"
+#define TARGET "__attribute__((target(\"avx2,fma,f16c\")))"
 /* Keeps a product from being fused into a following addition: results must not depend on that. */
 #define KEEP(x) "__asm__(\"\" : \"+x\"(" x "));"
 #define INLINE TARGET "\nstatic inline "
@@ -250,7 +250,7 @@ static const char support[] =
 const nib_vocab nib_vocab_avx2 = {
     .name = "avx2",
     .description = "AVX2 and FMA, 8 lanes",
-    .requires_ = NIB_FEATURE_BIT(AVX2) | NIB_FEATURE_BIT(FMA),
+    .requires_ = NIB_FEATURE_BIT(AVX2) | NIB_FEATURE_BIT(FMA) | NIB_FEATURE_BIT(F16C),
     .function_attr = TARGET,
     .includes = "#include <immintrin.h>\n",
     .support = support,
@@ -356,6 +356,26 @@ const nib_vocab nib_vocab_avx2 = {
                 "$d = _mm256_add_epi64($d, nib_avx2_count(_mm256_and_si256($a, $b)));",
             [NIB_PRIM_BITS_COUNT_XOR] =
                 "$d = _mm256_add_epi64($d, nib_avx2_count(_mm256_xor_si256($a, $b)));",
+            [NIB_PRIM_BYTES_SET] = "$d = _mm256_set1_epi8((char)($a));",
+            [NIB_PRIM_BYTES_LOAD] = "$d = _mm256_loadu_si256((const void *)($a));",
+            [NIB_PRIM_BYTES_STORE] = "_mm256_storeu_si256((void *)($a), $b);",
+            [NIB_PRIM_BYTES_BCAST] = "$d = _mm256_broadcastd_epi32(_mm_loadu_si32($a));",
+            [NIB_PRIM_BYTES_LOOKUP] = "$d = _mm256_shuffle_epi8(\n"
+                "    _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)($a))), $b);",
+            [NIB_PRIM_BYTES_AND] = "$d = _mm256_and_si256($a, $b);",
+            [NIB_PRIM_BYTES_OR] = "$d = _mm256_or_si256($a, $b);",
+            [NIB_PRIM_BYTES_SHL] = "$d = _mm256_slli_epi32($a, $b);",
+            [NIB_PRIM_BYTES_SHR] = "$d = _mm256_srli_epi32($a, $b);",
+            [NIB_PRIM_DOT8] = "$d = _mm256_add_epi16($d, _mm256_maddubs_epi16($a, $b));",
+            [NIB_PRIM_DOT8_SUM] =
+                "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, _mm256_set1_epi16(1)));",
+            [NIB_PRIM_I32_SAR] = "$d = _mm256_srai_epi32($a, $b);",
+            [NIB_PRIM_F16_LOAD] = "$d = _mm256_cvtph_ps(_mm_loadu_si128((const void *)($a)));",
+            [NIB_PRIM_BF16_LOAD] =
+                "$d = _mm256_castsi256_ps(_mm256_slli_epi32(\n"
+                "    _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)($a))), 16));",
+            [NIB_PRIM_PREFETCH] =
+                "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },
     .dot_cycles = 1.0,
     .fma_cycles = 0.5,
@@ -365,4 +385,6 @@ const nib_vocab nib_vocab_avx2 = {
     .bit_words = 4,
     .type_bits = "__m256i",
     .bit_count_cycles = 3.5,
+    .dot8_limit = 32767,
+    .dot8_cycles = 0.75,
 };

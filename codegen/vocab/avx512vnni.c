@@ -321,6 +321,25 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "$d = _mm512_add_epi64($d, nib_avx512_count(_mm512_and_si512($a, $b)));",
             [NIB_PRIM_BITS_COUNT_XOR] =
                 "$d = _mm512_add_epi64($d, nib_avx512_count(_mm512_xor_si512($a, $b)));",
+            [NIB_PRIM_BYTES_SET] = "$d = _mm512_set1_epi8((char)($a));",
+            [NIB_PRIM_BYTES_LOAD] = "$d = _mm512_loadu_si512((const void *)($a));",
+            [NIB_PRIM_BYTES_STORE] = "_mm512_storeu_si512((void *)($a), $b);",
+            [NIB_PRIM_BYTES_BCAST] = "$d = _mm512_broadcastd_epi32(_mm_loadu_si32($a));",
+            [NIB_PRIM_BYTES_LOOKUP] = "$d = _mm512_shuffle_epi8(\n"
+                "    _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)($a))), $b);",
+            [NIB_PRIM_BYTES_AND] = "$d = _mm512_and_si512($a, $b);",
+            [NIB_PRIM_BYTES_OR] = "$d = _mm512_or_si512($a, $b);",
+            [NIB_PRIM_BYTES_SHL] = "$d = _mm512_slli_epi32($a, $b);",
+            [NIB_PRIM_BYTES_SHR] = "$d = _mm512_srli_epi32($a, $b);",
+            [NIB_PRIM_DOT8] = "$d = nib_avx512_dot($d, $a, $b);",
+            [NIB_PRIM_DOT8_SUM] = "$d = _mm512_add_epi32($d, $a);",
+            [NIB_PRIM_I32_SAR] = "$d = _mm512_srai_epi32($a, $b);",
+            [NIB_PRIM_F16_LOAD] = "$d = _mm512_cvtph_ps(_mm256_loadu_si256((const void *)($a)));",
+            [NIB_PRIM_BF16_LOAD] =
+                "$d = _mm512_castsi512_ps(_mm512_slli_epi32(\n"
+                "    _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)($a))), 16));",
+            [NIB_PRIM_PREFETCH] =
+                "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },
     .dot_cycles = 0.5,
     .fma_cycles = 0.5,
@@ -330,4 +349,5 @@ const nib_vocab nib_vocab_avx512vnni = {
     .bit_words = 8,
     .type_bits = "__m512i",
     .bit_count_cycles = 4.5,
+    .dot8_cycles = 0.5,
 };

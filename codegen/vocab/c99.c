@@ -30,6 +30,37 @@ const nib_vocab nib_vocab_c99 = {
                "UINT64_C(0x3333333333333333));\n"
                "  x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);\n"
                "  return x * UINT64_C(0x0101010101010101) >> 56;\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_bytes\n"
+               "/* Four bytes as one number, the first lowest. */\n"
+               "static inline int32_t nib_c99_bytes(const void *p) {\n"
+               "  const uint8_t *a = p;\n"
+               "  return (int32_t)((uint32_t)a[0] | (uint32_t)a[1] << 8 | (uint32_t)a[2] << 16 |\n"
+               "                   (uint32_t)a[3] << 24);\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_store_bytes\n"
+               "static inline void nib_c99_store_bytes(uint8_t *a, int32_t x) {\n"
+               "  for (int i = 0; i < 4; i++)\n"
+               "    a[i] = (uint8_t)((uint32_t)x >> 8 * i);\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_lookup\n"
+               "static inline int32_t nib_c99_lookup(const uint8_t *table, int32_t x) {\n"
+               "  uint32_t y = 0;\n"
+               "  for (int i = 0; i < 4; i++)\n"
+               "    y |= (uint32_t)table[(uint32_t)x >> 8 * i & 15] << 8 * i;\n"
+               "  return (int32_t)y;\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_dot8\n"
+               "/* Four products of an unsigned and a signed byte. */\n"
+               "static inline int32_t nib_c99_dot8(int32_t sum, int32_t a, int32_t b) {\n"
+               "  for (int i = 0; i < 4; i++)\n"
+               "    sum += (int32_t)((uint32_t)a >> 8 * i & 255) *\n"
+               "           ((int32_t)(((uint32_t)b >> 8 * i & 255) ^ 128) - 128);\n"
+               "  return sum;\n"
                "}\n",
     .lanes = 1,
     .registers = 16,
@@ -100,6 +131,21 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_BITS_STORE] = "*($a) = $b;",
             [NIB_PRIM_BITS_COUNT_AND] = "$d += nib_c99_count($a & $b);",
             [NIB_PRIM_BITS_COUNT_XOR] = "$d += nib_c99_count($a ^ $b);",
+            [NIB_PRIM_BYTES_SET] = "$d = (int32_t)($a * 0x01010101u);",
+            [NIB_PRIM_BYTES_LOAD] = "$d = nib_c99_bytes($a);",
+            [NIB_PRIM_BYTES_STORE] = "nib_c99_store_bytes($a, $b);",
+            [NIB_PRIM_BYTES_BCAST] = "$d = nib_c99_bytes($a);",
+            [NIB_PRIM_BYTES_LOOKUP] = "$d = nib_c99_lookup($a, $b);",
+            [NIB_PRIM_DOT8] = "$d = nib_c99_dot8($d, $a, $b);",
+            [NIB_PRIM_DOT8_SUM] = "$d = (int32_t)((uint32_t)$d + (uint32_t)$a);",
+            [NIB_PRIM_BYTES_AND] = "$d = $a & $b;",
+            [NIB_PRIM_BYTES_OR] = "$d = $a | $b;",
+            [NIB_PRIM_BYTES_SHL] = "$d = (int32_t)((uint32_t)$a << ($b));",
+            [NIB_PRIM_BYTES_SHR] = "$d = (int32_t)((uint32_t)$a >> ($b));",
+            [NIB_PRIM_I32_SAR] = "$d = $a < 0 ? ~(~$a >> ($b)) : $a >> ($b);",
+            [NIB_PRIM_F16_LOAD] = "$d = nib_f16_to_f32(*($a));",
+            [NIB_PRIM_BF16_LOAD] = "$d = nib_bf16_to_f32(*($a));",
+            [NIB_PRIM_PREFETCH] = "",
         },
     .dot_cycles = 1.0,
     .fma_cycles = 1.0,
@@ -109,4 +155,5 @@ const nib_vocab nib_vocab_c99 = {
     .bit_words = 1,
     .type_bits = "uint64_t",
     .bit_count_cycles = 5.0,
+    .dot8_cycles = 6.0,
 };

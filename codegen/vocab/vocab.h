@@ -91,7 +91,23 @@ extern "C" {
   X(BITS_LOAD, "bits_load")         /* d = bit_words words from a */                               \
   X(BITS_STORE, "bits_store")       /* a: pointer to uint64_t, b: register */                      \
   X(BITS_COUNT_AND, "bits_count_and") /* d += ones of (a & b), word by word */                     \
-  X(BITS_COUNT_XOR, "bits_count_xor")
+  X(BITS_COUNT_XOR, "bits_count_xor")                                                              \
+  /* codes of few bits: a register of i32 lanes as 4 * lanes bytes */                              \
+  X(BYTES_SET, "bytes_set")         /* d = the byte a (a constant) in every place */               \
+  X(BYTES_LOAD, "bytes_load")       /* d = 4 * lanes bytes from a */                               \
+  X(BYTES_STORE, "bytes_store")     /* a: pointer to uint8_t, b: register */                       \
+  X(BYTES_BCAST, "bytes_bcast")     /* d = the 4 bytes at a (int8_t) in every lane */              \
+  X(BYTES_LOOKUP, "bytes_lookup")   /* d = a[each byte of b], a: 16 bytes in memory, b: 0..15 */   \
+  X(BYTES_AND, "bytes_and") X(BYTES_OR, "bytes_or")                                                \
+  X(BYTES_SHL, "bytes_shl") X(BYTES_SHR, "bytes_shr") /* of 32-bit lanes by the constant b */      \
+  X(DOT8, "dot8")                   /* d += sums of products of bytes, a unsigned, b signed: of 4 in \
+                                     * i32 lanes, or, where dot8_limit says how much these hold, of \
+                                     * neighbours in i16 lanes */                                  \
+  X(DOT8_SUM, "dot8_sum")           /* d(i32) += what DOT8 has summed in a */                      \
+  X(I32_SAR, "i32_sar")             /* d = a >> b with its sign, b a constant */                   \
+  X(F16_LOAD, "f16_load")           /* d(f32) = lanes f16 at a (uint16_t) */                       \
+  X(BF16_LOAD, "bf16_load")         /* the same of bf16 */                                         \
+  X(PREFETCH, "prefetch")           /* the line b bytes behind pointer a will be read */
 
 typedef enum nib_prim {
 #define X(ID, name) NIB_PRIM_##ID,
@@ -133,6 +149,8 @@ typedef struct nib_vocab {
   int bit_words;              /**< of a register of bit planes; 0: the vocabulary has none */
   const char *type_bits;      /**< C type of that register */
   double bit_count_cycles;    /**< of one BITS_COUNT */
+  int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
+  double dot8_cycles;         /**< of one DOT8 */
 } nib_vocab;
 
 /** i-th vocabulary, best first (by dot throughput), NULL past the end. */

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Packing of weights of few bits: see pack_blocks.h. */
+#include "pack/pack_blocks.h"
+
+#include "num/block.h"
+#include "num/code_value.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- elements as integers ---- */
+
+/* Numbers of all codes of `element`, less `zero`; false where one is none. */
+static bool element_values(nib_format element, double zero, double values[256]) {
+  const nib_format_info *f = nib_format_get(element);
+  if (f->kind == NIB_KIND_BLOCK || f->bits > 8)
+    return false;
+  for (int code = 0; code < 1 << f->bits; ++code) {
+    const int64_t extended = nib_format_extend_code(element, (uint64_t)code);
+    values[code] = (nib_format_holds_reals(element) ? nib_format_decode(element, (uint64_t)code)
+                                                    : (double)nib_format_value_of(element, extended)) -
+                   zero;
+    if (!isfinite(values[code]))
+      return false;
+  }
+  return true;
+}
+
+/* The least power of two that makes integers of all of them; the ternary format has three codes. */
+static bool integers_of(const double *values, int n, int *out_exponent, int64_t integers[256]) {
+  for (int e = 0; e <= 8; ++e) {
+    bool whole = true;
+    for (int i = 0; whole && i < n; ++i) {
+      const double x = ldexp(values[i], e);
+      whole = x == floor(x) && fabs(x) < 1024;
+      integers[i] = whole ? (int64_t)x : 0;
+    }
+    *out_exponent = -e;
+    if (whole)
+      return true;
+  }
+  return false;
+}
+
+static int bits_for(int64_t largest) {
+  int bits = 1;
+  while (largest >> bits)
+    ++bits;
+  return bits;
+}
+
+static bool plan_numbers(nib_format element, double zero, const nib_vocab *v, nib_block_pack *p) {
+  const nib_format_info *f = nib_format_get(element);
+  const int n = f->bits <= 8 ? 1 << f->bits : 0;
+  double values[256];
+  int64_t integers[256], low = INT64_MAX, high = INT64_MIN, odd = 0;
+  if (!n || !element_values(element, zero, values) ||
+      !integers_of(values, n, &p->unit_exponent, integers))
+    return false;
+  for (int i = 0; i < n; ++i) {
+    low = integers[i] < low ? integers[i] : low;
+    high = integers[i] > high ? integers[i] : high;
+  }
+  for (int i = 0; i < n; ++i)
+    odd |= integers[i] - low;
+  while (p->mul_log2 < 3 && odd && !(odd >> p->mul_log2 & 1))
+    ++p->mul_log2;
+  p->largest = (int)((high - low) >> p->mul_log2);
+  p->zero = (int)-low;
+  if (p->largest > 255)
+    return false;
+  p->bits = bits_for(p->largest);
+  if (p->bits > f->bits && f->bits <= 4) {
+    const bool split = v->dot8_limit && p->largest * 256 > v->dot8_limit;
+    p->n_tables = split ? 2 : 1;
+    for (int i = 0; i < 16; ++i) {
+      const int entry = (int)((integers[i % n] - low) >> p->mul_log2);
+      p->tables[0][i] = (uint8_t)(split ? entry & 15 : entry);
+      p->tables[1][i] = (uint8_t)(entry >> 4);
+      p->stored[i] = (int16_t)i;
+    }
+    p->largest = split ? 15 : p->largest;
+    p->bits = f->bits;
+    return true;
+  }
+  for (int i = 0; i < n; ++i)
+    p->stored[i] = (int16_t)((integers[i] - low) >> p->mul_log2);
+  return true;
+}
+
+/* ---- K and planes ---- */
+
+/* Cuts `bits` into planes, widest first, none of which needs more elements for a register than a
+ * unit has. With a table there is one plane. */
+static bool plan_planes(nib_block_pack *p, const nib_vocab *v) {
+  const int widest = v->dot8_limit || p->bits < 8 ? 4 : 8;
+  int left = p->bits, shift = 0;
+  p->unit = p->padded_step % 32 == 0 ? 32 : p->padded_step % 16 == 0 ? 16 : 8;
+  for (p->n_planes = 0; left > 0 && p->n_planes < NIB_BLOCK_MAX_PLANES; ++p->n_planes) {
+    int bits = 1;
+    while (bits < widest && (bits * 2 <= left || (p->n_tables && bits < left) || 32 / bits > p->unit))
+      bits *= 2;
+    p->planes[p->n_planes] = (nib_block_plane){bits, shift};
+    shift += bits;
+    left -= bits;
+  }
+  return left <= 0;
+}
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+/* Short groups are not padded to 32 elements where that costs more than wider planes do. */
+static int64_t pad_step(int64_t step) {
+  return step % 32 == 0 || step > 64 ? round_up(step, 32)
+         : step % 16 == 0            ? step
+                                     : round_up(step, 8);
+}
+
+static bool plan_k(nib_block_pack *p, int64_t act_group) {
+  const int64_t other = act_group ? act_group : p->k;
+  p->step = p->group < other ? p->group : other;
+  if (p->group % p->step || other % p->step || p->k % p->group)
+    return false;
+  p->padded_step = pad_step(p->step);
+  p->groups = p->k / p->group;
+  p->steps_of_group = p->group / p->step;
+  /* An integer sum with delayed shifts is at most 255 * 128 for each element. */
+  return p->padded_step <= 32768;
+}
+
+static void plan_columns(nib_block_pack *p, const nib_vocab *v, int columns) {
+  const int64_t registers = (p->outputs + v->lanes - 1) / v->lanes;
+  p->lanes = v->lanes;
+  p->columns = registers < columns ? (int)registers : columns;
+  p->panels = (registers + p->columns - 1) / p->columns;
+  p->last_columns = registers - (p->panels - 1) * p->columns;
+}
+
+static void set_bytes(nib_block_pack *p) {
+  int bits = 0;
+  for (int i = 0; i < p->n_planes; ++i)
+    bits += p->planes[i].bits;
+  p->step_bytes = p->padded_step * bits * p->lanes / 8;
+  p->group_bytes = p->steps_of_group * p->step_bytes;
+  if (p->has_scales)
+    p->group_bytes += p->lanes * (int64_t)nib_format_bytes(p->scale_format);
+  if (p->has_offsets)
+    p->group_bytes += p->lanes * (int64_t)nib_format_bytes(p->offset_format);
+}
+
+bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab *v, int columns,
+                         nib_block_pack *out_pack) {
+  nib_block_pack *p = out_pack;
+  const nib_format_info *f = nib_format_get(w->format);
+  const bool is_block = f->kind == NIB_KIND_BLOCK;
+  memset(p, 0, sizeof *p);
+  if (w->rank != 2 || w->dims[0] < 1 || w->dims[1] < 1)
+    return false;
+  p->outputs = w->dims[0];
+  p->k = w->dims[1];
+  p->group = !is_block ? p->k : f->block.group_elems ? f->block.group_elems : f->block_elems;
+  p->has_scales = is_block;
+  p->has_offsets =
+      is_block && (f->block.offset != NIB_NO_FORMAT || f->block.zero != NIB_NO_FORMAT);
+  p->scale_format = p->offset_format = NIB_F16;
+  const nib_format element = is_block ? (nib_format)f->block.element : w->format;
+  const double zero = !is_block                           ? (w->quantized ? (double)w->zero_point : 0)
+                      : f->block.zero != NIB_NO_FORMAT ? 0 /* part of the offset */
+                                                       : f->block.element_zero;
+  if (is_block)
+    p->unit_exponent = f->block.element_exponent;
+  const int exponent = p->unit_exponent;
+  if (!plan_numbers(element, zero, v, p))
+    return false;
+  p->unit_exponent += exponent;
+  if (!plan_k(p, act_group) || !plan_planes(p, v))
+    return false;
+  plan_columns(p, v, columns);
+  set_bytes(p);
+  return true;
+}
+
+/* ---- data ---- */
+
+int64_t nib_block_pack_panel_at(const nib_block_pack *p, int64_t column) {
+  return column * p->groups * p->group_bytes;
+}
+
+/* Scales and offsets of a tensor, by output and group. */
+typedef struct factors {
+  float *scales, *offsets;
+} factors;
+
+static const uint8_t *block_at(const nib_tensor *w, int64_t elem) {
+  const nib_format_info *f = nib_format_get(w->format);
+  return (const uint8_t *)w->data + elem / f->block_elems * f->block_bytes;
+}
+
+static bool read_factors(const nib_tensor *w, const nib_block_pack *p, factors *out) {
+  const nib_block_layout *b = &nib_format_get(w->format)->block;
+  const int64_t n = p->outputs * p->groups;
+  const int groups = b->group_elems ? nib_format_get(w->format)->block_elems / b->group_elems : 1;
+  memset(out, 0, sizeof *out);
+  if (!p->has_scales)
+    return true;
+  out->scales = malloc((size_t)n * sizeof *out->scales);
+  out->offsets = p->has_offsets ? malloc((size_t)n * sizeof *out->offsets) : NULL;
+  if (!out->scales || (p->has_offsets && !out->offsets))
+    return false;
+  for (int64_t i = 0; i < n; ++i) {
+    const uint8_t *block = block_at(w, i * p->group);
+    const int g = (int)(i % p->groups % groups);
+    out->scales[i] = nib_block_scale(b, block, g);
+    if (!p->has_offsets)
+      continue;
+    out->offsets[i] = nib_block_offset(b, block, g);
+    if (b->zero != NIB_NO_FORMAT)
+      out->offsets[i] -= ldexpf(nib_block_zero(b, block), b->element_exponent) * out->scales[i];
+  }
+  return true;
+}
+
+static nib_format narrowest(const float *x, int64_t n) {
+  static const nib_format formats[] = {NIB_F16, NIB_BF16};
+  for (int i = 0; x && i < 2; ++i) {
+    bool exact = true;
+    for (int64_t k = 0; exact && k < n; ++k) {
+      const uint64_t code =
+          nib_format_encode(formats[i], (double)x[k], NIB_ENCODE_NEAREST_EVEN, false, 0);
+      exact = (float)nib_format_decode(formats[i], code) == x[k] || x[k] != x[k];
+    }
+    if (exact)
+      return formats[i];
+  }
+  return x ? NIB_F32 : NIB_F16;
+}
+
+static int code_at(const nib_tensor *w, const nib_block_pack *p, int64_t elem) {
+  const nib_format_info *f = nib_format_get(w->format);
+  uint32_t code;
+  if (f->kind == NIB_KIND_BLOCK) {
+    const int i = (int)(elem % f->block_elems);
+    code = nib_block_code(&f->block, block_at(w, elem), i);
+  } else {
+    code = (uint32_t)nib_format_load_code(w->format, w->data, elem) & ((1u << f->bits) - 1);
+  }
+  return p->stored[code & 255];
+}
+
+/* Sets the code of element `at` of a step in its planes. `lane` points to the first byte of the
+ * column's lane, `stride` is the bytes of all column registers. */
+static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int64_t at, int code) {
+  const int64_t in_unit = at % p->unit;
+  int64_t registers = 0;
+  for (int i = 0; i < p->n_planes; ++i)
+    registers += p->unit * p->planes[i].bits / 32;
+  lane += at / p->unit * registers * stride;
+  for (int i = 0; i < p->n_planes; ++i) {
+    const int bits = p->planes[i].bits;
+    const int64_t per_register = 32 / bits, r = in_unit / per_register;
+    const int piece = (int)(in_unit % per_register / 4), byte = (int)(in_unit % 4);
+    const unsigned part = (unsigned)code >> p->planes[i].shift & ((1u << bits) - 1);
+    lane[r * stride + byte] = (uint8_t)(lane[r * stride + byte] | part << (piece * bits));
+    lane += p->unit / per_register * stride;
+  }
+}
+
+static void put_factor(uint8_t *to, nib_format format, int64_t i, float x) {
+  nib_format_store_real(format, to, i, (double)x);
+}
+
+/* One output: its codes and factors in all groups. */
+static void pack_output(const nib_tensor *w, const nib_block_pack *p, const factors *f, int64_t o,
+                        uint8_t *data) {
+  const int64_t panel = o / (p->lanes * p->columns), in_panel = o % (p->lanes * p->columns);
+  const int64_t columns = panel + 1 == p->panels ? p->last_columns : p->columns;
+  const int64_t stride = columns * p->lanes * 4;
+  uint8_t *to = data + nib_block_pack_panel_at(p, panel * p->columns);
+  for (int64_t g = 0; g < p->groups; ++g, to += columns * p->group_bytes) {
+    uint8_t *step = to;
+    for (int64_t s = 0; s < p->steps_of_group; ++s, step += columns * p->step_bytes)
+      for (int64_t i = 0; i < p->step; ++i)
+        put_code(p, step + 4 * in_panel, stride, i,
+                 code_at(w, p, o * p->k + g * p->group + s * p->step + i));
+    if (p->has_scales)
+      put_factor(step, p->scale_format, in_panel, f->scales[o * p->groups + g]);
+    step += columns * p->lanes * (int64_t)(p->has_scales ? nib_format_bytes(p->scale_format) : 0);
+    if (p->has_offsets)
+      put_factor(step, p->offset_format, in_panel, f->offsets[o * p->groups + g]);
+  }
+}
+
+nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_t **out_data,
+                               size_t *out_bytes) {
+  factors f;
+  *out_data = NULL;
+  if (read_factors(w, pack, &f)) {
+    pack->scale_format = narrowest(f.scales, pack->outputs * pack->groups);
+    pack->offset_format = narrowest(f.offsets, pack->outputs * pack->groups);
+    set_bytes(pack);
+    const int64_t registers = (pack->panels - 1) * pack->columns + pack->last_columns;
+    *out_bytes = (size_t)(registers * pack->groups * pack->group_bytes);
+    *out_data = calloc(1, *out_bytes);
+  }
+  for (int64_t o = 0; *out_data && o < pack->outputs; ++o)
+    pack_output(w, pack, &f, o, *out_data);
+  free(f.scales);
+  free(f.offsets);
+  return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
+nib_status nib_block_pack_sums(const nib_tensor *w, const nib_block_pack *p, int64_t **out_sums) {
+  int64_t *sums = calloc((size_t)p->outputs, sizeof *sums);
+  *out_sums = sums;
+  for (int64_t i = 0; sums && i < p->outputs * p->k; ++i) {
+    const int code = code_at(w, p, i);
+    const int entry = !p->n_tables ? code
+                                   : p->tables[0][code] + (p->n_tables > 1 ? p->tables[1][code] << 4 : 0);
+    sums[i / p->k] += (int64_t)entry << p->mul_log2;
+  }
+  return sums ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * block_dots: dense layers with weights in blocks of few bits and activations in blocks of bytes. The
+ * products inside of what shares both scales are summed as integers; then come the scales. Weights
+ * stream through once for every tile of rows: panel by panel, packed in the order of the
+ * micro-kernel. tile[0] is rows, tile[1] registers of columns. */
+#include "schedule/block_dots.h"
+
+#include "emit/snippets.h"
+#include "epilogue/say.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef long long ll;
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+/* ---- what it accepts ---- */
+
+static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 nib_block_dots *d) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  memset(d, 0, sizeof *d);
+  d->g = g;
+  d->n = n;
+  d->v = v;
+  d->tile_rows = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
+  const int columns = kernel->tile[1] > 0 ? kernel->tile[1] : 1;
+  const int64_t act_group = nib_block_rows_group(x);
+  if (act_group == 0 || !nib_block_pack_plan(w, act_group, v, columns, &d->pack) ||
+      !nib_block_rows_plan(g, n, &d->pack, &d->rows))
+    return false;
+  d->scratch_bytes = d->rows.bytes;
+  return true;
+}
+
+static bool is_constant_real(const nib_tensor *t) {
+  return !t || (t->data && t->format == NIB_F32);
+}
+
+static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  static const nib_prim needed[] = {
+      NIB_PRIM_BYTES_SET, NIB_PRIM_BYTES_LOAD, NIB_PRIM_BYTES_BCAST, NIB_PRIM_BYTES_LOOKUP,
+      NIB_PRIM_BYTES_AND, NIB_PRIM_BYTES_SHR,  NIB_PRIM_DOT8,        NIB_PRIM_DOT8_SUM,
+      NIB_PRIM_I32_SAR,   NIB_PRIM_F16_LOAD,   NIB_PRIM_BF16_LOAD,   NIB_PRIM_PREFETCH};
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  if (n->op != NIB_OP_FULLY_CONNECTED || !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
+    return false;
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  const nib_tensor *y = &g->tensors[n->out];
+  if (!x || x->data || !w || !w->data || !is_constant_real(nib_node_input(g, n, 2)) ||
+      y->format != NIB_F32 || nib_tensor_elems(y) > INT32_MAX / 4 ||
+      strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
+    return false;
+  nib_block_dots d;
+  return plan(g, kernel, v, &d) && nib_epilogue_can_finish(g, kernel, 1, v);
+}
+
+/* ---- tiles ---- */
+
+static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const nib_tensor *y = &g->tensors[n->out];
+  const int64_t rows = y->dims[0], registers = (y->dims[1] + v->lanes - 1) / v->lanes;
+  int count = 0;
+  for (int32_t columns = 2; columns >= 1 && count < capacity; --columns) {
+    /* A sum and a total each, the codes, an activation. */
+    const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 1) / (2 * columns);
+    if (columns > registers && columns > 1)
+      continue;
+    const int64_t passes = (rows + most - 1) / most;
+    memset(out_tiles[count], 0, sizeof out_tiles[count]);
+    out_tiles[count][0] = (int32_t)((rows + passes - 1) / passes);
+    out_tiles[count++][1] = columns;
+  }
+  return count;
+}
+
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  nib_block_dots d;
+  return plan(g, kernel, v, &d) ? round_up(d.scratch_bytes, 64) : 0;
+}
+
+/* ---- emission ---- */
+
+static void emit_rows(nib_block_dots *d, int columns, int tail) {
+  nib_text *t = d->e->body;
+  const int64_t full = d->rows.rows / d->tile_rows, rest = d->rows.rows % d->tile_rows;
+  if (full > 0) {
+    nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {",
+                  (ll)(full * d->tile_rows), (ll)d->tile_rows);
+    nib_block_tile_emit(d, &(nib_block_tile){d->tile_rows, columns, tail});
+    nib_text_close(t, "");
+  }
+  if (rest > 0) {
+    nib_text_open(t, "{ /* the last rows */");
+    nib_text_line(t, "const int32_t row = %lld;", (ll)(full * d->tile_rows));
+    nib_block_tile_emit(d, &(nib_block_tile){rest, columns, tail});
+    nib_text_close(t, "");
+  }
+}
+
+static void emit_panels(nib_block_dots *d) {
+  const nib_block_pack *p = &d->pack;
+  nib_text *t = d->e->body;
+  const int64_t width = p->lanes * (int64_t)p->columns;
+  const int tail = (int)(p->outputs % p->lanes);
+  const bool narrow = tail || p->last_columns < p->columns;
+  const int64_t full = p->panels - narrow;
+  if (full > 0) {
+    nib_text_open(t, "for (int32_t channel = 0; channel < %lld; channel += %lld) {",
+                  (ll)(full * width), (ll)width);
+    nib_text_line(t, "const uint8_t *const panel = %s + (size_t)channel / %d * %lld;", d->weights,
+                  p->lanes, (ll)(p->groups * p->group_bytes));
+    emit_rows(d, p->columns, 0);
+    nib_text_close(t, "");
+  }
+  if (narrow) {
+    nib_text_open(t, "{ /* the last channels */");
+    nib_text_line(t, "const int32_t channel = %lld;", (ll)(full * width));
+    nib_text_line(t, "const uint8_t *const panel = %s + %lld;", d->weights,
+                  (ll)nib_block_pack_panel_at(p, full * p->columns));
+    emit_rows(d, (int)p->last_columns, tail);
+    nib_text_close(t, "");
+  }
+}
+
+static const char *add(nib_emitter *e, const nib_kernel *kernel, const char *what, const char *type,
+                       const void *data, size_t bytes) {
+  return nib_constants_add(e->constants, nib_word_of("%s_%s", kernel->name, what).s, type, data,
+                           bytes);
+}
+
+static bool add_constants(nib_block_dots *d, const nib_kernel *kernel) {
+  const nib_tensor *w = nib_node_input(d->g, d->n, 1), *bias = nib_node_input(d->g, d->n, 2);
+  uint8_t *data;
+  size_t bytes;
+  if (nib_block_pack_data(w, &d->pack, &data, &bytes) != NIB_OK)
+    return false;
+  d->weights = add(d->e, kernel, "weights", "uint8_t", data, bytes);
+  free(data);
+  bool ok = d->weights != NULL;
+  for (int i = 0; i < d->pack.n_tables; ++i) {
+    d->tables[i] = add(d->e, kernel, i ? "table_high" : "table", "uint8_t", d->pack.tables[i], 16);
+    ok = ok && d->tables[i];
+  }
+  if (bias) {
+    const size_t padded = (size_t)round_up(d->pack.outputs, 64);
+    float *wide = calloc(padded, sizeof *wide);
+    if (wide)
+      memcpy(wide, bias->data, (size_t)d->pack.outputs * sizeof *wide);
+    d->bias = wide ? add(d->e, kernel, "bias", "float", wide, padded * sizeof *wide) : NULL;
+    ok = ok && d->bias;
+    free(wide);
+  }
+  return ok;
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  nib_block_dots d;
+  if (!plan(e->graph, kernel, e->vocab, &d))
+    return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
+  d.e = e;
+  if (!add_constants(&d, kernel))
+    return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its weights",
+                          kernel->name);
+  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
+  nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
+  nib_block_rows_emit(&d);
+  emit_panels(&d);
+  nib_epilogue_release(&d.epilogue);
+  return NIB_OK;
+}
+
+const nib_schedule nib_schedule_block_dots = {
+    .name = "block_dots",
+    .accepts = accepts,
+    .tiles = tiles,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * block_dots: dense layers whose weights have few bits and whose activations are bytes. The parts of
+ * the schedule: block_dots.c (what it accepts, loops over panels and rows), block_rows.c (rows of
+ * activations in scratch), block_tile.c (the micro-kernel). */
+#ifndef NIB_SCHEDULE_BLOCK_DOTS_H
+#define NIB_SCHEDULE_BLOCK_DOTS_H
+
+#include "epilogue/epilogue.h"
+#include "pack/pack_blocks.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Rows of activations as the micro-kernel reads them, and where in scratch they are. */
+typedef struct nib_block_rows {
+  const nib_tensor *x;
+  bool is_block;      /**< else codes of 8 bits with one zero point */
+  int64_t rows, k;
+  int64_t scale_elems; /**< elements that share a scale */
+  int64_t stride;     /**< bytes from one row of int8 codes to the next */
+  int64_t steps;      /**< integer sums of a row */
+  int64_t flip;       /**< subtracted from codes to make them int8: 128 or 0 */
+  bool has_bases, has_scales, has_offset_sums;
+  int64_t codes_at, bases_at, scales_at, offset_sums_at, bytes; /**< in scratch */
+} nib_block_rows;
+
+typedef struct nib_block_dots {
+  nib_emitter *e; /**< NULL while planning */
+  const nib_graph *g;
+  const nib_node *n;
+  const nib_vocab *v;
+  nib_block_pack pack;
+  nib_block_rows rows;
+  nib_epilogue epilogue;
+  int64_t tile_rows;
+  bool unpacks;          /**< many rows: a chunk of a panel becomes bytes in scratch first */
+  int64_t chunk_groups;  /**< groups of a chunk; without unpacking all of them */
+  int64_t chunk_units;   /**< of a group with one step and no scales: units of a chunk */
+  int64_t panel_at, sums_at, scratch_bytes;
+  const char *weights, *bias;
+  const char *tables[NIB_BLOCK_MAX_TABLES];
+} nib_block_dots;
+
+/** Plans the kernel's rows (see block_rows.c); false where activations are none that it reads. */
+bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
+                         nib_block_rows *out_rows);
+/** Elements of a row that share a scale: what the weights' packing must meet. 0: not accepted. */
+int64_t nib_block_rows_group(const nib_tensor *x);
+/** Writes the rows into scratch: codes, -zero * sums of codes, scales. */
+void nib_block_rows_emit(const nib_block_dots *d);
+
+/** One tile: `rows` rows from row expression `row`, `columns` registers of the panel at pointer
+ *  `panel`; `tail`: valid lanes of the last, 0 for all. */
+typedef struct nib_block_tile {
+  int64_t rows;
+  int columns, tail;
+} nib_block_tile;
+
+/** Declares sums and adds all groups, then finishes and stores at `out`. */
+void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Rows of activations for block_dots: int8 codes without gaps but for padding of steps, with what
+ * depends on a row alone beside them. */
+#include "schedule/block_dots.h"
+
+#include "emit/snippets.h"
+#include "epilogue/say.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef long long ll;
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+/* Blocks of plain int8 codes under one scale. */
+static bool is_byte_block(const nib_format_info *f) {
+  const nib_block_layout *b = &f->block;
+  const nib_bit_field *codes = &b->codes.low;
+  return f->kind == NIB_KIND_BLOCK && b->element == NIB_I8 && b->packing == NIB_PACKING_FIELDS &&
+         !b->codes.high.bits && codes->at % 8 == 0 && codes->bits == 8 && codes->stride == 8 &&
+         !codes->run && !codes->chunk && b->offset == NIB_NO_FORMAT && b->zero == NIB_NO_FORMAT &&
+         !b->element_zero && !b->group_elems &&
+         (b->scale == NIB_F16 || b->scale == NIB_BF16 || b->scale == NIB_F32 ||
+          b->scale == NIB_F8E8M0FNU);
+}
+
+int64_t nib_block_rows_group(const nib_tensor *x) {
+  const nib_format_info *f = nib_format_get(x->format);
+  if (is_byte_block(f))
+    return f->block_elems;
+  return 0;
+}
+
+static int64_t place(nib_block_rows *r, int64_t bytes) {
+  const int64_t at = r->bytes;
+  r->bytes = round_up(at + bytes, 64);
+  return at;
+}
+
+bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
+                         nib_block_rows *out_rows) {
+  nib_block_rows *r = out_rows;
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  memset(r, 0, sizeof *r);
+  r->x = x;
+  r->is_block = is_byte_block(nib_format_get(x->format));
+  r->k = x->dims[x->rank - 1];
+  r->rows = nib_tensor_elems(x) / r->k;
+  r->scale_elems = nib_block_rows_group(x);
+  r->steps = pack->groups * pack->steps_of_group;
+  r->stride = round_up(r->steps * pack->padded_step, 64);
+  if (r->rows > 1 && r->stride % 4096 == 0) /* else rows share the sets of the first cache */
+    r->stride += 64;
+  r->has_bases = pack->zero != 0;
+  r->has_scales = r->is_block;
+  r->has_offset_sums = pack->has_offsets;
+  const int64_t words = r->rows * r->steps * 4;
+  r->codes_at = place(r, r->rows * r->stride);
+  r->bases_at = place(r, r->has_bases ? words : 0);
+  r->scales_at = place(r, r->has_scales ? words : 0);
+  r->offset_sums_at = place(r, r->has_offset_sums ? r->rows * pack->groups * 4 : 0);
+  return r->scale_elems > 0 && r->bytes < INT32_MAX / 2;
+}
+
+/* ---- emission ---- */
+
+static void declare(const nib_block_dots *d, const char *type, const char *name, int64_t at) {
+  nib_text_line(d->e->body, "%s *const %s = (%s *)(void *)(scratch + %lld);", type, name, type,
+                (ll)at);
+}
+
+/* An expression of the block's scale, `q` being its first byte. */
+static nib_word scale_of(const nib_block_dots *d, const nib_block_layout *b) {
+  const int at = b->scale_at;
+  switch (b->scale) {
+  case NIB_F16:
+  case NIB_BF16: {
+    const char *name = b->scale == NIB_F16 ? "nib_f16_to_f32" : "nib_bf16_to_f32";
+    nib_emitter_use(d->e, name);
+    return nib_word_of("%s((uint16_t)(q[%d] | q[%d] << 8))", name, at, at + 1);
+  }
+  case NIB_F32:
+    nib_emitter_use(d->e, "nib_bits_to_f32");
+    return nib_word_of("nib_bits_to_f32((uint32_t)q[%d] | (uint32_t)q[%d] << 8 | (uint32_t)q[%d] << "
+                       "16 | (uint32_t)q[%d] << 24)",
+                       at, at + 1, at + 2, at + 3);
+  default:
+    nib_emitter_use(d->e, "nib_minifloat_decode");
+    return nib_word_of("(float)nib_minifloat_decode(q[%d], 8, 0, 127, %d)", at,
+                       NIB_SPECIALS_SCALE);
+  }
+}
+
+/* A step whose codes are at `from`, as step number `s` of the row. */
+static void emit_step(const nib_block_dots *d, const char *from, const char *scale) {
+  const nib_block_pack *p = &d->pack;
+  nib_text *t = d->e->body;
+  nib_text_line(t, "int8_t *const to = codes + m * %lld + s * %lld;", (ll)d->rows.stride,
+                (ll)p->padded_step);
+  nib_text_line(t, "memcpy(to, %s, %lld);", from, (ll)p->step);
+  if (p->padded_step > p->step)
+    nib_text_line(t, "memset(to + %lld, 0, %lld);", (ll)p->step, (ll)(p->padded_step - p->step));
+  if (d->rows.has_bases || d->rows.has_offset_sums) {
+    nib_text_line(t, "int32_t sum = 0;");
+    nib_text_line(t, "for (int32_t k = 0; k < %lld; k++)", (ll)p->step);
+    nib_text_line(t, "  sum += to[k];");
+  }
+  if (d->rows.has_bases)
+    nib_text_line(t, "bases[m * %lld + s] = sum * %d;", (ll)d->rows.steps, -p->zero);
+  if (d->rows.has_scales)
+    nib_text_line(t, "row_scales[m * %lld + s] = %s;", (ll)d->rows.steps, scale);
+  if (d->rows.has_offset_sums)
+    nib_text_line(t, "offset_sums[m * %lld + s / %lld] += real * (float)sum;", (ll)p->groups,
+                  (ll)p->steps_of_group);
+}
+
+void nib_block_rows_emit(const nib_block_dots *d) {
+  const nib_block_rows *r = &d->rows;
+  const nib_block_pack *p = &d->pack;
+  const nib_format_info *f = nib_format_get(r->x->format);
+  const nib_block_layout *b = &f->block;
+  nib_text *t = d->e->body;
+  declare(d, "int8_t", "codes", r->codes_at);
+  if (r->has_bases)
+    declare(d, "int32_t", "bases", r->bases_at);
+  if (r->has_scales)
+    declare(d, "float", "row_scales", r->scales_at);
+  if (r->has_offset_sums)
+    declare(d, "float", "offset_sums", r->offset_sums_at);
+  if (r->has_offset_sums)
+    nib_text_line(t, "memset(offset_sums, 0, %lld);", (ll)(r->rows * p->groups * 4));
+  nib_text_open(t, "for (int32_t m = 0; m < %lld; m++) {", (ll)r->rows);
+  nib_text_open(t, "for (int32_t b = 0; b < %lld; b++) {", (ll)(r->k / r->scale_elems));
+  nib_text_line(t, "const uint8_t *const q = in0 + (m * %lld + b) * %d; /* %s */",
+                (ll)(r->k / r->scale_elems), f->block_bytes, f->name);
+  nib_text_line(t, "const float real = %s%s;", scale_of(d, b).s,
+                b->element_exponent
+                    ? nib_word_of(" * %s", nib_word_f32(ldexpf(1, b->element_exponent)).s).s
+                    : "");
+  /* The weights' elements are integers times a power of two. */
+  const nib_word scale =
+      p->unit_exponent ? nib_word_of("real * %s", nib_word_f32(ldexpf(1, p->unit_exponent)).s)
+                       : nib_word_of("real");
+  const int64_t steps = r->scale_elems / p->step;
+  if (steps > 1) {
+    nib_text_open(t, "for (int32_t i = 0; i < %lld; i++) {", (ll)steps);
+    nib_text_line(t, "const int32_t s = b * %lld + i;", (ll)steps);
+    emit_step(d, nib_word_of("q + %d + i * %lld", b->codes.low.at / 8, (ll)p->step).s, scale.s);
+    nib_text_close(t, "");
+  } else {
+    nib_text_line(t, "const int32_t s = b;");
+    emit_step(d, nib_word_of("q + %d", b->codes.low.at / 8).s, scale.s);
+  }
+  nib_text_close(t, "");
+  nib_text_close(t, "");
+}

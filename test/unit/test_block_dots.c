@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * RUN: %unit/test_block_dots
+ * Dense layers of weights in blocks of few bits and activations in blocks of bytes: every format that
+ * the schedule takes, in each vocabulary and tile, over shapes with tails, on random and extreme
+ * codes, against the reference in f32 and f64. */
+#include "kernel_harness.h"
+
+enum { MAX_CASES = 400 };
+
+static const char *const weight_formats[] = {
+    "q4_0",  "q4_1",       "q5_0",   "q5_1",   "q8_0",      "q2_k",   "q3_k",   "q4_k",   "q5_k",
+    "q6_k",  "tq1_0",      "tq2_0",  "iq4_nl", "iq4_xs",    "ggml_mxfp4", "ggml_nvfp4", "mxfp4",
+    "nvfp4", "mxfp6_e2m3", "mxint8",
+    "ui4:block=32,scale=f16,zero=ui4",
+    "i4:block=64,scale=f32",
+    "i3:block=32,scale=f16",
+    "ui2:block=16,scale=bf16,offset=f16",
+    "i2:block=32,scale=e8m0",
+    "ternary:block=64,scale=f16",
+    "bipolar1:block=32,scale=f16",
+    "bipolar2:block=128,scale=f32",
+    "i7:block=32,scale=f16",
+    "ui6:block=96,scale=f16,offset=f16",
+    "book:-3,-1,0,2:block=32,scale=f16"};
+#define N_FORMATS ((int)(sizeof weight_formats / sizeof *weight_formats))
+
+static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=f32"};
+
+static float small_real(suite *s) { return (float)pick(s, -1000, 1000) / 700.0f; }
+
+/* Blocks of `f` from reals, then (extreme) codes at both ends: all bytes of codes 0x00 or 0xFF … */
+static void fill_blocks(suite *s, nib_format f, int64_t n, int extreme, void *out) {
+  const nib_format_info *info = nib_format_get(f);
+  float *x = malloc((size_t)n * sizeof *x);
+  for (int64_t i = 0; i < n; ++i)
+    x[i] = extreme ? (next_random(&s->rng) % 2 ? 1.75f : -1.75f) : small_real(s);
+  nib_format_encode_row(f, x, n, NULL, out);
+  /* Plain int8 codes reach -128, which encoders do not write. */
+  if (extreme && info->block.element == NIB_I8)
+    for (int64_t b = 0; b < n / info->block_elems; ++b)
+      memset((uint8_t *)out + b * info->block_bytes + info->block.codes.low.at / 8,
+             b % 3 ? 0x80 : 0x7F, (size_t)info->block_elems);
+  free(x);
+}
+
+typedef struct layer_case {
+  int32_t x, y;
+  int extreme;
+} layer_case;
+
+static layer_case cases[MAX_CASES];
+static int n_cases;
+
+static void add_case(suite *s, const char *weights, const char *activations, int rows, int outputs,
+                     int blocks, int extreme) {
+  const nib_format wf = nib_format_find(weights), xf = nib_format_find(activations);
+  CHECK(wf != NIB_FORMAT_COUNT && xf != NIB_FORMAT_COUNT);
+  const int a = nib_format_get(xf)->block_elems, b = nib_format_get(wf)->block_elems;
+  const int k = (a > b ? a : b) * blocks;
+  snprintf(s->label, sizeof s->label, "%.30s %d %d %d%s", weights, rows, outputs, k,
+           extreme ? " extreme" : "");
+  const int32_t x = input(s, xf, shape(2, rows, k), 0, 0);
+  const int32_t w = value(s, wf, shape(2, outputs, k), 0, 0);
+  const size_t bytes = nib_tensor_bytes(&s->g->tensors[w]);
+  void *data = malloc(bytes);
+  fill_blocks(s, wf, (int64_t)outputs * k, extreme, data);
+  nib_graph_set_data(s->g, w, data, bytes, NIB_DATA_COPY);
+  free(data);
+  const int32_t y = value(s, NIB_F32, shape(2, rows, outputs), 0, 0);
+  if (outputs % 2) {
+    node(s, NIB_OP_FULLY_CONNECTED, y, 2, x, w);
+  } else {
+    const int32_t bias = constant(s, NIB_F32, shape(1, outputs), 0, 0, 0);
+    const int32_t n = node(s, NIB_OP_FULLY_CONNECTED, y, 3, x, w, bias);
+    nib_graph_set_string(s->g, n, NIB_A_ACTIVATION, "relu");
+  }
+  output(s, y);
+  CHECK(n_cases < MAX_CASES);
+  cases[n_cases++] = (layer_case){x, y, extreme};
+}
+
+/* Every kernel with block_dots and the tile number `turn` of those offered. */
+static void select_all(suite *s, const nib_vocab *v, int turn) {
+  const nib_schedule *sched = nib_schedule_find("block_dots");
+  int64_t at = 0;
+  for (int32_t i = 0; i < s->g->n_kernels; ++i) {
+    nib_kernel *k = &s->g->kernels[i];
+    if (!sched->accepts(s->g, k, v)) {
+      printf("%s: not accepted in %s\n", s->g->nodes[k->nodes[0]].name, v->name);
+      ++harness_failures;
+      continue;
+    }
+    int32_t tiles[16][NIB_MAX_TILE];
+    const int n = sched->tiles(s->g, k, v, tiles, 16);
+    memcpy(k->tile, tiles[turn % n], sizeof k->tile);
+    k->schedule = sched->name;
+    k->vocab = v->name;
+    k->scratch_bytes = sched->scratch_bytes(s->g, k, v);
+    k->scratch_offset = at;
+    at += (k->scratch_bytes + 63) / 64 * 64;
+  }
+  s->g->arena_bytes = at;
+}
+
+static double distance(const float *y, const double *r, int64_t n) {
+  double most = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double d = fabs((double)y[i] - r[i]);
+    most = d > most || d != d ? (d != d ? INFINITY : d) : most;
+  }
+  return most;
+}
+
+static void compare(suite *s, const char *vocab, nib_reference *f, nib_reference *r, void *const *out) {
+  for (int i = 0; i < n_cases; ++i) {
+    const nib_tensor *t = &s->g->tensors[cases[i].y];
+    const int64_t n = nib_tensor_elems(t);
+    const double *exact = nib_reference_doubles(r, cases[i].y);
+    double norm = 0;
+    for (int64_t k = 0; k < n; ++k)
+      norm = fmax(norm, fabs(exact[k]));
+    const double mine = distance(out[i], exact, n);
+    const double theirs = distance(nib_reference_tensor(f, cases[i].y), exact, n);
+    if (!(mine <= fmax(1e-5 * norm, 2 * theirs))) {
+      printf("%s, %s: off by %g, the reference by %g of %g\n", vocab, t->name, mine, theirs, norm);
+      ++harness_failures;
+    }
+  }
+}
+
+static void run(suite *s, const char *vocab, model_run *model) {
+  nib_reference *f = NULL, *r = NULL;
+  void *in[max_ports], *out[max_ports];
+  for (int i = 0; i < n_cases; ++i) {
+    const nib_tensor *x = &s->g->tensors[cases[i].x], *y = &s->g->tensors[cases[i].y];
+    in[i] = aligned_alloc(64, (nib_tensor_bytes(x) + 63) / 64 * 64);
+    out[i] = aligned_alloc(64, (nib_tensor_bytes(y) + 63) / 64 * 64);
+    fill_blocks(s, x->format, nib_tensor_elems(x), cases[i].extreme, in[i]);
+  }
+  void *arena = aligned_alloc(64, ((size_t)s->g->arena_bytes + 64) / 64 * 64);
+  void *arenas[1] = {arena};
+  memset(arena, 0xAA, (size_t)s->g->arena_bytes);
+  CHECK(nib_reference_create(s->g, &f, &harness_diag) == NIB_OK);
+  CHECK(nib_reference_create(s->g, &r, &harness_diag) == NIB_OK);
+  nib_reference_use_double(r, true);
+  CHECK(nib_reference_run(f, (const void *const *)in, &harness_diag) == NIB_OK);
+  CHECK(nib_reference_run(r, (const void *const *)in, &harness_diag) == NIB_OK);
+  CHECK(model(NULL, (const void *const *)in, out, arenas) == NIBRT_OK);
+  compare(s, vocab, f, r, out);
+  nib_reference_destroy(f);
+  nib_reference_destroy(r);
+  for (int i = 0; i < n_cases; ++i) {
+    free(in[i]);
+    free(out[i]);
+  }
+  free(arena);
+}
+
+static void compile_and_run(suite *s, const nib_vocab *v, const char *target, int turn) {
+  select_all(s, v, turn);
+  char dir[64];
+  make_folder(dir);
+  nib_options o = emit_options(dir);
+  o.target = target;
+  if (nib_emit_graph(s->g, &o, &harness_diag) != NIB_OK) {
+    printf("%s: %s\n", v->name, harness_message);
+    ++harness_failures;
+  } else {
+    void *library = load_library(dir, "cc");
+    if (library) {
+      run(s, v->name, find_run(library, s->g->name));
+      dlclose(library);
+    }
+  }
+  if (getenv("NIB_KEEP"))
+    printf("kept %s\n", dir);
+  else
+    remove_folder(dir);
+}
+
+/* Tails of rows and outputs from 1 to twice the tile, one to three blocks. */
+static void add_cases(suite *s, int lanes) {
+  for (int i = 0; i < N_FORMATS; ++i) {
+    add_case(s, weight_formats[i], "q8_0", 1, 2 * lanes + 3, 1 + i % 3, 0);
+    add_case(s, weight_formats[i], "q8_0", 2 + i % 8, 1 + (7 * i) % (4 * lanes), 1, i % 2);
+    const bool meets = nib_format_get(nib_format_find(weight_formats[i]))->block_elems != 96;
+    add_case(s, weight_formats[i], row_formats[meets ? i % 3 : 0], 1 + i % 3, 4 * lanes, 2, 1);
+  }
+  for (int rows = 1; rows <= 13; ++rows)
+    add_case(s, "q4_0", "q8_0", rows, rows % 2 ? 2 * lanes : 3 * lanes - 1, 3, rows % 3 == 0);
+  for (int outputs = 1; outputs <= 4 * lanes; outputs += 1 + lanes / 4)
+    add_case(s, "tq2_0", "q8_0", 1, outputs, 1, 0);
+}
+
+static void test_vocabulary(const char *vocab, const char *target_name) {
+  const nib_vocab *v = nib_vocab_find(vocab);
+  nib_target target;
+  CHECK(v && nib_target_parse(target_name, &target, &harness_diag) == NIB_OK);
+  if (!v || !nib_target_runs_here(&target)) {
+    printf("%s: skipped, this processor lacks its features\n", vocab);
+    return;
+  }
+  n_cases = 0;
+  suite s = suite_open("dots", "nearest-even", 11);
+  add_cases(&s, v->lanes);
+  finish(&s);
+  if (nib_graph_validate(s.g, &harness_diag) != NIB_OK) {
+    printf("%s\n", harness_message);
+    ++harness_failures;
+  }
+  for (int turn = 0; turn < 2; ++turn)
+    compile_and_run(&s, v, target_name, turn);
+  printf("%s: %d products\n", vocab, n_cases);
+  nib_graph_destroy(s.g);
+}
+
+int main(void) {
+  test_vocabulary("c99", "c99");
+  test_vocabulary("avx2", "x86-64-v3");
+  test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni");
+  printf("%d failures\n", harness_failures);
+  return harness_failures != 0;
+}
