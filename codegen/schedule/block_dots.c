@@ -66,10 +66,10 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   const nib_tensor *y = &g->tensors[n->out];
   const int64_t rows = y->dims[0], registers = (y->dims[1] + v->lanes - 1) / v->lanes;
   int count = 0;
-  for (int32_t columns = 2; columns >= 1 && count < capacity; --columns) {
+  for (int32_t columns = 2; columns >= 1 && count < capacity; columns /= 2) {
     /* A sum and a total each, the codes, an activation. */
     const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 1) / (2 * columns);
-    if (columns > registers && columns > 1)
+    if ((columns > registers && columns > 1) || most < 1)
       continue;
     const int64_t passes = (rows + most - 1) / most;
     memset(out_tiles[count], 0, sizeof out_tiles[count]);

@@ -169,6 +169,9 @@ static void emit_unit(tile *t, int64_t u) {
       for (int c = 0; c < t->size.columns; ++c, at += register_bytes) {
         nib_text_line(t->e->body, "%s w%d;", t->e->vocab->type_i32, c);
         say(t, NIB_PRIM_BYTES_LOAD, nib_word_of("w%d", c).s, nib_word_of("w + %lld", (ll)at).s, NULL);
+        if (!t->d->unpacks && at % 64 == 0)
+          say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
+              nib_word_of("%d", PREFETCH_BYTES).s);
       }
       for (int j = 0; j < 8 / plane->bits; ++j)
         emit_dots(t, plane, j,
@@ -179,12 +182,6 @@ static void emit_unit(tile *t, int64_t u) {
 }
 
 /* ---- steps ---- */
-
-static void emit_prefetch(const tile *t, int64_t bytes) {
-  for (int64_t at = 0; !t->d->unpacks && at < bytes; at += 64)
-    say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-        nib_word_of("%d", PREFETCH_BYTES).s);
-}
 
 static void declare(const tile *t, const char *type, const char *name) {
   nib_text_line(t->e->body, "%s %s;", type, name);
@@ -246,7 +243,6 @@ static void emit_step(tile *t, const char *step) {
   const int64_t units = t->p->padded_step / t->p->unit;
   open_sums(t, step);
   if (units <= UNROLLED_UNITS) {
-    emit_prefetch(t, units * unit_bytes(t));
     for (int64_t u = 0; u < units; ++u)
       emit_unit(t, u);
     flush_all(t);
@@ -254,7 +250,6 @@ static void emit_step(tile *t, const char *step) {
     nib_text_line(t->e->body, "a += %lld;", (ll)t->p->padded_step);
   } else {
     nib_text_open(t->e->body, "for (int32_t u = 0; u < %lld; u++) {", (ll)units);
-    emit_prefetch(t, unit_bytes(t));
     emit_unit(t, 0);
     flush_all(t);
     nib_text_line(t->e->body, "w += %lld;", (ll)unit_bytes(t));
@@ -348,6 +343,9 @@ static void emit_group(tile *t) {
     nib_text_close(t->e->body, "");
     add_group(t, "group");
   }
+  for (int64_t at = 0; !t->d->unpacks && at < factor_bytes(t); at += 64)
+    say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
+        nib_word_of("%d", PREFETCH_BYTES).s);
   if (t->d->unpacks)
     nib_text_line(t->e->body, "factors += %lld;", (ll)(t->p->group_bytes * t->size.columns));
   else

@@ -273,6 +273,55 @@ static void write_pack(nib_emitter *e, bool is_unsigned) {
   nib_text_close(e->body, "");
 }
 
+/* ---- registers of bytes ---- */
+
+/* d = what `prim` makes of registers of bytes (a: or the pointer) and b: or the constant 3. */
+static const struct byte_case {
+  nib_prim prim;
+  bool a_pointer, b_constant;
+} byte_cases[] = {{NIB_PRIM_BYTES_AND, false, false}, {NIB_PRIM_BYTES_OR, false, false},
+                  {NIB_PRIM_BYTES_SHL, false, true},  {NIB_PRIM_BYTES_SHR, false, true},
+                  {NIB_PRIM_I32_SAR, false, true},    {NIB_PRIM_BYTES_LOOKUP, true, false},
+                  {NIB_PRIM_BYTES_BCAST, true, true}, {NIB_PRIM_BYTES_LOAD, true, true}};
+
+static void write_bytes(nib_emitter *e) {
+  const nib_vocab *v = e->vocab;
+  for (size_t i = 0; i < COUNT(byte_cases); i++) {
+    const struct byte_case *k = &byte_cases[i];
+    open_function(e, nib_word_of("p%d_0", (int)k->prim).s, elems);
+    load_register(e, "a", I32, "pa");
+    load_register(e, "b", I32, "pb");
+    nib_text_line(e->body, "%s d;", v->type_i32);
+    nib_text_line(e->body, "(void)a, (void)b;");
+    nib_say(e, k->prim, "d",
+            k->a_pointer ? k->prim == NIB_PRIM_BYTES_BCAST ? "(const int8_t *)pa" : "(const uint8_t *)pa"
+                         : "a",
+            k->b_constant ? "3" : "b", NULL, NULL);
+    nib_say(e, NIB_PRIM_BYTES_STORE, NULL, "(uint8_t *)pd", "d", NULL, NULL);
+    close_function(e);
+  }
+  open_function(e, "dot8", elems);
+  load_register(e, "a", I32, "pa");
+  load_register(e, "b", I32, "pb");
+  load_register(e, "d", I32, "pc");
+  nib_text_line(e->body, "%s part;", v->type_i32);
+  nib_say(e, NIB_PRIM_BYTES_SET, "part", "0", NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_DOT8, "part", "a", "b", NULL, NULL);
+  nib_say(e, NIB_PRIM_DOT8_SUM, "d", "part", NULL, NULL, NULL);
+  store_register(e, I32, "d");
+  close_function(e);
+  static const char *const halves[] = {"f16", "bf16"};
+  for (int i = 0; i < 2; i++) {
+    open_function(e, halves[i], elems);
+    nib_text_line(e->body, "%s d;", v->type_f32);
+    nib_say(e, i ? NIB_PRIM_BF16_LOAD : NIB_PRIM_F16_LOAD, "d", "(const uint16_t *)pa", NULL, NULL,
+            NULL);
+    nib_say(e, NIB_PRIM_PREFETCH, NULL, "(const uint8_t *)pa", "64", NULL, NULL);
+    store_register(e, F32, "d");
+    close_function(e);
+  }
+}
+
 static void write_vocabulary(nib_emitter *e) {
   nib_text_printf(e->body, "%s\n", e->vocab->support);
   for (size_t i = 0; i < COUNT(loads); i++)
@@ -287,6 +336,8 @@ static void write_vocabulary(nib_emitter *e) {
   write_others(e);
   for (int i = 0; e->vocab->type_bytes && i < 2; i++)
     write_pack(e, i);
+  if (e->vocab->prims[NIB_PRIM_DOT8])
+    write_bytes(e);
 }
 
 /* ---- operands ---- */
@@ -595,6 +646,97 @@ static void test_pack(void *library, const nib_vocab *v, bool is_unsigned) {
   }
 }
 
+static uint32_t word_at(const unsigned char *p, int lane) {
+  uint32_t x;
+  memcpy(&x, p + 4 * lane, sizeof x);
+  return x;
+}
+
+/* What byte_cases[i] makes of lane `lane`. */
+static uint32_t expected_bytes(const struct byte_case *k, int lane) {
+  const uint32_t a = word_at(pa, lane), b = word_at(pb, lane);
+  uint32_t y = 0;
+  switch (k->prim) {
+  case NIB_PRIM_BYTES_AND: return a & b;
+  case NIB_PRIM_BYTES_OR: return a | b;
+  case NIB_PRIM_BYTES_SHL: return a << 3;
+  case NIB_PRIM_BYTES_SHR: return a >> 3;
+  case NIB_PRIM_I32_SAR: return a >> 3 | (a >> 31 ? 7u << 29 : 0);
+  case NIB_PRIM_BYTES_BCAST: return word_at(pa, 0);
+  case NIB_PRIM_BYTES_LOAD: return a;
+  default:
+    for (int i = 0; i < 4; i++)
+      y |= (uint32_t)pa[b >> 8 * i & 15] << 8 * i;
+    return y;
+  }
+}
+
+static void test_bytes(void *library, const nib_vocab *v) {
+  const size_t bytes = 4 * (size_t)v->lanes;
+  for (int round = 0; round < rounds / 10; round++)
+    for (size_t i = 0; i < COUNT(byte_cases); i++) {
+      const struct byte_case *k = &byte_cases[i];
+      function *f = find(library, nib_word_of("p%d_0", (int)k->prim).s, v);
+      fill_random(pa);
+      fill_random(pb);
+      for (int j = 0; k->prim == NIB_PRIM_BYTES_LOOKUP && j < buffer_bytes; j++)
+        pb[j] &= 15;
+      for (int lane = 0; lane < v->lanes; lane++) {
+        const uint32_t y = expected_bytes(k, lane);
+        memcpy(want + 4 * lane, &y, sizeof y);
+      }
+      if (f)
+        f(pa, pb, pc, got);
+      if (memcmp(want, got, bytes) != 0)
+        report(nib_prim_name(k->prim), v, round);
+      ++compared;
+    }
+}
+
+/* Sums of products at their ends, as far as an i16 holds them; the unsigned side has any byte else. */
+static void test_dot8(void *library, const nib_vocab *v) {
+  function *f = find(library, "dot8", v);
+  for (int round = 0; f && round < rounds; round++) {
+    fill_random(pa);
+    fill_random(pb);
+    for (int i = 0; i < buffer_bytes; i++) {
+      pa[i] = round % 2 ? pa[i] : pa[i] % 2 ? 0 : 255;
+      pa[i] = v->dot8_limit ? pa[i] / 2 : pa[i];
+      pb[i] = round % 3 ? pb[i] : round % 2 ? 0x80 : 0x7F;
+    }
+    make_operand(SMALL, I32, pc);
+    for (int lane = 0; lane < v->lanes; lane++) {
+      int32_t sum = (int32_t)word_at(pc, lane);
+      for (int i = 0; i < 4; i++)
+        sum += pa[4 * lane + i] * (int8_t)pb[4 * lane + i];
+      memcpy(want + 4 * lane, &sum, sizeof sum);
+    }
+    f(pa, pb, pc, got);
+    if (memcmp(want, got, 4 * (size_t)v->lanes) != 0)
+      report("dot8", v, round);
+    ++compared;
+  }
+}
+
+static void test_halves(void *library, const nib_vocab *v) {
+  static const struct { const char *name; nib_format format; } halves[] = {{"f16", NIB_F16},
+                                                                           {"bf16", NIB_BF16}};
+  for (int i = 0; i < 2; i++) {
+    function *f = find(library, halves[i].name, v);
+    for (int code = 0; f && code < 65536; code += v->lanes) {
+      for (int lane = 0; lane < v->lanes; lane++)
+        ((uint16_t *)(void *)pa)[lane] = (uint16_t)(code + lane);
+      f(pa, pb, pc, got);
+      for (int lane = 0; lane < v->lanes; lane++) {
+        const float x = (float)nib_format_decode(halves[i].format, (uint64_t)(code + lane));
+        const float y = ((float *)(void *)got)[lane];
+        CHECK(x == y || (isnan(x) && isnan(y)));
+      }
+    }
+    ++compared;
+  }
+}
+
 static void test_vocabulary(void *library, const nib_vocab *v) {
   for (size_t i = 0; i < COUNT(loads); i++)
     for (int n = 0; n < v->lanes; n++)
@@ -610,6 +752,11 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   test_floats(library, v);
   for (int i = 0; v->type_bytes && i < 2; i++)
     test_pack(library, v, i);
+  if (!v->prims[NIB_PRIM_DOT8])
+    return;
+  test_bytes(library, v);
+  test_dot8(library, v);
+  test_halves(library, v);
 }
 
 /* ---- the file ---- */
