@@ -23,6 +23,16 @@ def line(row: dict) -> str:
             f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}")
 
 
+def peer_settings(rows: list) -> list:
+    """What the peers said of themselves, each once; all run on one thread."""
+    found = {}
+    for row in rows:
+        if row.get("peer_info"):
+            found[f"{row['peer']}: {row['peer_info']}"] = None
+        found.update((peer["info"], None) for peer in row.get("peers", {}).values())
+    return sorted(found)
+
+
 def geometric_mean(values: list) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Nibble against its peers and the machine's limits, on one core, in one run.
 
-Usage: bench/run.py --build BUILD [--only PATTERN] [--rounds N] [--json FILE]
+Usage: bench/run.py --build BUILD [--only PATTERN] [--rounds N] [--json FILE] [--html FILE]
 
 The cases and what is wanted of each are in bench/cases.txt; docs/benchmarks.md says how to read the
 table. Outputs are compared before anything is timed. What the peers need is installed below BUILD/bench.
@@ -23,15 +23,23 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=41, help="samples of each entry (default 41)")
     parser.add_argument("--budget", type=float, default=2, help="seconds that an entry may take (default 2)")
     parser.add_argument("--cpu", type=int, default=-1, help="core to run on (default: the last one allowed)")
-    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path, help="write everything, for scripts")
+    parser.add_argument("--html", type=pathlib.Path, help="write a page of plots (default BUILD/bench/bench.html)")
     return parser.parse_args()
+
+
+def machine() -> str:
+    """The processor and the compiler that built the kernels."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    return f"{model}; kernels built by {peers.run([peers.CC, '--version']).stdout.splitlines()[0]}"
 
 
 def run_cases(selected: list, options) -> list:
     import kernels
     import networks
     import report
-    rows, settings = [], {}
+    rows = []
     print(report.HEADER)
     for case in selected:
         runner = networks if case.kind == "net" else kernels
@@ -42,10 +50,6 @@ def run_cases(selected: list, options) -> list:
             continue
         rows += made
         print("\n".join(map(report.line, made)), flush=True)
-        for row in made:
-            settings.update({info["info"]: None for info in row.get("peers", {}).values()})
-    for info in settings:
-        print(f"peer: {info}")
     return rows
 
 
@@ -55,17 +59,29 @@ def main() -> int:
     (options.build / "bench").mkdir(parents=True, exist_ok=True)
     peers.reexec_in_venv(options.build)
     import kernels
+    import page
     import report
 
     cases, groups = table.read_table()
+    selected = table.select(cases, options.only)
+    if not selected:
+        sys.exit(f"no case is called '{options.only}'; bench/cases.txt lists them")
+    settings = [machine()]
+    print(settings[0])
     limits = kernels.run_limits(options.build, options)
     for limit in limits:
         print(f"limit {limit['name']:10} " + (f"{limit['value']:8.1f} {limit['info']}" if limit["value"] else limit["info"]))
-    rows = run_cases(table.select(cases, options.only), options)
+    rows = run_cases(selected, options)
     means = report.groups(rows, groups)
+    settings += report.peer_settings(rows)
+    print("\n".join(f"peer: {s}" for s in settings[1:]))
     print(report.summary(rows, means))
+    results = {"settings": settings, "limits": limits, "rows": rows, "groups": means}
     if options.json:
-        options.json.write_text(json.dumps({"limits": limits, "rows": rows, "groups": means}, indent=1) + "\n")
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    out = options.html or options.build / "bench" / "bench.html"
+    out.write_text(page.page(results), encoding="utf-8")
+    print(f"plots: {out}")
     return 0
 
 

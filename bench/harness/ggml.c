@@ -74,7 +74,8 @@ static bool add_product(bench_job *job, enum ggml_type type, const long *mnk, in
   bench_entry *const e = bench_add(job, "ggml", run_product, p);
   if (!e)
     return false;
-  snprintf(e->info, sizeof e->info, "%s, %s%s", ggml_backend_buft_name(where),
+  snprintf(e->info, sizeof e->info, "%s, %s, %s%s, one thread", ggml_version(),
+           ggml_backend_buft_name(where),
            ggml_cpu_has_avx512_vnni() ? "AVX512-VNNI"
            : ggml_cpu_has_avx2()      ? "AVX2"
                                       : "",

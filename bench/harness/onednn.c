@@ -139,7 +139,9 @@ static bool add_layer(bench_job *job, const layer *l) {
     return false;
   const char *info = "";
   dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&info);
-  snprintf(e->info, sizeof e->info, "%s %s", l->name, info);
+  const dnnl_version_t *const v = dnnl_version();
+  snprintf(e->info, sizeof e->info, "%d.%d.%d, %s %s, one thread", v->major, v->minor, v->patch,
+           l->name, info);
   e->result = result;
   e->tolerance = job->out_type == BENCH_I8 ? 1 : 1e-4; /* codes: it adds the bias in float */
   return true;
