@@ -87,6 +87,24 @@ def write_standard(folder, r):
     linear("matmul_batch", "QLinearMatMul", codes(r, u8, (2, 3, 7)), codes(r, u8, (2, 7, 5)), number(.01), number(120, u8))
 
 
+def write_dynamic(folder, r):
+    """Products whose results are real, and operands that are vectors."""
+    u8, i8, f32 = np.uint8, np.int8, np.float32
+    x, w = r.normal(size=(2, 3, 7)).astype(f32), codes(r, i8, (7, 5))
+    scales, bias = r.uniform(.005, .02, 5).astype(f32), r.normal(size=5).astype(f32)
+    held = {"w", "ws", "wz", "c"}
+    write(folder, "dynamic_matmul", "DynamicQuantizeMatMul", [("x", x), ("w", w), ("ws", scales)], held)
+    write(folder, "dynamic_matmul_bias", "DynamicQuantizeMatMul",
+          [("x", x), ("w", codes(r, u8, (7, 5))), ("ws", number(.01)), ("wz", number(99, u8)), ("c", bias)], held)
+    to_float = [("x", codes(r, u8, (3, 7))), ("w", w), ("xs", number(.02)), ("ws", scales), ("xz", number(77, u8)),
+                ("wz", np.arange(-2, 3).astype(i8)), ("c", bias)]
+    write(folder, "matmul_to_float", "MatMulIntegerToFloat", to_float[:4], held)
+    write(folder, "matmul_to_float_zeros", "MatMulIntegerToFloat", to_float, held)
+    for name, a, b in (("row", (7,), (7, 5)), ("column", (3, 7), (7,)), ("dot", (7,), (7,))):
+        write(folder, f"matmul_integer_{name}", "MatMulInteger",
+              [("a", codes(r, u8, a)), ("b", codes(r, i8, b)), ("az", number(120, u8))], {"b", "az"}, domain="")
+
+
 def write_groups(folder, r, inputs, attributes):
     """MatMulNBits whose columns name their blocks. ONNX Runtime 1.32 leaves zero points out there: the definition."""
     k, n, block = attributes["K"], attributes["N"], attributes["block_size"]
@@ -171,6 +189,7 @@ def main():
         if bits == 4:
             write_groups(folder, more, w, attributes)
     write_standard(folder, np.random.default_rng(7))
+    write_dynamic(folder, np.random.default_rng(8))
 
 
 if __name__ == "__main__":

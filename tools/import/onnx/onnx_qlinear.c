@@ -4,6 +4,7 @@
 #include "onnx_qlinear.h"
 
 #include "onnx_elementwise.h"
+#include "onnx_scaling.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -64,16 +65,28 @@ static nib_status check_codes(nib_onnx_node *n, size_t i, size_t zero) {
   return NIB_OK;
 }
 
-/* Codes less their zero points as a quantized tensor of scale 1. Several zero points lie along
+static bool is_all(const nib_onnx_value *zeros, int64_t value) {
+  for (int64_t i = 0; i < count_of(zeros); ++i)
+    if (nib_onnx_integer_at(zeros, i) != value)
+      return false;
+  return true;
+}
+
+/* Codes less zero points that broadcast to them, in 16 bits, as a quantized tensor of scale 1. */
+static int32_t centered_by(nib_onnx_node *n, int32_t t, int32_t zeros) {
+  const int32_t z = nib_onnx_casted(n, zeros, NIB_I16);
+  const int32_t x = z == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, nib_onnx_plain(n, t), NIB_I16);
+  return nib_onnx_typed(n, nib_onnx_binary(n, NIB_OP_SUB, x, z), 1.0, 0);
+}
+
+/* Codes less their zero points as a quantized tensor of scale 1. Different zero points lie along
  * `axis`; those, and what comes at run time, are subtracted in 16 bits. */
 static int32_t centered(nib_onnx_node *n, int32_t t, const nib_onnx_value *zero, int32_t axis) {
   if (t == NIB_NONE)
     return NIB_NONE;
-  if (!zero || nib_onnx_is_number(zero))
-    return nib_onnx_typed(n, t, 1.0, zero ? (int64_t)nib_onnx_number_of(zero) : 0);
   const int32_t rank = nib_onnx_tensor(n, t)->rank;
   int64_t dims[NIB_MAX_RANK];
-  const int64_t count = count_of(zero);
+  const int64_t count = zero ? count_of(zero) : 1;
   for (int32_t i = 0; i < rank; ++i)
     dims[i] = i == axis ? count : 1;
   if (count != 1 && count != nib_onnx_dim(n, t, axis)) {
@@ -81,13 +94,11 @@ static int32_t centered(nib_onnx_node *n, int32_t t, const nib_onnx_value *zero,
                      nib_onnx_dim(n, t, axis));
     return NIB_NONE;
   }
-  if (count == 1)
-    dims[axis] = 1;
-  int32_t z = nib_onnx_materialize(n, (nib_onnx_value *)(uintptr_t)zero);
-  z = z == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, nib_onnx_plain(n, z), rank, dims);
-  z = z == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, z, NIB_I16);
-  const int32_t x = z == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, nib_onnx_plain(n, t), NIB_I16);
-  return nib_onnx_typed(n, nib_onnx_binary(n, NIB_OP_SUB, x, z), 1.0, 0);
+  if (!zero || (zero->data && is_all(zero, nib_onnx_integer_at(zero, 0))))
+    return nib_onnx_typed(n, t, 1.0, zero ? nib_onnx_integer_at(zero, 0) : 0);
+  const int32_t z = nib_onnx_materialize(n, (nib_onnx_value *)(uintptr_t)zero);
+  return z == NIB_NONE ? NIB_NONE
+                       : centered_by(n, t, nib_onnx_reshaped(n, nib_onnx_plain(n, z), rank, dims));
 }
 
 /* The i32 accumulators of a product of centered codes. */
@@ -95,10 +106,6 @@ static int32_t product(nib_onnx_node *n, int32_t a, int32_t b) {
   if (a == NIB_NONE || b == NIB_NONE)
     return NIB_NONE;
   nib_graph *g = n->ctx->graph;
-  if (g->tensors[a].rank < 2 || g->tensors[b].rank < 2) {
-    nib_onnx_unsupported(n, "an operand is a vector");
-    return NIB_NONE;
-  }
   const int32_t y = nib_onnx_product(n, a, b);
   if (y != NIB_NONE) {
     g->tensors[y].format = NIB_I32;
@@ -107,20 +114,48 @@ static int32_t product(nib_onnx_node *n, int32_t a, int32_t b) {
   return y;
 }
 
+/* Input `i` as a matrix or several; a vector is a row, or a column on the right. */
+static int32_t as_matrix(nib_onnx_node *n, size_t i, bool right) {
+  const int32_t t = nib_onnx_in(n, i);
+  if (t == NIB_NONE || nib_onnx_tensor(n, t)->rank != 1)
+    return t;
+  const int64_t k = nib_onnx_dim(n, t, 0), row[] = {1, k}, column[] = {k, 1};
+  return nib_onnx_reshaped(n, t, 2, right ? column : row);
+}
+
+/* The product of inputs `a` and `b` as the result, without the dimensions that made vectors
+ * matrices. */
+static nib_status finish_product(nib_onnx_node *n, size_t a, size_t b, int32_t y) {
+  if (y == NIB_NONE)
+    return n->ctx->failure;
+  const bool row = nib_onnx_input(n, a)->rank == 1, column = nib_onnx_input(n, b)->rank == 1;
+  const nib_tensor t = *nib_onnx_tensor(n, y);
+  int64_t dims[NIB_MAX_RANK];
+  int32_t rank = 0;
+  for (int32_t i = 0; i < t.rank; ++i)
+    if (!(row && i == t.rank - 2) && !(column && i == t.rank - 1))
+      dims[rank++] = t.dims[i];
+  return nib_onnx_finish(n, row || column ? nib_onnx_reshaped(n, y, rank, dims) : y);
+}
+
 static int32_t centered_product(nib_onnx_node *n, size_t a, size_t a_zero, size_t b,
                                 size_t b_zero) {
-  const int32_t ta = nib_onnx_in(n, a), tb = ta == NIB_NONE ? NIB_NONE : nib_onnx_in(n, b);
+  if (nib_onnx_input(n, a)->rank < 1 || nib_onnx_input(n, b)->rank < 1) {
+    nib_onnx_invalid(n, "an operand is a scalar");
+    return NIB_NONE;
+  }
+  const int32_t ta = as_matrix(n, a, false), tb = ta == NIB_NONE ? NIB_NONE : as_matrix(n, b, true);
   if (tb == NIB_NONE)
     return NIB_NONE;
   const int32_t ra = nib_onnx_tensor(n, ta)->rank, rb = nib_onnx_tensor(n, tb)->rank;
-  return product(n, centered(n, ta, nib_onnx_input(n, a_zero), ra > 1 ? ra - 2 : 0),
+  return product(n, centered(n, ta, nib_onnx_input(n, a_zero), ra - 2),
                  centered(n, tb, nib_onnx_input(n, b_zero), rb - 1));
 }
 
 nib_status nib_onnx_import_matmul_integer(nib_onnx_node *n) {
   NIB_RETURN_IF_ERROR(check_codes(n, 0, 2));
   NIB_RETURN_IF_ERROR(check_codes(n, 1, 3));
-  return nib_onnx_finish(n, centered_product(n, 0, 2, 1, 3));
+  return finish_product(n, 0, 1, centered_product(n, 0, 2, 1, 3));
 }
 
 /* ---- accumulators to codes ---- */
@@ -199,13 +234,6 @@ typedef struct linear {
 static const linear k_qlinear = {0, 1, 2, 3, 4, 5, 6, 7}, k_qgemm = {0, 1, 2, 3, 4, 5, 7, 8};
 
 static bool is_absent_or_number(const nib_onnx_value *v) { return !v || nib_onnx_is_number(v); }
-
-static bool is_all(const nib_onnx_value *zeros, int64_t value) {
-  for (int64_t i = 0; i < count_of(zeros); ++i)
-    if (nib_onnx_integer_at(zeros, i) != value)
-      return false;
-  return true;
-}
 
 /* A filter of i8 around 0: plain, with scales for one or each channel. */
 static bool is_plain_filter(nib_onnx_node *n, const linear *l) {
@@ -330,9 +358,70 @@ nib_status nib_onnx_import_qlinear_matmul(nib_onnx_node *n) {
       (count_of(bs) != 1 && count_of(bs) != nib_onnx_dim(n, acc, -1)))
     return nib_onnx_invalid(n, "its scales are neither one nor one for each row or column");
   if (nib_onnx_is_number(as) && bs->data && nib_onnx_is_number(ys) && nib_onnx_is_number(yz))
-    return nib_onnx_finish(n, requantized(n, acc, 1.0, as, bs, rank - 1, ys, yz));
-  return nib_onnx_finish(n, requantized_at_run(n, acc, scale_along(n, 1, rank, rank - 2),
-                                               scale_along(n, 4, rank, rank - 1), 6, 7));
+    return finish_product(n, 0, 3, requantized(n, acc, 1.0, as, bs, rank - 1, ys, yz));
+  return finish_product(n, 0, 3,
+                        requantized_at_run(n, acc, scale_along(n, 1, rank, rank - 2),
+                                           scale_along(n, 4, rank, rank - 1), 6, 7));
+}
+
+/* ---- MatMulIntegerToFloat and DynamicQuantizeMatMul of com.microsoft ---- */
+
+/* The reals of accumulators: times `first` and the scales of input `second` along the columns, plus
+ * input `bias`. */
+static int32_t reals_of(nib_onnx_node *n, int32_t acc, int32_t first, size_t second, size_t bias) {
+  if (acc == NIB_NONE || first == NIB_NONE)
+    return NIB_NONE;
+  const int32_t rank = nib_onnx_tensor(n, acc)->rank;
+  const int64_t count = count_of(nib_onnx_input(n, second));
+  if (count != 1 && count != nib_onnx_dim(n, acc, -1)) {
+    nib_onnx_invalid(n, "%" PRId64 " scales for %" PRId64 " columns", count,
+                     nib_onnx_dim(n, acc, -1));
+    return NIB_NONE;
+  }
+  const int32_t scale =
+      nib_onnx_binary(n, NIB_OP_MUL, first, scale_along(n, second, rank, rank - 1));
+  int32_t y = nib_onnx_binary(n, NIB_OP_MUL, nib_onnx_casted(n, acc, NIB_F32), scale);
+  if (y != NIB_NONE && nib_onnx_input(n, bias)) {
+    const int32_t c = nib_onnx_in(n, bias);
+    y = nib_onnx_binary(n, NIB_OP_ADD, y,
+                        c == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, c, NIB_F32));
+  }
+  return y;
+}
+
+nib_status nib_onnx_import_matmul_to_float(nib_onnx_node *n) {
+  const nib_onnx_value *scales = nib_onnx_input(n, 2);
+  const nib_format format = scales->format;
+  NIB_RETURN_IF_ERROR(check_codes(n, 0, 4));
+  NIB_RETURN_IF_ERROR(check_codes(n, 1, 5));
+  NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, scales));
+  NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, nib_onnx_input(n, 3)));
+  if (count_of(scales) != 1)
+    return nib_onnx_unsupported(n, "several scales of A");
+  const int32_t acc = centered_product(n, 0, 4, 1, 5);
+  const int32_t first =
+      acc == NIB_NONE ? NIB_NONE : scale_along(n, 2, nib_onnx_tensor(n, acc)->rank, 0);
+  const int32_t y = reals_of(n, acc, first, 3, 6);
+  return finish_product(n, 0, 1, y == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, y, format));
+}
+
+nib_status nib_onnx_import_dynamic_matmul(nib_onnx_node *n) {
+  nib_onnx_dynamic a;
+  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, nib_onnx_input(n, 0)));
+  NIB_RETURN_IF_ERROR(check_codes(n, 1, 3));
+  NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, nib_onnx_input(n, 2)));
+  if (nib_onnx_input(n, 0)->rank < 1 || nib_onnx_input(n, 1)->rank < 2)
+    return nib_onnx_unsupported(n, "B is a vector");
+  const int32_t x = as_matrix(n, 0, false);
+  if (x == NIB_NONE || !nib_onnx_quantize_dynamically(n, x, &a))
+    return n->ctx->failure;
+  const int32_t b = nib_onnx_in(n, 1);
+  const int32_t acc =
+      b == NIB_NONE
+          ? NIB_NONE
+          : product(n, centered_by(n, a.codes, a.zero),
+                    centered(n, b, nib_onnx_input(n, 3), nib_onnx_tensor(n, b)->rank - 1));
+  return finish_product(n, 0, 1, reals_of(n, acc, a.scale, 2, 4));
 }
 
 /* ---- QGemm of com.microsoft: alpha * (A * B + C), C in accumulators ---- */

@@ -24,6 +24,8 @@ nib_status nib_onnx_import_matmul_integer(nib_onnx_node *n);
 nib_status nib_onnx_import_conv_integer(nib_onnx_node *n);
 nib_status nib_onnx_import_qlinear_matmul(nib_onnx_node *n);
 nib_status nib_onnx_import_qlinear_conv(nib_onnx_node *n);
+nib_status nib_onnx_import_matmul_to_float(nib_onnx_node *n);
+nib_status nib_onnx_import_dynamic_matmul(nib_onnx_node *n);
 nib_status nib_onnx_import_qgemm(nib_onnx_node *n);
 nib_status nib_onnx_import_matmul_nbits(nib_onnx_node *n);
 

@@ -215,16 +215,11 @@ nib_status nib_onnx_dequantize_by_operands(nib_onnx_node *n, nib_format result) 
 }
 
 /* scale = (max(x, 0) - min(x, 0)) / 255, 1 where that is 0; zero point = round(-min / scale). */
-nib_status nib_onnx_import_dynamic_quantize(nib_onnx_node *n) {
-  const nib_onnx_value *v = nib_onnx_input(n, 0);
+bool nib_onnx_quantize_dynamically(nib_onnx_node *n, int32_t x, nib_onnx_dynamic *out) {
   int64_t axes[NIB_MAX_RANK];
-  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, v));
-  for (int32_t i = 0; i < v->rank; ++i)
+  const int32_t rank = nib_onnx_tensor(n, x)->rank;
+  for (int32_t i = 0; i < rank; ++i)
     axes[i] = i;
-  const int32_t x = nib_onnx_in(n, 0);
-  if (x == NIB_NONE)
-    return n->ctx->failure;
-  const int32_t rank = v->rank;
   const int32_t high = nib_onnx_with(
       n, NIB_OP_MAXIMUM, rank ? nib_onnx_reduced(n, x, "max", axes, rank, false) : x, 0.0);
   const int32_t low = nib_onnx_with(
@@ -232,15 +227,21 @@ nib_status nib_onnx_import_dynamic_quantize(nib_onnx_node *n) {
   const int32_t step =
       nib_onnx_with(n, NIB_OP_DIV, nib_onnx_binary(n, NIB_OP_SUB, high, low), 255.0);
   const int32_t zero = nib_onnx_number(n, NIB_F32, 0.0), one = nib_onnx_number(n, NIB_F32, 1.0);
-  const int32_t scale =
-      nib_onnx_chosen(n, nib_onnx_compared(n, NIB_OP_EQUAL, step, zero), one, step);
-  const int32_t zero_point =
-      nib_onnx_quantized_by(n, nib_onnx_unary(n, NIB_OP_NEG, low), scale, NIB_NONE, NIB_U8, 0);
-  const int32_t y = nib_onnx_quantized_by(n, x, scale, zero_point, NIB_U8, 0);
-  if (zero_point == NIB_NONE || y == NIB_NONE)
+  out->scale = nib_onnx_chosen(n, nib_onnx_compared(n, NIB_OP_EQUAL, step, zero), one, step);
+  out->zero =
+      nib_onnx_quantized_by(n, nib_onnx_unary(n, NIB_OP_NEG, low), out->scale, NIB_NONE, NIB_U8, 0);
+  out->codes = nib_onnx_quantized_by(n, x, out->scale, out->zero, NIB_U8, 0);
+  return out->zero != NIB_NONE && out->codes != NIB_NONE;
+}
+
+nib_status nib_onnx_import_dynamic_quantize(nib_onnx_node *n) {
+  nib_onnx_dynamic d;
+  NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, nib_onnx_input(n, 0)));
+  const int32_t x = nib_onnx_in(n, 0);
+  if (x == NIB_NONE || !nib_onnx_quantize_dynamically(n, x, &d))
     return n->ctx->failure;
-  NIB_RETURN_IF_ERROR(nib_onnx_finish(n, y));
+  NIB_RETURN_IF_ERROR(nib_onnx_finish(n, d.codes));
   if (nib_onnx_output_is_used(n, 1))
-    NIB_RETURN_IF_ERROR(nib_onnx_finish_at(n, 1, scale));
-  return nib_onnx_output_is_used(n, 2) ? nib_onnx_finish_at(n, 2, zero_point) : NIB_OK;
+    NIB_RETURN_IF_ERROR(nib_onnx_finish_at(n, 1, d.scale));
+  return nib_onnx_output_is_used(n, 2) ? nib_onnx_finish_at(n, 2, d.zero) : NIB_OK;
 }
