@@ -76,9 +76,15 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize, .first_operand_only = true},
 };
 
-const nib_direct_op *nib_direct_op_get(nib_op op) {
+const nib_direct_op *nib_direct_op_of(const nib_graph *g, const nib_node *n) {
   static const nib_direct_op function = {.step = nib_direct_step_function};
   static const nib_direct_op binary = {.step = nib_direct_step_binary};
+  static const nib_direct_op block_cast = {.root = nib_direct_cast_blocks,
+                                           .accepts = nib_direct_block_cast_accepts,
+                                           .no_followers = true};
+  const nib_op op = n->op;
+  if (nib_direct_is_block_cast(g, n))
+    return &block_cast;
   if (!ops[op].root && !ops[op].step && nib_op_get(op)->family == NIB_FAMILY_BINARY)
     return &binary;
   return nib_params_real_function(op) ? &function : &ops[op];
@@ -176,7 +182,9 @@ bool nib_direct_use(nib_direct *d, const nib_node *n, const char *snippet) {
 
 /* ---- segments ---- */
 
-static bool is_elementwise(nib_op op) { return nib_direct_op_get(op)->step != NULL; }
+static bool is_elementwise(const nib_graph *g, const nib_node *n) {
+  return nib_direct_op_of(g, n)->step != NULL;
+}
 
 /* Position in the kernel of the node that makes what is behind `tensor`, or -1. */
 static int32_t position_of(const nib_graph *g, const nib_kernel *k, int32_t tensor) {
@@ -198,12 +206,12 @@ static bool made_in(const nib_graph *g, const nib_kernel *k, int32_t tensor, int
 
 static bool joins(const nib_graph *g, const nib_kernel *k, const nib_segment *s, int32_t i) {
   const nib_node *n = &g->nodes[k->nodes[i]], *root = &g->nodes[k->nodes[s->first]];
-  if (!is_elementwise(n->op) || nib_direct_op_get(root->op)->no_followers)
+  if (!is_elementwise(g, n) || nib_direct_op_of(g, root)->no_followers)
     return false;
   if (nib_tensor_elems(&g->tensors[n->out]) != nib_tensor_elems(&g->tensors[root->out]))
     return false;
   /* Operands that a step indexes itself are read from memory. */
-  for (int32_t j = 1; j < n->n_in && nib_direct_op_get(n->op)->first_operand_only; ++j)
+  for (int32_t j = 1; j < n->n_in && nib_direct_op_of(g, n)->first_operand_only; ++j)
     if (made_in(g, k, n->in[j], s->first, i))
       return false;
   for (int32_t j = 0; j < n->n_in; ++j)
@@ -444,7 +452,7 @@ static bool table_of_codes(const nib_direct *d, const nib_node *n, uint8_t table
 static bool has_code(const nib_direct *d, int32_t position) {
   const nib_node *n = &d->g->nodes[d->kernel->nodes[position]];
   return nib_direct_is_stored_real(d->g->tensors[n->out].format) && n->op != NIB_OP_CAST &&
-         (position > d->segment.first || is_elementwise(n->op));
+         (position > d->segment.first || is_elementwise(d->g, n));
 }
 
 /* Whether a step of the segment computes with the value of `position`. */
@@ -491,10 +499,10 @@ static void store_value(nib_direct *d, const nib_node *n, const char *index, con
  * stay short. */
 static nib_expr step_value(nib_direct *d, const nib_node *n, const char *index) {
   nib_expr operands[4];
-  const int32_t loaded = nib_direct_op_get(n->op)->first_operand_only ? 1 : n->n_in;
+  const int32_t loaded = nib_direct_op_of(d->g, n)->first_operand_only ? 1 : n->n_in;
   for (int32_t i = 0; i < loaded && i < 4; ++i)
     operands[i] = operand_value(d, n, i, index);
-  return nib_direct_op_get(n->op)->step(d, n, operands, index);
+  return nib_direct_op_of(d->g, n)->step(d, n, operands, index);
 }
 
 static void run_step(nib_direct *d, int32_t position, const char *index) {
@@ -576,7 +584,7 @@ bool nib_direct_accepts(const nib_graph *g, const nib_kernel *k) {
     return false;
   for (int32_t i = 0; i < k->n_nodes; ++i) {
     const nib_node *n = &g->nodes[k->nodes[i]];
-    const nib_direct_op *op = nib_direct_op_get(n->op);
+    const nib_direct_op *op = nib_direct_op_of(g, n);
     if (!op->root && !op->step)
       return false;
     if (op->accepts && !op->accepts(g, n))
@@ -630,8 +638,8 @@ static void emit_segments(nib_direct *d, nib_direct_root *first_root) {
       nib_text_line(d->t, "/* %s */", nib_op_get(root->op)->mnemonic);
     if (first == 0 && first_root)
       first_root(d, root);
-    else if (nib_direct_op_get(root->op)->root)
-      nib_direct_op_get(root->op)->root(d, root);
+    else if (nib_direct_op_of(d->g, root)->root)
+      nib_direct_op_of(d->g, root)->root(d, root);
     else
       nib_direct_elementwise(d, root);
   }

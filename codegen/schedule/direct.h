@@ -87,6 +87,9 @@ nib_expr nib_direct_decode(nib_format format, const char *code);
 nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate);
 
 /* Weights in blocks and codebooks (direct_weights.c). */
+/** An expression of uint32_t: the code of the double `x` in a codebook. */
+nib_expr nib_direct_codebook_code(nib_direct *d, nib_format format, const char *x,
+                                  nib_encode_mode mode);
 /** nib_direct_decode, also of codebooks. */
 nib_expr nib_direct_real(nib_direct *d, nib_format format, const char *code);
 bool nib_direct_is_block(const nib_tensor *t);
@@ -192,7 +195,7 @@ typedef struct nib_direct_op {
   bool (*accepts)(const nib_graph *g, const nib_node *n); /**< NULL: always */
 } nib_direct_op;
 
-const nib_direct_op *nib_direct_op_get(nib_op op);
+const nib_direct_op *nib_direct_op_of(const nib_graph *g, const nib_node *n);
 
 /* Roots, by family. */
 void nib_direct_conv2d(nib_direct *d, const nib_node *n);
@@ -233,6 +236,10 @@ nib_direct_step nib_direct_step_add, nib_direct_step_mul, nib_direct_step_clamp,
     nib_direct_step_quantize, nib_direct_step_dequantize, nib_direct_step_requantize,
     nib_direct_step_identity, nib_direct_step_binary, nib_direct_step_where, nib_direct_step_cast;
 bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n);
+/* Casts to and from blocks, which are roots (direct_blocks.c). */
+bool nib_direct_is_block_cast(const nib_graph *g, const nib_node *n);
+bool nib_direct_block_cast_accepts(const nib_graph *g, const nib_node *n);
+void nib_direct_cast_blocks(nib_direct *d, const nib_node *n);
 /** A function (functions.def) of the plain integer `x`. */
 nib_expr nib_direct_integer_function(nib_direct *d, const nib_node *n, const char *x);
 /** Emits a segment whose root is elementwise. */

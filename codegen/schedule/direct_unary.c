@@ -297,8 +297,42 @@ nib_expr nib_direct_step_dequantize(nib_direct *d, const nib_node *n, const nib_
                          s.scale.s);
 }
 
+/* Blocks have a row of their own: nib_direct_op_of. */
 bool nib_direct_cast_accepts(const nib_graph *g, const nib_node *n) {
-  return nib_cast_is_scalar(g, n);
+  return nib_cast_is_scalar(g, n) || nib_direct_is_float(nib_node_input(g, n, 0)) ||
+         nib_direct_is_float(&g->tensors[n->out]);
+}
+
+/* Codebooks and bipolar numbers to reals. */
+static nib_expr number_to_real(nib_direct *d, const nib_node *n, const char *v) {
+  const nib_tensor *x = operand_of(d, n), *y = nib_direct_result(d, n);
+  nib_expr real = nib_format_get(x->format)->kind == NIB_KIND_BIPOLAR
+                      ? nib_expr_printf("(float)%s", nib_direct_number(x->format, v, 0).s)
+                      : nib_direct_real(d, x->format, v);
+  if (nib_direct_is_stored_real(y->format))
+    return nib_direct_decode(y->format, nib_direct_encode(y->format, real.s, false).s);
+  return nib_expr_printf("(%s)%s", nib_direct_value_type(y->format), real.s);
+}
+
+/* Reals to the nearest number of a codebook, or of the odd ones that are bipolar. */
+static nib_expr real_to_number(nib_direct *d, const nib_node *n, const char *v) {
+  const nib_format format = nib_direct_result(d, n)->format;
+  const nib_encode_mode mode = nib_node_encode_mode(n);
+  if (nib_format_get(format)->kind == NIB_KIND_CODEBOOK)
+    return nib_expr_printf(
+        "(int32_t)%s",
+        nib_direct_codebook_code(d, format, nib_expr_printf("(double)%s", v).s, mode).s);
+  const int greatest = (1 << nib_format_get(format)->bits) - 1;
+  nib_expr half = nib_expr_printf("((double)%s + %d) / 2", v, greatest), code;
+  if (mode == NIB_ENCODE_TOWARD_ZERO)
+    code = nib_expr_printf("%s < 0 ? ceil(%s) : floor(%s)", v, half.s, half.s);
+  else if (mode == NIB_ENCODE_NEAREST_AWAY)
+    code = nib_expr_printf("%s > 0 ? floor(%s + 0.5) : ceil(%s - 0.5)", v, half.s, half.s);
+  else
+    code = mode == NIB_ENCODE_UP
+               ? nib_expr_printf("ceil(%s)", half.s)
+               : nib_expr_printf(mode == NIB_ENCODE_DOWN ? "floor(%s)" : "nearbyint(%s)", half.s);
+  return nib_expr_printf("(int32_t)nib_real_to_int(%s, 0, %d)", code.s, greatest);
 }
 
 /* The code of `v` in a format of less than 32 bits. f16 and bf16 have functions of their own from
@@ -361,6 +395,10 @@ nib_expr nib_direct_step_cast(nib_direct *d, const nib_node *n, const nib_expr *
   (void)index;
   const nib_tensor *x = operand_of(d, n), *y = nib_direct_result(d, n);
   const char *v = operands[0].s;
+  if (nib_format_get(x->format)->kind > NIB_KIND_FLOAT)
+    return number_to_real(d, n, v);
+  if (nib_format_get(y->format)->kind > NIB_KIND_FLOAT)
+    return real_to_number(d, n, v);
   if (y->format == NIB_I1)
     return nib_expr_printf("%s != 0", v);
   if (nib_direct_is_stored_real(y->format))

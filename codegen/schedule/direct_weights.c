@@ -48,10 +48,23 @@ static nib_expr split_code(const nib_split_field *f, const char *i, int count) {
   return nib_expr_printf("(%s | %s << %d)", low.s, field_code(&f->high, i, count).s, f->low.bits);
 }
 
+static nib_expr codebook_values(nib_direct *d, nib_format format) {
+  const int n = 1 << nib_format_get(format)->bits;
+  float values[256];
+  for (int i = 0; i < n && i < 256; ++i)
+    values[i] = (float)nib_format_decode(format, (uint64_t)i);
+  return nib_direct_constant(d, "codebook", "float", values, (size_t)n * sizeof *values);
+}
+
+nib_expr nib_direct_codebook_code(nib_direct *d, nib_format format, const char *x,
+                                  nib_encode_mode mode) {
+  return nib_expr_printf("nib_codebook_code(%s, %d, %s, %d, 0)", codebook_values(d, format).s,
+                         1 << nib_format_get(format)->bits, x, mode);
+}
+
 /* The float that `code` (of type uint32_t) means in a format of scalars. */
 static nib_expr scalar_value(nib_direct *d, nib_format format, const char *code) {
   const nib_format_info *info = nib_format_get(format);
-  float values[256];
   switch (info->kind) {
   case NIB_KIND_FLOAT:
     if (format == NIB_F32)
@@ -63,11 +76,7 @@ static nib_expr scalar_value(nib_direct *d, nib_format format, const char *code)
   case NIB_KIND_BIPOLAR:
     return nib_expr_printf("(float)(2 * (int32_t)%s - %d)", code, (1 << info->bits) - 1);
   case NIB_KIND_CODEBOOK:
-    for (int i = 0; i < 1 << info->bits && i < 256; ++i)
-      values[i] = (float)nib_format_decode(format, (uint64_t)i);
-    return nib_expr_printf(
-        "%s[%s]",
-        nib_direct_constant(d, "codebook", "float", values, sizeof *values << info->bits).s, code);
+    return nib_expr_printf("%s[%s]", codebook_values(d, format).s, code);
   default:
     return nib_expr_printf("(float)%s", code);
   }

@@ -12,7 +12,9 @@
 bool nib_plan_may_overwrite(const nib_graph *g, const nib_kernel *k, int32_t input) {
   const nib_tensor *out = &g->tensors[nib_kernel_output(g, k)];
   const int32_t root = nib_fuse_storage_root(g, input);
-  if (nib_tensor_bytes(&g->tensors[root]) != nib_tensor_bytes(out))
+  if (nib_tensor_bytes(&g->tensors[root]) != nib_tensor_bytes(out) ||
+      nib_format_get(g->tensors[root].format)->kind == NIB_KIND_BLOCK ||
+      nib_format_get(out->format)->kind == NIB_KIND_BLOCK)
     return false;
   for (int32_t i = 0; i < k->n_nodes; ++i) {
     const nib_node *n = &g->nodes[k->nodes[i]];

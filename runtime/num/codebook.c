@@ -2,6 +2,8 @@
  * Values of codebooks, and the nearest of them. */
 #include "num/codebook.h"
 
+#include "num/format_snippets.h" /* nib_codebook_code */
+
 #include <math.h>
 
 const float nib_codebook_nf4[16] = {-1.0f,
@@ -74,48 +76,7 @@ double nib_codebook_decode(const nib_format_info *info, uint32_t code) {
   }
 }
 
-/* The values around x: the greatest at most x and the least at least x; -1 where there is none. */
-typedef struct neighbours {
-  int below, above;
-} neighbours;
-
-static neighbours find_neighbours(const float *values, int n, double x) {
-  neighbours at = {-1, -1};
-  for (int i = 0; i < n; ++i) {
-    const double v = (double)values[i];
-    if (v <= x && (at.below < 0 || v > (double)values[at.below]))
-      at.below = i;
-    if (v >= x && (at.above < 0 || v < (double)values[at.above]))
-      at.above = i;
-  }
-  return at;
-}
-
-static bool takes_above(int below, double down, double up, nib_encode_mode mode, uint64_t random,
-                        double x) {
-  switch (mode) {
-  case NIB_ENCODE_NEAREST_AWAY:
-    return up < down || (up == down && x > 0);
-  case NIB_ENCODE_TOWARD_ZERO:
-    return x < 0;
-  case NIB_ENCODE_UP:
-    return true;
-  case NIB_ENCODE_DOWN:
-    return false;
-  case NIB_ENCODE_STOCHASTIC:
-    return (double)(random >> 11) * 0x1p-53 < down / (down + up);
-  default:
-    return up < down || (up == down && (below & 1));
-  }
-}
-
 int nib_codebook_nearest(const float *values, int n, double x, nib_encode_mode mode,
                          uint64_t random) {
-  const neighbours at = find_neighbours(values, n, isnan(x) ? 0 : x);
-  if (at.below < 0 || at.above < 0)
-    return at.below < 0 ? at.above : at.below;
-  const double down = x - (double)values[at.below], up = (double)values[at.above] - x;
-  if (down == 0 || up == 0)
-    return down == 0 ? at.below : at.above;
-  return takes_above(at.below, down, up, mode, random, x) ? at.above : at.below;
+  return (int)nib_codebook_code(values, n, x, mode, random);
 }

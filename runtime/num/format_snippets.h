@@ -199,6 +199,63 @@ static inline uint32_t nib_bit_field_at(const uint8_t *block, int i, int at, int
 }
 //@ end
 
+//@ begin nib_bit_field_put
+/* Puts code number i into a bit field of a block, whose bits there are 0; higher bits of `code` do not
+ * count. */
+static inline void nib_bit_field_put(uint8_t *block, int i, int at, int bits, int stride, int run,
+                                     int step, int chunk, int chunk_step, uint32_t code) {
+  int bit = at;
+  if (chunk) {
+    bit += i / chunk * chunk_step;
+    i %= chunk;
+  }
+  if (run) {
+    bit += i / run * step;
+    i %= run;
+  }
+  bit += i * stride;
+  uint64_t value = (code & ((UINT64_C(1) << bits) - 1)) << bit % 8;
+  for (int byte = bit / 8; byte <= (bit + bits - 1) / 8; ++byte, value >>= 8)
+    block[byte] = (uint8_t)(block[byte] | value);
+}
+//@ end
+
+//@ begin nib_finite
+/* Infinities as the largest number, NaN as 0. */
+static inline float nib_finite(float x) {
+  return x != x ? 0.0f : x > 3.40282347e38f ? 3.40282347e38f : x < -3.40282347e38f ? -3.40282347e38f : x;
+}
+//@ end
+
+//@ begin nib_codebook_code
+/* The code of the value nearest to x, or, by `mode` as above, of its neighbour in a direction; ties to
+ * the even code. Values need no order. NaN counts as 0. */
+static inline uint32_t nib_codebook_code(const float *values, int n, double x, int mode,
+                                         uint64_t random) {
+  int below = -1, above = -1; /* the greatest value at most x, the least at least x */
+  x = x != x ? 0 : x;
+  for (int i = 0; i < n; ++i) {
+    const double v = (double)values[i];
+    if (v <= x && (below < 0 || v > (double)values[below]))
+      below = i;
+    if (v >= x && (above < 0 || v < (double)values[above]))
+      above = i;
+  }
+  if (below < 0 || above < 0)
+    return (uint32_t)(below < 0 ? above : below);
+  const double down = x - (double)values[below], up = (double)values[above] - x;
+  if (down == 0 || up == 0)
+    return (uint32_t)(down == 0 ? below : above);
+  const int takes_above = mode == 1   ? up < down || (up == down && x > 0)
+                          : mode == 2 ? x < 0
+                          : mode == 3 ? 1
+                          : mode == 4 ? 0
+                          : mode == 5 ? (double)(random >> 11) * 0x1p-53 < down / (down + up)
+                                      : up < down || (up == down && (below & 1));
+  return (uint32_t)(takes_above ? above : below);
+}
+//@ end
+
 //@ begin nib_real_to_int
 /* Toward zero, saturated; NaN is 0. */
 static inline int64_t nib_real_to_int(double x, int64_t low, int64_t high) {

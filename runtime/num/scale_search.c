@@ -4,6 +4,7 @@
 
 #include "num/block.h"
 #include "num/codebook.h"
+#include "num/format_snippets.h" /* nib_finite */
 
 #include <float.h>
 #include <math.h>
@@ -18,7 +19,7 @@ uint64_t nib_random_bits(uint64_t seed, uint64_t i) {
   return z ^ z >> 31;
 }
 
-float nib_scale_finite(float x) { return isnan(x) ? 0 : fmaxf(fminf(x, FLT_MAX), -FLT_MAX); }
+float nib_scale_finite(float x) { return nib_finite(x); }
 
 void nib_scale_value_range(nib_format format, double zero, double *out_low, double *out_high) {
   const nib_format_info *info = nib_format_get(format);

@@ -118,7 +118,7 @@ static const bad rows[] = {
      1,
      3,
      NIB_ERROR_UNSUPPORTED,
-     "blocks of 3 do not divide 4 elements"},
+     "blocks of 3 do not divide dimension 1, which is 4"},
     {"QuantizeLinear",
      1,
      {ONNX_FLOAT, 2, {2, 3}, {1, 1, 1, 1, 1, 1}},

@@ -26,8 +26,9 @@ static nib_status check_blocks(nib_onnx_node *n, const nib_onnx_value *x,
   if (scales->rank != x->rank)
     return nib_onnx_invalid(n, "its scales have rank %d, its input %d", scales->rank, x->rank);
   if (x->dims[axis] % block)
-    return nib_onnx_unsupported(n, "blocks of %" PRId64 " do not divide %" PRId64 " elements",
-                                block, x->dims[axis]);
+    return nib_onnx_unsupported(
+        n, "blocks of %" PRId64 " do not divide dimension %" PRId64 ", which is %" PRId64, block,
+        axis, x->dims[axis]);
   for (int32_t i = 0; i < x->rank; ++i) {
     const int64_t want = i == axis ? x->dims[i] / block : x->dims[i];
     if (scales->dims[i] != want)
