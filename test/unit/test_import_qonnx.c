@@ -183,6 +183,26 @@ static void test_channels(void) {
   expect(&m, 2, dims, x, y, 6);
 }
 
+static void expect_error(model m, nib_status status, const char *what);
+
+/* Scales that come at run time, here x itself, and zero points. */
+static void test_run_time(void) {
+  static const float x[] = {0.5f, 3, -2, -0.75f};
+  static const int64_t dims[] = {4};
+  model m = begin("Quant", "x x c1 c2", "qonnx.custom_op.general");
+  add_scalar(&m, 0);
+  add_scalar(&m, 4);
+  expect(&m, 1, dims, x, x, 4);
+  m = begin("Quant", "x c1 x c2", "qonnx.custom_op.general");
+  add_scalar(&m, 1);
+  add_scalar(&m, 3);
+  add_string(&m, "rounding_mode", "UP");
+  const float y[] = {1 - 0.5f, 3 - 3, -4 + 2, -2 + 0.75f};
+  expect(&m, 1, dims, x, y, 4);
+  m = begin("BipolarQuant", "x x", "qonnx.custom_op.general");
+  expect_error(m, NIB_ERROR_UNSUPPORTED, "its scale is not a constant");
+}
+
 static void test_bipolar(void) {
   static const float x[] = {0, -0.0f, 1e-30f, -1e-30f, 7, -7},
                      y[] = {0.5f, 0.5f, 0.5f, -0.5f, 0.5f, -0.5f};
@@ -358,10 +378,10 @@ static void test_errors(void) {
   expect_error(quant(1, 0, NAN, 1, 0, NULL), bad, "not a positive integer");
   expect_error(quant(1, 0, 33, 1, 0, NULL), unsupported, "its bit width is 33, above 32");
   expect_error(quant(1, 0, 4, 1, 0, "SIDEWAYS"), bad, "unknown rounding mode 'SIDEWAYS'");
-  model m = begin("Quant", "x x c1 c2", "qonnx.custom_op.general");
+  model m = begin("Quant", "x c1 c2 x", "qonnx.custom_op.general");
+  add_scalar(&m, 1);
   add_scalar(&m, 0);
-  add_scalar(&m, 4);
-  expect_error(m, unsupported, "its scale is not a constant");
+  expect_error(m, unsupported, "its bit width is not a constant");
   expect_error(begin("Relu", "x", "qonnx.custom_op.general"), unsupported,
                "the operator is not supported");
   expect_error(begin("Relu", "x", "other"), unsupported, "domain 'other' is not supported");
@@ -372,6 +392,7 @@ int main(int argc, char **argv) {
   test_ranges();
   test_zero_points();
   test_channels();
+  test_run_time();
   test_bipolar();
   test_trunc();
   test_float();

@@ -36,14 +36,15 @@ static void set_range(quant *q) {
 static nib_status read_quant(nib_onnx_node *n, quant *q) {
   q->x = nib_onnx_input(n, 0);
   NIB_RETURN_IF_ERROR(nib_onnx_require_f32(n, q->x));
-  NIB_RETURN_IF_ERROR(nib_qonnx_read_scale(n, 1, "scale", q->x, &q->scale));
-  NIB_RETURN_IF_ERROR(nib_qonnx_read_constant(n, 2, "zero point", q->x, &q->zero));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_operand(n, 1, "scale", q->x, &q->scale));
+  NIB_RETURN_IF_ERROR(nib_qonnx_check_scale(n, q->scale, "scale"));
+  NIB_RETURN_IF_ERROR(nib_qonnx_read_operand(n, 2, "zero point", q->x, &q->zero));
   NIB_RETURN_IF_ERROR(nib_qonnx_read_bits(n, 3, "bit width", &q->bits));
   NIB_RETURN_IF_ERROR(nib_qonnx_read_rounding(n, "ROUND", &q->rounding));
   q->is_signed = nib_onnx_attr_int(n, "signed", 1) != 0;
   q->narrow = nib_onnx_attr_int(n, "narrow", 0) != 0;
   set_range(q);
-  for (int64_t k = 0; k < count_of(q->zero); ++k) {
+  for (int64_t k = 0; q->zero->data && k < count_of(q->zero); ++k) {
     const float zero = nib_qonnx_real_at(q->zero, k);
     if (zero < (float)q->low || zero > (float)q->high)
       return nib_onnx_invalid(n, "its zero point %g is outside [%" PRId64 ", %" PRId64 "]",
@@ -107,9 +108,10 @@ static nib_format format_of(const quant *q) {
 
 /* Whether the integers are codes of a tensor with one scale and an integral zero point. */
 static bool has_codes(const quant *q) {
+  if (format_of(q) == NIB_FORMAT_COUNT || !nib_qonnx_is_uniform(q->zero))
+    return false;
   const float zero = nib_qonnx_real_at(q->zero, 0);
-  return format_of(q) != NIB_FORMAT_COUNT && nib_qonnx_is_uniform(q->zero) &&
-         zero == floorf(zero) && !(q->bipolar && zero != 0);
+  return zero == floorf(zero) && !(q->bipolar && zero != 0);
 }
 
 /* ---- constants ---- */
@@ -249,8 +251,10 @@ static int32_t scalar(steps *s, const char *name, float value) {
   return nib_onnx_emit_constant(s->n, name, NIB_F32, 0, NULL, data);
 }
 
-/* A constant of the model: one element where all are the same. */
+/* A scale or zero point: a constant of one element where all are the same. */
 static int32_t constant(steps *s, const nib_onnx_value *v) {
+  if (!v->data)
+    return nib_onnx_materialize(s->n, (nib_onnx_value *)(uintptr_t)v);
   if (nib_qonnx_is_uniform(v))
     return scalar(s, v->name, nib_qonnx_real_at(v, 0));
   return nib_onnx_emit_constant(s->n, v->name, NIB_F32, v->rank, v->dims, v->data);
@@ -361,8 +365,8 @@ static void emit_bipolar(steps *s, const quant *q) {
 static void emit_quant(steps *s, const quant *q) {
   const nib_format format = format_of(q);
   const bool coded = has_codes(q) && nib_qonnx_is_uniform(q->scale);
-  const double scale = (double)nib_qonnx_real_at(q->scale, 0),
-               zero = (double)nib_qonnx_real_at(q->zero, 0);
+  const double scale = coded ? (double)nib_qonnx_real_at(q->scale, 0) : 1,
+               zero = coded ? (double)nib_qonnx_real_at(q->zero, 0) : 0;
   if (coded && q->rounding == NIB_QONNX_EVEN && zero == 0) {
     /* Clamping reals to grid points before the nearest is taken is clamping the integers. */
     const nib_format_info *info = nib_format_get(format);
@@ -380,7 +384,7 @@ static void emit_quant(steps *s, const quant *q) {
 }
 
 static nib_status import_checked(nib_onnx_node *n, const quant *q) {
-  if (q->x->data)
+  if (q->x->data && q->scale->data && q->zero->data)
     return quantize_constant(n, q);
   steps s = begin(n, nib_onnx_input(n, 0));
   if (q->bipolar)

@@ -48,13 +48,8 @@ float nib_qonnx_real_at(const nib_onnx_value *v, int64_t i) {
 
 static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
 
-/* A constant of finite f32 that broadcasts to x. */
-nib_status nib_qonnx_read_constant(nib_onnx_node *n, size_t i, const char *what,
-                                   const nib_onnx_value *x, const nib_onnx_value **out) {
-  const nib_onnx_value *v = nib_onnx_input(n, i);
-  *out = v;
-  if (!v || !v->data)
-    return nib_onnx_unsupported(n, "its %s is not a constant", what);
+static nib_status check_operand(nib_onnx_node *n, const nib_onnx_value *v, const char *what,
+                                const nib_onnx_value *x) {
   if (v->format != NIB_F32)
     return nib_onnx_unsupported(n, "its %s is %s, only f32 is supported", what,
                                 nib_format_get(v->format)->name);
@@ -63,20 +58,41 @@ nib_status nib_qonnx_read_constant(nib_onnx_node *n, size_t i, const char *what,
   NIB_RETURN_IF_ERROR(nib_onnx_broadcast(n, x, v, &rank, dims));
   if (rank != x->rank || (rank && memcmp(dims, x->dims, (size_t)rank * sizeof *dims)))
     return nib_onnx_invalid(n, "its %s has another shape than its input", what);
-  for (int64_t k = 0; k < count_of(v); ++k)
+  for (int64_t k = 0; v->data && k < count_of(v); ++k)
     if (!isfinite(nib_qonnx_real_at(v, k)))
       return nib_onnx_invalid(n, "its %s is %g, not finite", what, (double)nib_qonnx_real_at(v, k));
+  return NIB_OK;
+}
+
+nib_status nib_qonnx_read_operand(nib_onnx_node *n, size_t i, const char *what,
+                                  const nib_onnx_value *x, const nib_onnx_value **out) {
+  *out = nib_onnx_input(n, i);
+  if (!*out)
+    return nib_onnx_invalid(n, "its %s is missing", what);
+  return check_operand(n, *out, what, x);
+}
+
+nib_status nib_qonnx_read_constant(nib_onnx_node *n, size_t i, const char *what,
+                                   const nib_onnx_value *x, const nib_onnx_value **out) {
+  const nib_onnx_value *v = nib_onnx_input(n, i);
+  *out = v;
+  if (!v || !v->data)
+    return nib_onnx_unsupported(n, "its %s is not a constant", what);
+  return check_operand(n, v, what, x);
+}
+
+nib_status nib_qonnx_check_scale(nib_onnx_node *n, const nib_onnx_value *v, const char *what) {
+  for (int64_t k = 0; v->data && k < count_of(v); ++k)
+    if (nib_qonnx_real_at(v, k) <= 0)
+      return nib_onnx_invalid(n, "its %s is %g, not positive", what,
+                              (double)nib_qonnx_real_at(v, k));
   return NIB_OK;
 }
 
 nib_status nib_qonnx_read_scale(nib_onnx_node *n, size_t i, const char *what,
                                 const nib_onnx_value *x, const nib_onnx_value **out) {
   NIB_RETURN_IF_ERROR(nib_qonnx_read_constant(n, i, what, x, out));
-  for (int64_t k = 0; k < count_of(*out); ++k)
-    if (nib_qonnx_real_at(*out, k) <= 0)
-      return nib_onnx_invalid(n, "its %s is %g, not positive", what,
-                              (double)nib_qonnx_real_at(*out, k));
-  return NIB_OK;
+  return nib_qonnx_check_scale(n, *out, what);
 }
 
 /* A positive number of bits, of whatever type. */
@@ -109,6 +125,8 @@ int64_t nib_qonnx_broadcast_at(const nib_onnx_value *v, const nib_onnx_value *x,
 }
 
 bool nib_qonnx_all_are(const nib_onnx_value *v, float value) {
+  if (!v->data)
+    return false;
   for (int64_t k = 0; k < count_of(v); ++k)
     if (nib_qonnx_real_at(v, k) != value)
       return false;
@@ -116,5 +134,5 @@ bool nib_qonnx_all_are(const nib_onnx_value *v, float value) {
 }
 
 bool nib_qonnx_is_uniform(const nib_onnx_value *v) {
-  return nib_qonnx_all_are(v, nib_qonnx_real_at(v, 0));
+  return v->data && nib_qonnx_all_are(v, nib_qonnx_real_at(v, 0));
 }
