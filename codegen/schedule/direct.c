@@ -282,8 +282,15 @@ nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate) {
   if ((format == NIB_F16 || format == NIB_BF16) && !saturate)
     return nib_expr_printf("nib_f32_to_%s(%s)", nib_format_get(format)->name, real);
   return nib_expr_printf("(%s)nib_minifloat_encode(%s, %d, %d, %d, %d, 0, %d, 0)",
-                         nib_format_get(format)->c_type, real, r->exponent_bits, r->mantissa_bits,
-                         r->bias, r->specials, saturate);
+                         nib_format_get(format)->c_type, nib_direct_sign_kept(format, real).s,
+                         r->exponent_bits, r->mantissa_bits, r->bias, r->specials, saturate);
+}
+
+nib_expr nib_direct_sign_kept(nib_format format, const char *real) {
+  const nib_format_info *f = nib_format_get(format);
+  const bool no_sign = f->bits == f->real.exponent_bits + f->real.mantissa_bits;
+  return nib_expr_printf(
+      no_sign && f->real.specials != NIB_SPECIALS_SCALE ? "nib_without_sign(%s)" : "%s", real);
 }
 
 /* ---- where values live ---- */

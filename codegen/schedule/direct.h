@@ -85,6 +85,8 @@ bool nib_direct_is_stored_real(nib_format format);
  *  done; and the reverse, to nearest even. */
 nib_expr nib_direct_decode(nib_format format, const char *code);
 nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate);
+/** `real`, or, for formats without a sign, 0 where it is below that. */
+nib_expr nib_direct_sign_kept(nib_format format, const char *real);
 
 /* Weights in blocks and codebooks (direct_weights.c). */
 /** An expression of uint32_t: the code of the double `x` in a codebook. */

@@ -345,9 +345,10 @@ static nib_expr encoded(const nib_node *n, const nib_tensor *x, nib_format to, c
   const bool single = x->format != NIB_F64 && (from->kind == NIB_KIND_FLOAT || from->bits <= 16);
   if (single && mode == NIB_ENCODE_NEAREST_EVEN)
     return nib_direct_encode(to, v, saturate);
-  return nib_expr_printf("(%s)nib_minifloat_encode((double)%s, %d, %d, %d, %d, %d, %d, 0)",
-                         nib_format_get(to)->c_type, v, r->exponent_bits, r->mantissa_bits, r->bias,
-                         r->specials, mode, saturate);
+  nib_expr real = nib_direct_sign_kept(to, nib_expr_printf("(double)%s", v).s);
+  return nib_expr_printf("(%s)nib_minifloat_encode(%s, %d, %d, %d, %d, %d, %d, 0)",
+                         nib_format_get(to)->c_type, real.s, r->exponent_bits, r->mantissa_bits,
+                         r->bias, r->specials, mode, saturate);
 }
 
 /* The low bits of an integer, sign-extended; it has the width of its storage after that. */

@@ -220,6 +220,11 @@ static inline void nib_bit_field_put(uint8_t *block, int i, int at, int bits, in
 }
 //@ end
 
+//@ begin nib_without_sign
+/* For formats that have none: what is below 0 becomes 0. */
+static inline double nib_without_sign(double x) { return x <= 0 ? 0 : x; }
+//@ end
+
 //@ begin nib_finite
 /* Infinities as the largest number, NaN as 0. */
 static inline float nib_finite(float x) {

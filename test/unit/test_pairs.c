@@ -409,6 +409,7 @@ int main(void) {
     else if (nib_format_holds_reals(x) && x != NIB_F64)
       reals += test_activation(x);
   }
+  reals += test_activation(nib_format_find("ue4m4")); /* has no sign */
   printf("%d pairs of integers, %d of reals, %d with activations in blocks: %d results\n", integers,
          reals, blocks, compared);
   CHECK(integers >= 700 && reals >= 700 && blocks >= 200);
