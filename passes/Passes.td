@@ -122,14 +122,14 @@ def ConvertNibToTosa : Pass<"convert-nib-to-tosa", "::mlir::ModuleOp"> {
 def ConvertNibToLinalg : Pass<"convert-nib-to-linalg", "::mlir::ModuleOp"> {
   let summary = "Lower networks to linalg on tensors: the reference lowering";
   let description = [{
-    Every function of `nib` operators becomes one of linalg, arith, math and tensor, whose results
+    Every function of `nib` operators becomes one of linalg, arith, math, scf and tensor, whose results
     are those of the reference evaluator: integers bit for bit. Tensors have the storage types of
     their formats: signless integers of 1, 2, 4 or 8 bytes, f32 and f64. It is meant to be read and
     to be compared with, not to be fast. docs/lowering.md lists the operators; others are errors.
   }];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect",
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
-    "::mlir::tensor::TensorDialect"];
+    "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def NibCopiesToLinalg : Pass<"nib-copies-to-linalg", "::mlir::ModuleOp"> {

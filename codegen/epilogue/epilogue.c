@@ -349,7 +349,8 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
   nib_epilogue_offset_clamp(p, acc, &codes);
 }
 
-void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, float high) {
+/* Maximum and minimum give their second operand where one is NaN. */
+static void say_bounds(nib_epilogue *p, const char *value, float low, float high, bool keeps_nan) {
   nib_emitter *e = p->e;
   const nib_prim prims[2] = {NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN};
   const float bounds[2] = {low, high};
@@ -359,9 +360,18 @@ void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, floa
     nib_text_open(e->body, "{");
     nib_text_line(e->body, "%s bound;", e->vocab->type_f32);
     nib_say(e, NIB_PRIM_F32_SET, "bound", nib_word_f32(bounds[i]).s, NULL, NULL, NULL);
-    nib_say(e, prims[i], value, value, "bound", NULL, NULL);
+    nib_say(e, prims[i], value, keeps_nan ? "bound" : value, keeps_nan ? value : "bound", NULL,
+            NULL);
     nib_text_close(e->body, "");
   }
+}
+
+void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, float high) {
+  say_bounds(p, value, low, high, true);
+}
+
+void nib_epilogue_saturate_real(nib_epilogue *p, const char *value, float low, float high) {
+  say_bounds(p, value, low, high, false);
 }
 
 static void store(nib_epilogue *p, const char *value, const char *at, int tail) {

@@ -109,8 +109,10 @@ int32_t nib_epilogue_start(const nib_graph *g, const nib_kernel *kernel);
 nib_word nib_epilogue_input(const nib_epilogue *p, int32_t tensor);
 /** to = a register of `tensor`'s elements at pointer expression `at`. */
 void nib_epilogue_load(nib_epilogue *p, int32_t tensor, const char *to, const char *at, int tail);
-/** value = min(max(value, low), high) of floats, infinite bounds left out. */
+/** value = min(max(value, low), high) of floats, infinite bounds left out; NaN stays. */
 void nib_epilogue_clamp_real(nib_epilogue *p, const char *value, float low, float high);
+/** The same, but NaN becomes the first bound that is finite. */
+void nib_epilogue_saturate_real(nib_epilogue *p, const char *value, float low, float high);
 
 /** Declares and loads what columns [0, n) of `lanes` channels from expression `channel` need. */
 void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns);

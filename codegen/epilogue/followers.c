@@ -97,16 +97,15 @@ static void real_operand(nib_epilogue *p, const char *f, const char *value, int6
   nib_text_close(e->body, "");
 }
 
-/* value = rounded(real / scale) + zero point, clamped. A NaN becomes the least code: maximum gives
- * its second operand then. */
+/* value = rounded(real / scale) + zero point, clamped. A NaN becomes the least code. */
 static void to_codes(nib_epilogue *p, const char *value, const char *real, float scale,
                      nib_rounding rounding, const nib_codes *codes) {
   nib_emitter *e = p->e;
   const bool even = rounding == NIB_ROUNDING_NEAREST_EVEN;
   say_f32_constant(e, "out_scale", scale);
   nib_say(e, NIB_PRIM_F32_DIV, real, real, "out_scale", NULL, NULL);
-  nib_epilogue_clamp_real(p, real, (float)(codes->lo - codes->zero_point),
-                          (float)(codes->hi - codes->zero_point));
+  nib_epilogue_saturate_real(p, real, (float)(codes->lo - codes->zero_point),
+                             (float)(codes->hi - codes->zero_point));
   nib_say(e, even ? NIB_PRIM_I32_FROM_F32_EVEN : NIB_PRIM_I32_FROM_F32_AWAY, value, real, NULL,
           NULL, NULL);
   if (codes->zero_point) /* in range already */

@@ -121,11 +121,8 @@ nib_expr nib_direct_activate_real(nib_direct *d, const nib_node *n, const char *
 }
 
 nib_expr nib_direct_clamp_real(nib_format format, const char *value, float lo, float hi) {
-  const char *f = format == NIB_F64 ? "" : "f"; /* the bounds are floats, widened */
-  nib_expr x = nib_expr_printf("%s", value);
-  if (!isinf(lo))
-    x = nib_expr_printf("fmax%s(%s, %s)", f, x.s, nib_direct_f32(lo).s);
-  if (!isinf(hi))
-    x = nib_expr_printf("fmin%s(%s, %s)", f, x.s, nib_direct_f32(hi).s);
-  return x;
+  if (isinf(lo) && isinf(hi))
+    return nib_expr_printf("%s", value);
+  return nib_expr_printf("nib_clamp_%s(%s, %s, %s)", format == NIB_F64 ? "f64" : "f32", value,
+                         nib_direct_f32(lo).s, nib_direct_f32(hi).s);
 }

@@ -161,6 +161,9 @@ const LoweringRow *loweringOf(nib_op op);
 /// Whether a node can be lowered.
 bool canLower(const nib_graph *graph, int32_t node);
 
+/// Whether the reduction of a scatter has a lowering for the format.
+bool scatterAccepts(const nib_graph *graph, const nib_node *node);
+
 /// A row of functions.def on a number; the expressions of f32 and of f64.
 bool hasRealFunction(nib_op op);
 Num applyRealFunction(nib_op op, Num x);
@@ -194,6 +197,10 @@ mlir::Value lowerBroadcast(Lowering &l);
 mlir::Value lowerGather(Lowering &l);
 mlir::Value lowerGatherElements(Lowering &l);
 mlir::Value lowerGatherNd(Lowering &l);
+mlir::Value lowerCumulate(Lowering &l);
+mlir::Value lowerScatterNd(Lowering &l);
+mlir::Value lowerScatterElements(Lowering &l);
+mlir::Value lowerTopK(Lowering &l);
 mlir::Value lowerCast(Lowering &l);
 mlir::Value lowerBitcast(Lowering &l);
 mlir::Value lowerPack(Lowering &l);

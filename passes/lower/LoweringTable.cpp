@@ -130,6 +130,10 @@ static Table makeTable() {
   table[NIB_OP_GATHER] = {lowerGather};
   table[NIB_OP_GATHER_ELEMENTS] = {lowerGatherElements};
   table[NIB_OP_GATHER_ND] = {lowerGatherNd};
+  table[NIB_OP_CUMULATE] = {lowerCumulate};
+  table[NIB_OP_SCATTER_ND] = {lowerScatterNd, scatterAccepts};
+  table[NIB_OP_SCATTER_ELEMENTS] = {lowerScatterElements, scatterAccepts};
+  table[NIB_OP_TOP_K] = {lowerTopK};
   table[NIB_OP_SCAST] = {lowerReshape};
   table[NIB_OP_CAST] = {lowerCast};
   table[NIB_OP_PACK] = {lowerPack};

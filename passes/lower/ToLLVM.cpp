@@ -239,6 +239,7 @@ static void addConversions(OpPassManager &manager) {
 void nib::buildToLLVM(OpPassManager &manager, const ToLLVMOptions &o) {
   if (o.simplify)
     manager.addPass(createNibSimplify({"c99", o.rounding, false}));
+  manager.addPass(createNibVerifyIntegerOnly());
   manager.addPass(createConvertNibToLinalg());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());

@@ -17,6 +17,19 @@ static inline int32_t nib_clamp_i32(int32_t x, int32_t lo, int32_t hi) {
 }
 //@ end
 
+//@ begin nib_clamp_f32
+/* NaN stays. */
+static inline float nib_clamp_f32(float x, float lo, float hi) {
+  return x < lo ? lo : x > hi ? hi : x;
+}
+//@ end
+
+//@ begin nib_clamp_f64
+static inline double nib_clamp_f64(double x, double lo, double hi) {
+  return x < lo ? lo : x > hi ? hi : x;
+}
+//@ end
+
 //@ begin nib_pow_u64
 /* a to the power of b modulo 2^64. */
 static inline uint64_t nib_pow_u64(uint64_t a, uint64_t b) {
