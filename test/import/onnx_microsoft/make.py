@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Writes the small models of this folder's tests and what ONNX Runtime computes for them.
 
-Usage: make.py FOLDER      (needs onnx, onnxruntime and numpy; `make.py Inputs` rewrites what is checked in)
+Usage: make.py FOLDER      (needs onnx, onnxruntime, ml_dtypes and numpy; `make.py Inputs` rewrites what is checked in)
 """
 import pathlib
 import sys
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -14,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 MICROSOFT = "com.microsoft"
 TYPES = {np.dtype("uint8"): TensorProto.UINT8, np.dtype("int8"): TensorProto.INT8,
-         np.dtype("float32"): TensorProto.FLOAT, np.dtype("int32"): TensorProto.INT32}
+         np.dtype("float32"): TensorProto.FLOAT, np.dtype("int64"): TensorProto.INT64, np.dtype("int32"): TensorProto.INT32}
 
 
 def write(folder, name, op, inputs, constants, attributes=None, domain=MICROSOFT, opset=17, y=None):
@@ -105,6 +106,30 @@ def write_dynamic(folder, r):
               [("a", codes(r, u8, a)), ("b", codes(r, i8, b)), ("az", number(120, u8))], {"b", "az"}, domain="")
 
 
+def write_rows(folder, r):
+    """GatherBlockQuantized: tables of packed bytes, and of 4-bit types."""
+    rows, block = 9, 16
+    indices = np.array([[3, 0, 8], [5, 5, -1]], np.int64)
+    for bits, columns in ((8, 48), (4, 40), (2, 32)):
+        blocks = -(-columns // block)
+        scales = r.uniform(.01, .1, (rows, blocks)).astype(np.float32)
+        plain, zeros = (r.integers(0, 2**bits, (rows, size)).astype(np.uint8) for size in (columns, blocks))
+        per_byte = 8 // bits
+        data, packed_zeros = (sum(np.pad(a, ((0, 0), (0, -a.shape[1] % per_byte)))[:, i::per_byte] << (bits * i)
+                                  for i in range(per_byte)).astype(np.uint8) for a in (plain, zeros))
+        inputs = [("data", data), ("i", indices), ("s", scales), ("z", packed_zeros)]
+        attributes = {"bits": bits, "block_size": block, "quantize_axis": 1, "gather_axis": 0}
+        write(folder, f"rows_{bits}", "GatherBlockQuantized", inputs[:3], {"data", "s", "z"}, attributes)
+        write(folder, f"rows_{bits}_zero_points", "GatherBlockQuantized", inputs, {"data", "s", "z"}, attributes)
+        if bits == 4:
+            del attributes["bits"]
+            for kind, low in ((ml_dtypes.uint4, 0), (ml_dtypes.int4, 8)):
+                name, typed = np.dtype(kind).name, [(a.astype(np.int8) - low).astype(kind) for a in (plain, zeros)]
+                inputs = [("data", typed[0]), ("i", indices), ("s", scales), ("z", typed[1])]
+                write(folder, f"rows_{name}", "GatherBlockQuantized", inputs[:3], {"data", "s"}, attributes, opset=21)
+                write(folder, f"rows_{name}_zero_points", "GatherBlockQuantized", inputs, {"data", "s", "z"}, attributes, opset=21)
+
+
 def write_groups(folder, r, inputs, attributes):
     """MatMulNBits whose columns name their blocks. ONNX Runtime 1.32 leaves zero points out there: the definition."""
     k, n, block = attributes["K"], attributes["N"], attributes["block_size"]
@@ -190,6 +215,7 @@ def main():
             write_groups(folder, more, w, attributes)
     write_standard(folder, np.random.default_rng(7))
     write_dynamic(folder, np.random.default_rng(8))
+    write_rows(folder, np.random.default_rng(9))
 
 
 if __name__ == "__main__":

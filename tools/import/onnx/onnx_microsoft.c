@@ -221,6 +221,7 @@ static nib_status import_concat(nib_onnx_node *n) {
 static const nib_onnx_row rows[] = {
     {"DequantizeLinear", 7, LAST, 2, 3, nib_onnx_import_dequantize, NONE},
     {"DynamicQuantizeMatMul", 7, LAST, 3, 5, nib_onnx_import_dynamic_matmul, NONE},
+    {"GatherBlockQuantized", 7, LAST, 3, 4, nib_onnx_import_gather_blocks, NONE},
     {"MatMulIntegerToFloat", 7, LAST, 4, 7, nib_onnx_import_matmul_to_float, NONE},
     {"MatMulNBits", 7, LAST, 3, 6, nib_onnx_import_matmul_nbits, NONE},
     {"NhwcMaxPool", 7, LAST, 1, 1, import_nhwc_max_pool, NONE},

@@ -12,6 +12,7 @@
 
 static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
 
+/* Of both operators scales are input 2, zero points input 3. */
 typedef struct weights {
   int64_t rows, columns, bits, block, blocks;
   const nib_onnx_value *groups; /* the block of each column, NULL: column / block */
@@ -192,15 +193,15 @@ static int32_t spread(nib_onnx_node *n, const weights *w, int32_t t) {
   return indices == NIB_NONE ? NIB_NONE : nib_onnx_gathered(n, t, indices, 1);
 }
 
-/* The weights [N, blocks * block] as blocks, few bits that stay few. */
-static int32_t packed_weights(nib_onnx_node *n, const weights *w, nib_format format) {
+/* Codes [N, blocks * block] as blocks, few bits that stay few; codes and zeros may be NULL after a
+ * message. */
+static int32_t packed_weights(nib_onnx_node *n, const weights *w, nib_format format,
+                              const char *name, const uint8_t *codes, const double *zeros) {
   const nib_onnx_value *scales = nib_onnx_input(n, 2);
   const int64_t dims[] = {w->rows, w->blocks * w->block};
   const size_t row_bytes = nib_format_packed_bytes(format, dims[1]);
   const nib_block_layout *b = &nib_format_get(format)->block;
-  const double *zeros = zero_numbers(n, w);
-  const uint8_t *codes = zeros ? codes_of(n, w) : NULL;
-  uint8_t *bytes = codes ? nib_onnx_fold_alloc(n, (size_t)w->rows * row_bytes) : NULL;
+  uint8_t *bytes = codes && zeros ? nib_onnx_fold_alloc(n, (size_t)w->rows * row_bytes) : NULL;
   if (!bytes)
     return NIB_NONE;
   for (int64_t i = 0; i < w->rows * w->blocks; ++i) {
@@ -210,7 +211,7 @@ static int32_t packed_weights(nib_onnx_node *n, const weights *w, nib_format for
     for (int64_t k = 0; k < w->block; ++k)
       nib_split_field_set(&b->codes, block, (int)k, codes[i * w->block + k]);
   }
-  return nib_onnx_emit_constant(n, nib_onnx_input(n, 1)->name, format, 2, dims, bytes);
+  return nib_onnx_emit_constant(n, name, format, 2, dims, bytes);
 }
 
 /* The weights [N, K] in the format of the scales. */
@@ -254,9 +255,11 @@ nib_status nib_onnx_import_matmul_nbits(nib_onnx_node *n) {
   dims[rank - 1] = w.rows;
   const nib_format block = is_blocked(n, &w) ? block_format(n, &w) : NIB_FORMAT_COUNT;
   const int32_t x = nib_onnx_in(n, 0);
-  const int32_t b = x == NIB_NONE               ? NIB_NONE
-                    : block == NIB_FORMAT_COUNT ? dequantized_weights(n, &w)
-                                                : packed_weights(n, &w, block);
+  const int32_t b = x == NIB_NONE ? NIB_NONE
+                    : block == NIB_FORMAT_COUNT
+                        ? dequantized_weights(n, &w)
+                        : packed_weights(n, &w, block, nib_onnx_input(n, 1)->name, codes_of(n, &w),
+                                         zero_numbers(n, &w));
   if (b == NIB_NONE)
     return n->ctx->failure;
   int32_t in[] = {nib_onnx_reshaped(n, nib_onnx_casted(n, x, NIB_F32), 2, flat), b};
@@ -278,6 +281,99 @@ nib_status nib_onnx_import_matmul_nbits(nib_onnx_node *n) {
     const int32_t bias = nib_onnx_in(n, 5);
     y = nib_onnx_binary(n, NIB_OP_ADD, y,
                         bias == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, bias, NIB_F32));
+  }
+  return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, y, format));
+}
+
+/* ---- GatherBlockQuantized ---- */
+
+static bool is_packed(const nib_onnx_value *data) { return data->format == NIB_U8; }
+
+static nib_status read_table(nib_onnx_node *n, weights *w) {
+  const nib_onnx_value *data = nib_onnx_input(n, 0), *scales = nib_onnx_input(n, 2);
+  const nib_onnx_value *zeros = nib_onnx_input(n, 3), *indices = nib_onnx_input(n, 1);
+  const int64_t axis = nib_onnx_attr_int(n, "quantize_axis", 1);
+  if (!data->data || !scales->data || (zeros && !zeros->data))
+    return nib_onnx_unsupported(n, "data, scales or zero points that are not constants");
+  if (!is_packed(data) && data->format != NIB_U4 && data->format != NIB_I4)
+    return nib_onnx_unsupported(n, "data of type %s", nib_format_get(data->format)->name);
+  if (data->rank != 2 || nib_onnx_attr_int(n, "gather_axis", 0) != 0 || (axis != 1 && axis != -1))
+    return nib_onnx_unsupported(n, "data other than rows of a matrix");
+  if (indices->format != NIB_I32 && indices->format != NIB_I64)
+    return nib_onnx_invalid(n, "its indices are %s", nib_format_get(indices->format)->name);
+  w->bits = is_packed(data) ? nib_onnx_attr_int(n, "bits", 4) : 4;
+  w->block = nib_onnx_attr_int(n, "block_size", 128);
+  if (w->bits != 2 && w->bits != 4 && w->bits != 8)
+    return nib_onnx_unsupported(n, "weights of %" PRId64 " bits", w->bits);
+  if (w->block < 16 || w->block & (w->block - 1) || w->block > 1 << 20)
+    return nib_onnx_invalid(n, "block_size is %" PRId64 ", not a power of two from 16", w->block);
+  w->rows = data->dims[0];
+  w->columns = is_packed(data) ? data->dims[1] * 8 / w->bits : data->dims[1];
+  w->blocks = (w->columns + w->block - 1) / w->block;
+  if (count_of(scales) != w->rows * w->blocks)
+    return nib_onnx_invalid(n, "%" PRId64 " scales, not %" PRId64, count_of(scales),
+                            w->rows * w->blocks);
+  if (zeros && !is_packed(data) &&
+      (zeros->format != data->format || count_of(zeros) != w->rows * w->blocks))
+    return nib_onnx_invalid(n, "its zero points are not %" PRId64 " of %s", w->rows * w->blocks,
+                            nib_format_get(data->format)->name);
+  return nib_onnx_check_scale(n, scales);
+}
+
+/* Codes [rows, blocks * block] without sign; the ends of rows are 0. */
+static const uint8_t *table_codes(nib_onnx_node *n, const weights *w) {
+  const nib_onnx_value *data = nib_onnx_input(n, 0);
+  const int64_t padded = w->blocks * w->block, sign = data->format == NIB_I4 ? 8 : 0;
+  const uint8_t *packed =
+      is_packed(data) ? unpack(n, data->data, w->rows, data->dims[1], w->columns, w->bits) : NULL;
+  uint8_t *codes = nib_onnx_fold_alloc(n, (size_t)(w->rows * padded));
+  if (!codes || (is_packed(data) && !packed))
+    return NULL;
+  for (int64_t i = 0; i < w->rows * w->columns; ++i)
+    codes[i / w->columns * padded + i % w->columns] =
+        packed ? packed[i] : (uint8_t)(nib_onnx_integer_at(data, i) + sign);
+  return codes;
+}
+
+/* 0 where there are none, of packed data the middle. */
+static const double *table_zeros(nib_onnx_node *n, const weights *w) {
+  const nib_onnx_value *data = nib_onnx_input(n, 0), *zeros = nib_onnx_input(n, 3);
+  if (is_packed(data))
+    return zero_numbers(n, w);
+  double *out = nib_onnx_doubles(n, w->rows * w->blocks);
+  for (int64_t i = 0; out && i < w->rows * w->blocks; ++i)
+    out[i] =
+        (double)((zeros ? nib_onnx_integer_at(zeros, i) : 0) + (data->format == NIB_I4 ? 8 : 0));
+  return out;
+}
+
+nib_status nib_onnx_import_gather_blocks(nib_onnx_node *n) {
+  weights w = {0};
+  NIB_RETURN_IF_ERROR(read_table(n, &w));
+  const nib_format block = block_format(n, &w), format = nib_onnx_input(n, 2)->format;
+  const nib_onnx_value *indices = nib_onnx_input(n, 1);
+  int64_t dims[NIB_MAX_RANK], begin[NIB_MAX_RANK] = {0};
+  const int32_t rank = indices->rank + 1;
+  if (rank > NIB_MAX_RANK || block == NIB_FORMAT_COUNT)
+    return nib_onnx_unsupported(n, "indices of rank %d, or scales of type %s", indices->rank,
+                                nib_format_get(format)->name);
+  memcpy(dims, indices->dims, sizeof dims);
+  dims[rank - 1] = w.blocks * w.block;
+  int32_t in[] = {packed_weights(n, &w, block, nib_onnx_input(n, 0)->name, table_codes(n, &w),
+                                 table_zeros(n, &w)),
+                  NIB_NONE};
+  in[1] = in[0] == NIB_NONE ? NIB_NONE : nib_onnx_in(n, 1);
+  const int32_t node =
+      in[1] == NIB_NONE ? NIB_NONE
+                        : nib_onnx_emit_as(n, NIB_OP_GATHER, in, 2, NIB_F32, rank, dims, "_rows");
+  if (node == NIB_NONE)
+    return n->ctx->failure;
+  if (nib_graph_set_int(n->ctx->graph, node, NIB_A_AXIS, 0) != NIB_OK)
+    return nib_onnx_out_of_memory(n->ctx);
+  int32_t y = n->ctx->graph->nodes[node].out;
+  if (dims[rank - 1] != w.columns) {
+    dims[rank - 1] = w.columns;
+    y = nib_onnx_sliced(n, y, begin, dims);
   }
   return nib_onnx_finish(n, y == NIB_NONE ? NIB_NONE : nib_onnx_casted(n, y, format));
 }

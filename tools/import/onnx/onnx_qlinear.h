@@ -28,5 +28,6 @@ nib_status nib_onnx_import_matmul_to_float(nib_onnx_node *n);
 nib_status nib_onnx_import_dynamic_matmul(nib_onnx_node *n);
 nib_status nib_onnx_import_qgemm(nib_onnx_node *n);
 nib_status nib_onnx_import_matmul_nbits(nib_onnx_node *n);
+nib_status nib_onnx_import_gather_blocks(nib_onnx_node *n);
 
 #endif
