@@ -200,6 +200,16 @@ static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool rea
   return padded / r->lanes * (real ? r->fma : r->lane_mac);
 }
 
+/* Dot products of four kernel rows of a column each; four rows are interleaved for two or so. */
+static const double k_interleave_cycles = 3.0;
+
+static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
+  const double n = columns_of(d), taps_w = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
+  const double quads = ceil((double)d->kernel[0] / 4);
+  const double registers = rows_of(d) * round_up(n, r->lanes) / r->lanes;
+  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 1.0 + k_interleave_cycles * quads);
+}
+
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   const nib_desc_tensor *in = find_role(d, "in"), *out = find_role(d, "out");
   const bool real = is_float(in);
@@ -208,7 +218,8 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
            (double)d->elementwise * scalar_element_cycles(d) + rows_of(d) * columns_of(d);
   const mac_kind kind = mac_kind_of(d);
   const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
-  double cycles = kind == MAC_DOT    ? dot_cycles(d, r, real)
+  double cycles = strcmp(d->schedule, "depthwise_quads") == 0 ? quad_cycles(d, r)
+                  : kind == MAC_DOT  ? dot_cycles(d, r, real)
                   : kind == MAC_LANE ? lane_mac_cycles(d, r, real)
                                      : 0.0;
   /* Codes are widened and narrowed around each step; floats are not. */

@@ -118,7 +118,7 @@ static int64_t code_at(const nib_tensor *t, int64_t i) {
 static int64_t zero_of(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
 
 /* Whether every weight minus its zero point is an int8. */
-static bool fits_i8(const nib_tensor *t) {
+bool nib_pack_fits_i8(const nib_tensor *t) {
   const int64_t zero = zero_of(t), elems = nib_tensor_elems(t);
   for (int64_t i = 0; i < elems; i++) {
     const int64_t value = code_at(t, i) - zero;
@@ -130,7 +130,7 @@ static bool fits_i8(const nib_tensor *t) {
 
 /* What packing subtracts from weight codes. */
 static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v) {
-  if (v->weights_i16 || fits_i8(t))
+  if (v->weights_i16 || nib_pack_fits_i8(t))
     return zero_of(t);
   return t->format == NIB_U8 ? 128 : 0;
 }
@@ -299,5 +299,30 @@ nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t ele
   }
   *out_data = data;
   *out_bytes = (size_t)(taps * elems) * sizeof *data;
+  return NIB_OK;
+}
+
+nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads *q,
+                          const nib_conv_shape *shape, int64_t lanes, void **out_data,
+                          size_t *out_bytes) {
+  const nib_tensor *t = nib_node_input(g, n, 1);
+  const int64_t channels = shape->out_c, blocks = (channels + lanes - 1) / lanes;
+  const size_t bytes = (size_t)(blocks * q->quads * shape->kernel_w * q->rows * lanes * 4);
+  int8_t *data = calloc(bytes, 1), *at = data;
+  if (!data)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t c = 0; c < blocks * lanes; c += lanes)
+    for (int64_t quad = 0; quad < q->quads; quad++)
+      for (int64_t kx = 0; kx < shape->kernel_w; kx++)
+        for (int64_t row = 0; row < q->rows; row++)
+          for (int64_t lane = c; lane < c + lanes; lane++)
+            for (int64_t i = 4 * quad; i < 4 * quad + 4; i++, at++) {
+              const int64_t ky = i - row * shape->stride_h;
+              if (lane < channels && ky >= 0 && ky < shape->kernel_h)
+                *at = (int8_t)(code_at(t, (ky * shape->kernel_w + kx) * channels + lane) -
+                               zero_of(t));
+            }
+  *out_data = data;
+  *out_bytes = bytes;
   return NIB_OK;
 }

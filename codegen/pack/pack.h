@@ -61,6 +61,18 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
 nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, void **out_data,
                               size_t *out_bytes);
 
+/** How depthwise_quads reads its operands: `quads` groups of four input rows give `rows` output rows. */
+typedef struct nib_quads {
+  int64_t quads, rows;
+} nib_quads;
+/** Whether all weights minus the zero point are int8, as quads need them. */
+bool nib_pack_fits_i8(const nib_tensor *weights);
+/** Weights minus zero point [channels / lanes][quad][kernel column][row][lane][row of the quad], i8: row r
+ *  of the results multiplies kernel row 4 * quad + i - r * stride by row i of the quad. The caller frees. */
+nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads *q,
+                          const nib_conv_shape *shape, int64_t lanes, void **out_data,
+                          size_t *out_bytes);
+
 /** Zero point that padding of the staged input holds: codes - min(format), or 0 for i16 staging. */
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);
 

@@ -9,6 +9,7 @@
   X(nib_schedule_block_dots)                                                                        \
   X(nib_schedule_bit_planes)                                                                       \
   X(nib_schedule_conv_rows)                                                                        \
+  X(nib_schedule_depthwise_quads)                                                                  \
   X(nib_schedule_depthwise_rows)                                                                   \
   X(nib_schedule_pool_channels)                                                                    \
   X(nib_schedule_flat_steps)                                                                       \

@@ -190,6 +190,52 @@ static const char support[] =
     "  }\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_quads_part\n"
+    "/* Columns [i, i + 64) of four rows: bytes, then pairs, of the rows interleaved within quarters, and\n"
+    " * the quarters brought in order. */\n" INLINE
+    "void nib_avx512_quads_part(__m512i out[4], const __m512i row[4], __m512i flip) {\n"
+    "  const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]);\n"
+    "  const __m512i high01 = _mm512_unpackhi_epi8(row[0], row[1]);\n"
+    "  const __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]);\n"
+    "  const __m512i high23 = _mm512_unpackhi_epi8(row[2], row[3]);\n"
+    "  const __m512i a = _mm512_unpacklo_epi16(low01, low23);\n"
+    "  const __m512i b = _mm512_unpackhi_epi16(low01, low23);\n"
+    "  const __m512i c = _mm512_unpacklo_epi16(high01, high23);\n"
+    "  const __m512i d = _mm512_unpackhi_epi16(high01, high23);\n"
+    "  const __m512i ab_low = _mm512_shuffle_i32x4(a, b, 0x44);\n"
+    "  const __m512i ab_high = _mm512_shuffle_i32x4(a, b, 0xEE);\n"
+    "  const __m512i cd_low = _mm512_shuffle_i32x4(c, d, 0x44);\n"
+    "  const __m512i cd_high = _mm512_shuffle_i32x4(c, d, 0xEE);\n"
+    "  out[0] = _mm512_xor_si512(_mm512_shuffle_i32x4(ab_low, cd_low, 0x88), flip);\n"
+    "  out[1] = _mm512_xor_si512(_mm512_shuffle_i32x4(ab_low, cd_low, 0xDD), flip);\n"
+    "  out[2] = _mm512_xor_si512(_mm512_shuffle_i32x4(ab_high, cd_high, 0x88), flip);\n"
+    "  out[3] = _mm512_xor_si512(_mm512_shuffle_i32x4(ab_high, cd_high, 0xDD), flip);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_quads\n"
+    "/* Codes [from, from + n) of four rows, interleaved; `flip` is 0x80 for int8. Writes whole vectors: up\n"
+    " * to 60 bytes past the last column. */\n" INLINE
+    "void nib_avx512_quads(uint8_t *d, const void *const rows[4], int32_t from, int32_t n, int flip) {\n"
+    "  const __m512i flips = _mm512_set1_epi8((char)flip);\n"
+    "  __m512i row[4], out[4];\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 64 <= n; i += 64) {\n"
+    "    for (int k = 0; k < 4; k++)\n"
+    "      row[k] = _mm512_loadu_si512((const char *)rows[k] + from + i);\n"
+    "    nib_avx512_quads_part(out, row, flips);\n"
+    "    for (int k = 0; k < 4; k++)\n"
+    "      _mm512_storeu_si512((void *)(d + 4 * i + 64 * k), out[k]);\n"
+    "  }\n"
+    "  if (i < n) {\n"
+    "    const __mmask64 rest = ~UINT64_C(0) >> (64 - (n - i));\n"
+    "    for (int k = 0; k < 4; k++)\n"
+    "      row[k] = _mm512_maskz_loadu_epi8(rest, (const char *)rows[k] + from + i);\n"
+    "    nib_avx512_quads_part(out, row, flips);\n"
+    "    for (int k = 0; i + 16 * k < n; k++)\n"
+    "      _mm512_storeu_si512((void *)(d + 4 * i + 64 * k), out[k]);\n"
+    "  }\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_stage_sum\n" INLINE
     "int32_t nib_avx512_stage_sum(const uint8_t *a, int32_t n) {\n"
     "  const __m512i ones = _mm512_set1_epi8(1);\n"
@@ -278,6 +324,8 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "$d = nib_avx512_saturate(_mm512_mul_ps(_mm512_cvtepi32_ps($a), $b));",
             [NIB_PRIM_RQ_NEAREST_AWAY] = "$d = nib_avx512_saturate(nib_avx512_round_away(\n"
                                          "    _mm512_mul_ps(_mm512_cvtepi32_ps($a), $b)));",
+            [NIB_PRIM_QUADS_I8] = "nib_avx512_quads($d, $a, $b, $n, 0x80);",
+            [NIB_PRIM_QUADS_U8] = "nib_avx512_quads($d, $a, $b, $n, 0);",
             [NIB_PRIM_RQ_PRODUCT] =
                 "$d = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps($a), $b));",
             [NIB_PRIM_RQ_FIX] =

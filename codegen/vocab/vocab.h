@@ -69,6 +69,9 @@ extern "C" {
   X(RQ_LINEAR, "rq_linear")                                                                        \
   X(RQ_PRODUCT, "rq_product")       /* d = (int32) rint((float)a * b), likewise */                  \
   X(RQ_SIGNED, "rq_signed")         /* as RQ_LINEAR with copysign(c, a) for c, c >= 0 */             \
+  /* staging of codes [$b, $b + $n) of four rows, $a: array of their pointers: at $d four staged      \
+   * elements, one of each row, for each column; u8 staging with dot_k 4 only */                   \
+  X(QUADS_I8, "quads_i8") X(QUADS_U8, "quads_u8")                                                  \
   X(RQ_FIX, "rq_fix")               /* d += a == b ? c : 0 */                                      \
   /* packed stores: registers of codes narrowed NIB_PACK_REGISTERS at a time. NARROW16 pairs are    \
    * in the vocabulary's own order, which NARROW_I8 and NARROW_U8 bring to that of the registers */ \

@@ -15,19 +15,20 @@ static bool runs_direct_by_design(const nib_graph *g, const nib_kernel *k, const
   return v->lanes == 1 && op != NIB_OP_CONV2D && op != NIB_OP_FULLY_CONNECTED;
 }
 
-/* Chooses schedule, vocabulary and the case's tile (rotating through the candidates). */
+/* Chooses the vocabulary, and schedule and tile rotating through the candidates. */
 HARNESS_UNUSED static int select_vector(suite *s, const nib_vocab *v) {
   nib_graph *g = s->g;
   int vectors = 0;
   int64_t at = g->arena_bytes;
   for (int32_t i = 0; i < g->n_kernels; i++) {
     nib_kernel *k = &g->kernels[i];
-    for (size_t j = 0;; j++) {
-      const nib_schedule *schedule = nib_schedule_at(j);
-      if (!schedule || strcmp(schedule->name, "direct") == 0)
-        break;
-      if (!schedule->accepts(g, k, v))
-        continue;
+    const nib_schedule *able[8];
+    int n_able = 0;
+    for (size_t j = 0; nib_schedule_at(j) && strcmp(nib_schedule_at(j)->name, "direct") != 0; j++)
+      if (nib_schedule_at(j)->accepts(g, k, v) && n_able < 8)
+        able[n_able++] = nib_schedule_at(j);
+    if (n_able > 0) { /* another one for each kernel and rounding */
+      const nib_schedule *schedule = able[((size_t)i + strlen(g->rounding)) % (size_t)n_able];
       int32_t tiles[24][NIB_MAX_TILE];
       const int n = schedule->tiles(g, k, v, tiles, 24);
       CHECK(n >= 1 && n <= 24);
@@ -38,7 +39,6 @@ HARNESS_UNUSED static int select_vector(suite *s, const nib_vocab *v) {
       k->scratch_offset = at;
       at += (k->scratch_bytes + 63) / 64 * 64;
       vectors++;
-      break;
     }
     if (strcmp(k->schedule, "direct") == 0 && !runs_direct_by_design(g, k, v)) {
       printf("%s: no vector schedule in %s\n", g->nodes[k->nodes[0]].name, v->name);

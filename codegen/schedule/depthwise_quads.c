@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * depthwise_quads: 8-bit depthwise convolution by dot products of four. Four input rows are staged
+ * interleaved, so that one dot product takes four kernel rows of a column; with three kernel rows
+ * it serves two output rows, whose weights are the same moved by a row. A tile is tile[0] pixels of
+ * all output rows that the staged ones give, in one register of channels. */
+#include "emit/snippets.h"
+#include "pack/pack.h"
+#include "schedule/conv_formats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef long long ll;
+
+enum { most_pixels = 12, most_rows = 4, quad = 4 };
+
+typedef struct depthwise_quads {
+  nib_emitter *e;
+  const nib_kernel *kernel;
+  nib_conv_walk walk; /* what packing of biases and ranges reads */
+  nib_quads quads;
+  nib_epilogue epilogue;
+  int64_t pixels;              /* of a tile */
+  int64_t left, copied, width; /* pixels of a staged row: border, copied, all */
+  int64_t block;               /* channels staged at a time */
+  int64_t quad_bytes;          /* of one staged group of four rows */
+  const char *weights, *bias;
+} depthwise_quads;
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                       depthwise_quads *r) {
+  nib_conv_walk *w = &r->walk;
+  memset(w, 0, sizeof *w);
+  nib_params_conv_shape(g, n, &w->shape);
+  w->transposed = true;
+  w->group_in = 1;
+  w->lanes = v->lanes;
+  nib_conv_shape *s = &w->shape;
+  r->quads.quads = (s->kernel_h + quad - 1) / quad;
+  r->quads.rows = (quad * r->quads.quads - s->kernel_h) / s->stride_h + 1;
+  if (r->quads.rows > most_rows)
+    r->quads.rows = most_rows;
+  if (r->quads.rows > s->out_h)
+    r->quads.rows = s->out_h;
+  r->width = (s->out_w - 1) * s->stride_w + (s->kernel_w - 1) * s->dilation_w + 1;
+  r->left = s->pad_left < r->width ? s->pad_left : r->width;
+  r->copied = r->width - r->left < s->in_w ? r->width - r->left : s->in_w;
+  /* What is staged should stay in the first level of the caches. */
+  enum { budget = 8 * 1024, unit = 64 };
+  const int64_t blocks = (r->quads.quads * r->width * s->in_c * quad + budget - 1) / budget;
+  r->block = blocks > 1 ? round_up((s->in_c + blocks - 1) / blocks, unit) : s->in_c;
+  r->block = r->block < s->in_c ? r->block : s->in_c;
+  /* A vector of channels may start at the last ones, and staging writes whole vectors. */
+  r->quad_bytes = round_up(r->width * r->block * quad + 2 * v->lanes * quad, 64);
+}
+
+static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  if (n->op != NIB_OP_DEPTHWISE_CONV2D || v->lanes < 2 || v->stage != NIB_STAGE_U8 ||
+      v->dot_k != quad || !nib_conv_formats_fit(g, n) || !nib_epilogue_can_emit(g, kernel, v))
+    return false;
+  const nib_tensor *x = nib_node_input(g, n, 0), *f = nib_node_input(g, n, 1);
+  if (x->format == NIB_F32 || !nib_pack_fits_i8(f))
+    return false;
+  depthwise_quads r;
+  init_shape(g, n, v, &r);
+  const nib_conv_shape *s = &r.walk.shape;
+  const nib_prim prims[] = {x->format == NIB_U8 ? NIB_PRIM_QUADS_U8 : NIB_PRIM_QUADS_I8,
+                            NIB_PRIM_STAGE_FILL, NIB_PRIM_DOT, NIB_PRIM_WEIGHT_LOAD,
+                            NIB_PRIM_I32_LOAD};
+  return s->out_w > 0 && s->out_h > 0 && s->multiplier == 1 && s->dilation_h == 1 &&
+         s->kernel_w <= 8 && r.quads.quads <= 2 && nib_vocab_has(v, prims, 5);
+}
+
+static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  static const int32_t choices[] = {8, 7, 6, 10, 5, 4, most_pixels, 9, 3, 2, 1};
+  depthwise_quads r;
+  init_shape(g, &g->nodes[kernel->nodes[0]], v, &r);
+  const int64_t width = r.walk.shape.out_w;
+  int n = 0;
+  for (int pass = 0; pass < 2; pass++) { /* first those that divide the row */
+    for (size_t i = 0; i < sizeof choices / sizeof *choices && n < capacity; i++) {
+      const int32_t pixels = choices[i];
+      const bool divides = width % pixels == 0 && (pixels > 2 || width <= 2);
+      const int64_t registers = pixels * r.quads.rows + r.walk.shape.kernel_w * r.quads.rows + 2;
+      if (pixels > width || divides != (pass == 0) || (registers > v->registers && pixels > 1))
+        continue;
+      memset(out_tiles[n], 0, sizeof out_tiles[n]);
+      out_tiles[n][0] = pixels;
+      out_tiles[n++][1] = 1;
+    }
+  }
+  return n;
+}
+
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  depthwise_quads r;
+  init_shape(g, &g->nodes[kernel->nodes[0]], v, &r);
+  return r.quads.quads * r.quad_bytes + round_up(r.copied * r.walk.shape.in_c, 64);
+}
+
+/* ---- emission ---- */
+
+static const char *element_type(const depthwise_quads *r) {
+  const nib_tensor *x = nib_node_input(r->e->graph, r->epilogue.root, 0);
+  return nib_format_get(x->format)->c_type;
+}
+
+static void emit_fill(depthwise_quads *r, int64_t first_pixel, int64_t pixels, int64_t value) {
+  const int64_t bytes = r->block * quad;
+  if (pixels > 0)
+    nib_say(r->e, NIB_PRIM_STAGE_FILL,
+            nib_word_of("staged + q * %lld + %lld", (ll)r->quad_bytes, (ll)(first_pixel * bytes)).s,
+            nib_word_of("%lld", (ll)value).s, NULL, NULL,
+            nib_word_of("%lld", (ll)(pixels * bytes)).s);
+}
+
+/* Borders left and right of the staged rows stay as they are: filled once. */
+static void emit_begin(depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const nib_node *n = r->epilogue.root;
+  const int64_t border = nib_pack_staged_zero(e->graph, n, e->vocab);
+  const ll edge_bytes = (ll)(r->copied * s->in_c);
+  nib_text_line(e->body, "uint8_t *const staged = scratch; /* %lld times four rows, interleaved */",
+                (ll)r->quads.quads);
+  nib_text_line(e->body, "%s *const edge = (%s *)(void *)(scratch + %lld); /* a row of padding */",
+                element_type(r), element_type(r), (ll)(r->quads.quads * r->quad_bytes));
+  nib_text_line(e->body, "memset(edge, %lld, %lld);", (ll)r->epilogue.params.in_zp, edge_bytes);
+  if (r->left + r->copied == r->width && r->left == 0)
+    return;
+  nib_text_open(e->body, "for (int32_t q = 0; q < %lld; q++) {", (ll)r->quads.quads);
+  emit_fill(r, 0, r->left, border);
+  emit_fill(r, r->left + r->copied, r->width - r->left - r->copied, border);
+  nib_text_close(e->body, "");
+}
+
+/* The rows of a block of channels, a pixel at a time unless all channels are staged together. */
+static void emit_interleaving(depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const bool is_u8 = nib_node_input(e->graph, r->epilogue.root, 0)->format == NIB_U8;
+  const nib_prim prim = is_u8 ? NIB_PRIM_QUADS_U8 : NIB_PRIM_QUADS_I8;
+  const ll left = (ll)(r->left * r->block * quad), rest = (ll)(s->in_c % r->block);
+  if (r->block == s->in_c) {
+    nib_say(e, prim, nib_word_of("staged + q * %lld + %lld", (ll)r->quad_bytes, left).s, "rows",
+            "0", NULL, nib_word_of("%lld", (ll)(r->copied * s->in_c)).s);
+    return;
+  }
+  const nib_word n =
+      rest ? nib_word_of("(cb == %lld ? %lld : %lld)", (ll)(s->in_c - rest), rest, (ll)r->block)
+           : nib_word_of("%lld", (ll)r->block);
+  nib_text_open(e->body, "for (int32_t p = 0; p < %lld; p++) {", (ll)r->copied);
+  nib_say(e, prim,
+          nib_word_of("staged + q * %lld + %lld + p * %lld", (ll)r->quad_bytes, left,
+                      (ll)(r->block * quad))
+              .s,
+          "rows", nib_word_of("(p * %lld + cb)", (ll)s->in_c).s, NULL, n.s);
+  nib_text_close(e->body, "");
+}
+
+static void emit_staging(depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const ll row_elems = (ll)(s->in_w * s->in_c);
+  const nib_word plane =
+      s->batch > 1 ? nib_word_of(" + b * %lld", (ll)s->in_h * row_elems) : nib_word_of("%s", "");
+  nib_text_open(e->body, "for (int32_t q = 0; q < %lld; q++) {", (ll)r->quads.quads);
+  nib_text_line(e->body, "const void *rows[4];");
+  nib_text_open(e->body, "for (int32_t i = 0; i < 4; i++) {");
+  nib_text_line(e->body, "const int32_t from = y * %lld + q * 4 + i - %lld;", (ll)s->stride_h,
+                (ll)s->pad_top);
+  nib_text_line(e->body, "rows[i] = from >= 0 && from < %lld ? in0%s + from * %lld : edge;",
+                (ll)s->in_h, plane.s, row_elems);
+  nib_text_close(e->body, "");
+  emit_interleaving(r);
+  if (r->left + r->copied <
+      r->width) { /* whole vectors were written: mend the border to the right */
+    const int64_t bytes = r->block * quad, touched = 64;
+    const int64_t all = (r->width - r->left - r->copied) * bytes;
+    nib_say(e, NIB_PRIM_STAGE_FILL,
+            nib_word_of("staged + q * %lld + %lld", (ll)r->quad_bytes,
+                        (ll)((r->left + r->copied) * bytes))
+                .s,
+            nib_word_of("%lld", (ll)nib_pack_staged_zero(e->graph, r->epilogue.root, e->vocab)).s,
+            NULL, NULL, nib_word_of("%lld", (ll)(touched < all ? touched : all)).s);
+  }
+  nib_text_close(e->body, "");
+}
+
+static void declare(nib_emitter *e, const char *type, const char *stem, int64_t rows,
+                    int64_t columns) {
+  for (int64_t m = 0; m < rows; m++) {
+    nib_text_printf(e->body, "%*s%s ", 2 * e->body->indent, "", type);
+    for (int64_t i = 0; i < columns; i++)
+      nib_text_printf(e->body, "%s%s%lld_%lld", i ? ", " : "", stem, (ll)m, (ll)i);
+    nib_text_printf(e->body, ";\n");
+  }
+}
+
+static void emit_weights(depthwise_quads *r, int64_t q) {
+  nib_emitter *e = r->e;
+  const int64_t kernel_w = r->walk.shape.kernel_w, elems = r->walk.lanes * quad;
+  declare(e, e->vocab->type_weight, "w", r->quads.rows, kernel_w);
+  for (int64_t kx = 0; kx < kernel_w; kx++)
+    for (int64_t m = 0; m < r->quads.rows; m++)
+      nib_say(e, NIB_PRIM_WEIGHT_LOAD, nib_word_of("w%lld_%lld", (ll)m, (ll)kx).s,
+              nib_word_of("w + %lld", (ll)(((q * kernel_w + kx) * r->quads.rows + m) * elems)).s,
+              NULL, NULL, NULL);
+}
+
+/* Each column of the staged rows is loaded once and multiplied into every pixel that it touches. */
+static void emit_columns(depthwise_quads *r, int64_t pixels, int64_t q) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const int64_t last = (pixels - 1) * s->stride_w + (s->kernel_w - 1) * s->dilation_w;
+  for (int64_t column = 0; column <= last; column++) {
+    bool loaded = false;
+    for (int64_t kx = 0; kx < s->kernel_w; kx++) {
+      const int64_t ahead = column - kx * s->dilation_w;
+      if (ahead < 0 || ahead % s->stride_w || ahead / s->stride_w >= pixels)
+        continue;
+      if (!loaded)
+        nib_say(e, NIB_PRIM_WEIGHT_LOAD, "a0",
+                nib_word_of("a + %lld", (ll)(q * r->quad_bytes + column * r->block * quad)).s, NULL,
+                NULL, NULL);
+      loaded = true;
+      for (int64_t m = 0; m < r->quads.rows; m++)
+        nib_say(e, NIB_PRIM_DOT, nib_word_of("acc%lld_%lld", (ll)m, (ll)(ahead / s->stride_w)).s,
+                "a0", nib_word_of("w%lld_%lld", (ll)m, (ll)kx).s, NULL, NULL);
+    }
+  }
+}
+
+static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const bool hoisted = r->quads.quads == 1; /* weights stay in registers for the whole row */
+  declare(e, e->vocab->type_i32, "acc", r->quads.rows, pixels);
+  nib_say(e, NIB_PRIM_I32_LOAD, "acc0_0", nib_word_of("%s + c", r->bias).s, NULL, NULL, NULL);
+  for (int64_t i = 1; i < r->quads.rows * pixels; i++)
+    nib_text_line(e->body, "acc%lld_%lld = acc0_0;", (ll)(i / pixels), (ll)(i % pixels));
+  nib_text_line(e->body, "const uint8_t *a = staged + (x * %lld + c%s) * 4;",
+                (ll)(s->stride_w * r->block), r->block < s->in_c ? " - cb" : "");
+  nib_text_line(e->body, "%s a0;", e->vocab->type_act);
+  for (int64_t q = 0; q < r->quads.quads; q++) {
+    if (!hoisted) {
+      nib_text_open(e->body, "{");
+      emit_weights(r, q);
+    }
+    emit_columns(r, pixels, q);
+    if (!hoisted)
+      nib_text_close(e->body, "");
+  }
+  const nib_word row =
+      s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h) : nib_word_of("y");
+  nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + c;", row.s, (ll)s->out_w,
+                (ll)s->out_c);
+  nib_finish registers[most_pixels * most_rows];
+  int count = 0;
+  for (int64_t m = 0; m < r->quads.rows; m++) {
+    for (int64_t i = 0; i < pixels; i++) {
+      nib_finish *f = &registers[count++];
+      *f = (nib_finish){.offset = (m * s->out_w + i) * s->out_c, .tail = tail};
+      snprintf(f->acc, sizeof f->acc, "acc%lld_%lld", (ll)m, (ll)i);
+    }
+  }
+  nib_epilogue_apply(&r->epilogue, registers, count, "at");
+}
+
+static void emit_channels(depthwise_quads *r, int tail) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const int64_t full = s->out_w / r->pixels, rest = s->out_w % r->pixels;
+  nib_text_line(e->body, "const int8_t *const w = %s + c * %lld;", r->weights,
+                (ll)(r->quads.quads * s->kernel_w * r->quads.rows * quad));
+  if (r->quads.quads == 1)
+    emit_weights(r, 0);
+  nib_epilogue_load_channels(&r->epilogue, "c", 1);
+  if (full > 0) {
+    nib_text_open(e->body, "for (int32_t x = 0; x < %lld; x += %lld) {", (ll)(full * r->pixels),
+                  (ll)r->pixels);
+    emit_tile(r, r->pixels, tail);
+    nib_text_close(e->body, "");
+  }
+  if (rest > 0) {
+    nib_text_open(e->body, "{ /* the last pixels of the row */");
+    nib_text_line(e->body, "const int32_t x = %lld;", (ll)(full * r->pixels));
+    emit_tile(r, rest, tail);
+    nib_text_close(e->body, "");
+  }
+}
+
+static void emit_body(depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const int64_t lanes = e->vocab->lanes, whole = s->out_c / lanes * lanes;
+  const ll rows = (ll)r->quads.rows, last = (ll)(s->out_h - r->quads.rows);
+  nib_text_line(e->body,
+                "/* %s: depthwise_conv2d %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of"
+                " %lldx%lld pixels by %lld channels */",
+                r->kernel->name, (ll)s->kernel_h, (ll)s->kernel_w, (ll)s->in_h, (ll)s->in_w,
+                (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c, rows, (ll)r->pixels,
+                (ll)lanes);
+  emit_begin(r);
+  if (s->batch > 1)
+    nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
+  nib_text_open(e->body, "for (int32_t block = 0; block < %lld; block += %lld) {", (ll)s->out_h,
+                rows);
+  if (s->out_h %
+      r->quads.rows) /* the last rows overlap the ones before: computed twice, the same */
+    nib_text_line(e->body, "const int32_t y = block < %lld ? block : %lld;", last, last);
+  else
+    nib_text_line(e->body, "const int32_t y = block;");
+  const ll block = (ll)r->block, last_block = (ll)((s->in_c - 1) / r->block * r->block);
+  if (last_block > 0)
+    nib_text_open(e->body, "for (int32_t cb = 0; cb < %lld; cb += %lld) {", (ll)s->in_c, block);
+  emit_staging(r);
+  if (whole > 0) {
+    if (last_block > 0)
+      nib_text_open(e->body, "for (int32_t c = cb; c < %lld && c < cb + %lld; c += %lld) {",
+                    (ll)whole, block, (ll)lanes);
+    else
+      nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {", (ll)whole, (ll)lanes);
+    emit_channels(r, 0);
+    nib_text_close(e->body, "");
+  }
+  if (whole < s->out_c) {
+    nib_text_open(e->body,
+                  last_block > 0 ? "if (cb == %lld) { /* the last channels */"
+                                 : "{ /* the last channels */",
+                  last_block);
+    nib_text_line(e->body, "const int32_t c = %lld;", (ll)whole);
+    emit_channels(r, (int)(s->out_c - whole));
+    nib_text_close(e->body, "");
+  }
+  for (int i = 0; i < (last_block > 0) + 1 + (s->batch > 1); i++)
+    nib_text_close(e->body, "");
+}
+
+static nib_status add_constants(depthwise_quads *r, const nib_node *n) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const int64_t padded = round_up(s->out_c, r->walk.lanes);
+  void *weights = NULL, *bias = NULL;
+  size_t bytes = 0;
+  nib_status status = nib_pack_quads(e->graph, n, &r->quads, s, r->walk.lanes, &weights, &bytes);
+  if (status == NIB_OK)
+    status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, padded, &bias);
+  if (status == NIB_OK) {
+    r->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", r->kernel->name).s,
+                                   "int8_t", weights, bytes);
+    r->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", r->kernel->name).s, "int32_t",
+                                bias, (size_t)padded * 4);
+    if (!r->weights || !r->bias)
+      status = NIB_ERROR_OUT_OF_MEMORY;
+  }
+  free(weights);
+  free(bias);
+  return status;
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  depthwise_quads r = {.e = e, .kernel = kernel};
+  const nib_node *n = &e->graph->nodes[kernel->nodes[0]];
+  init_shape(e->graph, n, e->vocab, &r);
+  r.pixels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
+  if (r.pixels > most_pixels)
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d pixels",
+                          kernel->name, most_pixels);
+  nib_acc_range *ranges = NULL;
+  nib_status status = add_constants(&r, n);
+  if (status == NIB_OK)
+    status = nib_pack_ranges(e->graph, n, &r.walk, &ranges);
+  if (status != NIB_OK)
+    return nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
+  status =
+      nib_epilogue_prepare(&r.epilogue, e, kernel, ranges, r.walk.shape.out_c, e->vocab->lanes);
+  free(ranges);
+  NIB_RETURN_IF_ERROR(status);
+  const size_t before = e->body->size;
+  emit_body(&r);
+  if (!e->body->failed)
+    nib_snippets_scan(e->body->data + before, e->snippets);
+  nib_epilogue_release(&r.epilogue);
+  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
+                         : NIB_OK;
+}
+
+const nib_schedule nib_schedule_depthwise_quads = {
+    .name = "depthwise_quads",
+    .accepts = accepts,
+    .tiles = tiles,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit,
+};
