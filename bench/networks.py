@@ -4,8 +4,8 @@
 
 Usage: bench/networks.py BUILD NAME FILE JSON-OPTIONS     prints the row as JSON
 
-bench/run.py calls it for the `net` lines of cases.txt. Peers run from Python, which costs a few
-microseconds a call: what an almost empty network takes is measured and printed.
+bench/run.py calls it for the `net` lines of cases.txt. Peers are called from Python by the
+shortest way there is, ours from C.
 """
 import ctypes
 import json
@@ -50,10 +50,10 @@ class LiteRT:
     """The interpreter with its default resolver, which applies XNNPACK."""
     name = "LiteRT"
 
-    def __init__(self, model: pathlib.Path, _inputs=None):
+    def __init__(self, content: bytes):
         from importlib.metadata import version
         from ai_edge_litert.interpreter import Interpreter
-        log, self.interpreter = capture_stderr(lambda: Interpreter(model_path=str(model), num_threads=1))
+        log, self.interpreter = capture_stderr(lambda: Interpreter(model_content=content, num_threads=1))
         more, _ = capture_stderr(self.interpreter.allocate_tensors)
         ops = [op["op_name"] for op in self.interpreter._get_ops_details()]
         delegated = "XNNPACK" in log + more
@@ -71,10 +71,42 @@ class LiteRT:
         return [self.interpreter.get_tensor(d["index"]) for d in outs]
 
     def run(self, runs: int) -> float:
+        invoke = self.interpreter._interpreter.Invoke  # without what the class around it checks
         start = time.perf_counter()
         for _ in range(runs):
-            self.interpreter.invoke()
+            invoke()
         return (time.perf_counter() - start) / runs * 1e6
+
+
+class OnnxRuntime:
+    """The same network as ONNX, its inputs and results bound ahead."""
+
+    def __init__(self, content: bytes, inputs: list, results: list):
+        import onnxruntime as ort
+        from tflite_onnx import to_onnx
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session = ort.InferenceSession(to_onnx(content), options, providers=["CPUExecutionProvider"])
+        self.info = f"ONNX Runtime {ort.__version__}, CPUExecutionProvider, one thread"
+        self.binding, self.results = self.session.io_binding(), [unsigned(r) for r in results]
+        for info, array in zip(self.session.get_inputs(), inputs):
+            self.binding.bind_cpu_input(info.name, unsigned(array))
+        for info, array in zip(self.session.get_outputs(), self.results):
+            self.binding.bind_output(info.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+    def run(self, runs: int) -> float:
+        call = self.session._sess.run_with_iobinding
+        start = time.perf_counter()
+        for _ in range(runs):
+            call(self.binding._iobinding, None)
+        return (time.perf_counter() - start) / runs * 1e6
+
+
+def unsigned(array):
+    """int8 codes moved to uint8, as the ONNX form has them."""
+    import numpy as np
+    return (array.view(np.uint8) ^ 0x80) if array.dtype == np.int8 else array.copy()
 
 
 def capture_stderr(call):
@@ -177,15 +209,25 @@ def make_row(name: str, ours: str, samples: dict, infos: dict) -> dict:
     return row
 
 
-def peers_of(model: pathlib.Path, litert: LiteRT, inputs: list, expected: list):
-    """Peers that compute the same, and notes on those that do not take part."""
-    found, notes = {"LiteRT": litert}, []
-    return found, notes
+def add_onnxruntime(found: dict, content: bytes, inputs: list, expected: list) -> list:
+    """Adds the peer if it computes the same; else says why not."""
+    try:
+        peer = OnnxRuntime(content, inputs, expected)
+        peer.run(1)
+    except Exception as error:  # whatever a peer throws, the others are measured
+        return [f"without ONNX Runtime: {str(error)[:200]}"]
+    apart = difference(peer.results, [unsigned(e) for e in expected])
+    if not apart <= CODE_TOLERANCE:
+        return [f"without ONNX Runtime: its outputs differ by {apart:.3g} codes from LiteRT's"]
+    found["ONNX Runtime"] = peer
+    return []
 
 
 def bench_model(build: pathlib.Path, name: str, model: pathlib.Path, options: dict) -> dict:
     import numpy as np
-    litert = LiteRT(model)
+    from tflite_onnx import repaired
+    content = repaired(model)
+    litert = LiteRT(content)
     details_in, details_out = litert.describe()
     inputs = make_inputs(details_in)
     expected = litert.feed(inputs)
@@ -199,7 +241,8 @@ def bench_model(build: pathlib.Path, name: str, model: pathlib.Path, options: di
         apart = difference(entry.results, expected)
         if not apart <= CODE_TOLERANCE:
             raise RuntimeError(f"{key}: outputs differ by {apart:.3g} codes from LiteRT's: wrong results are not timed")
-    found, notes = peers_of(model, litert, inputs, expected)
+    found = {"LiteRT": litert}
+    notes = add_onnxruntime(found, content, inputs, expected)
     samples = take_turns({**entries, **found}, options["rounds"], options["budget"])
     infos = {key: peer.info for key, peer in found.items()}
     rows = [make_row(name, variant, samples, infos)]

@@ -8,7 +8,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HARNESS = ROOT / "bench" / "harness"
-PACKAGES = ["numpy", "ai-edge-litert", "onnxruntime"]
+PACKAGES = ["numpy", "ai-edge-litert", "onnxruntime", "onnx", "tflite"]
 GGML_PACKAGE = "llama-cpp-python"
 CC = shutil.which("clang-22") or "clang"
 # One thread for every peer that has a pool.

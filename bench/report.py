@@ -16,11 +16,17 @@ def verdict(targets: list) -> str:
     return ", ".join(f"{target} {words[met]}" for target, met in targets)
 
 
+def each_peer(row: dict) -> str:
+    """Of several peers, each one's time."""
+    several = row.get("peers", {}) if len(row.get("peers", {})) > 1 else {}
+    return "  (" + ", ".join(f"{name} {peer['us']:.1f}" for name, peer in several.items()) + ")" if several else ""
+
+
 def line(row: dict) -> str:
     return (f"{row['case']:20} {row['variant']:7} {number(row, 'ours_us', '.2f', 9)} {row['spread']:4.0%} "
             f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.3g', 6, 'x')} {number(row, 'limit_us', '.2f', 9)} "
             f"{number(row, 'percent', '.1f', 6, '%')} {number(row, 'peer_percent', '.0f', 5, '%')}  "
-            f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}")
+            f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}{each_peer(row)}")
 
 
 def peer_settings(rows: list) -> list:
