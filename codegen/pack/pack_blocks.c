@@ -110,6 +110,17 @@ static bool plan_planes(nib_block_pack *p, const nib_vocab *v) {
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
+/* Bundles are of groups of one step, or of steps of one group. */
+static void plan_spread(nib_block_pack *p) {
+  const int pieces = 8 / p->planes[0].bits;
+  const int64_t among = p->steps_of_group > 1 ? p->steps_of_group : p->groups;
+  p->spread = 1;
+  if (p->n_planes > 1 || pieces == 1 || !p->has_scales || among % pieces)
+    return;
+  p->spread = pieces;
+  p->padded_step = round_up(p->step, 4);
+}
+
 /* Short groups are not padded to 32 elements where that costs more than wider planes do. */
 static int64_t pad_step(int64_t step) {
   return step % 32 == 0 || step > 64 ? round_up(step, 32)
@@ -176,6 +187,7 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab
   p->unit_exponent += exponent;
   if (!plan_k(p, act_group) || !plan_planes(p, v))
     return false;
+  plan_spread(p);
   plan_columns(p, v, columns);
   set_bytes(p);
   return true;
@@ -266,8 +278,25 @@ static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int
   }
 }
 
-static void put_factor(uint8_t *to, nib_format format, int64_t i, float x) {
-  nib_format_store_real(format, to, i, (double)x);
+/* The same of step number `s` of a bundle. */
+static void put_spread(const nib_block_pack *p, uint8_t *lane, int64_t stride, int64_t s, int64_t at,
+                       int code) {
+  uint8_t *byte = lane + at / 4 * stride + at % 4;
+  *byte = (uint8_t)(*byte | code << s * p->planes[0].bits);
+}
+
+/* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step. */
+static void put_step(const nib_tensor *w, const nib_block_pack *p, int64_t o, int64_t g, int64_t s,
+                     uint8_t *lane, int64_t stride) {
+  const int64_t first = o * p->k + g * p->group + s * p->step;
+  const int64_t in_bundle = (p->steps_of_group > 1 ? s : g) % p->spread;
+  for (int64_t i = 0; i < p->step; ++i) {
+    const int code = code_at(w, p, first + i);
+    if (p->spread > 1)
+      put_spread(p, lane, stride, in_bundle, i, code);
+    else
+      put_code(p, lane, stride, i, code);
+  }
 }
 
 /* One output: its codes and factors in all groups. */
@@ -275,19 +304,24 @@ static void pack_output(const nib_tensor *w, const nib_block_pack *p, const fact
                         uint8_t *data) {
   const int64_t panel = o / (p->lanes * p->columns), in_panel = o % (p->lanes * p->columns);
   const int64_t columns = panel + 1 == p->panels ? p->last_columns : p->columns;
-  const int64_t stride = columns * p->lanes * 4;
-  uint8_t *to = data + nib_block_pack_panel_at(p, panel * p->columns);
-  for (int64_t g = 0; g < p->groups; ++g, to += columns * p->group_bytes) {
-    uint8_t *step = to;
-    for (int64_t s = 0; s < p->steps_of_group; ++s, step += columns * p->step_bytes)
-      for (int64_t i = 0; i < p->step; ++i)
-        put_code(p, step + 4 * in_panel, stride, i,
-                 code_at(w, p, o * p->k + g * p->group + s * p->step + i));
+  const int64_t width = columns * p->lanes;
+  const int64_t bundled = p->steps_of_group > 1 ? 1 : p->spread; /* groups */
+  const int64_t scale_bytes = p->has_scales ? (int64_t)nib_format_bytes(p->scale_format) : 0;
+  for (int64_t g = 0; g < p->groups; ++g) {
+    const int64_t in_bundle = g % bundled;
+    uint8_t *to = data + nib_block_pack_panel_at(p, panel * p->columns) +
+                  (g - in_bundle) * columns * p->group_bytes;
+    for (int64_t s = 0; s < p->steps_of_group; ++s)
+      put_step(w, p, o, g, s, to + (s - s % p->spread) * columns * p->step_bytes + 4 * in_panel,
+               4 * width);
+    to += bundled * p->steps_of_group * columns * p->step_bytes;
     if (p->has_scales)
-      put_factor(step, p->scale_format, in_panel, f->scales[o * p->groups + g]);
-    step += columns * p->lanes * (int64_t)(p->has_scales ? nib_format_bytes(p->scale_format) : 0);
+      nib_format_store_real(p->scale_format, to, in_bundle * width + in_panel,
+                            (double)f->scales[o * p->groups + g]);
+    to += bundled * width * scale_bytes;
     if (p->has_offsets)
-      put_factor(step, p->offset_format, in_panel, f->offsets[o * p->groups + g]);
+      nib_format_store_real(p->offset_format, to, in_bundle * width + in_panel,
+                            (double)f->offsets[o * p->groups + g]);
   }
 }
 
@@ -308,6 +342,15 @@ nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_
   free(f.scales);
   free(f.offsets);
   return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
+int nib_block_pack_largest(const nib_block_pack *p) {
+  int largest = p->n_tables ? 0 : p->largest;
+  for (int i = 0; i < 16; ++i) {
+    const int entry = p->tables[0][i] + (p->n_tables > 1 ? p->tables[1][i] << 4 : 0);
+    largest = entry > largest ? entry : largest;
+  }
+  return largest;
 }
 
 nib_status nib_block_pack_sums(const nib_tensor *w, const nib_block_pack *p, int64_t **out_sums) {

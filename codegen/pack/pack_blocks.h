@@ -4,7 +4,9 @@
  * a power of two: element = (code * 2^mul_log2 - zero) * 2^unit_exponent, with a code that is stored,
  * or looked up in a table of 16 bytes by what is stored. A stored code is cut into planes of 1, 2, 4
  * or 8 bits. In a plane a register of `lanes` columns by 4 bytes has, in bits j * bits and up of byte
- * i, the code of element k + 4 j + i, so that a mask (and a shift) gives what DOT8 multiplies. */
+ * i, the code of element k + 4 j + i, so that a mask (and a shift) gives what DOT8 multiplies. Codes of
+ * one plane are spread instead where steps can be bundled: piece j belongs to element k + i of step j
+ * of the bundle, so that each step has a sum of its own and nothing needs shifting afterwards. */
 #ifndef NIB_PACK_PACK_BLOCKS_H
 #define NIB_PACK_PACK_BLOCKS_H
 
@@ -37,6 +39,7 @@ typedef struct nib_block_pack {
    * whole units, for which each plane fills whole registers. */
   int64_t group, step, padded_step, unit;
   int64_t groups, steps_of_group;
+  int spread; /**< steps of a bundle; 1: codes are not spread */
   /* columns */
   int lanes, columns; /**< a panel is `columns` registers wide; the last may be narrower */
   int64_t panels, last_columns;
@@ -54,9 +57,13 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab
 
 /** Sets the formats of scales and the bytes that depend on them, and packs: panel by panel, group by
  *  group: [step][unit][plane][register of the unit][column register], then scales, then offsets, by
- *  column. Columns past the last have codes and scales of 0. The caller frees *out_data. */
+ *  column. Bundles, of steps of a group or of groups of one step, have their codes as [register][column
+ *  register] and, in the latter case, the scales of all their groups, then the offsets, behind them. Columns past the last have codes and scales of 0. The caller frees *out_data. */
 nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_t **out_data,
                                size_t *out_bytes);
+
+/** The largest byte that an element is, its tables looked up. */
+int nib_block_pack_largest(const nib_block_pack *pack);
 
 /** Sum over k of the codes (times 2^mul_log2, tables looked up) of each output. The caller frees. */
 nib_status nib_block_pack_sums(const nib_tensor *w, const nib_block_pack *pack, int64_t **out_sums);

@@ -3,7 +3,9 @@
  * block_dots: dense layers with weights in blocks of few bits and activations in blocks of bytes. The
  * products inside of what shares both scales are summed as integers; then come the scales. Weights
  * stream through once for every tile of rows: panel by panel, packed in the order of the
- * micro-kernel. tile[0] is rows, tile[1] registers of columns. */
+ * micro-kernel. With many rows a chunk of a panel is unpacked to bytes first, and the totals of all
+ * rows wait in scratch. tile[0] is rows, tile[1] registers of columns, tile[2] groups of a chunk that is
+ * unpacked, or 0. */
 #include "schedule/block_dots.h"
 
 #include "emit/snippets.h"
@@ -32,8 +34,17 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   if (act_group == 0 || !nib_block_pack_plan(w, act_group, v, columns, &d->pack) ||
       !nib_block_rows_plan(g, n, &d->pack, &d->rows))
     return false;
-  d->scratch_bytes = d->rows.bytes;
-  return true;
+  d->unpacks = kernel->tile[2] > 0;
+  d->chunk_groups = kernel->tile[2];
+  d->delayed = !v->dot8_limit && !d->pack.n_tables && !d->unpacks;
+  d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
+  if (d->unpacks) {
+    const int64_t width = d->pack.lanes * (int64_t)d->pack.columns;
+    d->totals_at += round_up(
+        d->chunk_groups * d->pack.steps_of_group * d->pack.padded_step * width, 64);
+    d->scratch_bytes = d->totals_at + d->rows.rows * width * 4;
+  }
+  return d->scratch_bytes < INT32_MAX;
 }
 
 static bool is_constant_real(const nib_tensor *t) {
@@ -60,21 +71,43 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 
 /* ---- tiles ---- */
 
+/* Groups that make a chunk of half the first cache: whole bundles. */
+static int32_t chunk_groups(const nib_block_pack *p) {
+  enum { CHUNK_BYTES = 16384 };
+  const int64_t bundle = p->steps_of_group > 1 ? 1 : p->spread;
+  const int64_t bytes =
+      bundle * p->steps_of_group * p->padded_step * p->lanes * (int64_t)p->columns;
+  const int64_t bundles = bytes >= CHUNK_BYTES ? 1 : CHUNK_BYTES / bytes;
+  return (int32_t)(bundles * bundle < p->groups ? bundles * bundle : p->groups);
+}
+
+static void put_tile(int32_t *tile, int64_t rows, int64_t most, int32_t columns, int32_t chunk) {
+  const int64_t passes = (rows + most - 1) / most;
+  memset(tile, 0, NIB_MAX_TILE * sizeof *tile);
+  tile[0] = (int32_t)((rows + passes - 1) / passes);
+  tile[1] = columns;
+  tile[2] = chunk;
+}
+
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const nib_tensor *y = &g->tensors[n->out];
   const int64_t rows = y->dims[0], registers = (y->dims[1] + v->lanes - 1) / v->lanes;
   int count = 0;
-  for (int32_t columns = 2; columns >= 1 && count < capacity; columns /= 2) {
+  for (int32_t columns = 2; columns >= 1; --columns) {
     /* A sum and a total each, the codes, an activation. */
     const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 1) / (2 * columns);
+    nib_block_pack p;
     if ((columns > registers && columns > 1) || most < 1)
       continue;
-    const int64_t passes = (rows + most - 1) / most;
-    memset(out_tiles[count], 0, sizeof out_tiles[count]);
-    out_tiles[count][0] = (int32_t)((rows + passes - 1) / passes);
-    out_tiles[count++][1] = columns;
+    if (count < capacity)
+      put_tile(out_tiles[count++], rows, most, columns, 0);
+    if (rows > 1 && count < capacity &&
+        nib_block_pack_plan(nib_node_input(g, n, 1),
+                            nib_block_rows_group(nib_node_input(g, n, 0)), v, columns, &p) &&
+        (!v->dot8_limit || 256 * nib_block_pack_largest(&p) <= v->dot8_limit))
+      put_tile(out_tiles[count++], rows, most, columns, chunk_groups(&p));
   }
   return count;
 }
@@ -86,21 +119,46 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
 
 /* ---- emission ---- */
 
-static void emit_rows(nib_block_dots *d, int columns, int tail) {
+static void emit_rows(nib_block_dots *d, int columns, int tail,
+                      void (*emit)(nib_block_dots *d, const nib_block_tile *t)) {
   nib_text *t = d->e->body;
   const int64_t full = d->rows.rows / d->tile_rows, rest = d->rows.rows % d->tile_rows;
   if (full > 0) {
     nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {",
                   (ll)(full * d->tile_rows), (ll)d->tile_rows);
-    nib_block_tile_emit(d, &(nib_block_tile){d->tile_rows, columns, tail});
+    emit(d, &(nib_block_tile){d->tile_rows, columns, tail});
     nib_text_close(t, "");
   }
   if (rest > 0) {
     nib_text_open(t, "{ /* the last rows */");
     nib_text_line(t, "const int32_t row = %lld;", (ll)(full * d->tile_rows));
-    nib_block_tile_emit(d, &(nib_block_tile){rest, columns, tail});
+    emit(d, &(nib_block_tile){rest, columns, tail});
     nib_text_close(t, "");
   }
+}
+
+/* The panel at `panel`: all rows, or chunk by chunk. */
+static void emit_panel(nib_block_dots *d, int columns, int tail) {
+  const nib_block_pack *p = &d->pack;
+  nib_text *t = d->e->body;
+  if (!d->unpacks) {
+    emit_rows(d, columns, tail, nib_block_tile_emit);
+    return;
+  }
+  nib_text_line(t, "memset(totals, 0, %lld);", (ll)(d->rows.rows * p->lanes * p->columns * 4));
+  nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %lld) {", (ll)p->groups,
+                (ll)d->chunk_groups);
+  if (p->groups % d->chunk_groups)
+    nib_text_line(t, "const int32_t last = first + %lld < %lld ? first + %lld : %lld;",
+                  (ll)d->chunk_groups, (ll)p->groups, (ll)d->chunk_groups, (ll)p->groups);
+  else
+    nib_text_line(t, "const int32_t last = first + %lld;", (ll)d->chunk_groups);
+  nib_text_open(t, "{");
+  nib_block_unpack_emit(d, columns);
+  nib_text_close(t, "");
+  emit_rows(d, columns, tail, nib_block_tile_emit);
+  nib_text_close(t, "");
+  emit_rows(d, columns, tail, nib_block_finish_emit);
 }
 
 static void emit_panels(nib_block_dots *d) {
@@ -115,7 +173,7 @@ static void emit_panels(nib_block_dots *d) {
                   (ll)(full * width), (ll)width);
     nib_text_line(t, "const uint8_t *const panel = %s + (size_t)channel / %d * %lld;", d->weights,
                   p->lanes, (ll)(p->groups * p->group_bytes));
-    emit_rows(d, p->columns, 0);
+    emit_panel(d, p->columns, 0);
     nib_text_close(t, "");
   }
   if (narrow) {
@@ -123,7 +181,7 @@ static void emit_panels(nib_block_dots *d) {
     nib_text_line(t, "const int32_t channel = %lld;", (ll)(full * width));
     nib_text_line(t, "const uint8_t *const panel = %s + %lld;", d->weights,
                   (ll)nib_block_pack_panel_at(p, full * p->columns));
-    emit_rows(d, (int)p->last_columns, tail);
+    emit_panel(d, (int)p->last_columns, tail);
     nib_text_close(t, "");
   }
 }
@@ -170,6 +228,11 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
   nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
   nib_block_rows_emit(&d);
+  if (d.unpacks) {
+    nib_text_line(e->body, "uint8_t *const unpacked = scratch + %lld;", (ll)d.unpacked_at);
+    nib_text_line(e->body, "float *const totals = (float *)(void *)(scratch + %lld);",
+                  (ll)d.totals_at);
+  }
   emit_panels(&d);
   nib_epilogue_release(&d.epilogue);
   return NIB_OK;

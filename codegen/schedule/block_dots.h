@@ -35,10 +35,10 @@ typedef struct nib_block_dots {
   nib_block_rows rows;
   nib_epilogue epilogue;
   int64_t tile_rows;
-  bool unpacks;          /**< many rows: a chunk of a panel becomes bytes in scratch first */
-  int64_t chunk_groups;  /**< groups of a chunk; without unpacking all of them */
-  int64_t chunk_units;   /**< of a group with one step and no scales: units of a chunk */
-  int64_t panel_at, sums_at, scratch_bytes;
+  bool unpacks;         /**< many rows: a chunk of a panel becomes bytes in scratch first */
+  bool delayed;         /**< codes that are spread are multiplied where they lie */
+  int64_t chunk_groups; /**< groups of a chunk */
+  int64_t unpacked_at, totals_at, scratch_bytes;
   const char *weights, *bias;
   const char *tables[NIB_BLOCK_MAX_TABLES];
 } nib_block_dots;
@@ -58,8 +58,15 @@ typedef struct nib_block_tile {
   int columns, tail;
 } nib_block_tile;
 
-/** Declares sums and adds all groups, then finishes and stores at `out`. */
+/** Sums all groups, finishes and stores at `out`; or, where the kernel unpacks, adds groups [first,
+ *  last), which are at `unpacked`, to the totals in scratch. */
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *t);
+/** Finishes and stores the totals in scratch. */
+void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *t);
+
+/** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to bytes at
+ *  `unpacked`: [step][element / 4][column register] (block_unpack.c). */
+void nib_block_unpack_emit(const nib_block_dots *d, int columns);
 
 #ifdef __cplusplus
 }

@@ -106,9 +106,16 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
     nib_text_line(t, "for (int32_t k = 0; k < %lld; k++)", (ll)p->step);
     nib_text_line(t, "  sum += to[k];");
   }
+  /* Codes that are multiplied where they lie make sums too large by a power of two. */
+  const bool shifted = d->delayed && p->spread > 1;
+  const nib_word power =
+      nib_word_of("(1 << s %% %d * %d)", p->spread, p->planes[0].bits);
   if (d->rows.has_bases)
-    nib_text_line(t, "bases[m * %lld + s] = sum * %d;", (ll)d->rows.steps, -p->zero);
-  if (d->rows.has_scales)
+    nib_text_line(t, "bases[m * %lld + s] = sum * %d%s%s;", (ll)d->rows.steps, -p->zero,
+                  shifted ? " * " : "", shifted ? power.s : "");
+  if (d->rows.has_scales && shifted)
+    nib_text_line(t, "row_scales[m * %lld + s] = %s / (float)%s;", (ll)d->rows.steps, scale, power.s);
+  else if (d->rows.has_scales)
     nib_text_line(t, "row_scales[m * %lld + s] = %s;", (ll)d->rows.steps, scale);
   if (d->rows.has_offset_sums)
     nib_text_line(t, "offset_sums[m * %lld + s / %lld] += real * (float)sum;", (ll)p->groups,

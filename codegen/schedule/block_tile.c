@@ -25,6 +25,8 @@ typedef struct tile {
   nib_block_tile size;
   nib_block_plane planes[NIB_BLOCK_MAX_PLANES]; /* of the source: packed weights, or one of bytes */
   int n_planes, n_tables;
+  int64_t unit;
+  int spread; /* of the source */
   bool delayed;
   int dots_of_flush; /* 0: DOT8 adds into i32 */
   key keys[MAX_KEYS];
@@ -56,6 +58,11 @@ static int piece_shift(const tile *t, const nib_block_plane *plane, int j, int t
 
 static void find_keys(tile *t) {
   t->n_keys = 0;
+  if (t->spread > 1) { /* one for each step, and table */
+    for (; t->n_keys < t->spread * (t->n_tables ? t->n_tables : 1); ++t->n_keys)
+      t->keys[t->n_keys] = (key){0, 0};
+    return;
+  }
   for (int i = 0; i < t->n_planes; ++i)
     for (int j = 0; j < 8 / t->planes[i].bits; ++j)
       for (int table = 0; table < (t->n_tables ? t->n_tables : 1); ++table)
@@ -69,18 +76,25 @@ static void open_source(tile *t) {
   if (t->d->unpacks) {
     t->planes[0] = (nib_block_plane){8, 0};
     t->n_planes = 1;
+    t->spread = 1;
+    for (t->unit = 32; p->padded_step % t->unit; t->unit /= 2)
+      ;
   } else {
     memcpy(t->planes, p->planes, sizeof t->planes);
     t->n_planes = p->n_planes;
     t->n_tables = p->n_tables;
+    t->unit = p->unit;
+    t->spread = p->spread;
   }
-  t->delayed = !v->dot8_limit && !t->n_tables;
+  t->delayed = t->spread > 1 ? t->d->delayed : !v->dot8_limit && !t->n_tables;
   find_keys(t);
-  if (t->delayed && t->n_keys * places > v->registers / 2) {
+  if (t->spread == 1 && t->delayed && t->n_keys * places > v->registers / 2) {
     t->delayed = false;
     find_keys(t);
   }
-  const int largest = t->d->unpacks || t->n_tables ? p->largest : p->largest < 15 ? p->largest : 15;
+  const int largest = t->d->unpacks                    ? nib_block_pack_largest(p)
+                      : t->n_tables || p->largest < 15 ? p->largest
+                                                       : 15;
   t->dots_of_flush = v->dot8_limit ? v->dot8_limit / (256 * largest) : 0;
 }
 
@@ -132,8 +146,9 @@ static void emit_piece(const tile *t, const nib_block_plane *plane, int j, int t
 
 /* Piece j against the activations at `a` + offset. */
 static void emit_dots(tile *t, const nib_block_plane *plane, int j, const char *offset) {
-  for (int table = 0; table < (t->n_tables ? t->n_tables : 1); ++table) {
-    const int k = key_of(t, piece_shift(t, plane, j, table));
+  const int tables = t->n_tables ? t->n_tables : 1;
+  for (int table = 0; table < tables; ++table) {
+    const int k = t->spread > 1 ? j * tables + table : key_of(t, piece_shift(t, plane, j, table));
     if (t->dots_of_flush && t->keys[k].dots == t->dots_of_flush)
       flush(t, k);
     t->keys[k].dots++;
@@ -155,7 +170,15 @@ static int64_t unit_bytes(const tile *t) {
   int bits = 0;
   for (int i = 0; i < t->n_planes; ++i)
     bits += t->planes[i].bits;
-  return t->p->unit * bits / 8 * t->p->lanes * t->size.columns;
+  return t->unit * bits / 8 * t->p->lanes * t->size.columns;
+}
+
+static void load_codes(const tile *t, int c, int64_t at, bool first) {
+  const nib_word from = nib_word_of("w + %lld", (ll)at);
+  nib_text_line(t->e->body, "%s w%d;", t->e->vocab->type_i32, c);
+  say(t, NIB_PRIM_BYTES_LOAD, nib_word_of("w%d", c).s, from.s, NULL);
+  if (first && !t->d->unpacks && at % 64 == 0)
+    say(t, NIB_PRIM_PREFETCH, NULL, from.s, nib_word_of("%d", PREFETCH_BYTES).s);
 }
 
 static void emit_unit(tile *t, int64_t u) {
@@ -164,18 +187,13 @@ static void emit_unit(tile *t, int64_t u) {
   for (int i = 0; i < t->n_planes; ++i) {
     const nib_block_plane *plane = &t->planes[i];
     const int64_t per_register = 32 / plane->bits;
-    for (int64_t r = 0; r < t->p->unit / per_register; ++r) {
+    for (int64_t r = 0; r < t->unit / per_register; ++r) {
       nib_text_open(t->e->body, "{");
-      for (int c = 0; c < t->size.columns; ++c, at += register_bytes) {
-        nib_text_line(t->e->body, "%s w%d;", t->e->vocab->type_i32, c);
-        say(t, NIB_PRIM_BYTES_LOAD, nib_word_of("w%d", c).s, nib_word_of("w + %lld", (ll)at).s, NULL);
-        if (!t->d->unpacks && at % 64 == 0)
-          say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-              nib_word_of("%d", PREFETCH_BYTES).s);
-      }
+      for (int c = 0; c < t->size.columns; ++c, at += register_bytes)
+        load_codes(t, c, at, true);
       for (int j = 0; j < 8 / plane->bits; ++j)
         emit_dots(t, plane, j,
-                  nib_word_of("%lld", (ll)(u * t->p->unit + r * per_register + 4 * j)).s);
+                  nib_word_of("%lld", (ll)(u * t->unit + r * per_register + 4 * j)).s);
       nib_text_close(t->e->body, "");
     }
   }
@@ -187,31 +205,53 @@ static void declare(const tile *t, const char *type, const char *name) {
   nib_text_line(t->e->body, "%s %s;", type, name);
 }
 
-static void open_sums(tile *t, const char *step) {
+/* Whether the sum of key k starts with the row's base. */
+static bool starts_with_base(const tile *t, int k) {
+  const int tables = t->n_tables ? t->n_tables : 1;
+  if (!t->d->rows.has_bases)
+    return false;
+  if (t->spread > 1)
+    return k % tables == 0 && t->p->mul_log2 == 0;
+  return t->keys[k].shift == 0;
+}
+
+static nib_word base_of(const tile *t, int64_t m, const char *step, int j) {
+  return nib_word_of("bases[(row + %lld) * %lld + %s + %d]", (ll)m, (ll)t->d->rows.steps, step, j);
+}
+
+static void open_sum(tile *t, const char *step, int k) {
+  const int tables = t->n_tables ? t->n_tables : 1;
   for (int64_t m = 0; m < t->size.rows; ++m)
-    for (int c = 0; c < t->size.columns; ++c)
-      for (int k = 0; k < t->n_keys; ++k) {
-        const nib_word acc = nib_word_of("acc%lld_%d_%d", (ll)m, c, k);
-        const bool base = t->d->rows.has_bases && t->keys[k].shift == 0 && step;
-        declare(t, t->e->vocab->type_i32, acc.s);
-        say(t, NIB_PRIM_I32_SET, acc.s,
-            base ? nib_word_of("bases[(%s + %lld) * %lld + %s]", "row", (ll)m,
-                               (ll)t->d->rows.steps, step)
-                       .s
-                 : "0",
-            NULL);
-        if (!t->dots_of_flush)
-          continue;
-        declare(t, t->e->vocab->type_i32, sum_of(t, m, c, k).s);
-        say(t, NIB_PRIM_I32_SET, sum_of(t, m, c, k).s, "0", NULL);
-      }
+    for (int c = 0; c < t->size.columns; ++c) {
+      const nib_word acc = nib_word_of("acc%lld_%d_%d", (ll)m, c, k);
+      declare(t, t->e->vocab->type_i32, acc.s);
+      say(t, NIB_PRIM_I32_SET, acc.s,
+          starts_with_base(t, k) ? base_of(t, m, step, t->spread > 1 ? k / tables : 0).s : "0", NULL);
+      if (!t->dots_of_flush)
+        continue;
+      declare(t, t->e->vocab->type_i32, sum_of(t, m, c, k).s);
+      say(t, NIB_PRIM_I32_SET, sum_of(t, m, c, k).s, "0", NULL);
+    }
+}
+
+static void open_sums(tile *t, const char *step) {
+  for (int k = 0; k < t->n_keys; ++k)
+    open_sum(t, step, k);
+}
+
+static void add_base(tile *t, const char *acc, const char *base) {
+  nib_text_open(t->e->body, "{");
+  declare(t, t->e->vocab->type_i32, "base");
+  say(t, NIB_PRIM_I32_SET, "base", base, NULL);
+  say(t, NIB_PRIM_I32_ADD, acc, acc, "base");
+  nib_text_close(t->e->body, "");
 }
 
 /* acc0_0 … = the sums of all keys, shifted into place, and the base if no key has it. */
 static void close_sums(tile *t, const char *step) {
-  bool has_base = !t->d->rows.has_bases || !step;
+  bool has_base = !t->d->rows.has_bases;
   for (int k = 0; k < t->n_keys; ++k)
-    has_base |= t->keys[k].shift == 0;
+    has_base |= starts_with_base(t, k);
   for (int64_t m = 0; m < t->size.rows; ++m)
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word acc = place("acc", m, c);
@@ -227,20 +267,14 @@ static void close_sums(tile *t, const char *step) {
         else
           nib_text_line(t->e->body, "%s = %s;", acc.s, part.s);
       }
-      if (has_base)
-        continue;
-      nib_text_open(t->e->body, "{");
-      declare(t, t->e->vocab->type_i32, "base");
-      say(t, NIB_PRIM_I32_SET, "base",
-          nib_word_of("bases[(row + %lld) * %lld + %s]", (ll)m, (ll)t->d->rows.steps, step).s, NULL);
-      say(t, NIB_PRIM_I32_ADD, acc.s, acc.s, "base");
-      nib_text_close(t->e->body, "");
+      if (!has_base)
+        add_base(t, acc.s, base_of(t, m, step, 0).s);
     }
 }
 
 /* The integer sums of a step, acc0_0 …, whose weights are at w and activations at a. */
 static void emit_step(tile *t, const char *step) {
-  const int64_t units = t->p->padded_step / t->p->unit;
+  const int64_t units = t->p->padded_step / t->unit;
   open_sums(t, step);
   if (units <= UNROLLED_UNITS) {
     for (int64_t u = 0; u < units; ++u)
@@ -253,7 +287,7 @@ static void emit_step(tile *t, const char *step) {
     emit_unit(t, 0);
     flush_all(t);
     nib_text_line(t->e->body, "w += %lld;", (ll)unit_bytes(t));
-    nib_text_line(t->e->body, "a += %lld;", (ll)t->p->unit);
+    nib_text_line(t->e->body, "a += %lld;", (ll)t->unit);
     nib_text_close(t->e->body, "");
   }
   close_sums(t, step);
@@ -261,33 +295,43 @@ static void emit_step(tile *t, const char *step) {
 
 /* ---- scales ---- */
 
-static void load_factor(const tile *t, nib_format format, const char *name, int c, int64_t at) {
+static int64_t format_bytes(nib_format f) { return (int64_t)nib_format_bytes(f); }
+
+/* Groups whose scales lie together. */
+static int bundled_groups(const tile *t) {
+  return t->p->steps_of_group > 1 ? 1 : t->p->spread;
+}
+
+/* name0 … = a factor of the columns, at byte `at` of the factors. */
+static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
   const nib_prim prim = format == NIB_F16    ? NIB_PRIM_F16_LOAD
                         : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
                                              : NIB_PRIM_F32_LOAD;
-  const nib_word to = nib_word_of("%s%d", name, c);
-  declare(t, t->e->vocab->type_f32, to.s);
-  say(t, prim, to.s,
-      nib_word_of("(const %s *)(const void *)(%s + %lld)", nib_format_get(format)->c_type,
-                  t->d->unpacks ? "factors" : "w", (ll)(at + c * t->p->lanes * (int64_t)nib_format_bytes(format)))
-          .s,
-      NULL);
+  for (int c = 0; c < t->size.columns; ++c, at += t->p->lanes * format_bytes(format)) {
+    const nib_word to = nib_word_of("%s%d", name, c);
+    declare(t, t->e->vocab->type_f32, to.s);
+    say(t, prim, to.s,
+        nib_word_of("(const %s *)(const void *)(%s + %lld)", nib_format_get(format)->c_type,
+                    t->d->unpacks ? "factors" : "w", (ll)at)
+            .s,
+        NULL);
+  }
 }
 
-/* Bytes of scales and offsets of a group. */
+/* Bytes of the scales and offsets that lie together. */
 static int64_t factor_bytes(const tile *t) {
   const nib_block_pack *p = t->p;
-  return (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns;
+  return (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns * bundled_groups(t);
 }
 
-/* total += real * scale of the group, + offset * sum of the activations. */
-static void add_group(tile *t, const char *stem) {
+/* total += real * scale of group g + j, + offset * sum of the activations. */
+static void add_group(tile *t, const char *stem, int j) {
   const nib_block_pack *p = t->p;
-  for (int c = 0; c < t->size.columns; ++c)
-    load_factor(t, p->scale_format, "scale", c, 0);
-  const int64_t at = t->size.columns * p->lanes * (int64_t)nib_format_bytes(p->scale_format);
-  for (int c = 0; p->has_offsets && c < t->size.columns; ++c)
-    load_factor(t, p->offset_format, "offset", c, at);
+  const int64_t width = t->size.columns * p->lanes, scale_bytes = format_bytes(p->scale_format);
+  load_factors(t, p->scale_format, "scale", j * width * scale_bytes);
+  if (p->has_offsets)
+    load_factors(t, p->offset_format, "offset",
+                 bundled_groups(t) * width * scale_bytes + j * width * format_bytes(p->offset_format));
   for (int64_t m = 0; m < t->size.rows; ++m) {
     for (int c = 0; c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
@@ -297,25 +341,26 @@ static void add_group(tile *t, const char *stem) {
     nib_text_open(t->e->body, "{");
     declare(t, t->e->vocab->type_f32, "sum");
     say(t, NIB_PRIM_F32_SET, "sum",
-        nib_word_of("offset_sums[(row + %lld) * %lld + g]", (ll)m, (ll)p->groups).s, NULL);
+        nib_word_of("offset_sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s, NULL);
     for (int c = 0; c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
     nib_text_close(t->e->body, "");
   }
 }
 
-/* real0_0 … (or, adding, part0_0 …) from acc0_0 … and the rows' scales. */
-static void scale_step(tile *t, const char *step, bool adds) {
+/* real0_0 … = the integer sums acc0_0… times the rows' scales of step + j; adding, to group0_0 … */
+static void scale_step(tile *t, const char *suffix, const char *step, int j, bool adds) {
   for (int64_t m = 0; m < t->size.rows; ++m) {
     const nib_word factor = nib_word_of("factor%lld", (ll)m);
     declare(t, t->e->vocab->type_f32, factor.s);
     say(t, NIB_PRIM_F32_SET, factor.s,
-        nib_word_of("row_scales[(row + %lld) * %lld + %s]", (ll)m, (ll)t->d->rows.steps, step).s,
+        nib_word_of("row_scales[(row + %lld) * %lld + %s + %d]", (ll)m, (ll)t->d->rows.steps, step, j)
+            .s,
         NULL);
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word real = place("real", m, c);
       declare(t, t->e->vocab->type_f32, real.s);
-      say(t, NIB_PRIM_F32_FROM_I32, real.s, place("acc", m, c).s, NULL);
+      say(t, NIB_PRIM_F32_FROM_I32, real.s, nib_word_of("acc%lld_%d%s", (ll)m, c, suffix).s, NULL);
       if (adds)
         say(t, NIB_PRIM_F32_FMA, place("group", m, c).s, real.s, factor.s);
       else
@@ -324,32 +369,142 @@ static void scale_step(tile *t, const char *step, bool adds) {
   }
 }
 
-static void emit_group(tile *t) {
-  const int64_t steps = t->p->steps_of_group;
-  if (steps == 1) {
-    emit_step(t, "g");
-    scale_step(t, "g", false);
-    add_group(t, "real");
-  } else {
-    for (int64_t m = 0; m < t->size.rows; ++m)
-      for (int c = 0; c < t->size.columns; ++c) {
-        declare(t, t->e->vocab->type_f32, place("group", m, c).s);
-        say(t, NIB_PRIM_F32_SET, place("group", m, c).s, "0.0f", NULL);
+/* ---- bundles ---- */
+
+/* The sum of step j of a bundle is whole: the parts of both tables, the row's base. */
+static void close_spread(tile *t, const char *step, int j) {
+  const int tables = t->n_tables ? t->n_tables : 1, mul = t->p->mul_log2;
+  for (int table = 0; table < tables; ++table)
+    flush(t, j * tables + table);
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c) {
+      const nib_word acc = nib_word_of("acc%lld_%d_%d", (ll)m, c, j * tables);
+      const nib_word high = nib_word_of("acc%lld_%d_%d", (ll)m, c, j * tables + 1);
+      if (tables > 1) {
+        say(t, NIB_PRIM_I32_SHL, high.s, high.s, "4");
+        say(t, NIB_PRIM_I32_ADD, acc.s, acc.s, high.s);
       }
-    nib_text_open(t->e->body, "for (int32_t s = g * %lld; s < (g + 1) * %lld; s++) {", (ll)steps,
-                  (ll)steps);
-    emit_step(t, "s");
-    scale_step(t, "s", true);
+      if (mul)
+        say(t, NIB_PRIM_I32_SHL, acc.s, acc.s, nib_word_of("%d", mul).s);
+      if (mul && t->d->rows.has_bases)
+        add_base(t, acc.s, base_of(t, m, step, j).s);
+    }
+}
+
+/* Registers [0, n) of a bundle against pieces [from, to). */
+static void emit_registers(tile *t, int64_t n, int from, int to) {
+  for (int64_t r = 0; r < n; ++r) {
+    nib_text_open(t->e->body, "{");
+    for (int c = 0; c < t->size.columns; ++c)
+      load_codes(t, c, (r * t->size.columns + c) * 4 * t->p->lanes, from == 0);
+    for (int j = from; j < to; ++j)
+      emit_dots(t, &t->planes[0], j, nib_word_of("%lld", (ll)(j * t->p->padded_step + 4 * r)).s);
     nib_text_close(t->e->body, "");
-    add_group(t, "group");
   }
-  for (int64_t at = 0; !t->d->unpacks && at < factor_bytes(t); at += 64)
-    say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-        nib_word_of("%d", PREFETCH_BYTES).s);
-  if (t->d->unpacks)
-    nib_text_line(t->e->body, "factors += %lld;", (ll)(t->p->group_bytes * t->size.columns));
-  else
+}
+
+/* All registers of a bundle against pieces [from, to), whose sums are then whole. */
+static void emit_pieces(tile *t, const char *step, int from, int to) {
+  const int64_t registers = t->p->padded_step / 4;
+  const int64_t unrolled = registers <= 16 ? registers : registers % 8 == 0 ? 8 : 1;
+  const int64_t bytes = unrolled * 4 * t->p->lanes * t->size.columns;
+  const int tables = t->n_tables ? t->n_tables : 1;
+  for (int k = from * tables; k < to * tables; ++k)
+    open_sum(t, step, k);
+  if (registers == unrolled) {
+    emit_registers(t, registers, from, to);
+  } else {
+    nib_text_open(t->e->body, "for (int32_t r = 0; r < %lld; r++) {", (ll)(registers / unrolled));
+    emit_registers(t, unrolled, from, to);
+    flush_all(t);
+    nib_text_line(t->e->body, "w += %lld;", (ll)bytes);
+    nib_text_line(t->e->body, "a += %lld;", (ll)(4 * unrolled));
+    nib_text_close(t->e->body, "");
+    nib_text_line(t->e->body, "w -= %lld;", (ll)(bytes * registers / unrolled));
+    nib_text_line(t->e->body, "a -= %lld;", (ll)t->p->padded_step);
+  }
+  for (int j = from; j < to; ++j)
+    close_spread(t, step, j);
+}
+
+/* A bundle whose first step is `step`: of steps of one group, or of groups. */
+static void emit_bundle(tile *t, const char *step) {
+  const nib_block_pack *p = t->p;
+  const int tables = t->n_tables ? t->n_tables : 1;
+  const int64_t sums = t->spread * t->size.rows * t->size.columns * tables;
+  const int together = sums <= t->e->vocab->registers / 2 ? t->spread : 1;
+  const int64_t bytes = t->spread * p->step_bytes * t->size.columns;
+  for (int from = 0; from < t->spread; from += together) {
+    nib_text_open(t->e->body, "{");
+    emit_pieces(t, step, from, from + together);
+    for (int j = from; j < from + together; ++j) {
+      nib_text_open(t->e->body, "{");
+      scale_step(t, nib_word_of("_%d", j * tables).s, step, j, p->steps_of_group > 1);
+      if (p->steps_of_group == 1) {
+        nib_text_line(t->e->body, "w += %lld;", (ll)bytes);
+        add_group(t, "real", j);
+        nib_text_line(t->e->body, "w -= %lld;", (ll)bytes);
+      }
+      nib_text_close(t->e->body, "");
+    }
+    nib_text_close(t->e->body, "");
+  }
+  nib_text_line(t->e->body, "w += %lld;", (ll)bytes);
+  nib_text_line(t->e->body, "a += %lld;", (ll)(t->spread * p->padded_step));
+}
+
+/* ---- groups ---- */
+
+/* Where the source is unpacked, factors are those of the packed weights, of which bundles may be. */
+static void skip_factors(tile *t) {
+  const nib_block_pack *p = t->p;
+  if (!t->d->unpacks) {
+    for (int64_t at = 0; at < factor_bytes(t); at += 64)
+      say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
+          nib_word_of("%d", PREFETCH_BYTES).s);
     nib_text_line(t->e->body, "w += %lld;", (ll)factor_bytes(t));
+  } else {
+    nib_text_line(t->e->body, "factors += %lld;",
+                  (ll)(p->group_bytes * bundled_groups(t) * t->size.columns));
+  }
+}
+
+/* A group of several steps. */
+static void emit_long_group(tile *t) {
+  const int64_t steps = t->p->steps_of_group;
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c) {
+      declare(t, t->e->vocab->type_f32, place("group", m, c).s);
+      say(t, NIB_PRIM_F32_SET, place("group", m, c).s, "0.0f", NULL);
+    }
+  nib_text_open(t->e->body, "for (int32_t s = g * %lld; s < (g + 1) * %lld; s += %d) {", (ll)steps,
+                (ll)steps, t->spread);
+  if (t->spread > 1) {
+    emit_bundle(t, "s");
+  } else {
+    emit_step(t, "s");
+    scale_step(t, "", "s", 0, true);
+  }
+  nib_text_close(t->e->body, "");
+  add_group(t, "group", 0);
+}
+
+/* Groups [g, g + groups of a bundle). */
+static void emit_groups(tile *t) {
+  if (t->p->steps_of_group > 1) {
+    emit_long_group(t);
+  } else if (t->spread > 1) {
+    emit_bundle(t, "g");
+  } else {
+    for (int j = 0; j < bundled_groups(t); ++j) {
+      nib_text_open(t->e->body, "{");
+      emit_step(t, nib_word_of("g + %d", j).s);
+      scale_step(t, "", "g", j, false);
+      add_group(t, "real", j);
+      nib_text_close(t->e->body, "");
+    }
+  }
+  skip_factors(t);
 }
 
 /* ---- the tile ---- */
@@ -402,6 +557,17 @@ static void finish(tile *t, int64_t m, int c) {
                       c + 1 == t->size.columns ? t->size.tail : 0);
 }
 
+void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *size) {
+  tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
+  for (int64_t m = 0; m < size->rows; ++m)
+    for (int c = 0; c < size->columns; ++c)
+      declare(&t, d->v->type_f32, place("total", m, c).s);
+  move_totals(&t, true);
+  for (int64_t m = 0; m < size->rows; ++m)
+    for (int c = 0; c < size->columns; ++c)
+      finish(&t, m, c);
+}
+
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
   open_source(&t);
@@ -417,15 +583,17 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
     move_totals(&t, true);
     nib_text_line(d->e->body, "const uint8_t *factors = panel + first * %lld + %lld;",
                   (ll)(d->pack.group_bytes * size->columns),
-                  (ll)(d->pack.steps_of_group * d->pack.step_bytes * size->columns));
+                  (ll)(bundled_groups(&t) * d->pack.steps_of_group * d->pack.step_bytes *
+                       size->columns));
     nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld + first * %lld;",
                   (ll)d->rows.stride, (ll)(d->pack.steps_of_group * d->pack.padded_step));
-    nib_text_open(d->e->body, "for (int32_t g = first; g < last; g++) {");
+    nib_text_open(d->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(&t));
   } else {
     nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld;", (ll)d->rows.stride);
-    nib_text_open(d->e->body, "for (int32_t g = 0; g < %lld; g++) {", (ll)d->pack.groups);
+    nib_text_open(d->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)d->pack.groups,
+                  bundled_groups(&t));
   }
-  emit_group(&t);
+  emit_groups(&t);
   nib_text_close(d->e->body, "");
   if (d->unpacks)
     move_totals(&t, false);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * From packed codes of few bits to bytes, for tiles of many rows: what all of them would unpack again
+ * and again is unpacked once for a chunk that stays in the first cache. */
+#include "schedule/block_dots.h"
+
+#include "epilogue/say.h"
+
+typedef long long ll;
+
+typedef struct unpacking {
+  const nib_block_dots *d;
+  nib_emitter *e;
+  const nib_block_pack *p;
+  int columns;
+} unpacking;
+
+static void say(const unpacking *u, nib_prim prim, const char *to, const char *a, const char *b) {
+  nib_say(u->e, prim, to, a, b, NULL, NULL);
+}
+
+static void declare(const unpacking *u, const char *name) {
+  nib_text_line(u->e->body, "%s %s;", u->e->vocab->type_i32, name);
+}
+
+/* to = bits of piece j of the register `from`, as codes. */
+static void say_piece(const unpacking *u, const nib_block_plane *plane, int j, const char *to,
+                      const char *from) {
+  const int at = j * plane->bits;
+  if (at) {
+    say(u, NIB_PRIM_BYTES_SHR, to, from, nib_word_of("%d", at).s);
+    from = to;
+  }
+  if (plane->bits < 8)
+    say(u, NIB_PRIM_BYTES_AND, to, from, nib_word_of("mask%d", (1 << plane->bits) - 1).s);
+  else
+    nib_text_line(u->e->body, "%s = %s;", to, from);
+}
+
+/* Stores `codes`, by the tables if there are any, at byte `at`. */
+static void store(const unpacking *u, const char *at) {
+  const nib_block_dots *d = u->d;
+  if (u->p->n_tables > 1) {
+    declare(u, "high");
+    say(u, NIB_PRIM_BYTES_LOOKUP, "high", d->tables[1], "codes");
+    say(u, NIB_PRIM_BYTES_SHL, "high", "high", "4");
+    say(u, NIB_PRIM_BYTES_LOOKUP, "codes", d->tables[0], "codes");
+    say(u, NIB_PRIM_BYTES_OR, "codes", "codes", "high");
+  } else if (u->p->n_tables) {
+    say(u, NIB_PRIM_BYTES_LOOKUP, "codes", d->tables[0], "codes");
+  }
+  say(u, NIB_PRIM_BYTES_STORE, NULL, at, "codes");
+}
+
+/* Elements [4 q, 4 q + 4) of a unit at w: a piece of every plane. */
+static void emit_quad(const unpacking *u, int64_t q, int c) {
+  const nib_block_pack *p = u->p;
+  const int64_t register_bytes = 4 * p->lanes;
+  int64_t at = 0;
+  nib_text_open(u->e->body, "{");
+  declare(u, "codes");
+  for (int i = 0; i < p->n_planes; ++i) {
+    const nib_block_plane *plane = &p->planes[i];
+    const int64_t per_register = 32 / plane->bits, r = 4 * q / per_register;
+    const nib_word w = nib_word_of("w%d", i), part = nib_word_of(i ? "part%d" : "codes", i);
+    declare(u, w.s);
+    say(u, NIB_PRIM_BYTES_LOAD, w.s,
+        nib_word_of("w + %lld", (ll)((at + r) * u->columns * register_bytes + c * register_bytes)).s,
+        NULL);
+    if (i)
+      declare(u, part.s);
+    say_piece(u, plane, (int)(4 * q % per_register / 4), part.s, w.s);
+    if (i) {
+      say(u, NIB_PRIM_BYTES_SHL, part.s, part.s, nib_word_of("%d", plane->shift).s);
+      say(u, NIB_PRIM_BYTES_OR, "codes", "codes", part.s);
+    }
+    at += p->unit / per_register;
+  }
+  store(u, nib_word_of("to + %lld", (ll)((q * u->columns + c) * register_bytes)).s);
+  nib_text_close(u->e->body, "");
+}
+
+/* All codes of `units` units. */
+static void emit_units(const unpacking *u, const char *units) {
+  const nib_block_pack *p = u->p;
+  int bits = 0;
+  for (int i = 0; i < p->n_planes; ++i)
+    bits += p->planes[i].bits;
+  nib_text_open(u->e->body, "for (int32_t u = 0; u < %s; u++) {", units);
+  for (int64_t q = 0; q < p->unit / 4; ++q)
+    for (int c = 0; c < u->columns; ++c)
+      emit_quad(u, q, c);
+  nib_text_line(u->e->body, "w += %lld;", (ll)(p->unit * bits / 8 * p->lanes * u->columns));
+  nib_text_line(u->e->body, "to += %lld;", (ll)(p->unit * p->lanes * u->columns));
+  nib_text_close(u->e->body, "");
+}
+
+/* A bundle: each register has a piece of all its steps. */
+static void emit_bundle(const unpacking *u) {
+  const nib_block_pack *p = u->p;
+  const int64_t register_bytes = 4 * p->lanes, row = register_bytes * u->columns;
+  nib_text_open(u->e->body, "for (int32_t r = 0; r < %lld; r++) {",
+                (ll)(p->padded_step / 4 * u->columns));
+  declare(u, "w0");
+  say(u, NIB_PRIM_BYTES_LOAD, "w0", "w", NULL);
+  for (int j = 0; j < p->spread; ++j) {
+    nib_text_open(u->e->body, "{");
+    declare(u, "codes");
+    say_piece(u, &p->planes[0], j, "codes", "w0");
+    store(u, nib_word_of("to + %lld", (ll)(j * p->padded_step / 4 * row)).s);
+    nib_text_close(u->e->body, "");
+  }
+  nib_text_line(u->e->body, "w += %lld;", (ll)register_bytes);
+  nib_text_line(u->e->body, "to += %lld;", (ll)register_bytes);
+  nib_text_close(u->e->body, "");
+  nib_text_line(u->e->body, "to += %lld;", (ll)((p->spread - 1) * p->padded_step / 4 * row));
+}
+
+static void declare_masks(const unpacking *u) {
+  bool have[9] = {false};
+  for (int i = 0; i < u->p->n_planes; ++i) {
+    const int bits = u->p->planes[i].bits;
+    if (bits == 8 || have[bits])
+      continue;
+    have[bits] = true;
+    const nib_word mask = nib_word_of("mask%d", (1 << bits) - 1);
+    declare(u, mask.s);
+    say(u, NIB_PRIM_BYTES_SET, mask.s, nib_word_of("%d", (1 << bits) - 1).s, NULL);
+  }
+}
+
+void nib_block_unpack_emit(const nib_block_dots *d, int columns) {
+  const nib_block_pack *p = &d->pack;
+  const unpacking u = {.d = d, .e = d->e, .p = p, .columns = columns};
+  const int64_t groups = p->steps_of_group > 1 ? 1 : p->spread; /* whose factors lie together */
+  const int64_t factors = groups * (p->group_bytes - p->steps_of_group * p->step_bytes) * columns;
+  nib_text *t = d->e->body;
+  declare_masks(&u);
+  nib_text_line(t, "const uint8_t *w = panel + first * %lld;", (ll)(p->group_bytes * columns));
+  nib_text_line(t, "uint8_t *to = unpacked;");
+  nib_text_open(t, "for (int32_t g = first; g < last; g += %lld) {", (ll)groups);
+  if (p->spread > 1 && p->steps_of_group > 1) {
+    nib_text_open(t, "for (int32_t s = 0; s < %lld; s += %d) {", (ll)p->steps_of_group, p->spread);
+    emit_bundle(&u);
+    nib_text_close(t, "");
+  } else if (p->spread > 1) {
+    emit_bundle(&u);
+  } else {
+    emit_units(&u, nib_word_of("%lld", (ll)(p->steps_of_group * p->padded_step / p->unit)).s);
+  }
+  if (factors)
+    nib_text_line(t, "w += %lld;", (ll)factors);
+  nib_text_close(t, "");
+}
