@@ -194,6 +194,33 @@ static double bit_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return m * (counts * or_default(v->bit_count_cycles, 5) + k * x * k_pack_cycles);
 }
 
+/* Elements along K that share a scale. */
+static double group_of(const nib_desc_tensor *t, double k) {
+  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
+  if (format == NIB_FORMAT_COUNT || nib_format_get(format)->kind != NIB_KIND_BLOCK)
+    return k;
+  const nib_format_info *info = nib_format_get(format);
+  return info->block.group_elems ? info->block.group_elems : info->block_elems;
+}
+
+/* Bytes by codes of few bits: dot products, masks on the codes for every tile of rows (or unpacking
+ * once, tile[2]), and scales for every step that shares them. */
+static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
+  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
+  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
+  const double dot = or_default(v->dot8_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
+  const bool unpacks = d->tile[2] > 0;
+  const double panels = ceil(ceil(n / v->lanes) / nr), quads = ceil(k / 4);
+  const double step = fmin(group_of(find_role(d, "in"), k), group_of(find_role(d, "weight"), k));
+  const double issue = mr * nr * dot + (unpacks ? 0.0 : nr * simple);
+  const double loads = (mr + nr) / k_loads_per_cycle;
+  const double scaling = mr * nr * 4 * simple + (mr + nr) * simple;
+  const double tile = quads * fmax(issue, loads) + ceil(k / step) * scaling;
+  /* Scalar staging of rows; unpacked bytes are written, and read by what follows. */
+  const double rows = m * k * 0.1;
+  return panels * (ceil(m / mr) * tile + (unpacks ? quads * nr * 3 * simple : 0.0)) + rows;
+}
+
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double n = columns_of(d);
   const double padded = (double)d->macs * round_up(n, r->lanes) / n;
@@ -216,6 +243,9 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   if (strcmp(d->schedule, "bit_planes") == 0)
     return bit_cycles(d, nib_vocab_find(d->vocab)) +
            (double)d->elementwise * scalar_element_cycles(d) + rows_of(d) * columns_of(d);
+  if (strcmp(d->schedule, "block_dots") == 0)
+    return block_dot_cycles(d, nib_vocab_find(d->vocab)) +
+           (double)d->elementwise * scalar_element_cycles(d);
   const mac_kind kind = mac_kind_of(d);
   const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
   double cycles = strcmp(d->schedule, "depthwise_quads") == 0 ? quad_cycles(d, r)

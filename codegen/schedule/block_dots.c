@@ -97,7 +97,7 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   int count = 0;
   for (int32_t columns = 2; columns >= 1; --columns) {
     /* A sum and a total each, the codes, an activation. */
-    const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 1) / (2 * columns);
+    const int32_t most = (v->registers - v->registers / 16 - 2 * columns - 1) / (2 * columns);
     nib_block_pack p;
     if ((columns > registers && columns > 1) || most < 1)
       continue;
