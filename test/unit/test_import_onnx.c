@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_import_onnx
- * The ONNX importer on small files made here: what it accepts, what it refuses and in which words. */
+ * The ONNX importer on small files made here: what it accepts, what it refuses and in which words.
+ */
 #include "../support/tiny_onnx.h"
 #include "import/import.h"
 #include "reference/reference.h"
@@ -51,9 +52,7 @@ static nib_status import_once(pb model, const nib_import_options *options) {
 static const nib_import_options plain = {.model_name = "m", .display_path = "m.onnx"};
 static const int64_t image[] = {1, 2, 4, 4}, vector[] = {4}, one[] = {1};
 
-static bool says(const char *words) {
-  return strstr(messages, words) != NULL;
-}
+static bool says(const char *words) { return strstr(messages, words) != NULL; }
 
 /* x → Relu → y, with room for more in the graph. */
 static pb relu_graph(const char *symbol, const int64_t *dims) {
@@ -161,6 +160,26 @@ static pb qdq_model(float scale, int zero_type) {
   return onnx_model(g, 13);
 }
 
+/* Constant indices beyond the ends, of a constant and of an input. */
+static void test_index_range(void) {
+  static const int64_t last[] = {-4, 3}, beyond[] = {0, 4}, two[] = {2};
+  static const float data[] = {1, 2, 3, 4};
+  for (int i = 0; i < 4; ++i) {
+    pb g = {0};
+    pb_message(&g, 1, onnx_node("Gather", i & 1 ? "x k" : "c k", "p"));
+    pb_message(&g, 1, onnx_node("Add", "p p", "q"));
+    pb_message(&g, 1, onnx_node("Mul", "q h", "y"));
+    pb_message(&g, 5, onnx_tensor("k", ONNX_INT64, 1, two, i & 2 ? beyond : last, sizeof last));
+    pb_message(&g, 5, onnx_tensor("c", ONNX_FLOAT, 1, vector, data, sizeof data));
+    pb_message(&g, 11, onnx_value("x", ONNX_FLOAT, 1, vector, ""));
+    pb_message(&g, 11, onnx_value("h", ONNX_FLOAT, 1, two, ""));
+    pb_message(&g, 12, onnx_value("y", ONNX_FLOAT, 1, two, ""));
+    const nib_status status = import_once(onnx_model(g, 17), &plain);
+    CHECK(i & 2 ? status == NIB_ERROR_INVALID_INPUT && says("(Gather): index 4 is out of range")
+                : status == NIB_OK);
+  }
+}
+
 static void test_quantization(void) {
   pb model = qdq_model(0.5f, ONNX_INT8);
   nib_graph *g = NULL;
@@ -186,7 +205,8 @@ static pb qdq_conv_model(void) {
   const int64_t filter[] = {4, 2, 3, 3};
   for (int i = 0; i < 72; ++i)
     w[i] = (int8_t)(i - 36);
-  pb conv = onnx_node("Conv", "xr wr", "c"), dequantize = onnx_node("DequantizeLinear", "w ws wz", "wr");
+  pb conv = onnx_node("Conv", "xr wr", "c"),
+     dequantize = onnx_node("DequantizeLinear", "w ws wz", "wr");
   pb axis = {0};
   pb_text(&axis, 1, "axis");
   pb_int(&axis, 3, 0);
@@ -387,6 +407,7 @@ int main(void) {
   test_versions();
   test_unsupported();
   test_order();
+  test_index_range();
   test_quantization();
   test_conv();
   test_damage();
