@@ -596,13 +596,14 @@ static Value codebookCodes(Lowering &l, Value reals, nib_format format, nib_enco
   AffineMap element =
       AffineMap::getMultiDimIdentityMap(rank + 1, l.b.getContext()).dropResult(rank);
   Type i32 = l.b.getI32Type();
+  auto number = [](Num x) { return select(x != x, x.real(0), x); }; // NaN counts as 0
   auto valueAt = [&](Num code) {
     return l.lookup(table, select(code < 0, code.constant(0), code)).toF64();
   };
   auto neighbour = [&](bool above) {
     return l.reduce(l.filled(dimsOf(reals), i32, -1), element,
                     {{reals, element}, {table, l.mapOf(rank + 1, {l.dim(rank)})}}, [&](Numbers v) {
-                      Num x = select(v[0] != v[0], v[0].real(0), v[0]), value = v[1].toF64();
+                      Num x = number(v[0]), value = v[1].toF64();
                       Num best = v[2], other = valueAt(best);
                       Num code(best.at(), linalg::IndexOp::create(best.at(), rank));
                       code = code.with(arith::IndexCastOp::create(best.at(), i32, code));
@@ -615,7 +616,7 @@ static Value codebookCodes(Lowering &l, Value reals, nib_format format, nib_enco
                         {neighbour(false), l.identity(rank)},
                         {neighbour(true), l.identity(rank)}};
   return l.map(dimsOf(reals), i32, operands, [&](Numbers v) {
-    Num x = v[0], below = v[1], above = v[2];
+    Num x = number(v[0]), below = v[1], above = v[2];
     Num down = x - valueAt(below), up = valueAt(above) - x, none = x.real(0);
     Num code = select(takesAbove(mode, below, down, up, x), above, below);
     code = select(up == none, above, code);

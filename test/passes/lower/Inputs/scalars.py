@@ -5,7 +5,7 @@
 Usage: scalars.py NIBC FOLDER [FORMAT...]
 
 Without FORMATs, all that `nibc formats` lists, and some with parameters. For each one network: random bytes unpacked, packed
-again and moved; every kind of number to the format in every rounding mode, saturating and not, and back.
+again and moved; every kind of number to the format in every rounding mode, saturating and not, and back; products.
 """
 import json
 import pathlib
@@ -20,6 +20,17 @@ from blocks import MODES, RUNS, function, numbers, verify  # noqa: E402
 
 SPELLED = ["e5m7", "e4m3:bias=5,specials=fnuz", "ue5m3", "e2m1:specials=ieee", "e6m9", "book:3,-1,0.5,0,1e-3,-7,2,1", "power4:2.5", "halves3"]
 ELEMS = 301
+
+
+def products(kind, element):
+    """Of numbers in the format on the right and on both sides; reals give their own type."""
+    left, right = f"tensor<4x12x{element}>", f"tensor<5x12x{element}>"
+    y = {"bipolar": "tensor<4x5xi32>", "codebook": "tensor<4x5xf32>"}.get(kind, f"tensor<4x5x{element}>")
+    lines = [(f"%z = nib.fully_connected %k, %w : ({left}, {right}) -> {y}", y)]
+    if kind != "bipolar":
+        wide = "tensor<4x5xf32>"
+        lines.append((f"%y = nib.fully_connected %m, %w : (tensor<4x12xf32>, {right}) -> {wide}", wide))
+    return lines
 
 
 def network(kind, name, bits):
@@ -47,7 +58,12 @@ def network(kind, name, bits):
     for line, _ in lines[made:]:  # as bytes, so that the last bit counts
         code = line.split(" = ")[0]
         lines.append((f"{code}p = nib.pack {code} : ({t}) -> {bytes_}", bytes_))
-    return function(f"%bytes: {bytes_}, %x: {x}", lines), len(lines), size
+    arguments, prepare = f"%bytes: {bytes_}, %x: {x}, %m: tensor<4x12xf32>, %n: tensor<5x12xf32>", ""
+    if "integer" not in kind:
+        lines += products(kind, element)
+        prepare = "".join(f"  %{to} = nib.cast %{of} : (tensor<{rows}x12xf32>) -> tensor<{rows}x12x{element}>\n"
+                          for to, of, rows in (("k", "m", 4), ("w", "n", 5)))
+    return function(arguments, lines).replace("{\n", "{\n" + prepare, 1), len(lines), size
 
 
 def main():
@@ -65,7 +81,12 @@ def main():
         values = [v for kind in range(RUNS) for v in numbers(kind, ELEMS, rng)]
         npy.write(folder / f"x{i}.npy", "f4", (RUNS, ELEMS), struct.pack(f"<{len(values)}f", *values))
         npy.write(folder / f"b{i}.npy", "i1", (RUNS, size), rng.randbytes(RUNS * size))
-        equal = verify(nibc, folder / f"{i}.mlir", text, results, "--input", folder / f"b{i}.npy", "--input", folder / f"x{i}.npy")
+        inputs = [folder / f"b{i}.npy", folder / f"x{i}.npy"]
+        for name, rows_ in (("m", 4), ("n", 5)):
+            values = [rng.gauss(0, 1) for _ in range(RUNS * rows_ * 12)]
+            inputs.append(folder / f"{name}{i}.npy")
+            npy.write(inputs[-1], "f4", (RUNS, rows_, 12), struct.pack(f"<{len(values)}f", *values))
+        equal = verify(nibc, folder / f"{i}.mlir", text, results, *[word for file in inputs for word in ("--input", file)])
         print(f"{row['name']}: {equal} results equal", flush=True)
     print(f"{len(rows)} formats")
 
