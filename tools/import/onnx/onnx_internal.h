@@ -27,10 +27,10 @@ typedef struct nib_onnx_value {
   int64_t dims[NIB_MAX_RANK];
   const uint8_t *data; /**< constants: little-endian bytes; NULL otherwise */
   size_t bytes;
-  int32_t tensor; /**< in the graph, or NIB_NONE */
-  bool is_known;  /**< format and dims are set; false behind an unsupported operator */
-  bool is_used;   /**< an operator reads it, or it is an output of the graph */
-  bool is_input;  /**< of the graph */
+  int32_t tensor;         /**< in the graph, or NIB_NONE */
+  bool is_known;          /**< format and dims are set; false behind an unsupported operator */
+  bool is_used;           /**< an operator reads it, or it is an output of the graph */
+  bool is_input;          /**< of the graph */
   nib_input_value *given; /**< its value in test data, or NULL */
   /* A constant behind DequantizeLinear. */
   const struct nib_onnx_value *codes, *scales, *zeros; /**< zeros may be NULL */
@@ -115,6 +115,9 @@ nib_status nib_onnx_read_tensor(const Onnx__TensorProto *t, nib_graph *g, const 
                                 const char *where, nib_onnx_value *out_value, const nib_diag *diag);
 /** Number of elements, or -1 when a dimension is negative or the product is too large. */
 int64_t nib_onnx_count_elems(const int64_t *dims, int32_t rank);
+static inline int64_t nib_onnx_elems(const nib_onnx_value *v) {
+  return nib_onnx_count_elems(v->dims, v->rank);
+}
 
 /* onnx_context.c: values, names and messages */
 int32_t nib_onnx_find_value(const nib_onnx_ctx *ctx, const char *name);
@@ -170,8 +173,9 @@ const float *nib_onnx_float_vector(nib_onnx_node *n, const nib_onnx_value *v);
  *  `dims` (a leading or inner 1 added), for 1-D convolutions and depthwise filters. */
 int32_t nib_onnx_materialize_permuted(nib_onnx_node *n, nib_onnx_value *v, const int64_t *dims,
                                       int32_t rank, const int64_t *perm);
-/** Adds a node and its result tensor (the first operand's format where that is a plain real one, else
- * f32, unless `like` ≥ 0, whose format and quantization it takes). Returns the node, or NIB_NONE after a message; its result is graph->nodes[].out. */
+/** Adds a node and its result tensor (the first operand's format where that is a plain real one,
+ * else f32, unless `like` ≥ 0, whose format and quantization it takes). Returns the node, or
+ * NIB_NONE after a message; its result is graph->nodes[].out. */
 int32_t nib_onnx_emit(nib_onnx_node *n, nib_op op, const int32_t *in, int32_t n_in, int32_t like,
                       int32_t rank, const int64_t *dims, const char *suffix);
 /** The same with a plain result of `format`. */
@@ -319,7 +323,8 @@ nib_status nib_onnx_import_qonnx_float(nib_onnx_node *n);
 
 /** BatchNormalization whose parameters are constants: one multiplication, one addition. */
 nib_status nib_onnx_import_constant_batch_norm(nib_onnx_node *n);
-/* onnx_evaluate.c: the bytes of a tensor that depends on constants alone and is small; else NULL. */
+/* onnx_evaluate.c: the bytes of a tensor that depends on constants alone and is small; else NULL.
+ */
 const uint8_t *nib_onnx_evaluate(nib_onnx_ctx *ctx, int32_t tensor);
 /* onnx_widen.c: casts around operators that compute in f32; called once, at the end. */
 nib_status nib_onnx_widen_reals(nib_onnx_ctx *ctx);

@@ -11,15 +11,13 @@
 #define LAST NIB_ONNX_LAST_OPSET
 #define NONE NIB_OP_COUNT
 
-static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
-
 /* Scale and zero point at inputs `i` and `i` + 1, one of each; an absent zero point is 0. */
 static nib_status check_pair(nib_onnx_node *n, size_t i, nib_format codes) {
   const nib_onnx_value *scale = nib_onnx_input(n, i), *zero = nib_onnx_input(n, i + 1);
   if (!scale)
     return nib_onnx_invalid(n, "its input %zu is missing", i);
   NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, scale));
-  if (count_of(scale) != 1 || (zero && count_of(zero) != 1))
+  if (nib_onnx_elems(scale) != 1 || (zero && nib_onnx_elems(zero) != 1))
     return nib_onnx_invalid(n, "its input %zu has not one scale and one zero point", i);
   if (codes != NIB_I8 && codes != NIB_U8)
     return nib_onnx_unsupported(n, "codes of type %s", nib_format_get(codes)->name);

@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
-
 /* Of both operators scales are input 2, zero points input 3. */
 typedef struct weights {
   int64_t rows, columns, bits, block, blocks;
@@ -42,8 +40,8 @@ static nib_status read_groups(nib_onnx_node *n, weights *w) {
     return NIB_OK;
   if (!v->data || v->format != NIB_I32)
     return nib_onnx_unsupported(n, "g_idx that is not a constant of int32");
-  if (count_of(v) != w->columns && count_of(v) != w->blocks * w->block)
-    return nib_onnx_invalid(n, "%" PRId64 " elements of g_idx, not %" PRId64, count_of(v),
+  if (nib_onnx_elems(v) != w->columns && nib_onnx_elems(v) != w->blocks * w->block)
+    return nib_onnx_invalid(n, "%" PRId64 " elements of g_idx, not %" PRId64, nib_onnx_elems(v),
                             w->columns);
   int64_t *sizes = nib_onnx_longs(n, w->blocks);
   if (!sizes)
@@ -84,11 +82,11 @@ static nib_status read_weights(nib_onnx_node *n, weights *w) {
     return nib_onnx_unsupported(n, "weights that are not constants of uint8");
   if (a->rank < 1 || a->dims[a->rank - 1] != w->columns)
     return nib_onnx_invalid(n, "the last dimension of its input is not K");
-  if (count_of(b) != w->rows * w->blocks * (w->block * w->bits / 8))
-    return nib_onnx_invalid(n, "%" PRId64 " bytes of weights, not %" PRId64, count_of(b),
+  if (nib_onnx_elems(b) != w->rows * w->blocks * (w->block * w->bits / 8))
+    return nib_onnx_invalid(n, "%" PRId64 " bytes of weights, not %" PRId64, nib_onnx_elems(b),
                             w->rows * w->blocks * (w->block * w->bits / 8));
-  if (count_of(scales) != w->rows * w->blocks)
-    return nib_onnx_invalid(n, "%" PRId64 " scales, not %" PRId64, count_of(scales),
+  if (nib_onnx_elems(scales) != w->rows * w->blocks)
+    return nib_onnx_invalid(n, "%" PRId64 " scales, not %" PRId64, nib_onnx_elems(scales),
                             w->rows * w->blocks);
   return nib_onnx_check_scale(n, scales);
 }
@@ -99,11 +97,12 @@ static int32_t zeros_of(nib_onnx_node *n, const weights *w) {
   const int64_t dims[] = {w->rows, w->blocks}, row_bytes = (w->blocks * w->bits + 7) / 8;
   if (!v)
     return nib_onnx_number(n, NIB_U8, (double)(1 << (w->bits - 1)));
-  if (nib_format_get(v->format)->kind == NIB_KIND_FLOAT && count_of(v) == w->rows * w->blocks) {
+  if (nib_format_get(v->format)->kind == NIB_KIND_FLOAT &&
+      nib_onnx_elems(v) == w->rows * w->blocks) {
     const int32_t t = nib_onnx_in(n, 3);
     return t == NIB_NONE ? NIB_NONE : nib_onnx_reshaped(n, t, 2, dims);
   }
-  if (!v->data || v->format != NIB_U8 || count_of(v) != w->rows * row_bytes) {
+  if (!v->data || v->format != NIB_U8 || nib_onnx_elems(v) != w->rows * row_bytes) {
     nib_onnx_invalid(n, "its zero points are not %" PRId64 " constant bytes", w->rows * row_bytes);
     return NIB_NONE;
   }
@@ -135,8 +134,8 @@ static const double *zero_numbers(nib_onnx_node *n, const weights *w) {
   const int64_t count = w->rows * w->blocks, row_bytes = (w->blocks * w->bits + 7) / 8;
   double *out = nib_onnx_doubles(n, count);
   const bool real = v && nib_format_get(v->format)->kind == NIB_KIND_FLOAT;
-  if (v &&
-      (real ? count_of(v) != count : v->format != NIB_U8 || count_of(v) != w->rows * row_bytes)) {
+  if (v && (real ? nib_onnx_elems(v) != count
+                 : v->format != NIB_U8 || nib_onnx_elems(v) != w->rows * row_bytes)) {
     nib_onnx_invalid(n, "its zero points are not %" PRId64 " constant bytes", w->rows * row_bytes);
     return NULL;
   }
@@ -249,7 +248,7 @@ nib_status nib_onnx_import_matmul_nbits(nib_onnx_node *n) {
   const nib_format format = a->format;
   if (nib_format_get(format)->kind != NIB_KIND_FLOAT)
     return nib_onnx_invalid(n, "its input is %s", nib_format_get(format)->name);
-  int64_t dims[NIB_MAX_RANK], flat[] = {count_of(a) / w.columns, w.columns};
+  int64_t dims[NIB_MAX_RANK], flat[] = {nib_onnx_elems(a) / w.columns, w.columns};
   const int32_t rank = a->rank;
   memcpy(dims, a->dims, sizeof dims);
   dims[rank - 1] = w.rows;
@@ -310,11 +309,11 @@ static nib_status read_table(nib_onnx_node *n, weights *w) {
   w->rows = data->dims[0];
   w->columns = is_packed(data) ? data->dims[1] * 8 / w->bits : data->dims[1];
   w->blocks = (w->columns + w->block - 1) / w->block;
-  if (count_of(scales) != w->rows * w->blocks)
-    return nib_onnx_invalid(n, "%" PRId64 " scales, not %" PRId64, count_of(scales),
+  if (nib_onnx_elems(scales) != w->rows * w->blocks)
+    return nib_onnx_invalid(n, "%" PRId64 " scales, not %" PRId64, nib_onnx_elems(scales),
                             w->rows * w->blocks);
   if (zeros && !is_packed(data) &&
-      (zeros->format != data->format || count_of(zeros) != w->rows * w->blocks))
+      (zeros->format != data->format || nib_onnx_elems(zeros) != w->rows * w->blocks))
     return nib_onnx_invalid(n, "its zero points are not %" PRId64 " of %s", w->rows * w->blocks,
                             nib_format_get(data->format)->name);
   return nib_onnx_check_scale(n, scales);

@@ -10,9 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
-
-bool nib_onnx_is_number(const nib_onnx_value *v) { return v->data && count_of(v) == 1; }
+bool nib_onnx_is_number(const nib_onnx_value *v) { return v->data && nib_onnx_elems(v) == 1; }
 
 double nib_onnx_number_of(const nib_onnx_value *v) {
   return nib_format_load_real(v->format, v->data, 0);
@@ -43,7 +41,7 @@ nib_status nib_onnx_check_scale(nib_onnx_node *n, const nib_onnx_value *v) {
   if (nib_format_get(v->format)->kind != NIB_KIND_FLOAT)
     return nib_onnx_invalid(n, "its scale '%.100s' is %s, not real", v->name,
                             nib_format_get(v->format)->name);
-  for (int64_t i = 0; v->data && i < count_of(v); ++i) {
+  for (int64_t i = 0; v->data && i < nib_onnx_elems(v); ++i) {
     const double scale = nib_format_load_real(v->format, v->data, i);
     if (!isfinite(scale) || scale <= 0)
       return nib_onnx_invalid(n, "scale %" PRId64 " is %g, not positive and finite", i, scale);
@@ -66,7 +64,7 @@ static nib_status check_codes(nib_onnx_node *n, size_t i, size_t zero) {
 }
 
 static bool is_all(const nib_onnx_value *zeros, int64_t value) {
-  for (int64_t i = 0; i < count_of(zeros); ++i)
+  for (int64_t i = 0; i < nib_onnx_elems(zeros); ++i)
     if (nib_onnx_integer_at(zeros, i) != value)
       return false;
   return true;
@@ -86,7 +84,7 @@ static int32_t centered(nib_onnx_node *n, int32_t t, const nib_onnx_value *zero,
     return NIB_NONE;
   const int32_t rank = nib_onnx_tensor(n, t)->rank;
   int64_t dims[NIB_MAX_RANK];
-  const int64_t count = zero ? count_of(zero) : 1;
+  const int64_t count = zero ? nib_onnx_elems(zero) : 1;
   for (int32_t i = 0; i < rank; ++i)
     dims[i] = i == axis ? count : 1;
   if (count != 1 && count != nib_onnx_dim(n, t, axis)) {
@@ -165,7 +163,7 @@ static int32_t requantized(nib_onnx_node *n, int32_t acc, double factor,
                            const nib_onnx_value *first, const nib_onnx_value *second, int32_t axis,
                            const nib_onnx_value *y, const nib_onnx_value *zero) {
   nib_graph *g = n->ctx->graph;
-  const int64_t count = count_of(second);
+  const int64_t count = nib_onnx_elems(second);
   double *scales = acc == NIB_NONE ? NULL : nib_onnx_doubles(n, count);
   if (!scales)
     return NIB_NONE;
@@ -195,7 +193,7 @@ static int32_t requantized(nib_onnx_node *n, int32_t acc, double factor,
 /* A scale as f32, its elements along `axis` of a tensor of `rank` dimensions. */
 static int32_t scale_along(nib_onnx_node *n, size_t i, int32_t rank, int32_t axis) {
   const nib_onnx_value *v = nib_onnx_input(n, i);
-  const int64_t count = count_of(v);
+  const int64_t count = nib_onnx_elems(v);
   int64_t dims[NIB_MAX_RANK];
   for (int32_t k = 0; k < rank; ++k)
     dims[k] = k == axis ? count : 1;
@@ -252,7 +250,7 @@ static bool is_direct(nib_onnx_node *n, const linear *l) {
          (!zeros || zeros->data) && y_scale && nib_onnx_is_number(y_scale) && y_zero &&
          nib_onnx_is_number(y_zero) &&
          (is_plain_filter(n, l) ||
-          (count_of(scales) == 1 && zeros && is_all(zeros, nib_onnx_integer_at(zeros, 0))));
+          (nib_onnx_elems(scales) == 1 && zeros && is_all(zeros, nib_onnx_integer_at(zeros, 0))));
 }
 
 static int64_t zero_number(const nib_onnx_value *zero) {
@@ -276,7 +274,7 @@ static int32_t direct_filter(nib_onnx_node *n, const linear *l, double factor,
   if (!is_plain_filter(n, l))
     return nib_onnx_typed(n, w, nib_onnx_number_of(scales),
                           zero_number(nib_onnx_input(n, l->w_zero)));
-  const int64_t count = count_of(scales);
+  const int64_t count = nib_onnx_elems(scales);
   double *values = nib_onnx_doubles(n, count);
   for (int64_t i = 0; values && i < count; ++i)
     values[i] = factor * nib_format_load_real(scales->format, scales->data, i);
@@ -320,7 +318,7 @@ static nib_status check_qlinear(nib_onnx_node *n) {
   if (!is_byte(nib_onnx_input(n, 7)->format))
     return nib_onnx_unsupported(n, "a result of type %s",
                                 nib_format_get(nib_onnx_input(n, 7)->format)->name);
-  if (count_of(nib_onnx_input(n, 6)) != 1 || count_of(nib_onnx_input(n, 7)) != 1)
+  if (nib_onnx_elems(nib_onnx_input(n, 6)) != 1 || nib_onnx_elems(nib_onnx_input(n, 7)) != 1)
     return nib_onnx_unsupported(n, "several scales of the result");
   return NIB_OK;
 }
@@ -330,7 +328,7 @@ static nib_status import_direct_matmul(nib_onnx_node *n, const nib_onnx_value *a
                                        const nib_onnx_value *b) {
   const linear *l = &k_qlinear;
   const int32_t rank = a->rank;
-  const int64_t flat[] = {count_of(a) / b->dims[0], b->dims[0]};
+  const int64_t flat[] = {nib_onnx_elems(a) / b->dims[0], b->dims[0]};
   int64_t dims[NIB_MAX_RANK];
   int32_t scales = NIB_NONE;
   memcpy(dims, a->dims, sizeof dims);
@@ -348,14 +346,14 @@ nib_status nib_onnx_import_qlinear_matmul(nib_onnx_node *n) {
   const nib_onnx_value *ys = nib_onnx_input(n, 6), *yz = nib_onnx_input(n, 7);
   const nib_onnx_value *a = nib_onnx_input(n, 0), *b = nib_onnx_input(n, 3);
   if (b->rank == 2 && a->rank > 1 && a->dims[a->rank - 1] == b->dims[0] &&
-      (count_of(bs) == 1 || count_of(bs) == b->dims[1]) && is_direct(n, &k_qlinear))
+      (nib_onnx_elems(bs) == 1 || nib_onnx_elems(bs) == b->dims[1]) && is_direct(n, &k_qlinear))
     return import_direct_matmul(n, a, b);
   const int32_t acc = centered_product(n, 0, 2, 3, 5);
   if (acc == NIB_NONE)
     return n->ctx->failure;
   const int32_t rank = nib_onnx_tensor(n, acc)->rank;
-  if ((count_of(as) != 1 && count_of(as) != nib_onnx_dim(n, acc, -2)) ||
-      (count_of(bs) != 1 && count_of(bs) != nib_onnx_dim(n, acc, -1)))
+  if ((nib_onnx_elems(as) != 1 && nib_onnx_elems(as) != nib_onnx_dim(n, acc, -2)) ||
+      (nib_onnx_elems(bs) != 1 && nib_onnx_elems(bs) != nib_onnx_dim(n, acc, -1)))
     return nib_onnx_invalid(n, "its scales are neither one nor one for each row or column");
   if (nib_onnx_is_number(as) && bs->data && nib_onnx_is_number(ys) && nib_onnx_is_number(yz))
     return finish_product(n, 0, 3, requantized(n, acc, 1.0, as, bs, rank - 1, ys, yz));
@@ -372,7 +370,7 @@ static int32_t reals_of(nib_onnx_node *n, int32_t acc, int32_t first, size_t sec
   if (acc == NIB_NONE || first == NIB_NONE)
     return NIB_NONE;
   const int32_t rank = nib_onnx_tensor(n, acc)->rank;
-  const int64_t count = count_of(nib_onnx_input(n, second));
+  const int64_t count = nib_onnx_elems(nib_onnx_input(n, second));
   if (count != 1 && count != nib_onnx_dim(n, acc, -1)) {
     nib_onnx_invalid(n, "%" PRId64 " scales for %" PRId64 " columns", count,
                      nib_onnx_dim(n, acc, -1));
@@ -396,7 +394,7 @@ nib_status nib_onnx_import_matmul_to_float(nib_onnx_node *n) {
   NIB_RETURN_IF_ERROR(check_codes(n, 1, 5));
   NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, scales));
   NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, nib_onnx_input(n, 3)));
-  if (count_of(scales) != 1)
+  if (nib_onnx_elems(scales) != 1)
     return nib_onnx_unsupported(n, "several scales of A");
   const int32_t acc = centered_product(n, 0, 4, 1, 5);
   const int32_t first =
@@ -442,9 +440,9 @@ static nib_status check_qgemm(nib_onnx_node *n) {
     return nib_onnx_invalid(n, "its operands are not matrices");
   if (c && c->format != NIB_I32)
     return nib_onnx_invalid(n, "C is %s, not i32", nib_format_get(c->format)->name);
-  if (count_of(as) != 1 || (ys && count_of(ys) != 1))
+  if (nib_onnx_elems(as) != 1 || (ys && nib_onnx_elems(ys) != 1))
     return nib_onnx_invalid(n, "several scales of A or of the result");
-  if (ys && (!yz || !is_byte(yz->format) || count_of(yz) != 1))
+  if (ys && (!yz || !is_byte(yz->format) || nib_onnx_elems(yz) != 1))
     return nib_onnx_invalid(n, "its result has a scale but not one 8-bit zero point");
   return NIB_OK;
 }
@@ -471,7 +469,7 @@ static bool is_direct_gemm(nib_onnx_node *n, double alpha) {
   const int64_t columns = b->dims[!trans_b];
   return is_direct(n, &k_qgemm) && alpha > 0 && (alpha == 1 || is_plain_filter(n, &k_qgemm)) &&
          a->dims[!trans_a] == b->dims[trans_b] &&
-         (count_of(scales) == 1 || count_of(scales) == columns) &&
+         (nib_onnx_elems(scales) == 1 || nib_onnx_elems(scales) == columns) &&
          (!c || (c->data && c->rank == 1 && c->dims[0] == columns));
 }
 
@@ -499,7 +497,7 @@ nib_status nib_onnx_import_qgemm(nib_onnx_node *n) {
   const int32_t acc = qgemm_accumulators(n);
   if (acc == NIB_NONE)
     return n->ctx->failure;
-  if (count_of(bs) != 1 && count_of(bs) != nib_onnx_dim(n, acc, 1))
+  if (nib_onnx_elems(bs) != 1 && nib_onnx_elems(bs) != nib_onnx_dim(n, acc, 1))
     return nib_onnx_invalid(n, "its scales are neither one nor one for each column");
   if (ys && alpha > 0 && as->data && bs->data && ys->data && yz->data)
     return nib_onnx_finish(n, requantized(n, acc, alpha, as, bs, 1, ys, yz));
@@ -601,9 +599,9 @@ nib_status nib_onnx_import_qlinear_conv(nib_onnx_node *n) {
   const nib_onnx_value *xs = nib_onnx_input(n, 1), *ws = nib_onnx_input(n, 4);
   const nib_onnx_value *ys = nib_onnx_input(n, 6), *yz = nib_onnx_input(n, 7);
   const nib_onnx_value *bias = nib_onnx_input(n, 8), *w = nib_onnx_input(n, 3);
-  if (bias && (bias->format != NIB_I32 || count_of(bias) != w->dims[0] || bias->rank != 1))
+  if (bias && (bias->format != NIB_I32 || nib_onnx_elems(bias) != w->dims[0] || bias->rank != 1))
     return nib_onnx_invalid(n, "its bias is not int32, one for each channel");
-  if (count_of(xs) != 1 || (count_of(ws) != 1 && count_of(ws) != w->dims[0]))
+  if (nib_onnx_elems(xs) != 1 || (nib_onnx_elems(ws) != 1 && nib_onnx_elems(ws) != w->dims[0]))
     return nib_onnx_invalid(n,
                             "its scales are neither one nor, of the filter, one for each channel");
   const bool direct = is_direct(n, &k_qlinear);

@@ -24,8 +24,6 @@ typedef struct quant {
 
 /* ---- reading ---- */
 
-static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
-
 static void set_range(quant *q) {
   const int64_t half = INT64_C(1) << (q->bits - 1);
   q->bipolar = q->bits == 1 && q->is_signed;
@@ -44,7 +42,7 @@ static nib_status read_quant(nib_onnx_node *n, quant *q) {
   q->is_signed = nib_onnx_attr_int(n, "signed", 1) != 0;
   q->narrow = nib_onnx_attr_int(n, "narrow", 0) != 0;
   set_range(q);
-  for (int64_t k = 0; q->zero->data && k < count_of(q->zero); ++k) {
+  for (int64_t k = 0; q->zero->data && k < nib_onnx_elems(q->zero); ++k) {
     const float zero = nib_qonnx_real_at(q->zero, k);
     if (zero < (float)q->low || zero > (float)q->high)
       return nib_onnx_invalid(n, "its zero point %g is outside [%" PRId64 ", %" PRId64 "]",
@@ -148,7 +146,7 @@ static nib_onnx_value *new_vector(nib_onnx_node *n, const char *name, nib_format
 /* Codes behind a dequantize, written where the constant is used. */
 static nib_status defer_codes(nib_onnx_node *n, const quant *q, int32_t axis) {
   const nib_format format = format_of(q);
-  const int64_t count = count_of(q->x);
+  const int64_t count = nib_onnx_elems(q->x);
   uint8_t *data = nib_onnx_fold_alloc(n, (size_t)count * nib_format_bytes(format));
   if (!data)
     return n->ctx->failure;
@@ -186,7 +184,7 @@ static nib_status defer_codes(nib_onnx_node *n, const quant *q, int32_t axis) {
 }
 
 static nib_status fold_reals(nib_onnx_node *n, const quant *q) {
-  const int64_t count = count_of(q->x);
+  const int64_t count = nib_onnx_elems(q->x);
   uint8_t *data = nib_onnx_fold_alloc(n, (size_t)count * sizeof(float));
   if (!data)
     return n->ctx->failure;
@@ -202,7 +200,7 @@ static nib_status fold_reals(nib_onnx_node *n, const quant *q) {
 static nib_status quantize_constant(nib_onnx_node *n, const quant *q) {
   int32_t axis;
   const bool one_axis = axis_of(q->scale, q->x, &axis);
-  for (int64_t i = 0; i < count_of(q->x); ++i)
+  for (int64_t i = 0; i < nib_onnx_elems(q->x); ++i)
     if (isnan(nib_qonnx_real_at(q->x, i)))
       return nib_onnx_invalid(n, "element %" PRId64 " of its constant input is not a number", i);
   if (one_axis && has_codes(q) && (axis == NIB_ONNX_ABSENT || nib_qonnx_real_at(q->zero, 0) == 0))

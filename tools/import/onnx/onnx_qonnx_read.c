@@ -46,8 +46,6 @@ float nib_qonnx_real_at(const nib_onnx_value *v, int64_t i) {
   return (float)nib_format_load_real(v->format, v->data, i);
 }
 
-static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
-
 static nib_status check_operand(nib_onnx_node *n, const nib_onnx_value *v, const char *what,
                                 const nib_onnx_value *x) {
   if (v->format != NIB_F32)
@@ -58,7 +56,7 @@ static nib_status check_operand(nib_onnx_node *n, const nib_onnx_value *v, const
   NIB_RETURN_IF_ERROR(nib_onnx_broadcast(n, x, v, &rank, dims));
   if (rank != x->rank || (rank && memcmp(dims, x->dims, (size_t)rank * sizeof *dims)))
     return nib_onnx_invalid(n, "its %s has another shape than its input", what);
-  for (int64_t k = 0; v->data && k < count_of(v); ++k)
+  for (int64_t k = 0; v->data && k < nib_onnx_elems(v); ++k)
     if (!isfinite(nib_qonnx_real_at(v, k)))
       return nib_onnx_invalid(n, "its %s is %g, not finite", what, (double)nib_qonnx_real_at(v, k));
   return NIB_OK;
@@ -82,7 +80,7 @@ nib_status nib_qonnx_read_constant(nib_onnx_node *n, size_t i, const char *what,
 }
 
 nib_status nib_qonnx_check_scale(nib_onnx_node *n, const nib_onnx_value *v, const char *what) {
-  for (int64_t k = 0; v->data && k < count_of(v); ++k)
+  for (int64_t k = 0; v->data && k < nib_onnx_elems(v); ++k)
     if (nib_qonnx_real_at(v, k) <= 0)
       return nib_onnx_invalid(n, "its %s is %g, not positive", what,
                               (double)nib_qonnx_real_at(v, k));
@@ -100,8 +98,8 @@ nib_status nib_qonnx_read_bits(nib_onnx_node *n, size_t i, const char *what, int
   const nib_onnx_value *v = nib_onnx_input(n, i);
   if (!v || !v->data)
     return nib_onnx_unsupported(n, "its %s is not a constant", what);
-  if (count_of(v) != 1)
-    return nib_onnx_unsupported(n, "its %s has %" PRId64 " elements", what, count_of(v));
+  if (nib_onnx_elems(v) != 1)
+    return nib_onnx_unsupported(n, "its %s has %" PRId64 " elements", what, nib_onnx_elems(v));
   const double bits =
       v->format == NIB_F32 ? (double)nib_qonnx_real_at(v, 0) : (double)nib_onnx_integer_at(v, 0);
   if (!(bits >= 1) || bits != floor(bits))
@@ -127,7 +125,7 @@ int64_t nib_qonnx_broadcast_at(const nib_onnx_value *v, const nib_onnx_value *x,
 bool nib_qonnx_all_are(const nib_onnx_value *v, float value) {
   if (!v->data)
     return false;
-  for (int64_t k = 0; k < count_of(v); ++k)
+  for (int64_t k = 0; k < nib_onnx_elems(v); ++k)
     if (nib_qonnx_real_at(v, k) != value)
       return false;
   return true;

@@ -8,8 +8,6 @@
 
 #include <inttypes.h>
 
-static int64_t count_of(const nib_onnx_value *v) { return nib_onnx_count_elems(v->dims, v->rank); }
-
 /* Integers of 2 to 16 bits (32 where they are read), and reals of 4 to 8. */
 static bool is_code_format(nib_format format, bool read) {
   const nib_format_info *info = nib_format_get(format);
@@ -43,11 +41,11 @@ static nib_status check_zeros(nib_onnx_node *n, const nib_onnx_value *zeros,
   if (zeros->format != codes)
     return nib_onnx_invalid(n, "its zero point is %s, its codes are %s",
                             nib_format_get(zeros->format)->name, nib_format_get(codes)->name);
-  if (count_of(zeros) != count_of(scales))
-    return nib_onnx_invalid(n, "%" PRId64 " scales and %" PRId64 " zero points", count_of(scales),
-                            count_of(zeros));
+  if (nib_onnx_elems(zeros) != nib_onnx_elems(scales))
+    return nib_onnx_invalid(n, "%" PRId64 " scales and %" PRId64 " zero points",
+                            nib_onnx_elems(scales), nib_onnx_elems(zeros));
   const bool real = nib_format_get(codes)->kind == NIB_KIND_FLOAT;
-  for (int64_t i = 0; (real || codes == NIB_I32) && zeros->data && i < count_of(zeros); ++i)
+  for (int64_t i = 0; (real || codes == NIB_I32) && zeros->data && i < nib_onnx_elems(zeros); ++i)
     if (nib_format_load_real(codes, zeros->data, i) != 0)
       return nib_onnx_invalid(n, "the zero point of %s codes is not 0",
                               nib_format_get(codes)->name);
@@ -61,14 +59,15 @@ static nib_status read_scaling(nib_onnx_node *n, const nib_onnx_value *x, nib_fo
   const int64_t block = nib_onnx_attr_int(n, "block_size", 0);
   *out_axis = 0;
   NIB_RETURN_IF_ERROR(nib_onnx_check_scale(n, scales));
-  if (count_of(scales) != 1 || block) {
+  if (nib_onnx_elems(scales) != 1 || block) {
     *out_axis = nib_onnx_attr_int(n, "axis", 1);
     NIB_RETURN_IF_ERROR(nib_onnx_normalize_axes(n, out_axis, 1, x->rank));
   }
   if (block)
     NIB_RETURN_IF_ERROR(check_blocks(n, x, scales, *out_axis, block));
-  else if (count_of(scales) != 1 && (scales->rank != 1 || scales->dims[0] != x->dims[*out_axis]))
-    return nib_onnx_invalid(n, "%" PRId64 " scales for %" PRId64 " slices", count_of(scales),
+  else if (nib_onnx_elems(scales) != 1 &&
+           (scales->rank != 1 || scales->dims[0] != x->dims[*out_axis]))
+    return nib_onnx_invalid(n, "%" PRId64 " scales for %" PRId64 " slices", nib_onnx_elems(scales),
                             x->dims[*out_axis]);
   return zeros ? check_zeros(n, zeros, scales, codes) : NIB_OK;
 }
@@ -77,7 +76,7 @@ static nib_status read_scaling(nib_onnx_node *n, const nib_onnx_value *x, nib_fo
 static int32_t zeros_of(nib_onnx_node *n, bool *out_failed) {
   const nib_onnx_value *zeros = nib_onnx_input(n, 2);
   bool any = zeros && !zeros->data;
-  for (int64_t i = 0; zeros && zeros->data && i < count_of(zeros); ++i)
+  for (int64_t i = 0; zeros && zeros->data && i < nib_onnx_elems(zeros); ++i)
     any |= nib_format_load_real(zeros->format, zeros->data, i) != 0;
   *out_failed = false;
   if (!any)
