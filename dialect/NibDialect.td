@@ -30,6 +30,7 @@ def Nib_Dialect : Dialect {
     |---|---|---|
     | `nib.rounding` | function | the rounding of operations that name none |
     | `nib.integer_only` | function | nothing may compute in float: checked after simplification (`nib-verify-integer-only`), and the generated code has no float instruction |
+    | `nib.threads` | function | threads to compile for: `nib-select` cuts kernels into as many parts at most |
     | `nib.name` | argument, result | the source's name of the tensor |
     | `nib.arena_bytes`, `nib.lower_bound_bytes`, `nib.unfused_lower_bound_bytes`, `nib.proven_bound_bytes` | function | what planning found |
     | `nib.result` | operation | the source's name of the result where it is not the operator's |

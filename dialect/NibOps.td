@@ -810,7 +810,8 @@ def Nib_KernelOp : Op<Nib_Dialect, "kernel",
     The region holds the operators of one generated function, in order; it refers to values outside
     freely, and only the result of its last operator leaves it. `nib-fuse` makes kernels; `nib-plan`
     puts them in the order they run in, with their places in the arena; `nib-select` gives each a
-    schedule, a vocabulary (an instruction set) and a tile.
+    schedule, a vocabulary (an instruction set) and a tile, and with `nib.threads` cuts it into `parts`
+    where that pays.
 
     ```mlir
     %y = nib.kernel "conv1" schedule "conv" vocab "c99" tile [4, 4, 0, 0] {
@@ -821,13 +822,13 @@ def Nib_KernelOp : Op<Nib_Dialect, "kernel",
     ```
   }];
   let arguments = (ins StrAttr:$name, Nib_String:$schedule, Nib_String:$vocab, Nib_Ints:$tile,
-      Nib_Float:$predicted_ns, Nib_Int:$scratch_bytes, Nib_Int:$scratch_offset,
+      Nib_Int:$parts, Nib_Float:$predicted_ns, Nib_Int:$scratch_bytes, Nib_Int:$scratch_offset,
       Nib_Int:$arena_offset);
   let results = (outs Nib_Tensor:$result);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $name oilist(`schedule` $schedule | `vocab` $vocab | `tile` custom<Ints>($tile) |
-                 `predicted_ns` $predicted_ns | `scratch_bytes` $scratch_bytes |
+                 `parts` $parts | `predicted_ns` $predicted_ns | `scratch_bytes` $scratch_bytes |
                  `scratch_offset` $scratch_offset | `arena_offset` $arena_offset)
                  attr-dict-with-keyword $body `:` type($result)
   }];

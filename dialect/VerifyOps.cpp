@@ -182,7 +182,7 @@ llvm::LogicalResult nib::NibDialect::verifyOperationAttribute(Operation *op,
   static constexpr StringLiteral numbers[] = {
       "nib.arena_offset", "nib.storage",           "nib.alias_of",
       "nib.arena_bytes",  "nib.lower_bound_bytes", "nib.unfused_lower_bound_bytes",
-      "nib.proven_bound_bytes"};
+      "nib.proven_bound_bytes", "nib.threads"};
   if (!llvm::is_contained(numbers, name))
     return op->emitOpError() << "there is no attribute " << name;
   auto number = dyn_cast<IntegerAttr>(value);

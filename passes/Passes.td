@@ -51,7 +51,9 @@ def NibFuse : Pass<"nib-fuse", "::mlir::ModuleOp"> {
     Every operator but views goes into a `nib.kernel`. Which ones share a kernel is what the cost
     model predicts to be fastest on the target.
   }];
-  let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_Size];
+  let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_Size,
+    Option<"threads", "threads", "int32_t", "1",
+        "Threads that kernels may be cut for (`nib.threads`)">];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 

@@ -296,3 +296,14 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   out_cost->ns = fmax(out_cost->compute_ns, out_cost->memory_ns) + out_cost->overhead_ns;
   return NIB_OK;
 }
+
+/* Waking waiting threads and meeting them again, on one chip. */
+static const double k_meeting_cycles = 2500;
+
+void nib_cost_cut(const nib_target *target, double share, nib_cost *cost) {
+  const double ghz = target->machine.ghz > 0 ? target->machine.ghz : 1.0;
+  cost->compute_ns *= share;
+  cost->memory_ns *= share;
+  cost->overhead_ns += k_meeting_cycles / ghz;
+  cost->ns = fmax(cost->compute_ns, cost->memory_ns) + cost->overhead_ns;
+}

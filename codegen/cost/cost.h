@@ -24,6 +24,10 @@ void nib_cost_model_close(nib_cost_model *model);
 nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *desc,
                             const nib_target *target, nib_cost *out_cost);
 
+/** From the cost of a kernel to that of the same kernel cut into parts for threads, the largest of
+ *  which has `share` of the work. */
+void nib_cost_cut(const nib_target *target, double share, nib_cost *cost);
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const char nib_embedded_abi[];
+extern const char nib_embedded_abi[], nib_embedded_pool_h[], nib_embedded_pool_c[];
 
 enum { max_inputs = 64, max_vocabs = 16 };
 
@@ -26,6 +26,7 @@ typedef struct writer {
   uint64_t snippets[4];
   const nib_vocab *vocabs[max_vocabs];
   int32_t n_vocabs;
+  bool cuts; /* some kernel is cut into parts */
   int32_t *kernel_offsets; /* of each function in `kernels`, in lines */
 } writer;
 
@@ -101,6 +102,8 @@ static void write_kernel_comment(writer *w, int32_t index) {
   nib_text_printf(&w->kernels, " */\n");
 }
 
+static bool is_cut(const nib_kernel *k) { return k->parts > 1; }
+
 /* Kernels that work in place have an input and a result in the same bytes: no restrict. */
 static bool works_in_place(const nib_graph *g, const int32_t *inputs, int32_t n, int32_t output) {
   for (int32_t i = 0; i < n; ++i)
@@ -121,41 +124,9 @@ static void write_signature(writer *w, int32_t index, const int32_t *inputs, int
   nib_text_printf(&w->kernels, "static void %s(", symbol);
   for (int32_t i = 0; i < n; ++i)
     nib_text_printf(&w->kernels, "const %s *%sin%d, ", c_type(w->g, inputs[i]), restricted, i);
-  nib_text_printf(&w->kernels, "%s *%sout%s) {\n", c_type(w->g, output), restricted,
-                  k->scratch_bytes > 0 ? ", uint8_t *scratch" : "");
-}
-
-static nib_status write_kernel(writer *w, int32_t index) {
-  const nib_kernel *k = &w->g->kernels[index];
-  const nib_schedule *schedule = k->schedule ? nib_schedule_find(k->schedule) : NULL;
-  const nib_vocab *vocab = vocab_of(k);
-  int32_t inputs[max_inputs];
-  const int32_t n = nib_kernel_inputs(w->g, k, inputs, max_inputs);
-  if (!schedule || !vocab || n > max_inputs || k->n_nodes < 1)
-    return nib_diag_error(w->diag, NIB_ERROR_INVALID_INPUT,
-                          "kernel %d '%s' has no known schedule and vocabulary: select them before "
-                          "emitting (pass nib-select)",
-                          index, k->name ? k->name : "");
-  if (!schedule->accepts(w->g, k, vocab))
-    return nib_diag_error(w->diag, NIB_ERROR_UNSUPPORTED,
-                          "kernel %d '%s': schedule %s cannot run it", index, k->name, k->schedule);
-  NIB_RETURN_IF_ERROR(note_vocab(w, vocab));
-  w->kernel_offsets[index] = count_lines(&w->kernels) + 1;
-  write_kernel_comment(w, index);
-  write_signature(w, index, inputs, n);
-  nib_emitter e = {.graph = w->g,
-                   .vocab = vocab,
-                   .body = &w->kernels,
-                   .constants = w->constants,
-                   .diag = (nib_diag *)w->diag,
-                   .size = w->o->size};
-  w->kernels.indent = 1;
-  NIB_RETURN_IF_ERROR(schedule->emit(&e, k));
-  w->kernels.indent = 0;
-  nib_text_printf(&w->kernels, "}\n");
-  for (int i = 0; i < 4; ++i)
-    w->snippets[i] |= e.snippets[i];
-  return NIB_OK;
+  nib_text_printf(&w->kernels, "%s *%sout%s%s) {\n", c_type(w->g, output), restricted,
+                  k->scratch_bytes > 0 ? ", uint8_t *scratch" : "",
+                  is_cut(k) ? ", int32_t begin, int32_t end" : "");
 }
 
 /* ---- NAME_run ---- */
@@ -193,25 +164,113 @@ static nib_status no_place(writer *w, int32_t tensor) {
                         tensor, w->g->tensors[tensor].name);
 }
 
-static nib_status write_call(writer *w, int32_t index) {
+/* "NAME_k03_conv(in, out, scratch" with addresses in terms of in, out and arena. A part has its
+ * share of the scratch and a range of units. */
+static nib_status write_arguments(writer *w, int32_t index, nib_text *t) {
   const nib_kernel *k = &w->g->kernels[index];
   int32_t inputs[max_inputs];
   const int32_t n = nib_kernel_inputs(w->g, k, inputs, max_inputs);
   const int32_t output = nib_kernel_output(w->g, k);
   char symbol[256];
   kernel_symbol(w, index, symbol, sizeof symbol);
-  nib_text_printf(&w->run, "  %s(", symbol);
+  nib_text_printf(t, "  %s(", symbol);
   for (int32_t i = 0; i < n; ++i) {
-    if (!address(w, inputs[i], false, &w->run))
+    if (!address(w, inputs[i], false, t))
       return no_place(w, inputs[i]);
-    nib_text_printf(&w->run, ", ");
+    nib_text_printf(t, ", ");
   }
-  if (!address(w, output, true, &w->run))
+  if (!address(w, output, true, t))
     return no_place(w, output);
   if (k->scratch_bytes > 0)
-    nib_text_printf(&w->run, ", arena + %" PRId64, k->scratch_offset);
+    nib_text_printf(t, ", arena + %" PRId64, k->scratch_offset);
+  return NIB_OK;
+}
+
+static nib_status write_call(writer *w, int32_t index) {
+  const nib_kernel *k = &w->g->kernels[index];
+  if (is_cut(k)) {
+    nib_text_printf(&w->run, "  %s_cut(exec, %s_k%02d_part, &buffers, %d);\n", w->o->name,
+                    w->o->name, index, k->parts);
+    return NIB_OK;
+  }
+  NIB_RETURN_IF_ERROR(write_arguments(w, index, &w->run));
   nib_text_printf(&w->run, ");\n");
   return NIB_OK;
+}
+
+/* The task that runs one part of a kernel of `units`. */
+static nib_status write_part(writer *w, int32_t index, int64_t units) {
+  const nib_kernel *k = &w->g->kernels[index];
+  const char *name = w->o->name;
+  nib_text *t = &w->kernels;
+  nib_text_printf(t,
+                  "\nstatic void %s_k%02d_part(void *context, uint32_t part, uint32_t parts) {\n"
+                  "  const %s_buffers *const buffers = context;\n"
+                  "  const void *const *const in = buffers->in;\n"
+                  "  void *const *const out = buffers->out;\n"
+                  "  uint8_t *const arena = buffers->arena;\n"
+                  "  (void)in, (void)out, (void)arena;\n",
+                  name, index, name);
+  NIB_RETURN_IF_ERROR(write_arguments(w, index, t));
+  if (k->scratch_bytes > 0)
+    nib_text_printf(t, " + part * UINT64_C(%" PRId64 ")", k->scratch_bytes / k->parts);
+  nib_text_printf(t,
+                  ",\n      (int32_t)(UINT64_C(%" PRId64 ") * part / parts), (int32_t)(UINT64_C(%"
+                  PRId64 ") * (part + 1) / parts));\n}\n",
+                  units, units);
+  return NIB_OK;
+}
+
+/* What the parts of kernels need, before all kernels. */
+static void write_cut(writer *w, nib_text *t) {
+  const char *name = w->o->name;
+  nib_text_printf(t,
+                  "typedef struct %s_buffers {\n  const void *const *in;\n  void *const *out;\n"
+                  "  uint8_t *arena;\n} %s_buffers;\n\n"
+                  "/* Runs a kernel in up to `parts` parts, or in one on this thread. */\n"
+                  "static void %s_cut(const nibrt_exec *exec, nibrt_task *task, %s_buffers *buffers,\n"
+                  "    uint32_t parts) {\n"
+                  "  if (exec && exec->size >= NIBRT_EXEC_SIZE_2 && exec->parallel)\n"
+                  "    exec->parallel(exec->pool, task, buffers, parts);\n"
+                  "  else\n    task(buffers, 0, 1);\n}\n\n",
+                  name, name, name, name);
+}
+
+static nib_status write_kernel(writer *w, int32_t index) {
+  const nib_kernel *k = &w->g->kernels[index];
+  const nib_schedule *schedule = k->schedule ? nib_schedule_find(k->schedule) : NULL;
+  const nib_vocab *vocab = vocab_of(k);
+  int32_t inputs[max_inputs];
+  const int32_t n = nib_kernel_inputs(w->g, k, inputs, max_inputs);
+  if (!schedule || !vocab || n > max_inputs || k->n_nodes < 1)
+    return nib_diag_error(w->diag, NIB_ERROR_INVALID_INPUT,
+                          "kernel %d '%s' has no known schedule and vocabulary: select them before "
+                          "emitting (pass nib-select)",
+                          index, k->name ? k->name : "");
+  if (!schedule->accepts(w->g, k, vocab))
+    return nib_diag_error(w->diag, NIB_ERROR_UNSUPPORTED,
+                          "kernel %d '%s': schedule %s cannot run it", index, k->name, k->schedule);
+  NIB_RETURN_IF_ERROR(note_vocab(w, vocab));
+  w->kernel_offsets[index] = count_lines(&w->kernels) + 1;
+  write_kernel_comment(w, index);
+  write_signature(w, index, inputs, n);
+  nib_emitter e = {.graph = w->g,
+                   .vocab = vocab,
+                   .body = &w->kernels,
+                   .constants = w->constants,
+                   .diag = (nib_diag *)w->diag,
+                   .size = w->o->size,
+                   .cut = is_cut(k)};
+  w->kernels.indent = 1;
+  NIB_RETURN_IF_ERROR(schedule->emit(&e, k));
+  w->kernels.indent = 0;
+  nib_text_printf(&w->kernels, "}\n");
+  for (int i = 0; i < 4; ++i)
+    w->snippets[i] |= e.snippets[i];
+  if (!is_cut(k))
+    return NIB_OK;
+  w->cuts = true;
+  return write_part(w, index, schedule->units ? schedule->units(w->g, k, vocab) : 0);
 }
 
 /* Outputs whose value lies elsewhere: an input passed through, a constant, an arena tensor. */
@@ -237,7 +296,7 @@ static void write_check(writer *w, const char *condition, const char *status, co
 static void write_argument_checks(writer *w) {
   char text[128];
   write_check(w,
-              "exec && (exec->size < sizeof(nibrt_exec) || exec->version < 1 || "
+              "exec && (exec->size < NIBRT_EXEC_SIZE_1 || exec->version < 1 || "
               "exec->version > NIBRT_ABI_VERSION)",
               "NIBRT_ERROR_ABI", "exec has another version of nibrt_abi.h");
   if (w->g->n_inputs)
@@ -303,12 +362,15 @@ static nib_status write_run(writer *w) {
       "*out,\n    void *const *arenas) {\n",
       w->o->name);
   write_argument_checks(w);
+  if (w->cuts)
+    nib_text_printf(&w->run, "  %s_buffers buffers = {in, out, %s};\n", w->o->name,
+                    w->g->arena_bytes > 0 ? "arena" : "NULL");
   const size_t body = w->run.size;
   for (int32_t i = 0; i < w->g->n_kernels; ++i)
     NIB_RETURN_IF_ERROR(write_call(w, i));
   NIB_RETURN_IF_ERROR(write_output_copies(w));
   if (w->g->arena_bytes > 0 &&
-      (w->run.size == body || !strstr(w->run.data + body, "arena + "))) // no kernel uses it
+      !w->cuts && (w->run.size == body || !strstr(w->run.data + body, "arena + "))) // not used
     nib_text_printf(&w->run, "  (void)arena;\n");
   nib_text_printf(&w->run, "  return NIBRT_OK;\n}\n");
   write_wrapper(w);
@@ -403,6 +465,8 @@ static void write_source(writer *w, nib_text *t) {
   nib_constants_declare(w->constants, t);
   nib_text_printf(t, "\n");
   write_helpers(w, t);
+  if (w->cuts)
+    write_cut(w, t);
 }
 
 static void write_weights(writer *w, nib_text *t) {
@@ -435,6 +499,7 @@ static nib_status write_all(writer *w, nib_model_text *m) {
   m->weights_bytes = nib_constants_bytes(w->constants);
   nib_model_write_header(w->g, w->o, m->weights_bytes, &m->header);
   nib_model_write_example(w->g, w->o, &m->example);
+  m->is_cut = w->cuts;
   if (m->source.failed || m->weights.failed || m->header.failed || m->example.failed ||
       w->kernels.failed || w->run.failed || nib_constants_failed(w->constants))
     return nib_diag_error(w->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory for the generated code");
@@ -442,6 +507,8 @@ static nib_status write_all(writer *w, nib_model_text *m) {
 }
 
 const char *nib_model_abi(void) { return nib_embedded_abi; }
+const char *nib_model_pool_header(void) { return nib_embedded_pool_h; }
+const char *nib_model_pool_source(void) { return nib_embedded_pool_c; }
 
 nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
                            nib_model_text *out_model, const nib_diag *diag) {

@@ -24,6 +24,7 @@ typedef struct nib_model_options {
 typedef struct nib_model_text {
   nib_text header, source, weights, example;
   const char *abi; /**< nibrt_abi.h, static */
+  bool is_cut;     /**< some kernel is cut for threads: nibrt_pool.h and .c go beside it */
   size_t weights_bytes;
   int32_t n_kernels;
   int32_t *kernel_lines; /**< first line of each kernel's function in `source`, from 1 */
@@ -35,6 +36,9 @@ nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
 void nib_model_free(nib_model_text *m);
 /** The text of nibrt_abi.h. */
 const char *nib_model_abi(void);
+/** The texts of nibrt_pool.h and nibrt_pool.c. */
+const char *nib_model_pool_header(void);
+const char *nib_model_pool_source(void);
 
 /** The name of the typed wrapper: `name`, or NAME_infer when C or its library has that word. */
 void nib_model_wrapper_name(const char *name, char *out, size_t size);
@@ -50,6 +54,8 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
 void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib_text *t);
 /** Lines of " * " documentation of inputs and outputs. */
 void nib_model_write_ports(const nib_graph *g, nib_text *t);
+/** Whether some kernel is cut for threads. */
+bool nib_model_is_cut(const nib_graph *g);
 /** Multiply-accumulates of the whole graph. */
 int64_t nib_model_macs(const nib_graph *g);
 

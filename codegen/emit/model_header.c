@@ -138,6 +138,13 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
                "threads may run\n * the model. */\n"
              : " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
                " run the model,\n * each with an arena of its own. */\n");
+  if (nib_model_is_cut(g)) {
+    t->size -= strlen(" */\n");
+    nib_text_printf(t,
+                    " A call uses up to %d threads if its nibrt_exec\n * has any, such as those of "
+                    "nibrt_pool.h; results do not depend on it. */\n",
+                    g->threads);
+  }
   nib_text_printf(t, "#ifndef NIB_MODEL_%s_H\n#define NIB_MODEL_%s_H\n\n", guard, guard);
   nib_text_printf(t, "#include \"nibrt_abi.h\"\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
   write_sizes(g, o, weights_bytes, t);
@@ -157,6 +164,13 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
     nib_text_printf(t, "%s out%d[%" PRId64 "], ", c_type(g, g->outputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->outputs[i]]));
   nib_text_printf(t, "void *arena);\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+}
+
+bool nib_model_is_cut(const nib_graph *g) {
+  for (int32_t i = 0; i < g->n_kernels; ++i)
+    if (g->kernels[i].parts > 1)
+      return true;
+  return false;
 }
 
 /* The statement that prints element k of an output. */
@@ -185,10 +199,18 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
                     i + 1, i + 1, i, i);
   if (!g->n_inputs)
     nib_text_printf(t, "  (void)argc, (void)argv;\n");
+  const bool cut = nib_model_is_cut(g);
+  if (cut)
+    nib_text_printf(t,
+                    "  nibrt_pool *const pool = nibrt_pool_create(%d);\n"
+                    "  if (!pool)\n    return 1;\n"
+                    "  nibrt_exec exec;\n  nibrt_pool_exec(pool, &exec);\n",
+                    g->threads);
   nib_text_printf(t,
-                  "  if (%s_run(NULL, in, out, arenas) != NIBRT_OK) {\n"
-                  "    fprintf(stderr, \"%s_run failed\\n\");\n    return 1;\n  }\n",
-                  o->name, o->name);
+                  "  if (%s_run(%s, in, out, arenas) != NIBRT_OK) {\n"
+                  "    fprintf(stderr, \"%s_run failed\\n\");\n    return 1;\n  }\n%s",
+                  o->name, cut ? "&exec" : "NULL", o->name,
+                  cut ? "  nibrt_pool_destroy(pool);\n" : "");
   for (int32_t i = 0; i < g->n_outputs; ++i) {
     const nib_tensor *x = &g->tensors[g->outputs[i]];
     const int64_t n = nib_tensor_elems(x), shown = n > 64 ? 64 : n;
@@ -206,8 +228,9 @@ void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib
   nib_text_printf(
       t,
       "/* An example of use: %s [raw input file ...]; inputs without a file are zeros.\n"
-      " * cc -O2 *.c -lm -o %s */\n#include \"%s.h\"\n\n#include <stdio.h>\n\n",
-      o->name, o->name, o->name);
+      " * cc -O2 *.c -lm%s -o %s */\n#include \"%s.h\"\n%s\n#include <stdio.h>\n\n",
+      o->name, nib_model_is_cut(g) ? " -pthread" : "", o->name, o->name,
+      nib_model_is_cut(g) ? "#include \"nibrt_pool.h\"\n" : "");
   nib_text_printf(t,
                   "static _Alignas(64) uint8_t arena[%s_ARENA_BYTES > 0 ? %s_ARENA_BYTES : 1];\n",
                   caps, caps);

@@ -175,15 +175,18 @@ typedef struct nib_kernel {
   const char *schedule;       /**< row of the schedule table */
   const char *vocab;          /**< row of the vocabulary table */
   int32_t tile[NIB_MAX_TILE]; /**< meaning is the schedule's */
+  int32_t parts; /**< into which its outermost loop is cut for threads; 0 or 1: whole */
   double predicted_ns;
   /* plan */
-  int64_t scratch_bytes;  /**< private buffer in the arena while the kernel runs; 0: none */
+  int64_t scratch_bytes;  /**< private buffer in the arena while the kernel runs; 0: none; an equal
+                               share of it for each part */
   int64_t scratch_offset; /**< -1: none */
 } nib_kernel;
 
 typedef struct nib_graph {
   const char *name;     /**< C identifier: the prefix of all generated symbols */
   const char *rounding; /**< default rounding of the source: "tflite-double", "nearest-even" */
+  int32_t threads;      /**< to compile for; 0 or 1: kernels are not cut */
   bool integer_only;    /**< nothing may compute in float (nib_check_integer_only) */
   nib_tensor *tensors;
   int32_t n_tensors, cap_tensors;

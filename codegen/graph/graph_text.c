@@ -79,6 +79,8 @@ static void print_kernel(nib_text *t, const nib_graph *g, const nib_kernel *k) {
   if (k->schedule)
     nib_text_printf(t, " schedule=%s vocab=%s tile=[%d,%d,%d,%d]", k->schedule, k->vocab, k->tile[0],
                     k->tile[1], k->tile[2], k->tile[3]);
+  if (k->parts > 1)
+    nib_text_printf(t, " parts=%d", k->parts);
   if (k->scratch_bytes)
     nib_text_printf(t, " scratch=%" PRId64 "@%" PRId64, k->scratch_bytes, k->scratch_offset);
   nib_text_printf(t, "\n");

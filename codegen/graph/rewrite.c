@@ -224,6 +224,7 @@ nib_graph *nib_graph_clone(const nib_graph *g) {
        nib_graph_set_outputs(copy, g->outputs, g->n_outputs) == NIB_OK;
   copy->rounding = clone_string(copy, g->rounding);
   copy->integer_only = g->integer_only;
+  copy->threads = g->threads;
   copy->arena_bytes = g->arena_bytes;
   copy->lower_bound_bytes = g->lower_bound_bytes;
   copy->unfused_lower_bound_bytes = g->unfused_lower_bound_bytes;

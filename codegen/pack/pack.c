@@ -31,23 +31,26 @@ static int64_t thrifty_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_
 /* The same for vector code: every row walks all weights, so rows are long, yet stay in the second
  * level of the caches beside a panel of weights. Many tiles divide NIB_ROW_UNIT; the last row may
  * be shorter. */
-static int64_t cached_row(int64_t pixels, int64_t pixel_bytes) {
+static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) {
   enum { budget = 192 * 1024, least_pixels = 48 };
   int64_t fits = budget / pixel_bytes;
   fits = fits > least_pixels ? fits : least_pixels;
   if (pixels <= fits)
     return pixels;
-  const int64_t rows = (pixels + fits - 1) / fits, even = (pixels + rows - 1) / rows;
+  int64_t rows = (pixels + fits - 1) / fits;
+  if (threads > 1)
+    rows = (rows + threads - 1) / threads * threads; /* they share the rows evenly */
+  const int64_t even = (pixels + rows - 1) / rows;
   return (even + NIB_ROW_UNIT - 1) / NIB_ROW_UNIT * NIB_ROW_UNIT;
 }
 
 static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y,
-                    const nib_vocab *v) {
+                    const nib_vocab *v, int64_t threads) {
   nib_conv_shape *s = &w->shape;
   const int64_t stage_bytes = x->format == NIB_F32 ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
-  const int64_t row = v->lanes > 1 ? cached_row(pixels, pixel_bytes)
+  const int64_t row = v->lanes > 1 ? cached_row(pixels, pixel_bytes, threads)
                                    : thrifty_row(pixels, pixel_bytes, operand_bytes);
   s->in_w = s->out_w = row;
   s->in_h = s->out_h = (pixels + row - 1) / row;
@@ -71,7 +74,7 @@ void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, in
     s->groups = s->multiplier = 1;
   w->last_w = s->out_w;
   if (is_pointwise(s))
-    flatten(w, nib_node_input(g, n, 0), &g->tensors[n->out], v);
+    flatten(w, nib_node_input(g, n, 0), &g->tensors[n->out], v, g->threads);
   w->group_in = s->in_c / s->groups;
   w->group_out = s->out_c / s->groups;
   const bool contiguous = s->groups == 1 && (s->dilation_w == 1 || s->kernel_w == 1);

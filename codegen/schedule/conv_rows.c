@@ -17,6 +17,9 @@ typedef long long ll;
 enum { most_pixels = 16, most_columns = 8 };
 #define NIB_MAX_TILE_REGISTERS (most_pixels * most_columns)
 
+/* What threads share: output rows, panels of output channels, or tiles of pixels of a single row. */
+typedef enum cut_axis { CUT_NONE, CUT_ROWS, CUT_PANELS, CUT_PIXELS } cut_axis;
+
 typedef struct conv_rows {
   nib_emitter *e;
   const nib_kernel *kernel;
@@ -24,6 +27,8 @@ typedef struct conv_rows {
   nib_stage stage;
   nib_epilogue epilogue;
   int64_t pixels;      /* of a tile */
+  cut_axis cut;        /* what begin and end count */
+  int64_t units;
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   const char *weights, *bias;
   const char *weight_type;
@@ -168,6 +173,48 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
   return nib_stage_ring_bytes(&stage) + (sums ? sums_bytes(&stage, &w) : 0);
 }
 
+/* ---- threads ---- */
+
+/* The part of the work that the largest of `parts` parts has. */
+static double largest_share(int64_t units, int64_t parts) {
+  return units < 2 ? 1.0 : (double)((units + parts - 1) / parts) / (double)units;
+}
+
+/* The evenest cut. Of equal ones rows, which share no staging, then what divides the larger of
+ * weights and activations, so that each thread reads less of it. */
+static cut_axis choose_cut(const nib_conv_walk *w, const nib_stage *stage, int64_t pixels,
+                           int64_t parts, int64_t *out_units) {
+  const nib_conv_shape *s = &w->shape;
+  const int64_t panels = s->groups == 1 ? w->full_panels + (w->last_columns > 0) : 1;
+  const int64_t tiles = s->out_h == 1 && s->batch == 1 ? (s->out_w + pixels - 1) / pixels : 1;
+  const bool heavy = w->group_elems > s->in_h * s->in_w * s->in_c;
+  const double staged = stage->direct ? 0.0 : 0.1; /* each part stages all it reads */
+  const double shares[] = {
+      [CUT_NONE] = 1.0,
+      [CUT_ROWS] = largest_share(s->out_h, parts),
+      [CUT_PANELS] = largest_share(panels, parts) + staged + (heavy ? 1e-3 : 2e-3),
+      [CUT_PIXELS] = largest_share(tiles, parts) + staged + (heavy ? 2e-3 : 1e-3),
+  };
+  const int64_t units[] = {1, s->out_h, panels, tiles};
+  cut_axis best = CUT_NONE;
+  for (cut_axis i = CUT_ROWS; i <= CUT_PIXELS; i++)
+    best = shares[i] < shares[best] ? i : best;
+  *out_units = units[best];
+  return best;
+}
+
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const int32_t *t = kernel->tile;
+  nib_conv_walk w;
+  nib_stage stage;
+  int64_t n_units = 1;
+  nib_pack_walk(g, n, v, t[1] > 0 ? t[1] : 1, &w);
+  init_stage(g, n, v, &w, &stage);
+  choose_cut(&w, &stage, t[0] > 0 ? t[0] : 1, kernel->parts, &n_units);
+  return n_units;
+}
+
 /* ---- emission ---- */
 
 /* A tile: `pixels` by `columns` registers of output channels from channel c (of group g). */
@@ -302,15 +349,23 @@ static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
     const nib_word end =
         shorter ? nib_word_of("(y == %lld ? %lld : %lld)", last, (ll)(w->last_w - rest), (ll)full)
                 : nib_word_of("%lld", (ll)full);
-    nib_text_open(e->body, "for (int32_t x = 0; x < %s; x += %lld) {", end.s, (ll)r->pixels);
+    if (r->cut == CUT_PIXELS)
+      nib_text_open(e->body,
+                    "for (int32_t x = begin * %lld; x < (end < %lld ? end * %lld : %lld); x += %lld) {",
+                    (ll)r->pixels, (ll)r->units, (ll)r->pixels, (ll)full, (ll)r->pixels);
+    else
+      nib_text_open(e->body, "for (int32_t x = 0; x < %s; x += %lld) {", end.s, (ll)r->pixels);
     emit_tile(r, &(tile){r->pixels, columns, tail});
     nib_text_close(e->body, "");
   }
   if (rest > 0) {
-    nib_text_open(e->body,
-                  shorter ? "if (y == %lld) { /* the last pixels */"
-                          : "{ /* the last pixels of the row */",
-                  last);
+    if (r->cut == CUT_PIXELS)
+      nib_text_open(e->body, "if (end == %lld) { /* the last pixels of the row */", (ll)r->units);
+    else
+      nib_text_open(e->body,
+                    shorter ? "if (y == %lld) { /* the last pixels */"
+                            : "{ /* the last pixels of the row */",
+                    last);
     nib_text_line(e->body, "const int32_t x = %lld;", (ll)(w->last_w - rest));
     emit_tile(r, &(tile){rest, columns, tail});
     nib_text_close(e->body, "");
@@ -324,13 +379,21 @@ static void emit_panels(conv_rows *r) {
   if (w->shape.groups > 1)
     nib_text_open(e->body, "for (int32_t g = 0; g < %lld; g++) {", (ll)w->shape.groups);
   if (w->full_panels > 0) {
-    nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {",
-                  (ll)(w->full_panels * panel), panel);
+    if (r->cut == CUT_PANELS)
+      nib_text_open(e->body,
+                    "for (int32_t c = begin * %lld; c < (end < %lld ? end : %lld) * %lld; c += %lld) {",
+                    panel, (ll)w->full_panels, (ll)w->full_panels, panel, panel);
+    else
+      nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {",
+                    (ll)(w->full_panels * panel), panel);
     emit_panel(r, w->columns, 0);
     nib_text_close(e->body, "");
   }
   if (w->last_columns > 0) {
-    nib_text_open(e->body, "{ /* the last channels */");
+    if (r->cut == CUT_PANELS)
+      nib_text_open(e->body, "if (end == %lld) { /* the last channels */", (ll)r->units);
+    else
+      nib_text_open(e->body, "{ /* the last channels */");
     nib_text_line(e->body, "const int32_t c = %lld;", (ll)(w->full_panels * panel));
     emit_panel(r, w->last_columns, w->last_tail);
     nib_text_close(e->body, "");
@@ -389,9 +452,7 @@ static void emit_body(conv_rows *r) {
   }
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
-  if (!r->stage.direct)
-    nib_text_line(e->body, "int32_t next = 0; /* input row to stage, counted from the padding */");
-  nib_text_open(e->body, "for (int32_t y = 0; y < %lld; y++) {", (ll)s->out_h);
+  nib_stage_emit_loop(&r->stage, e, r->cut == CUT_ROWS);
   nib_stage_emit_rows(&r->stage, e, r->weight_zero ? emit_pixel_sums : NULL, r);
   if (r->weight_zero)
     emit_sums(r);
@@ -439,6 +500,8 @@ static nib_status prepare(conv_rows *r) {
                           "%s: a tile of %lld pixels does not divide its rows of %lld",
                           r->kernel->name, (ll)r->pixels, (ll)r->walk.shape.out_w);
   init_stage(e->graph, n, e->vocab, &r->walk, &r->stage);
+  if (e->cut)
+    r->cut = choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab);
   r->weight_type = r->walk.is_float ? "float" : e->vocab->weights_i16 ? "int16_t" : "int8_t";
   nib_acc_range *ranges = NULL;
@@ -472,4 +535,5 @@ const nib_schedule nib_schedule_conv_rows = {
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .units = units,
 };

@@ -214,9 +214,7 @@ static void emit_body(depthwise_rows *r) {
   nib_stage_emit_begin(&r->stage, e);
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
-  if (!r->stage.direct)
-    nib_text_line(e->body, "int32_t next = 0; /* input row to stage, counted from the padding */");
-  nib_text_open(e->body, "for (int32_t y = 0; y < %lld; y++) {", (ll)s->out_h);
+  nib_stage_emit_loop(&r->stage, e, e->cut);
   nib_stage_emit_rows(&r->stage, e, NULL, NULL);
   if (whole > 0) {
     nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {", (ll)whole, (ll)lanes);
@@ -283,10 +281,18 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
                          : NIB_OK;
 }
 
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  nib_conv_walk w;
+  nib_stage stage;
+  init_shape(g, &g->nodes[kernel->nodes[0]], v, &w, &stage);
+  return w.shape.out_h;
+}
+
 const nib_schedule nib_schedule_depthwise_rows = {
     .name = "depthwise_rows",
     .accepts = accepts,
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .units = units,
 };

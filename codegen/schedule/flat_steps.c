@@ -71,17 +71,26 @@ static void emit_register(nib_epilogue *p, const char *at, int tail) {
   nib_epilogue_finish(p, NULL, at, tail);
 }
 
-/* Whole registers of [0, elems), then the rest. `at`: what the variable `i` is added to, or "". */
-static void emit_run(nib_epilogue *p, int64_t elems, const char *at) {
+/* Whole registers of [0, elems), then the rest. `at`: what the variable `i` is added to, or "";
+ * `cut`: registers [begin, end). */
+static void emit_run(nib_epilogue *p, int64_t elems, const char *at, bool cut) {
   nib_emitter *e = p->e;
   const int64_t lanes = e->vocab->lanes, whole = elems / lanes * lanes;
   if (whole > 0) {
-    nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i += %lld) {", (ll)whole, (ll)lanes);
+    if (cut)
+      nib_text_open(e->body,
+                    "for (int32_t i = begin * %lld; i < (end < %lld ? end : %lld) * %lld; i += %lld) {",
+                    (ll)lanes, (ll)(whole / lanes), (ll)(whole / lanes), (ll)lanes, (ll)lanes);
+    else
+      nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i += %lld) {", (ll)whole, (ll)lanes);
     emit_register(p, nib_word_of("%si", at).s, 0);
     nib_text_close(e->body, "");
   }
   if (whole < elems) {
-    nib_text_open(e->body, "{ /* the last elements */");
+    if (cut)
+      nib_text_open(e->body, "if (end == %lld) { /* the last elements */", (ll)(whole / lanes + 1));
+    else
+      nib_text_open(e->body, "{ /* the last elements */");
     nib_text_line(e->body, "const int32_t i = %lld;", (ll)whole);
     emit_register(p, nib_word_of("%si", at).s, (int)(elems - whole));
     nib_text_close(e->body, "");
@@ -95,12 +104,16 @@ static void emit_body(nib_epilogue *p) {
   const int64_t row = row_of(g, p->kernel);
   nib_text_line(e->body, "/* %s: %lld elements */", p->kernel->name, (ll)elems);
   if (row == 0) {
-    emit_run(p, elems, "");
+    emit_run(p, elems, "", e->cut);
     return;
   }
   p->channel = "i";
-  nib_text_open(e->body, "for (int32_t row = 0; row < %lld; row += %lld) {", (ll)elems, (ll)row);
-  emit_run(p, row, "row + ");
+  if (e->cut)
+    nib_text_open(e->body, "for (int32_t row = begin * %lld; row < end * %lld; row += %lld) {",
+                  (ll)row, (ll)row, (ll)row);
+  else
+    nib_text_open(e->body, "for (int32_t row = 0; row < %lld; row += %lld) {", (ll)elems, (ll)row);
+  emit_run(p, row, "row + ", false);
   nib_text_close(e->body, "");
 }
 
@@ -118,10 +131,17 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   return NIB_OK;
 }
 
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  const int64_t elems = nib_tensor_elems(&g->tensors[g->nodes[kernel->nodes[0]].out]);
+  const int64_t row = row_of(g, kernel);
+  return row > 0 ? elems / row : (elems + v->lanes - 1) / v->lanes;
+}
+
 const nib_schedule nib_schedule_flat_steps = {
     .name = "flat_steps",
     .accepts = accepts,
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .units = units,
 };

@@ -486,7 +486,11 @@ static void emit_body(pool_channels *r, int64_t columns) {
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)p->batch);
   for (int axis = 0; axis < 2; axis++) {
     const char v = axis ? 'x' : 'y';
-    nib_text_open(e->body, "for (int32_t o%c = 0; o%c < %lld; o%c++) {", v, v, (ll)p->out[axis], v);
+    if (e->cut && axis == 0)
+      nib_text_open(e->body, "for (int32_t oy = begin; oy < end; oy++) {");
+    else
+      nib_text_open(e->body, "for (int32_t o%c = 0; o%c < %lld; o%c++) {", v, v, (ll)p->out[axis],
+                    v);
     emit_range(r, axis);
   }
   emit_count(r);
@@ -511,10 +515,18 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   return NIB_OK;
 }
 
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  (void)v;
+  pool p;
+  describe(g, &g->nodes[kernel->nodes[0]], &p);
+  return p.out[0];
+}
+
 const nib_schedule nib_schedule_pool_channels = {
     .name = "pool_channels",
     .accepts = accepts,
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .units = units,
 };

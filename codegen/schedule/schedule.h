@@ -29,11 +29,12 @@ typedef struct nib_emitter {
   nib_diag *diag;
   uint64_t snippets[4]; /**< bit set of scalar helper functions used (emit/snippets.h) */
   bool size;            /**< prefer small code */
+  bool cut;             /**< the function runs units [begin, end) of its outermost loop */
 } nib_emitter;
 
 /** A kernel function is emitted as
  *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out, uint8_t
- * *scratch) The emit room writes the signature and the call; a schedule writes the body. In the
+ * *scratch, int32_t begin, int32_t end) without what it does not need. The emit room writes the signature and the call; a schedule writes the body. In the
  * body, the kernel's external input tensors (activations produced outside the kernel, in order of
  * first use by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result (the
  * last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come
@@ -49,6 +50,11 @@ typedef struct nib_schedule {
   /** Scratch of kernel->tile with `vocab`. */
   int64_t (*scratch_bytes)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
   nib_status (*emit)(nib_emitter *e, const nib_kernel *kernel);
+  /** Units of the loop that kernel->parts threads share: kernel->tile with `vocab`. Threads write
+   *  different elements of the result, each computed as by one thread. Less than 2 or NULL: the
+   *  kernel is not cut. Where e->cut, `emit` runs units [begin, end), which are int32_t parameters;
+   *  scratch_bytes is that of one part. */
+  int64_t (*units)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
 } nib_schedule;
 
 /** i-th schedule in order of preference (vector schedules first, "direct" last), NULL past the end.

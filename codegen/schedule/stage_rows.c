@@ -57,6 +57,17 @@ void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e) {
                 s->c_type, s->c_type, (ll)s->ring, (ll)s->row_elems);
 }
 
+void nib_stage_emit_loop(const nib_stage *s, nib_emitter *e, bool cut) {
+  if (!s->direct)
+    nib_text_line(e->body,
+                  "int32_t next = %s; /* input row to stage, counted from the padding */",
+                  cut ? nib_word_of("begin * %lld", (ll)s->shape.stride_h).s : "0");
+  if (cut)
+    nib_text_open(e->body, "for (int32_t y = begin; y < end; y++) {");
+  else
+    nib_text_open(e->body, "for (int32_t y = 0; y < %lld; y++) {", (ll)s->shape.out_h);
+}
+
 static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, int64_t pixels) {
   if (pixels <= 0)
     return;

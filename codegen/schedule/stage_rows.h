@@ -35,8 +35,10 @@ int64_t nib_stage_ring_bytes(const nib_stage *s); /**< a multiple of 64; 0 when 
 /** Primitives that it says. */
 bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v);
 
-/** Before the loop over y: `ring` and `next`, the first padded row that is not staged yet. */
+/** Before the loops: `ring`. */
 void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e);
+/** Opens the loop over output rows y, of a part of them if `cut`, and declares `next`. */
+void nib_stage_emit_loop(const nib_stage *s, nib_emitter *e, bool cut);
 /** At the top of the loop over y: stages what output row y needs and declares `rows[]` (or `row`
  *  for one kernel row). After each staged row, `after(user)` may emit more; NULL for nothing. */
 void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void *user), void *user);

@@ -147,6 +147,7 @@ LogicalResult GraphReader::readKernel(nib::KernelOp op) {
   if (std::optional<ArrayRef<int64_t>> tile = op.getTile())
     for (auto [i, size] : llvm::enumerate(tile->take_front(NIB_MAX_TILE)))
       kernel.tile[i] = (int32_t)size;
+  kernel.parts = (int32_t)op.getParts().value_or(0);
   kernel.predicted_ns = op.getPredictedNs() ? op.getPredictedNs()->convertToDouble() : 0;
   kernel.scratch_bytes = (int64_t)op.getScratchBytes().value_or(0);
   kernel.scratch_offset = numberOr(op.getScratchOffsetAttr(), -1);
@@ -205,6 +206,7 @@ void GraphReader::readFacts() {
   if (auto rounding = function->getAttrOfType<StringAttr>("nib.rounding"))
     graph->rounding = keep(rounding.getValue());
   graph->integer_only = function->hasAttr("nib.integer_only");
+  graph->threads = (int32_t)numberOr(function->getAttr("nib.threads"), 0);
   graph->arena_bytes = numberOr(function->getAttr("nib.arena_bytes"), -1);
   graph->lower_bound_bytes = numberOr(function->getAttr("nib.lower_bound_bytes"), -1);
   graph->unfused_lower_bound_bytes =

@@ -250,6 +250,8 @@ LogicalResult GraphWriter::writeKernel(const nib_kernel &kernel) {
   }
   if (kernel.vocab)
     attrs.push_back(builder.getNamedAttr("vocab", builder.getStringAttr(kernel.vocab)));
+  if (kernel.parts > 1)
+    addNumber("parts", kernel.parts, attrs);
   if (kernel.predicted_ns != 0)
     attrs.push_back(
         builder.getNamedAttr("predicted_ns", builder.getF64FloatAttr(kernel.predicted_ns)));
@@ -315,6 +317,8 @@ func::FuncOp GraphWriter::writeSignature() {
     function->setAttr("nib.rounding", builder.getStringAttr(graph->rounding));
   if (graph->integer_only)
     function->setAttr("nib.integer_only", builder.getUnitAttr());
+  if (graph->threads > 1)
+    addNumber("nib.threads", graph->threads, facts);
   addNumber("nib.arena_bytes", graph->arena_bytes, facts);
   addNumber("nib.lower_bound_bytes", graph->lower_bound_bytes, facts);
   addNumber("nib.unfused_lower_bound_bytes", graph->unfused_lower_bound_bytes, facts);

@@ -49,8 +49,11 @@ static nib_status write_files(const nib_model_options *mo, const nib_model_text 
       {header, m->header.data, m->header.size},    {source, m->source.data, m->source.size},
       {weights, m->weights.data, m->weights.size}, {"nibrt_abi.h", m->abi, strlen(m->abi)},
       {example, m->example.data, m->example.size},
+      {"nibrt_pool.h", nib_model_pool_header(), strlen(nib_model_pool_header())},
+      {"nibrt_pool.c", nib_model_pool_source(), strlen(nib_model_pool_source())},
   };
-  return nib_files_write(dir, files, sizeof files / sizeof *files, diag);
+  const size_t all = sizeof files / sizeof *files;
+  return nib_files_write(dir, files, m->is_cut ? all : all - 2, diag);
 }
 
 nib_status nib_emit_graph(const nib_graph *g, const nib_options *o, const nib_diag *diag) {

@@ -225,6 +225,8 @@ static nib_status run(fusion *f) {
 nib_status nib_fuse_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
   if (g->n_kernels > 0)
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE, "the graph already has kernels");
+  if (o->threads > 1)
+    g->threads = o->threads;
   NIB_RETURN_IF_ERROR(nib_graph_sweep(g, diag));
   NIB_RETURN_IF_ERROR(nib_check_integer_only(g, diag));
   NIB_RETURN_IF_ERROR(settle_outputs(g, diag));

@@ -117,7 +117,7 @@ private:
     Value second = LLVM::GEPOp::create(b, pointer, i32, exec, ArrayRef<LLVM::GEPArg>{1});
     Value version = LLVM::LoadOp::create(b, i32, second);
     Value small =
-        LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ult, size, number(sizeof(nibrt_exec)));
+        LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ult, size, number(NIBRT_EXEC_SIZE_1));
     Value newer =
         LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ugt, version, number(NIBRT_ABI_VERSION));
     returnIf(LLVM::OrOp::create(b, small, newer), NIBRT_ERROR_ABI);

@@ -30,6 +30,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
                                   llvm::cl::desc("How scales of weights are chosen")};
   Option<int64_t> maxArena{*this, "max-arena", llvm::cl::init(-1),
                            llvm::cl::desc("Bytes that the arena may have; -1: any")};
+  Option<int32_t> threads{*this, "threads", llvm::cl::init(1),
+                          llvm::cl::desc("Threads that kernels may be cut for")};
   Option<bool> noFallback{*this, "no-fallback", llvm::cl::init(false),
                           llvm::cl::desc("Fail where something cannot be done as asked")};
   Option<bool> size{*this, "size", llvm::cl::init(false), llvm::cl::desc("Prefer small code")};
@@ -43,7 +45,7 @@ static void buildToC(OpPassManager &manager, const ToCOptions &o) {
   manager.addPass(
       nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats, o.weightScale}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
-  manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size}));
+  manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads}));
   manager.addPass(nib::createNibPlan({o.target, o.rounding, o.maxArena}));
   manager.addPass(
       nib::createNibSelect({o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena}));

@@ -11,6 +11,7 @@ nib_options nib_options_default(void) {
       .cost_model = "analytic",
       .weights = "words",
       .max_arena_bytes = -1,
+      .threads = 1,
       .no_fallback = false,
       .size = false,
       .check_c = true,

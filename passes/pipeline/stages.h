@@ -26,6 +26,7 @@ typedef struct nib_options {
   const char *weight_scale; /**< quantize: how scales are chosen, \"source\", \"absmax\" or \"mse\"
                                (least squared error); NULL: source */
   int64_t max_arena_bytes;  /**< -1: no limit */
+  int32_t threads;         /**< fuse: threads that kernels may be cut for (nib_graph.threads) */
   bool no_fallback;
   bool size;    /**< prefer small code */
   bool check_c; /**< parse generated C with libclang before writing */

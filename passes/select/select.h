@@ -18,7 +18,8 @@ typedef struct nib_select_candidate {
   const char *schedule;
   const char *vocab;
   int32_t tile[NIB_MAX_TILE];
-  int64_t scratch_bytes;
+  int32_t parts;         /**< 1: not cut for threads */
+  int64_t scratch_bytes; /**< of all parts */
   nib_cost cost;
 } nib_select_candidate;
 

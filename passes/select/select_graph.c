@@ -22,6 +22,7 @@ static nib_status apply(nib_graph *g, nib_kernel *k, const nib_select_candidate 
   if (k->schedule == NULL || k->vocab == NULL)
     return nib_diag_error(diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in select");
   memcpy(k->tile, c->tile, sizeof k->tile);
+  k->parts = c->parts;
   k->predicted_ns = c->cost.ns;
   if (g->arena_bytes < 0)
     k->scratch_bytes = c->scratch_bytes;

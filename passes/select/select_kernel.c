@@ -83,6 +83,27 @@ nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
   return NIB_OK;
 }
 
+static int64_t align_scratch(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* The candidate of `trial`, whole or cut into as many parts as there are threads and units for;
+ * false if it cannot be cut. */
+static bool make_candidate(const nib_graph *g, nib_kernel *trial, const nib_schedule *s,
+                           const nib_vocab *v, int32_t threads, nib_select_candidate *c,
+                           double *out_share) {
+  trial->parts = threads;
+  const int64_t units = threads > 1 && s->units ? s->units(g, trial, v) : 1;
+  if (threads > 1 && units < 2)
+    return false;
+  trial->parts = units < threads ? (int32_t)units : threads;
+  *out_share = (double)((units + trial->parts - 1) / trial->parts) / (double)units;
+  *c = (nib_select_candidate){.schedule = s->name, .vocab = v->name, .parts = trial->parts};
+  memcpy(c->tile, trial->tile, sizeof c->tile);
+  c->scratch_bytes = s->scratch_bytes ? s->scratch_bytes(g, trial, v) : 0;
+  if (c->parts > 1)
+    c->scratch_bytes = align_scratch(c->scratch_bytes) * c->parts;
+  return true;
+}
+
 static nib_status weigh(const nib_select_context *x, const nib_graph *g, const nib_kernel *kernel,
                         const nib_kernel_desc *base, const nib_schedule *s, const nib_vocab *v,
                         candidate_list *list) {
@@ -91,19 +112,23 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
   int n = s->tiles(g, kernel, v, tiles, MAX_TILES);
   n = n < 1 ? 1 : n > MAX_TILES ? MAX_TILES : n;
   nib_kernel_desc d = *base;
-  for (int i = 0; i < n; ++i) {
-    nib_kernel trial = *kernel;
-    nib_select_candidate c = {.schedule = s->name, .vocab = v->name};
-    trial.schedule = s->name;
-    trial.vocab = v->name;
-    memcpy(trial.tile, tiles[i], sizeof trial.tile);
-    memcpy(c.tile, tiles[i], sizeof c.tile);
-    c.scratch_bytes = s->scratch_bytes ? s->scratch_bytes(g, &trial, v) : 0;
-    describe_candidate(base, &c, &d);
-    NIB_RETURN_IF_ERROR(nib_cost_predict(x->model, &d, &x->target, &c.cost));
-    if (!append(list, &c))
-      return NIB_ERROR_OUT_OF_MEMORY;
-  }
+  for (int i = 0; i < n; ++i)
+    for (int cut = 0; cut < (g->threads > 1 ? 2 : 1); ++cut) {
+      nib_kernel trial = *kernel;
+      nib_select_candidate c;
+      double share;
+      trial.schedule = s->name;
+      trial.vocab = v->name;
+      memcpy(trial.tile, tiles[i], sizeof trial.tile);
+      if (!make_candidate(g, &trial, s, v, cut ? g->threads : 1, &c, &share))
+        continue;
+      describe_candidate(base, &c, &d);
+      NIB_RETURN_IF_ERROR(nib_cost_predict(x->model, &d, &x->target, &c.cost));
+      if (cut)
+        nib_cost_cut(&x->target, share, &c.cost);
+      if (!append(list, &c))
+        return NIB_ERROR_OUT_OF_MEMORY;
+    }
   return NIB_OK;
 }
 

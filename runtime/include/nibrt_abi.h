@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define NIBRT_ABI_VERSION 1u
+#define NIBRT_ABI_VERSION 2u
 
 /* Result of NAME_run. */
 typedef enum nibrt_status {
@@ -30,16 +30,30 @@ typedef enum nibrt_status {
 #define NIBRT_SPACE_HOST 0u
 #define NIBRT_SPACE_COUNT 1u
 
+/* A part of a kernel: `part` of `parts`. */
+typedef void nibrt_task(void *context, uint32_t part, uint32_t parts);
+
 /* How to run: NULL means one thread on the host, no messages. `size` is sizeof(nibrt_exec) and
  * `version` is NIBRT_ABI_VERSION at the caller's compile time, so that later versions can append
- * fields (threads, cluster core id and barrier, device queue). */
+ * fields (cluster core id and barrier, device queue). Fields that `size` leaves out count as 0. */
 typedef struct nibrt_exec {
   uint32_t size;
   uint32_t version;
   /* Called with a static message before NAME_run returns an error; may be NULL. */
   void (*message)(void *user, const char *text);
   void *user;
+  /* Since version 2; NULL: everything runs on the calling thread. Chooses an n of 1 to `parts`,
+   * calls task(context, i, n) once for each i from 0 to n - 1, on any threads and in any order, and
+   * returns when all of them have returned; what they wrote is then visible to the caller. Models
+   * compiled with --threads=N call it, with `parts` of at most N; results do not depend on n.
+   * nibrt_pool_parallel of nibrt_pool.h is one. */
+  void (*parallel)(void *pool, nibrt_task *task, void *context, uint32_t parts);
+  void *pool; /* passed to `parallel` */
 } nibrt_exec;
+
+/* sizeof(nibrt_exec) in each version. */
+#define NIBRT_EXEC_SIZE_1 offsetof(nibrt_exec, parallel)
+#define NIBRT_EXEC_SIZE_2 (offsetof(nibrt_exec, pool) + sizeof(void *))
 
 #ifdef __cplusplus
 }

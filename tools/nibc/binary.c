@@ -191,6 +191,9 @@ static nib_status prepare(const nibc_session *s, nibc_binary *b) {
   const size_t bytes = s->planned->arena_bytes > 0 ? (size_t)s->planned->arena_bytes : 1;
   const size_t unit = NIBRT_ARENA_ALIGNMENT;
   b->arena = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
+  const int64_t threads = s->options->threads;
+  if (threads > 1 && !(b->pool = nibrt_pool_create((uint32_t)threads)))
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "%lld threads cannot be started", (long long)threads);
   return b->arena ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory for the arena");
 }
 
@@ -226,13 +229,17 @@ nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
 
 nib_status nibc_binary_run(const nibc_binary *b, const void *const *in, void *const *out) {
   void *arenas[NIBRT_SPACE_COUNT] = {b->arena};
-  const nibrt_status result = b->run(NULL, in, out, arenas);
+  nibrt_exec exec;
+  if (b->pool)
+    nibrt_pool_exec(b->pool, &exec);
+  const nibrt_status result = b->run(b->pool ? &exec : NULL, in, out, arenas);
   return result == NIBRT_OK
              ? NIB_OK
              : nibc_fail(NIB_ERROR_INTERNAL, "the compiled model returned error %d", (int)result);
 }
 
 void nibc_binary_unload(nibc_binary *b) {
+  nibrt_pool_destroy(b->pool);
   if (b->handle)
     dlclose(b->handle);
   free(b->arena);

@@ -4,12 +4,14 @@
 #define NIBC_BINARY_H
 
 #include "nibrt_abi.h"
+#include "nibrt_pool.h"
 #include "session.h"
 
 typedef struct nibc_binary {
   void *handle; /**< dlopen */
   nibrt_status (*run)(const nibrt_exec *exec, const void *const *in, void *const *out,
                       void *const *arenas);
+  nibrt_pool *pool; /**< of --threads; NULL: one thread */
   void *arena; /**< aligned, as large as the plan says */
   char *kept;  /**< temporary folder of an uncached object, or NULL */
 } nibc_binary;

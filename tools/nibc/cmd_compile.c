@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * nibc compile. */
 #include "commands.h"
+#include "explain.h"
 #include "file_io.h"
 #include "lower.h"
 #include "message.h"
@@ -136,6 +137,8 @@ nib_status nibc_write_files(nibc_session *s, FILE *table) {
     nibc_dir_abandon(o->out_dir, created);
   free(temporary);
   free(created);
+  if (status == NIB_OK && o->explain && table && !nibc_is_lowered(o))
+    status = nibc_explain_print(table, s);
   if (status == NIB_OK && table)
     nibc_report_print(table, s, &size);
   return status;

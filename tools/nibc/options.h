@@ -34,7 +34,7 @@ typedef struct nibc_options {
   nibc_list dims, inputs, outputs, expects, weight_formats;
   int64_t threads, max_arena_bytes, repeat;
   bool no_fallback, integer_only, size, dry_run, verbose, print_ir_after_all, timing, json, no_cache, per_layer;
-  bool help;
+  bool explain, help;
 } nibc_options;
 
 /** Parses the words after the subcommand. False after a message to stderr: exit status 2. */

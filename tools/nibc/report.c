@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * The table after a compilation and --report's JSON. */
 #include "report.h"
+#include "explain.h"
 #include "desc/kernel_desc.h"
 #include "emit/text.h"
 #include "file_io.h"
@@ -270,6 +271,7 @@ static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
     cJSON_AddItemToArray(tile, cJSON_CreateNumber(k->tile[i]));
   cJSON_AddNumberToObject(j, "macs", (double)macs);
   cJSON_AddNumberToObject(j, "bytes", (double)bytes);
+  cJSON_AddNumberToObject(j, "parts", k->parts > 1 ? k->parts : 1);
   cJSON_AddNumberToObject(j, "scratch_bytes", (double)k->scratch_bytes);
   cJSON_AddNumberToObject(j, "predicted_ns", k->predicted_ns);
   nib_kernel_desc body = {0};
@@ -369,12 +371,19 @@ nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc
     if (stands_for_source(s->imported, i))
       cJSON_AddItemToArray(operators, operator_json(s, i));
   cJSON *kernels = cJSON_AddArrayToObject(root, "kernels");
-  for (int32_t i = 0; i < s->planned->n_kernels; ++i)
-    cJSON_AddItemToArray(kernels, kernel_json(s->planned, &s->planned->kernels[i]));
+  nib_status explained = NIB_OK;
+  for (int32_t i = 0; i < s->planned->n_kernels; ++i) {
+    cJSON *kernel = kernel_json(s->planned, &s->planned->kernels[i]);
+    cJSON_AddItemToArray(kernels, kernel);
+    if (o->explain && explained == NIB_OK)
+      explained = nibc_explain_add(kernel, s, &s->planned->kernels[i]);
+  }
   add_weights(root, s);
   add_totals(root, s, size);
-  char *text = cJSON_Print(root);
+  char *text = explained == NIB_OK ? cJSON_Print(root) : NULL;
   cJSON_Delete(root);
+  if (explained != NIB_OK)
+    return explained;
   if (!text)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory", path);
   const size_t length = strlen(text);

@@ -476,11 +476,11 @@ void nibc_session_drop_graph(nibc_session *s, nib_graph *graph) {
 
 /* "nib-select{target=… …}": the options of `stage`, as Passes.td names them. */
 static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_dir, nib_text *t) {
-  enum { COST = 1, SIZE = 2, ARENA = 4, FALLBACK = 8, FILES = 16, FORMATS = 32 };
+  enum { COST = 1, SIZE = 2, ARENA = 4, FALLBACK = 8, FILES = 16, FORMATS = 32, THREADS = 64 };
   static const int takes[NIBC_STAGE_COUNT] = {
       [NIBC_STAGE_QUANTIZE] = FALLBACK | FORMATS,
       [NIBC_STAGE_SIMPLIFY] = FALLBACK,
-      [NIBC_STAGE_FUSE] = COST | SIZE,
+      [NIBC_STAGE_FUSE] = COST | SIZE | THREADS,
       [NIBC_STAGE_PLAN] = ARENA,
       [NIBC_STAGE_SELECT] = COST | SIZE | ARENA | FALLBACK,
       [NIBC_STAGE_EMIT] = SIZE | FILES,
@@ -493,6 +493,8 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
     nib_text_printf(t, " cost-model=%s", o->cost_model ? o->cost_model : "analytic");
   if (takes[stage] & SIZE && o->size)
     nib_text_printf(t, " size=true");
+  if (takes[stage] & THREADS && o->threads > 1)
+    nib_text_printf(t, " threads=%lld", (long long)o->threads);
   if (takes[stage] & ARENA && o->max_arena_bytes >= 0)
     nib_text_printf(t, " max-arena=%lld", (long long)o->max_arena_bytes);
   if (takes[stage] & FALLBACK && o->no_fallback)

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NIBC_MOST_THREADS = 256 };
+
 static bool is(const char *value, const char *word) { return value && strcmp(value, word) == 0; }
 
 /* Values that the command line knows and no capability fills yet. */
@@ -21,9 +23,9 @@ static nib_status check_later(const nibc_options *o) {
     status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--precision=%s is not supported yet", o->precision);
   if (is(o->emit, "ptx") || is(o->emit, "cuda"))
     status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--emit=%s is not supported yet", o->emit);
-  if (o->threads > 1)
-    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--threads=%lld is not supported yet: one thread",
-                       (long long)o->threads);
+  if (o->threads > NIBC_MOST_THREADS)
+    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--threads=%lld: at most %d are supported",
+                       (long long)o->threads, NIBC_MOST_THREADS);
   if (o->cost_model && strcmp(o->cost_model, "analytic") != 0)
     status = nibc_fail(NIB_ERROR_UNSUPPORTED,
                        "--cost-model=%s: learned cost models are not supported yet", o->cost_model);
@@ -75,6 +77,8 @@ static nib_status check_codegen(const nibc_options *o) {
                       : o->per_layer            ? "--per-layer"
                       : o->max_arena_bytes >= 0 ? "--max-arena"
                       : o->no_fallback          ? "--no-fallback"
+                      : o->threads > 1          ? "--threads"
+                      : o->explain              ? "--explain"
                       : o->pass_pipeline        ? "--pass-pipeline"
                                                 : NULL;
   return other ? nibc_fail(NIB_ERROR_INVALID_USAGE, "%s goes with --codegen=c, not --codegen=mlir",

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "explain.h"
+#include "emit/text.h"
+#include "message.h"
+#include "report.h"
+#include "schedule/schedule.h"
+#include "select/select.h"
+#include "vocab/vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CANDIDATES = 512, SHOWN = 6 };
+
+typedef struct weighed {
+  nib_select_context x;
+  nib_select_candidate all[MOST_CANDIDATES];
+  int n; /* cheapest first */
+} weighed;
+
+static nib_status open_weighed(const nibc_session *s, weighed **out) {
+  nib_options o = nib_options_default();
+  o.target = s->target.spec;
+  o.size = s->options->size;
+  if (s->options->cost_model)
+    o.cost_model = s->options->cost_model;
+  *out = calloc(1, sizeof **out);
+  return *out ? nib_select_open(&o, &(*out)->x, nibc_diag())
+              : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+}
+
+static void close_weighed(weighed *w) {
+  if (w)
+    nib_select_close(&w->x);
+  free(w);
+}
+
+static nib_status weigh(weighed *w, const nib_graph *g, const nib_kernel *k) {
+  const nib_status status =
+      nib_select_candidates(&w->x, g, k, w->all, MOST_CANDIDATES, &w->n, nibc_diag());
+  w->n = w->n < MOST_CANDIDATES ? w->n : MOST_CANDIDATES;
+  return status;
+}
+
+static bool is_form(const nib_select_candidate *a, const nib_select_candidate *b) {
+  return strcmp(a->schedule, b->schedule) == 0 && strcmp(a->vocab, b->vocab) == 0;
+}
+
+/* Whether no cheaper candidate has the schedule and vocabulary of candidate `i`. */
+static bool is_best_of_form(const weighed *w, int i) {
+  for (int k = 0; k < i; ++k)
+    if (is_form(&w->all[k], &w->all[i]))
+      return false;
+  return true;
+}
+
+static bool is_chosen(const nib_kernel *k, const nib_select_candidate *c) {
+  return k->schedule && strcmp(k->schedule, c->schedule) == 0 && strcmp(k->vocab, c->vocab) == 0 &&
+         memcmp(k->tile, c->tile, sizeof k->tile) == 0 && (k->parts > 1 ? k->parts : 1) == c->parts;
+}
+
+static void put_tile(nib_text *t, const int32_t *tile) {
+  int used = 0;
+  for (int i = 0; i < NIB_MAX_TILE; ++i)
+    used = tile[i] != 0 ? i + 1 : used;
+  for (int i = 0; i < used; ++i)
+    nib_text_printf(t, "%s%d", i ? "x" : "", tile[i]);
+  if (used == 0)
+    nib_text_printf(t, "-");
+}
+
+/* "conv_rows/avx2 4x2: 1.31 times as long" for the best of the first other form, tile or cut. */
+static void put_next(const weighed *w, nib_text *t, bool same_form, const char *what) {
+  for (int i = 1; i < w->n; ++i) {
+    const nib_select_candidate *c = &w->all[i];
+    if (is_form(&w->all[0], c) != same_form)
+      continue;
+    nib_text_printf(t, "; the next %s, ", what);
+    if (!same_form)
+      nib_text_printf(t, "%s/%s ", c->schedule, c->vocab);
+    put_tile(t, c->tile);
+    if (c->parts != w->all[0].parts)
+      nib_text_printf(t, c->parts > 1 ? " in %d parts" : " uncut", c->parts);
+    nib_text_printf(t, ", takes %.2f times as long", c->cost.ns / w->all[0].cost.ns);
+    return;
+  }
+}
+
+static void put_refusals(const weighed *w, const nib_graph *g, const nib_kernel *k, nib_text *t) {
+  const nib_schedule *s;
+  const char *separator = "; not able to run it: ";
+  for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i) {
+    bool accepts = false;
+    const nib_vocab *v;
+    for (size_t j = 0; (v = nib_vocab_at(j)) != NULL; ++j)
+      accepts = accepts || (nib_vocab_fits(v, &w->x.target) && s->accepts(g, k, v));
+    if (accepts)
+      continue;
+    nib_text_printf(t, "%s%s", separator, s->name);
+    separator = ", ";
+  }
+}
+
+/* One sentence. */
+static void put_why(const weighed *w, const nib_graph *g, const nib_kernel *k, nib_text *t) {
+  if (w->n == 0) {
+    nib_text_printf(t, "no schedule can run it");
+    return;
+  }
+  const nib_cost *c = &w->all[0].cost;
+  nib_text_printf(t, "least predicted time of %d, bound by %s", w->n,
+                  c->overhead_ns > c->compute_ns && c->overhead_ns > c->memory_ns ? "its fixed cost"
+                  : c->compute_ns >= c->memory_ns                                 ? "computing"
+                                                                                  : "memory");
+  put_next(w, t, true, "tile");
+  put_next(w, t, false, "form");
+  put_refusals(w, g, k, t);
+}
+
+static void print_candidate(FILE *to, const nib_kernel *k, const nib_select_candidate *c) {
+  nib_text tile;
+  nib_text_init(&tile);
+  put_tile(&tile, c->tile);
+  fprintf(to, "  %c %-16s %-12s %9s %5d %11s %10.2f %10.2f %10.2f %10.2f\n",
+          is_chosen(k, c) ? '*' : ' ', c->schedule, c->vocab, tile.data ? tile.data : "", c->parts,
+          nibc_number(c->scratch_bytes).text, c->cost.ns * 1e-3, c->cost.compute_ns * 1e-3,
+          c->cost.memory_ns * 1e-3, c->cost.overhead_ns * 1e-3);
+  nib_text_free(&tile);
+}
+
+static void print_kernel(FILE *to, const weighed *w, const nib_graph *g, const nib_kernel *k) {
+  nib_text why;
+  nib_text_init(&why);
+  put_why(w, g, k, &why);
+  fprintf(to, "\n%s:", k->name);
+  for (int32_t i = 0; i < k->n_nodes; ++i)
+    fprintf(to, "%s %s", i ? "," : "", nib_op_get(g->nodes[k->nodes[i]].op)->mnemonic);
+  fprintf(to, "\n    %-16s %-12s %9s %5s %11s %10s %10s %10s %10s\n", "schedule", "vocabulary",
+          "tile", "parts", "scratch", "time us", "compute us", "memory us", "fixed us");
+  int hidden = 0;
+  for (int i = 0; i < w->n; ++i) {
+    if (i < SHOWN || is_best_of_form(w, i) || is_chosen(k, &w->all[i]))
+      print_candidate(to, k, &w->all[i]);
+    else
+      ++hidden;
+  }
+  if (hidden > 0)
+    fprintf(to, "    and %d more\n", hidden);
+  fprintf(to, "    why: %s\n", why.data ? why.data : "");
+  nib_text_free(&why);
+}
+
+nib_status nibc_explain_print(FILE *to, const nibc_session *s) {
+  const nib_graph *g = s->planned;
+  weighed *w;
+  nib_status status = open_weighed(s, &w);
+  for (int32_t i = 0; status == NIB_OK && i < g->n_kernels; ++i) {
+    status = weigh(w, g, &g->kernels[i]);
+    if (status == NIB_OK)
+      print_kernel(to, w, g, &g->kernels[i]);
+  }
+  if (status == NIB_OK)
+    fprintf(to, "\n");
+  close_weighed(w);
+  return status;
+}
+
+static cJSON *candidate_json(const nib_kernel *k, const nib_select_candidate *c) {
+  cJSON *j = cJSON_CreateObject();
+  cJSON_AddStringToObject(j, "schedule", c->schedule);
+  cJSON_AddStringToObject(j, "vocabulary", c->vocab);
+  cJSON *tile = cJSON_AddArrayToObject(j, "tile");
+  for (int i = 0; i < NIB_MAX_TILE; ++i)
+    cJSON_AddItemToArray(tile, cJSON_CreateNumber(c->tile[i]));
+  cJSON_AddNumberToObject(j, "parts", c->parts);
+  cJSON_AddNumberToObject(j, "scratch_bytes", (double)c->scratch_bytes);
+  cJSON_AddNumberToObject(j, "predicted_ns", c->cost.ns);
+  cJSON_AddNumberToObject(j, "compute_ns", c->cost.compute_ns);
+  cJSON_AddNumberToObject(j, "memory_ns", c->cost.memory_ns);
+  cJSON_AddNumberToObject(j, "overhead_ns", c->cost.overhead_ns);
+  cJSON_AddBoolToObject(j, "chosen", is_chosen(k, c));
+  return j;
+}
+
+nib_status nibc_explain_add(cJSON *kernel_json, const nibc_session *s, const nib_kernel *k) {
+  weighed *w;
+  nib_text why;
+  nib_text_init(&why);
+  nib_status status = open_weighed(s, &w);
+  if (status == NIB_OK)
+    status = weigh(w, s->planned, k);
+  if (status == NIB_OK) {
+    cJSON *candidates = cJSON_AddArrayToObject(kernel_json, "candidates");
+    for (int i = 0; i < w->n; ++i)
+      cJSON_AddItemToArray(candidates, candidate_json(k, &w->all[i]));
+    put_why(w, s->planned, k, &why);
+    cJSON_AddStringToObject(kernel_json, "why", why.data ? why.data : "");
+  }
+  nib_text_free(&why);
+  close_weighed(w);
+  return status;
+}

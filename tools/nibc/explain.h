@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * --explain: what was weighed for each kernel, and why the choice won. */
+#ifndef NIBC_EXPLAIN_H
+#define NIBC_EXPLAIN_H
+
+#include "session.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+/** A table per kernel: the cheapest candidates and the best of each schedule and vocabulary. */
+nib_status nibc_explain_print(FILE *to, const nibc_session *session);
+/** Adds "candidates" (all of them) and "why" to `kernel_json`. */
+nib_status nibc_explain_add(cJSON *kernel_json, const nibc_session *session,
+                            const nib_kernel *kernel);
+
+#endif
