@@ -35,16 +35,40 @@ int64_t nibc_feed_match(const nibc_array *a, const nib_tensor *t, nibc_batch *ou
 
 static const char *format_name(nib_format format) { return nib_format_get(format)->name; }
 
-/* Arrays of bytes are the codes of a format whose elements are one byte each. */
+/* Whether NumPy has a type of its own for the elements. */
+static bool is_plain(nib_format format) {
+  const nib_format_info *info = nib_format_get(format);
+  const bool integer = info->kind == NIB_KIND_SIGNED || info->kind == NIB_KIND_UNSIGNED;
+  return format == NIB_I1 || format == NIB_F16 || format == NIB_F32 || format == NIB_F64 ||
+         (integer && info->bits == 8 * info->bytes);
+}
+
+/* Arrays of bytes are blocks, one after the other along the last dimension. */
+static nib_status take_blocks(nibc_array *a, const nib_format_info *to, nib_format format,
+                              const char *path) {
+  int64_t *last = &a->dims[a->rank - 1];
+  if (*last % to->block_bytes)
+    return nibc_fail(NIB_ERROR_INVALID_INPUT,
+                     "%s: %lld bytes in a row are no whole blocks of %s, which have %d", path,
+                     (long long)*last, to->name, to->block_bytes);
+  *last = *last / to->block_bytes * to->block_elems;
+  a->format = format;
+  return NIB_OK;
+}
+
+/* Arrays of integers are the codes of a format whose elements have that many bytes. */
 static nib_status take_codes(nibc_array *a, const nib_tensor *t, const char *path) {
-  const nib_format_info *to = nib_format_get(t->format);
-  const bool bytes = a->format == NIB_I8 || a->format == NIB_U8;
-  if (a->format == t->format || !bytes || to->bytes != 1 || to->kind == NIB_KIND_BLOCK ||
-      t->format == NIB_I8 || t->format == NIB_U8 || t->format == NIB_I1)
+  const nib_format_info *to = nib_format_get(t->format), *from = nib_format_get(a->format);
+  const bool integer = from->kind == NIB_KIND_SIGNED || from->kind == NIB_KIND_UNSIGNED;
+  if (a->format == t->format || !integer || a->format == NIB_I1 || is_plain(t->format) ||
+      to->bytes != from->bytes)
     return NIB_OK;
+  if (to->kind == NIB_KIND_BLOCK)
+    return a->rank ? take_blocks(a, to, t->format, path) : NIB_OK;
   const bool is_signed = to->kind == NIB_KIND_SIGNED;
-  const int64_t low = is_signed ? to->min : 0, high = is_signed ? to->max : (1 << to->bits) - 1;
-  for (size_t k = 0; k < a->bytes; ++k) {
+  const int64_t low = is_signed ? to->min : 0,
+                high = is_signed ? to->max : (INT64_C(1) << to->bits) - 1;
+  for (size_t k = 0; k < a->bytes / (size_t)from->bytes; ++k) {
     const int64_t code = nib_format_load_code(a->format, a->data, (int64_t)k);
     if (code < low || code > high)
       return nibc_fail(NIB_ERROR_INVALID_INPUT, "%s: element %zu is %lld, no code of %s", path, k,

@@ -206,16 +206,23 @@ nib_status nibc_npy_write(const char *path, const nibc_array *a) {
     if (dtypes[i].format == a->format)
       descr = dtypes[i].descr;
   const nib_format_info *info = nib_format_get(a->format);
-  if (!descr && info->bytes == 1 && info->kind != NIB_KIND_BLOCK)
-    descr = info->kind == NIB_KIND_SIGNED ? "|i1" : "|u1"; /* codes */
+  const bool is_signed = info->kind == NIB_KIND_SIGNED;
+  if (!descr) /* codes, or the bytes of blocks */
+    descr = info->bytes == 1   ? is_signed ? "|i1" : "|u1"
+            : info->bytes == 2 ? is_signed ? "<i2" : "<u2"
+            : info->bytes == 4 ? "<u4"
+                               : NULL;
   if (!descr)
     return nibc_fail(NIB_ERROR_INTERNAL, "%s: no .npy type for %s", path,
                      nib_format_get(a->format)->name);
   char shape[256] = "";
   size_t used = 0;
-  for (int32_t i = 0; i < a->rank && used < sizeof shape; ++i)
-    used += (size_t)snprintf(shape + used, sizeof shape - used, i ? ", %lld" : "%lld",
-                             (long long)a->dims[i]);
+  for (int32_t i = 0; i < a->rank && used < sizeof shape; ++i) {
+    const bool in_bytes = info->kind == NIB_KIND_BLOCK && i + 1 == a->rank;
+    used += (size_t)snprintf(
+        shape + used, sizeof shape - used, i ? ", %lld" : "%lld",
+        (long long)(in_bytes ? a->dims[i] / info->block_elems * info->block_bytes : a->dims[i]));
+  }
   char text[512];
   const int length =
       snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%s%s), }",
