@@ -214,11 +214,11 @@ static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double step = fmin(group_of(find_role(d, "in"), k), group_of(find_role(d, "weight"), k));
   const double issue = mr * nr * dot + (unpacks ? 0.0 : nr * simple);
   const double loads = (mr + nr) / k_loads_per_cycle;
-  const double scaling = mr * nr * 4 * simple + (mr + nr) * simple;
+  const double scaling = mr * nr * 3 * simple + (2 * mr + nr) * simple;
   const double tile = quads * fmax(issue, loads) + ceil(k / step) * scaling;
   /* Scalar staging of rows; unpacked bytes are written, and read by what follows. */
   const double rows = m * k * 0.1;
-  return panels * (ceil(m / mr) * tile + (unpacks ? quads * nr * 3 * simple : 0.0)) + rows;
+  return panels * (ceil(m / mr) * tile + (unpacks ? quads * nr * 5 * simple : 0.0)) + rows;
 }
 
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {

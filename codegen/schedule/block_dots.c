@@ -94,14 +94,16 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const nib_tensor *y = &g->tensors[n->out];
   const int64_t rows = y->dims[0], registers = (y->dims[1] + v->lanes - 1) / v->lanes;
+  static const int32_t widths[] = {2, 1, 4}; /* in memory's order: four registers are for many rows */
   int count = 0;
-  for (int32_t columns = 2; columns >= 1; --columns) {
+  for (int i = 0; i < 3; ++i) {
+    const int32_t columns = widths[i];
     /* A sum and a total each, the codes, an activation. */
-    const int32_t most = (v->registers - v->registers / 16 - 2 * columns - 1) / (2 * columns);
+    const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 1) / (2 * columns);
     nib_block_pack p;
     if ((columns > registers && columns > 1) || most < 1)
       continue;
-    if (count < capacity)
+    if (columns < 4 && count < capacity)
       put_tile(out_tiles[count++], rows, most, columns, 0);
     if (rows > 1 && count < capacity &&
         nib_block_pack_plan(nib_node_input(g, n, 1),
