@@ -228,13 +228,13 @@ static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool rea
 }
 
 /* Dot products of four kernel rows of a column each; four rows are interleaved for two or so. */
-static const double k_interleave_cycles = 3.0;
+static const double k_interleave_cycles = 1.0;
 
 static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
   const double n = columns_of(d), taps_w = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
   const double quads = ceil((double)d->kernel[0] / 4);
   const double registers = rows_of(d) * round_up(n, r->lanes) / r->lanes;
-  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 1.0 + k_interleave_cycles * quads);
+  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + k_interleave_cycles * quads);
 }
 
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {

@@ -395,13 +395,19 @@ static bool mentions(const char *text, size_t size, const char *name, size_t nam
 
 enum { max_paragraphs = 128 };
 
-/* Emits the paragraphs that the kernels, or emitted paragraphs after them, name. */
+static int list_paragraphs(const char *text, const char **at, int n) {
+  for (const char *p = text; *p && n < max_paragraphs; p += paragraph_size(p))
+    at[n++] = p;
+  return n;
+}
+
+/* Emits the paragraphs that the kernels, or emitted paragraphs after them, name; those of two
+ * vocabularies once. */
 static void write_support(writer *w, const nib_vocab *v, nib_text *t) {
   const char *at[max_paragraphs];
   bool used[max_paragraphs];
-  int n = 0;
-  for (const char *p = v->support; *p && n < max_paragraphs; p += paragraph_size(p))
-    at[n++] = p;
+  int n = v->base ? list_paragraphs(v->base->support, at, 0) : 0;
+  n = list_paragraphs(v->support, at, n);
   for (int i = n - 1; i >= 0; --i) {
     const char *name = at[i] + 4;
     const size_t name_size = strcspn(name, " \n");
@@ -417,6 +423,8 @@ static void write_support(writer *w, const nib_vocab *v, nib_text *t) {
     size_t size = paragraph_size(at[i]) - head;
     while (size && at[i][head + size - 1] == '\n')
       size--;
+    if (t->size && mentions(t->data, t->size, at[i] + head, size))
+      continue;
     nib_text_printf(t, "%.*s\n\n", (int)size, at[i] + head);
   }
 }

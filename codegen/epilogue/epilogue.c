@@ -60,7 +60,7 @@ static bool root_is_supported(const nib_graph *g, const nib_node *root, const ni
   if (rounding == NIB_ROUNDING_TOSA_DOUBLE && shifts_left(g, root))
     return false;
   return nib_epilogue_is_narrow(y->format) && y->quantized && prim < NIB_PRIM_COUNT &&
-         vocab->prims[prim];
+         nib_vocab_prim(vocab, prim);
 }
 
 bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab) {
@@ -107,12 +107,12 @@ static nib_requant_form choose_form(const nib_epilogue *p, const nib_acc_range *
                {NIB_FORM_SIGNED, NIB_PRIM_RQ_SIGNED, NIB_MAX_FIXES}};
   const nib_vocab *v = p->e->vocab;
   if (p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
-      v->prims[NIB_PRIM_RQ_PRODUCT] && !p->e->graph->integer_only)
-    return v->prims[NIB_PRIM_RQ_LINEAR] && !p->packs && prove_linear(p, ranges, false, 0, linears)
+      nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT) && !p->e->graph->integer_only)
+    return nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR) && !p->packs && prove_linear(p, ranges, false, 0, linears)
                ? NIB_FORM_LINEAR
                : NIB_FORM_PRODUCT;
   for (size_t i = 0; !p->e->graph->integer_only && i < sizeof forms / sizeof *forms; i++)
-    if (v->prims[forms[i].prim] && (!forms[i].most_fixes || v->prims[NIB_PRIM_RQ_FIX]) &&
+    if (nib_vocab_prim(v, forms[i].prim) && (!forms[i].most_fixes || nib_vocab_prim(v, NIB_PRIM_RQ_FIX)) &&
         prove_linear(p, ranges, forms[i].form == NIB_FORM_SIGNED, forms[i].most_fixes, linears))
       return forms[i].form;
   return NIB_FORM_EXACT;

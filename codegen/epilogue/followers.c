@@ -423,12 +423,12 @@ bool nib_epilogue_accepts(const nib_graph *g, int32_t root, int32_t node) {
 static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *vocab) {
   const follower *f = &followers[n->op];
   for (int i = 0; i < 8 && f->prims[i] != NIB_PRIM_I32_SET; i++)
-    if (!vocab->prims[f->prims[i]])
+    if (!nib_vocab_prim(vocab, f->prims[i]))
       return false;
-  if (uses_table(g, n) && !vocab->prims[NIB_PRIM_LOOKUP8])
+  if (uses_table(g, n) && !nib_vocab_prim(vocab, NIB_PRIM_LOOKUP8))
     return false;
   const bool away = nib_node_rounding(g, n) != NIB_ROUNDING_NEAREST_EVEN;
-  return vocab->prims[away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN] ||
+  return nib_vocab_prim(vocab, away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN) ||
          (away ? is_integer_mode(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE
                : all_f32(g, n));
 }
@@ -504,7 +504,7 @@ nib_status nib_followers_prepare(nib_epilogue *p) {
       NIB_RETURN_IF_ERROR(add_operand(p, i, n));
     const bool sum = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB;
     if (sum && !g->integer_only && is_byte(&g->tensors[n->out]) &&
-        p->e->vocab->prims[NIB_PRIM_RQ_LINEAR])
+        nib_vocab_prim(p->e->vocab, NIB_PRIM_RQ_LINEAR))
       p->adds[i].proven = nib_linear_add_prove(g, n, !running_is_lhs(p, n, i), &p->adds[i]);
   }
   return NIB_OK;

@@ -43,7 +43,7 @@ void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, 
 
 bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n) {
   for (size_t i = 0; i < n; i++)
-    if (!v->prims[prims[i]])
+    if (!nib_vocab_prim(v, prims[i]))
       return false;
   return true;
 }

@@ -84,7 +84,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (w.shape.out_w < 1 || w.shape.out_h < 1 || w.group_in < 1 || w.group_out < 1)
     return false;
   if (!is_float && nib_pack_weight_zero(g, n, v) != 0 &&
-      (w.shape.groups > 1 || !v->prims[NIB_PRIM_STAGE_SUM]))
+      (w.shape.groups > 1 || !nib_vocab_prim(v, NIB_PRIM_STAGE_SUM)))
     return false;
   nib_stage stage;
   init_stage(g, n, v, &w, &stage);

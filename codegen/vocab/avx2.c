@@ -329,7 +329,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_BYTES_STORE4] = "_mm256_storeu_si256((void *)($a), $b);",
             [NIB_PRIM_BYTES_STORE2] =
                 "_mm_storeu_si128((void *)($a), _mm256_extracti128_si256($b, $c));",
-            [NIB_PRIM_BYTES_STORE1] = "nib_avx2_store_bytes($a, nib_avx2_quarter($b, $c), 8);",
+            [NIB_PRIM_BYTES_STORE1] = "_mm_storel_epi64((void *)($a), nib_avx2_quarter($b, $c));",
             [NIB_PRIM_BYTES_STORE1_TAIL] =
                 "nib_avx2_store_bytes($a, nib_avx2_quarter($b, $c), $n);",
             [NIB_PRIM_F32_ADD] = "$d = _mm256_add_ps($a, $b);",

@@ -57,15 +57,34 @@ const char *nib_prim_name(nib_prim prim) {
   return (unsigned)prim < NIB_PRIM_COUNT ? names[prim] : "";
 }
 
+const char *nib_vocab_prim(const nib_vocab *v, nib_prim prim) {
+  for (; v && (unsigned)prim < NIB_PRIM_COUNT; v = v->base)
+    if (v->prims[prim])
+      return v->prims[prim];
+  return NULL;
+}
+
 static const char *argument(const nib_prim_args *args, char letter) {
   const char *text = NULL;
   switch (letter) {
-  case 'd': text = args->d; break;
-  case 'a': text = args->a; break;
-  case 'b': text = args->b; break;
-  case 'c': text = args->c; break;
-  case 'e': text = args->e; break;
-  case 'n': text = args->n; break;
+  case 'd':
+    text = args->d;
+    break;
+  case 'a':
+    text = args->a;
+    break;
+  case 'b':
+    text = args->b;
+    break;
+  case 'c':
+    text = args->c;
+    break;
+  case 'e':
+    text = args->e;
+    break;
+  case 'n':
+    text = args->n;
+    break;
   }
   return text ? text : "";
 }
@@ -84,7 +103,7 @@ static void say_line(const char *line, size_t length, const nib_prim_args *args,
 }
 
 bool nib_vocab_say(const nib_vocab *v, nib_prim prim, const nib_prim_args *args, nib_text *t) {
-  const char *line = (unsigned)prim < NIB_PRIM_COUNT ? v->prims[prim] : NULL;
+  const char *line = nib_vocab_prim(v, prim);
   if (!line)
     return false;
   while (*line) {

@@ -146,7 +146,8 @@ typedef struct nib_vocab {
   bool weights_i16;           /**< packed weights are i16 (zero point subtracted), else i8 */
   const char *type_i32, *type_f32, *type_act, *type_weight; /**< C types of the registers */
   const char *type_bytes;     /**< of a register of bytes or i16 lanes; NULL without packed stores */
-  const char *prims[NIB_PRIM_COUNT]; /**< templates; NULL: this vocabulary cannot say it */
+  const struct nib_vocab *base; /**< says what `prims` leaves out, with its `support`; or NULL */
+  const char *prims[NIB_PRIM_COUNT]; /**< templates; read them by nib_vocab_prim */
   /* for the cost model: reciprocal throughputs in cycles per register operation */
   double dot_cycles, fma_cycles, mac16_cycles, requant_cycles, elementwise_cycles;
   int bit_words;              /**< of a register of bit planes; 0: the vocabulary has none */
@@ -161,6 +162,9 @@ const nib_vocab *nib_vocab_at(size_t i);
 const nib_vocab *nib_vocab_find(const char *name);
 /** Whether `target` has everything `v` needs. */
 bool nib_vocab_fits(const nib_vocab *v, const nib_target *target);
+
+/** How `v` (or its base) says `prim`; NULL: it cannot. */
+const char *nib_vocab_prim(const nib_vocab *v, nib_prim prim);
 
 /** "i32_add" …; "" for anything else than a primitive. */
 const char *nib_prim_name(nib_prim prim);

@@ -33,18 +33,21 @@ typedef enum values { ANY, SHIFTS, MULTIPLIERS, SCALES, SMALL, BYTES, LOW_HALF, 
 
 typedef struct prim_case {
   nib_prim prim;
-  role d, a, b, c;   /* d: what it computes, or for stores what it writes */
+  role d, a, b, c; /* d: what it computes, or for stores what it writes */
   values va, vb, vc;
-  bool tail;         /* a tail form follows in the table */
-  bool accumulates;  /* d is read too */
+  bool tail;        /* a tail form follows in the table */
+  bool accumulates; /* d is read too */
 } prim_case;
 
-#define LOAD(P, from, to) {NIB_PRIM_##P, to, POINTER, from, NONE, ANY, ANY, ANY, true, false}
-#define STORE(P, to, from) {NIB_PRIM_##P, to, POINTER, from, NONE, ANY, ANY, ANY, true, false}
-#define BINARY(P, t, v) {NIB_PRIM_##P, t, t, t, NONE, v, v, ANY, false, false}
+#define LOAD(P, from, to)                                                                          \
+  { NIB_PRIM_##P, to, POINTER, from, NONE, ANY, ANY, ANY, true, false }
+#define STORE(P, to, from)                                                                         \
+  { NIB_PRIM_##P, to, POINTER, from, NONE, ANY, ANY, ANY, true, false }
+#define BINARY(P, t, v)                                                                            \
+  { NIB_PRIM_##P, t, t, t, NONE, v, v, ANY, false, false }
 
 static const prim_case loads[] = {LOAD(I32_LOAD, I32, I32), LOAD(F32_LOAD, F32, F32),
-                                  LOAD(I8_LOAD, I8, I32),   LOAD(U8_LOAD, U8, I32),
+                                  LOAD(I8_LOAD, I8, I32), LOAD(U8_LOAD, U8, I32),
                                   LOAD(I16_LOAD, I16, I32)};
 static const prim_case stores[] = {STORE(F32_STORE, F32, F32), STORE(I32_STORE, I32, I32),
                                    STORE(I8_STORE, I8, I32), STORE(U8_STORE, U8, I32),
@@ -79,11 +82,10 @@ static const char *type_of(role r) {
   return names[r <= I16 ? r : 0];
 }
 
-static size_t bytes_of(role r) {
-  return r == I8 || r == U8 ? 1 : r == I16 ? 2 : 4;
-}
+static size_t bytes_of(role r) { return r == I8 || r == U8 ? 1 : r == I16 ? 2 : 4; }
 
-/* ---- generated functions: void NAME(const void *pa, const void *pb, const void *pc, void *pd) ---- */
+/* ---- generated functions: void NAME(const void *pa, const void *pb, const void *pc, void *pd)
+ * ---- */
 
 static void open_function(nib_emitter *e, const char *name, int step) {
   nib_text_printf(e->body, "%s\n", e->vocab->function_attr);
@@ -169,8 +171,12 @@ static void write_others(nib_emitter *e) {
   nib_say(e, NIB_PRIM_DOT, "d", "a", "w", NULL, NULL);
   store_register(e, I32, "d");
   close_function(e);
-  static const struct { const char *name; nib_prim prim; const char *type; } stages[] = {
-      {"stage_i8", NIB_PRIM_STAGE_I8, "int8_t"}, {"stage_u8", NIB_PRIM_STAGE_U8, "uint8_t"}};
+  static const struct {
+    const char *name;
+    nib_prim prim;
+    const char *type;
+  } stages[] = {{"stage_i8", NIB_PRIM_STAGE_I8, "int8_t"},
+                {"stage_u8", NIB_PRIM_STAGE_U8, "uint8_t"}};
   for (int i = 0; i < 2; i++) {
     open_function(e, stages[i].name, elems);
     nib_say(e, stages[i].prim, nib_word_of("(%s *)pd", staged).s,
@@ -201,7 +207,8 @@ static void write_others(nib_emitter *e) {
   nib_say(e, NIB_PRIM_F32_FMA, "d", "a", "b", NULL, NULL);
   store_register(e, F32, "d");
   close_function(e);
-  for (int i = 0; v->prims[NIB_PRIM_RQ_FIX] && v->prims[NIB_PRIM_RQ_PRODUCT] && i < 2; i++) {
+  for (int i = 0;
+       nib_vocab_prim(v, NIB_PRIM_RQ_FIX) && nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT) && i < 2; i++) {
     open_function(e, i ? "product" : "fix", v->lanes);
     load_register(e, "a", I32, "pa");
     load_register(e, "b", i ? F32 : I32, "pb");
@@ -217,7 +224,7 @@ static void write_others(nib_emitter *e) {
     store_register(e, I32, "d");
     close_function(e);
   }
-  if (!v->prims[NIB_PRIM_RQ_LINEAR])
+  if (!nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR))
     return;
   for (int i = 0; i < 2; i++) {
     open_function(e, i ? "signed" : "linear", v->lanes);
@@ -233,21 +240,22 @@ static void write_others(nib_emitter *e) {
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
-/* Four registers from pa narrowed to bytes: whole at pd, then by halves, by registers, and as tails of
- * each register, 64 bytes apart. */
+/* Four registers from pa narrowed to bytes: whole at pd, then by halves, by registers, and as tails
+ * of each register, 64 bytes apart. */
 enum { pack_zero = -100, pack_low = 11, pack_high = 120 };
 static void write_pack(nib_emitter *e, bool is_unsigned) {
   const nib_vocab *v = e->vocab;
   nib_text_printf(e->body, "%s\n", v->function_attr);
-  nib_text_open(e->body, "void pack%d_%s(const void *pa, const void *pb, const void *pc, void *pd) {",
+  nib_text_open(e->body,
+                "void pack%d_%s(const void *pa, const void *pb, const void *pc, void *pd) {",
                 is_unsigned, v->name);
   nib_text_line(e->body, "(void)pb, (void)pc;");
   nib_text_line(e->body, "const int32_t *const a = (const int32_t *)pa;");
   nib_text_line(e->body, "uint8_t *const d = (uint8_t *)pd;");
   for (int i = 0; i < NIB_PACK_REGISTERS; i++) {
     nib_text_line(e->body, "%s r%d;", v->type_i32, i);
-    nib_say(e, NIB_PRIM_I32_LOAD, nib_word_of("r%d", i).s, nib_word_of("a + %d", i * v->lanes).s, NULL,
-            NULL, NULL);
+    nib_say(e, NIB_PRIM_I32_LOAD, nib_word_of("r%d", i).s, nib_word_of("a + %d", i * v->lanes).s,
+            NULL, NULL, NULL);
   }
   nib_text_line(e->body, "%s low, high, bytes;", v->type_bytes);
   nib_say(e, NIB_PRIM_NARROW16, "low", "r0", "r1", NULL, NULL);
@@ -255,7 +263,8 @@ static void write_pack(nib_emitter *e, bool is_unsigned) {
   const nib_word zero = nib_word_of("%d", pack_zero);
   nib_say(e, NIB_PRIM_I16_ADD, "low", "low", zero.s, NULL, NULL);
   nib_say(e, NIB_PRIM_I16_ADD, "high", "high", zero.s, NULL, NULL);
-  nib_say(e, is_unsigned ? NIB_PRIM_NARROW_U8 : NIB_PRIM_NARROW_I8, "bytes", "low", "high", NULL, NULL);
+  nib_say(e, is_unsigned ? NIB_PRIM_NARROW_U8 : NIB_PRIM_NARROW_I8, "bytes", "low", "high", NULL,
+          NULL);
   nib_say(e, is_unsigned ? NIB_PRIM_U8_MAX : NIB_PRIM_I8_MAX, "bytes", "bytes",
           nib_word_of("%d", pack_low).s, NULL, NULL);
   nib_say(e, is_unsigned ? NIB_PRIM_U8_MIN : NIB_PRIM_I8_MIN, "bytes", "bytes",
@@ -294,8 +303,9 @@ static void write_bytes(nib_emitter *e) {
     nib_text_line(e->body, "%s d;", v->type_i32);
     nib_text_line(e->body, "(void)a, (void)b;");
     nib_say(e, k->prim, "d",
-            k->a_pointer ? k->prim == NIB_PRIM_BYTES_BCAST ? "(const int8_t *)pa" : "(const uint8_t *)pa"
-                         : "a",
+            k->a_pointer
+                ? k->prim == NIB_PRIM_BYTES_BCAST ? "(const int8_t *)pa" : "(const uint8_t *)pa"
+                : "a",
             k->b_constant ? "3" : "b", NULL, NULL);
     nib_say(e, NIB_PRIM_BYTES_STORE, NULL, "(uint8_t *)pd", "d", NULL, NULL);
     close_function(e);
@@ -323,7 +333,6 @@ static void write_bytes(nib_emitter *e) {
 }
 
 static void write_vocabulary(nib_emitter *e) {
-  nib_text_printf(e->body, "%s\n", e->vocab->support);
   for (size_t i = 0; i < COUNT(loads); i++)
     for (int n = 0; n < e->vocab->lanes; n++)
       write_load(e, &loads[i], n);
@@ -331,12 +340,12 @@ static void write_vocabulary(nib_emitter *e) {
     for (int n = 0; n < e->vocab->lanes; n++)
       write_store(e, &stores[i], n);
   for (size_t i = 0; i < COUNT(computes); i++)
-    if (e->vocab->prims[computes[i].prim])
+    if (nib_vocab_prim(e->vocab, computes[i].prim))
       write_compute(e, &computes[i]);
   write_others(e);
   for (int i = 0; e->vocab->type_bytes && i < 2; i++)
     write_pack(e, i);
-  if (e->vocab->prims[NIB_PRIM_DOT8])
+  if (nib_vocab_prim(e->vocab, NIB_PRIM_DOT8))
     write_bytes(e);
 }
 
@@ -361,8 +370,9 @@ static int32_t any_i32(void) {
 }
 
 static float any_f32(void) {
-  static const float ends[] = {0.0f, -0.0f, 0.5f, -0.5f, 1.5f, 2.5f, 2147483648.0f, -2147483648.0f,
-                               INFINITY, -INFINITY, 4194304.5f, 0.49999997f, 2147483520.0f};
+  static const float ends[] = {0.0f,       -0.0f,         0.5f,           -0.5f,    1.5f,
+                               2.5f,       2147483648.0f, -2147483648.0f, INFINITY, -INFINITY,
+                               4194304.5f, 0.49999997f,   2147483520.0f};
   const uint64_t r = next_random();
   if (r % 8 == 0)
     return ends[(r >> 8) % COUNT(ends)];
@@ -376,12 +386,24 @@ static void make_operand(values kind, role r, void *out) {
     int32_t *to = (int32_t *)out + i;
     float *real = (float *)out + i;
     switch (kind) {
-    case SHIFTS: *to = (int32_t)(bits % 38) - 30; break;
-    case MULTIPLIERS: *to = bits % 16 ? (int32_t)(bits % (1u << 30)) + (1 << 30) : 0; break;
-    case SMALL: *to = (int16_t)x; break;
-    case LOW_HALF: *to = (uint16_t)(int16_t)x; break;
-    case BYTES: *to = (int32_t)(bits % 256); break;
-    case SCALES: *real = ldexpf((float)(bits % 65536) + 1.0f, -(int)(bits >> 59) - 8); break;
+    case SHIFTS:
+      *to = (int32_t)(bits % 38) - 30;
+      break;
+    case MULTIPLIERS:
+      *to = bits % 16 ? (int32_t)(bits % (1u << 30)) + (1 << 30) : 0;
+      break;
+    case SMALL:
+      *to = (int16_t)x;
+      break;
+    case LOW_HALF:
+      *to = (uint16_t)(int16_t)x;
+      break;
+    case BYTES:
+      *to = (int32_t)(bits % 256);
+      break;
+    case SCALES:
+      *real = ldexpf((float)(bits % 65536) + 1.0f, -(int)(bits >> 59) - 8);
+      break;
     default:
       if (r == F32)
         *real = any_f32();
@@ -492,7 +514,8 @@ static void test_dot(void *library, const nib_vocab *v) {
     make_staged(v, pa, round % 3 == 0);
     fill_random(pb);
     for (int i = 0; v->weights_i16 && i < buffer_bytes / 2; i++)
-      ((int16_t *)(void *)pb)[i] = round % 3 ? (int8_t)pb[i] : (int16_t)(next_random() % 2 ? 255 : -255);
+      ((int16_t *)(void *)pb)[i] =
+          round % 3 ? (int8_t)pb[i] : (int16_t)(next_random() % 2 ? 255 : -255);
     if (!v->weights_i16 && round % 3 == 0)
       memset(pb, round % 2 ? 127 : -128, sizeof pb);
     make_operand(SMALL, I32, pc);
@@ -577,12 +600,13 @@ static void test_floats(void *library, const nib_vocab *v) {
       CHECK(d[i] == a[i] * b[i] + c[i]);
     ++compared;
   }
-  function *fix = v->prims[NIB_PRIM_RQ_FIX] ? find(library, "fix", v) : NULL,
-           *product = v->prims[NIB_PRIM_RQ_PRODUCT] ? find(library, "product", v) : NULL;
+  function *fix = nib_vocab_prim(v, NIB_PRIM_RQ_FIX) ? find(library, "fix", v) : NULL,
+           *product = nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT) ? find(library, "product", v) : NULL;
   for (int round = 0; fix && product && round < rounds; round++) {
     int32_t *x = (int32_t *)(void *)pa, *y = (int32_t *)(void *)pb, *z = (int32_t *)(void *)pc;
     for (int i = 0; i < elems; i++) {
-      x[i] = any_i32(), y[i] = next_random() % 2 ? x[i] : any_i32(), z[i] = next_random() % 2 ? 1 : -1;
+      x[i] = any_i32(), y[i] = next_random() % 2 ? x[i] : any_i32(),
+      z[i] = next_random() % 2 ? 1 : -1;
       ((int32_t *)(void *)want)[i] = 7 + (x[i] == y[i] ? z[i] : 0);
     }
     fix(pa, pb, pc, got);
@@ -599,7 +623,7 @@ static void test_floats(void *library, const nib_vocab *v) {
       report("rq_product", v, round);
     compared += 2;
   }
-  for (int kind = 0; v->prims[NIB_PRIM_RQ_LINEAR] && kind < 2; kind++) {
+  for (int kind = 0; nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR) && kind < 2; kind++) {
     function *linear = find(library, kind ? "signed" : "linear", v);
     for (int round = 0; linear && round < rounds; round++) {
       for (int i = 0; i < elems; i++) {
@@ -657,13 +681,20 @@ static uint32_t expected_bytes(const struct byte_case *k, int lane) {
   const uint32_t a = word_at(pa, lane), b = word_at(pb, lane);
   uint32_t y = 0;
   switch (k->prim) {
-  case NIB_PRIM_BYTES_AND: return a & b;
-  case NIB_PRIM_BYTES_OR: return a | b;
-  case NIB_PRIM_BYTES_SHL: return a << 3;
-  case NIB_PRIM_BYTES_SHR: return a >> 3;
-  case NIB_PRIM_I32_SAR: return a >> 3 | (a >> 31 ? 7u << 29 : 0);
-  case NIB_PRIM_BYTES_BCAST: return word_at(pa, 0);
-  case NIB_PRIM_BYTES_LOAD: return a;
+  case NIB_PRIM_BYTES_AND:
+    return a & b;
+  case NIB_PRIM_BYTES_OR:
+    return a | b;
+  case NIB_PRIM_BYTES_SHL:
+    return a << 3;
+  case NIB_PRIM_BYTES_SHR:
+    return a >> 3;
+  case NIB_PRIM_I32_SAR:
+    return a >> 3 | (a >> 31 ? 7u << 29 : 0);
+  case NIB_PRIM_BYTES_BCAST:
+    return word_at(pa, 0);
+  case NIB_PRIM_BYTES_LOAD:
+    return a;
   default:
     for (int i = 0; i < 4; i++)
       y |= (uint32_t)pa[b >> 8 * i & 15] << 8 * i;
@@ -693,7 +724,8 @@ static void test_bytes(void *library, const nib_vocab *v) {
     }
 }
 
-/* Sums of products at their ends, as far as an i16 holds them; the unsigned side has any byte else. */
+/* Sums of products at their ends, as far as an i16 holds them; the unsigned side has any byte else.
+ */
 static void test_dot8(void *library, const nib_vocab *v) {
   function *f = find(library, "dot8", v);
   for (int round = 0; f && round < rounds; round++) {
@@ -719,8 +751,10 @@ static void test_dot8(void *library, const nib_vocab *v) {
 }
 
 static void test_halves(void *library, const nib_vocab *v) {
-  static const struct { const char *name; nib_format format; } halves[] = {{"f16", NIB_F16},
-                                                                           {"bf16", NIB_BF16}};
+  static const struct {
+    const char *name;
+    nib_format format;
+  } halves[] = {{"f16", NIB_F16}, {"bf16", NIB_BF16}};
   for (int i = 0; i < 2; i++) {
     function *f = find(library, halves[i].name, v);
     for (int code = 0; f && code < 65536; code += v->lanes) {
@@ -745,14 +779,14 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
     for (int n = 0; n < v->lanes; n++)
       test_moves(library, v, &stores[i], false, n);
   for (size_t i = 0; i < COUNT(computes); i++)
-    if (v->prims[computes[i].prim])
+    if (nib_vocab_prim(v, computes[i].prim))
       test_compute(library, v, &computes[i]);
   test_dot(library, v);
   test_staging(library, v);
   test_floats(library, v);
   for (int i = 0; v->type_bytes && i < 2; i++)
     test_pack(library, v, i);
-  if (!v->prims[NIB_PRIM_DOT8])
+  if (!nib_vocab_prim(v, NIB_PRIM_DOT8))
     return;
   test_bytes(library, v);
   test_dot8(library, v);
@@ -767,6 +801,8 @@ static void *compile(const nib_vocab *const *vocabs, int n, char *dir) {
   nib_text_init(&file);
   uint64_t used[4] = {0};
   nib_text_printf(&file, "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n");
+  for (int i = n - 1; i >= 0; i--) /* a base before what builds on it */
+    nib_text_printf(&body, "%s\n", vocabs[i]->support);
   for (int i = 0; i < n; i++) {
     nib_emitter e = {.vocab = vocabs[i], .body = &body};
     nib_text_printf(&file, "%s", vocabs[i]->includes);
