@@ -86,7 +86,7 @@ def peer_line(case: Case) -> str:
     if case.kind == "low":
         return f"ggml {case.values['format']} {s['m']} {s['n']} {s['k']} {case.number('copies', 1)}\n"
     if case.kind.startswith("gemm"):
-        return f"onednn gemm {s['m']} {s['n']} {s['k']}\n"
+        return f"onednn gemm {s['m']} {s['n']} {s['k']} {case.number('copies', 1)}\n"
     order = ("h", "w", "i", "o", "kh", "kw", "s", "s", "top", "left", "bottom", "right", "oh", "ow")
     return "onednn conv " + " ".join(str(s[key]) for key in order) + f" {int(case.kind == 'dw')}\n"
 
@@ -152,19 +152,6 @@ def limit_ns(case: Case, data: Data, process: Process):
     return max(times)
 
 
-def judge(targets: list, row: dict) -> list:
-    """Each target with whether it is met (None: not known here)."""
-    values = {"%": row.get("percent"), "x": row.get("ratio")}
-    judged = []
-    for target in targets:
-        if target.startswith("<"):
-            value, met = row.get("over_clang"), lambda v, want: v <= want
-        else:
-            value, met = values[target[-1]], lambda v, want: v >= want
-        judged.append([target, None if value is None else met(value, float(target.strip("<%x")))])
-    return judged
-
-
 def make_row(case: Case, data: Data, variant: str, process: Process) -> dict:
     ours, peer = process.best(variant), process.best(PEER_OF_KIND.get(case.kind, "oneDNN"))
     row = {"case": case.name, "variant": variant, "macs": case.macs, "ours_us": median_ns(ours) / 1e3,
@@ -180,7 +167,6 @@ def make_row(case: Case, data: Data, variant: str, process: Process) -> dict:
             row["peer_percent"] = 100 * best / median_ns(peer)
     if variant == "gcc":
         row["over_clang"] = ratio(ours, process.best("even"))
-    row["targets"] = judge(case.want.get(variant, []), row)
     return row
 
 

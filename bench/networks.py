@@ -273,12 +273,6 @@ def run_one(build: pathlib.Path, name: str, model: pathlib.Path, options: dict) 
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def judge(targets: list, row: dict) -> list:
-    """1.3x: faster than the best peer; 1.0f: than the same network in float."""
-    values = {"x": row.get("ratio"), "f": row.get("float_ratio")}
-    return [[t, None if values[t[-1]] is None else values[t[-1]] >= float(t[:-1])] for t in targets]
-
-
 def run_case(build: pathlib.Path, case, options) -> list:
     """Rows of a network and of its float32 form, if the table names one."""
     rows = []
@@ -297,8 +291,6 @@ def run_case(build: pathlib.Path, case, options) -> list:
     by_variant = {row["variant"]: row for row in rows}
     if {"int8", "float"} <= set(by_variant):
         by_variant["int8"]["float_ratio"] = by_variant["float"]["ours_us"] / by_variant["int8"]["ours_us"]
-    for row in rows:
-        row["targets"] = judge(case.want.get(row["variant"], []), row)
     return rows
 
 

@@ -2,6 +2,8 @@
 """The results as one page that needs nothing else: bars in SVG, a table of targets, what was measured with."""
 import html
 
+from report import WORDS
+
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #222; margin: 2em auto; max-width: 66em; padding: 0 1em }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
@@ -11,7 +13,7 @@ svg text { font: 12px system-ui, sans-serif } .met { color: #176b30 } .not { col
 .ours { fill: #2a6fb0 } .ours2 { fill: #7fb0dc } .peer { fill: #b9b9b9 } .limit { stroke: #a52020; stroke-width: 2 }
 """
 LABEL, WIDTH, BAR, GAP = 190, 560, 13, 9
-VERDICT = {True: ("met", "met"), False: ("not", "not met"), None: ("", "unknown here")}
+CLASS = {True: "met", False: "not", None: ""}
 
 
 def microseconds(us: float) -> str:
@@ -55,13 +57,13 @@ def target_rows(rows: list) -> str:
     out = []
     for row in rows:
         for target, met in row["targets"]:
-            kind, words = VERDICT[met]
             found = " · ".join(text for text in (
                 f"{row['percent']:.1f} %" if row.get("percent") else "",
                 f"{row['ratio']:.2f}x" if row.get("ratio") else "",
-                f"{row['float_ratio']:.2f} of float32" if row.get("float_ratio") else "") if text)
+                f"{row['float_ratio']:.2f} times float32" if row.get("float_ratio") else "",
+                f"{row['than_ratio']:.2f} times the other" if row.get("than_ratio") else "") if text)
             out.append(f"<tr><td>{html.escape(row['case'])}</td><td>{row['variant']}</td><td>{html.escape(target)}</td>"
-                       f"<td class=n>{found or '-'}</td><td class={kind or 'n'}>{words}</td></tr>")
+                       f"<td class=n>{found or '-'}</td><td class='{CLASS[met]}'>{WORDS[met]}</td></tr>")
     return "".join(out)
 
 

@@ -6,14 +6,15 @@ import math
 HEADER = (f"{'case':20} {'variant':7} {'us':>9} {'+-':>4} {'peer us':>9} {'ratio':>6} {'limit us':>9} {'limit':>6} "
           f"{'peer':>5}  {'kept':>7}  wanted")
 
+WORDS = {True: "met", False: "not met", None: "unknown here"}
+
 
 def number(row: dict, key: str, form: str, width: int, unit: str = "") -> str:
     return (format(row[key], form) + unit if row.get(key) is not None else "-").rjust(width)
 
 
 def verdict(targets: list) -> str:
-    words = {True: "met", False: "not met", None: "unknown here"}
-    return ", ".join(f"{target} {words[met]}" for target, met in targets)
+    return ", ".join(f"{target} {WORDS[met]}" for target, met in targets)
 
 
 def each_peer(row: dict) -> str:
@@ -27,6 +28,28 @@ def line(row: dict) -> str:
             f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.3g', 6, 'x')} {number(row, 'limit_us', '.2f', 9)} "
             f"{number(row, 'percent', '.1f', 6, '%')} {number(row, 'peer_percent', '.0f', 5, '%')}  "
             f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}{each_peer(row)}")
+
+
+def judge(rows: list, cases: list) -> None:
+    """Gives each row its targets with whether they are met (None: not known here)."""
+    chosen = {case.name: case for case in cases}
+    first = {}
+    for row in rows:
+        first.setdefault(row["case"], row)
+    for row in rows:
+        case = chosen[row["case"]]
+        other = first.get(case.values.get("than"))
+        if other:
+            row["than_ratio"] = other["ours_us"] / row["ours_us"]
+        row["targets"] = [[target, is_met(target, row)] for target in case.want.get(row["variant"], [])]
+
+
+def is_met(target: str, row: dict):
+    """80% of the limit, 1.5x faster than the best peer, 1.0f than float, 2.5t than another case, <1.5x of clang."""
+    if target.startswith("<"):
+        return row["over_clang"] <= float(target[1:-1])
+    value = row.get({"%": "percent", "x": "ratio", "f": "float_ratio", "t": "than_ratio"}[target[-1]])
+    return None if value is None else value >= float(target[:-1])
 
 
 def peer_settings(rows: list) -> list:

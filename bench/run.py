@@ -49,6 +49,7 @@ def run_cases(selected: list, options) -> list:
             print(f"{case.name:20} skipped: {error}", flush=True)
             continue
         rows += made
+        report.judge(rows, selected)
         print("\n".join(map(report.line, made)), flush=True)
     return rows
 

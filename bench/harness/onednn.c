@@ -17,17 +17,22 @@
     }                                                                                              \
   } while (0)
 
-enum { MAX_ARGUMENTS = 4 };
+enum { MAX_ARGUMENTS = 4, MAX_COPIES = 16 };
 
 typedef struct peer {
   dnnl_primitive_t primitive;
   dnnl_stream_t stream;
   dnnl_exec_arg_t arguments[MAX_ARGUMENTS];
   int n_arguments;
+  /* Copies of the weights, used in turn, and the argument that is one of them. */
+  dnnl_memory_t weights[MAX_COPIES];
+  int copies, next, weights_argument;
 } peer;
 
 static bool run_peer(void *context) {
-  const peer *const p = context;
+  peer *const p = context;
+  p->next = (p->next + 1) % p->copies;
+  p->arguments[p->weights_argument].memory = p->weights[p->next];
   return dnnl_primitive_execute(p->primitive, p->stream, p->n_arguments, p->arguments) ==
              dnnl_success &&
          dnnl_stream_wait(p->stream) == dnnl_success;
@@ -63,17 +68,20 @@ static bool add_argument(peer *p, dnnl_engine_t engine, int id, const dnnl_memor
 /* The weights in the layout that the primitive chose. */
 static bool add_weights(peer *p, dnnl_engine_t engine, const dnnl_memory_desc_t *given,
                         const dnnl_memory_desc_t *wanted, void *data) {
-  dnnl_memory_t from, to;
+  dnnl_memory_t from;
   dnnl_primitive_desc_t pd;
   dnnl_primitive_t reorder;
   TRY(dnnl_memory_create(&from, given, engine, data));
-  TRY(dnnl_memory_create(&to, wanted, engine, DNNL_MEMORY_ALLOCATE));
   TRY(dnnl_reorder_primitive_desc_create(&pd, given, engine, wanted, engine, NULL));
   TRY(dnnl_primitive_create(&reorder, pd));
-  const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-  TRY(dnnl_primitive_execute(reorder, p->stream, 2, arguments));
-  TRY(dnnl_stream_wait(p->stream));
-  p->arguments[p->n_arguments++] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, to};
+  for (int i = 0; i < p->copies; ++i) {
+    TRY(dnnl_memory_create(&p->weights[i], wanted, engine, DNNL_MEMORY_ALLOCATE));
+    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, p->weights[i]}};
+    TRY(dnnl_primitive_execute(reorder, p->stream, 2, arguments));
+    TRY(dnnl_stream_wait(p->stream));
+  }
+  p->weights_argument = p->n_arguments++;
+  p->arguments[p->weights_argument] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, p->weights[0]};
   return true;
 }
 
@@ -83,7 +91,7 @@ typedef struct layer {
   tensor src, weights, bias, dst;
   dnnl_dims_t stride, pad_low, pad_high;
   dnnl_dim_t outputs; /* channels */
-  int channel_mask;
+  int channel_mask, copies;
 } layer;
 
 typedef union op_desc {
@@ -108,6 +116,7 @@ static dnnl_status_t init_op(const layer *l, op_desc *op, const dnnl_memory_desc
 static bool add_layer(bench_job *job, const layer *l) {
   dnnl_engine_t engine;
   peer *const p = bench_alloc(sizeof *p);
+  p->copies = l->copies;
   TRY(dnnl_engine_create(&engine, dnnl_cpu, 0));
   TRY(dnnl_stream_create(&p->stream, engine, dnnl_stream_default_flags));
   dnnl_memory_desc_t src, given, any, bias, dst;
@@ -147,10 +156,11 @@ static bool add_layer(bench_job *job, const layer *l) {
   return true;
 }
 
-/* gemm M N K: the weights are [N, K], as those of a dense layer. */
+/* gemm M N K [COPIES]: the weights are [N, K], as those of a dense layer. */
 static bool add_gemm(bench_job *job, const char *line) {
   long m, n, k;
-  if (sscanf(line, "%ld %ld %ld", &m, &n, &k) != 3)
+  int copies = 1;
+  if (sscanf(line, "%ld %ld %ld %d", &m, &n, &k, &copies) < 3 || copies > MAX_COPIES)
     return false;
   const dnnl_data_type_t type = data_type(job->in_type),
                          bias = job->in_type == BENCH_I8 ? dnnl_s32 : dnnl_f32;
@@ -160,14 +170,16 @@ static bool add_gemm(bench_job *job, const char *line) {
                         .bias = {2, {1, n}, {n, 1}, bias},
                         .dst = {2, {m, n}, {n, 1}, type},
                         .outputs = n,
-                        .channel_mask = 1 << 1};
+                        .channel_mask = 1 << 1,
+                        .copies = copies};
   const layer inner = {.name = "inner_product",
                        .src = {2, {m, k}, {k, 1}, type},
                        .weights = {2, {n, k}, {k, 1}, type},
                        .bias = {1, {n}, {1}, bias},
                        .dst = {2, {m, n}, {n, 1}, type},
                        .outputs = n,
-                       .channel_mask = 1 << 1};
+                       .channel_mask = 1 << 1,
+                       .copies = copies};
   return add_layer(job, &matmul) && add_layer(job, &inner);
 }
 
@@ -187,7 +199,8 @@ static bool add_convolution(bench_job *job, const char *line) {
              .pad_low = {top, left},
              .pad_high = {bottom, right},
              .outputs = o,
-             .channel_mask = 1 << 1};
+             .channel_mask = 1 << 1,
+             .copies = 1};
   if (depthwise)
     l.weights = (tensor){5, {o, 1, 1, kh, kw}, {1, 1, 1, kw * o, o}, dnnl_s8};
   return add_layer(job, &l);
