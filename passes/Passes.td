@@ -25,7 +25,7 @@ def Nib_NoFallback : Option<"noFallback", "no-fallback", "bool", "false",
 def NibQuantize : Pass<"nib-quantize", "::mlir::ModuleOp"> {
   let summary = "Encode constant weights in other formats";
   let description = [{
-    Weights of `nib.fully_connected`, `nib.matmul` and `nib.gather` that are constants of reals are
+    Weights of convolutions, `nib.fully_connected`, `nib.matmul` and `nib.gather` that are constants of reals are
     encoded in the formats of `weight-formats`: `FORMAT` for all, `PATTERN=FORMAT` for those whose
     name matches, separated by semicolons. The operators then read them in that format. Without the
     option nothing changes.

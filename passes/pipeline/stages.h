@@ -34,7 +34,7 @@ typedef struct nib_options {
 
 nib_options nib_options_default(void);
 
-/** Constant weights of fully_connected, matmul and gather into o->weight_formats; nothing without
+/** Constant weights of convolutions, fully_connected, matmul and gather into o->weight_formats; nothing without
  *  them. NIB_ERROR_INVALID_USAGE for formats and names that are not known; with o->no_fallback
  *  NIB_ERROR_LIMIT for weights that had to stay. */
 nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag);
