@@ -57,6 +57,9 @@ static const nib_simplify_rule k_islands[] = {
 
 static const nib_simplify_rule k_absorb[] = {
     CLEANUP,
+    {NIB_OP_CONV2D, nib_simplify_decode_input},
+    {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_decode_input},
+    {NIB_OP_TRANSPOSE_CONV2D, nib_simplify_decode_input},
     {NIB_OP_CONV2D, nib_simplify_pad_absorb},
     {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_pad_absorb},
     {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_depthwise_to_conv},
