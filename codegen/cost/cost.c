@@ -221,6 +221,17 @@ static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return panels * (ceil(m / mr) * tile + (unpacks ? quads * nr * 5 * simple : 0.0)) + rows;
 }
 
+/* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows. */
+static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
+  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
+  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
+  const double fma = or_default(v->fma_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
+  const double panels = ceil(ceil(n / v->lanes) / nr);
+  const double issue = mr * nr * fma + nr * 3 * simple, loads = (mr + nr / 8) / k_loads_per_cycle;
+  const double groups = ceil(k / group_of(find_role(d, "weight"), k));
+  return panels * ceil(m / mr) * (k * fmax(issue, loads) + groups * mr * nr * 3 * simple);
+}
+
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double n = columns_of(d);
   const double padded = (double)d->macs * round_up(n, r->lanes) / n;
@@ -243,6 +254,9 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   if (strcmp(d->schedule, "bit_planes") == 0)
     return bit_cycles(d, nib_vocab_find(d->vocab)) +
            (double)d->elementwise * scalar_element_cycles(d) + rows_of(d) * columns_of(d);
+  if (strcmp(d->schedule, "block_reals") == 0)
+    return block_real_cycles(d, nib_vocab_find(d->vocab)) +
+           (double)d->elementwise * scalar_element_cycles(d);
   if (strcmp(d->schedule, "block_dots") == 0)
     return block_dot_cycles(d, nib_vocab_find(d->vocab)) +
            (double)d->elementwise * scalar_element_cycles(d);

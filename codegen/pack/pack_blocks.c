@@ -74,6 +74,7 @@ static bool plan_numbers(nib_format element, double zero, const nib_vocab *v, ni
   if (p->bits > f->bits && f->bits <= 4) {
     const bool split = v->dot8_limit && p->largest * 256 > v->dot8_limit;
     p->n_tables = split ? 2 : 1;
+    p->one_plane = true;
     for (int i = 0; i < 16; ++i) {
       const int entry = (int)((integers[i % n] - low) >> p->mul_log2);
       p->tables[0][i] = (uint8_t)(split ? entry & 15 : entry);
@@ -92,14 +93,14 @@ static bool plan_numbers(nib_format element, double zero, const nib_vocab *v, ni
 /* ---- K and planes ---- */
 
 /* Cuts `bits` into planes, widest first, none of which needs more elements for a register than a
- * unit has. With a table there is one plane. */
+ * unit has. Indices of a table have one plane. */
 static bool plan_planes(nib_block_pack *p, const nib_vocab *v) {
   const int widest = v->dot8_limit || p->bits < 8 ? 4 : 8;
   int left = p->bits, shift = 0;
   p->unit = p->padded_step % 32 == 0 ? 32 : p->padded_step % 16 == 0 ? 16 : 8;
   for (p->n_planes = 0; left > 0 && p->n_planes < NIB_BLOCK_MAX_PLANES; ++p->n_planes) {
     int bits = 1;
-    while (bits < widest && (bits * 2 <= left || (p->n_tables && bits < left) || 32 / bits > p->unit))
+    while (bits < widest && (bits * 2 <= left || (p->one_plane && bits < left) || 32 / bits > p->unit))
       bits *= 2;
     p->planes[p->n_planes] = (nib_block_plane){bits, shift};
     shift += bits;
@@ -160,8 +161,36 @@ static void set_bytes(nib_block_pack *p) {
     p->group_bytes += p->lanes * (int64_t)nib_format_bytes(p->offset_format);
 }
 
-bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab *v, int columns,
-                         nib_block_pack *out_pack) {
+/* Codes of 4 bits index the numbers themselves; wider ones are integers, the sum of two parts. */
+static bool plan_reals(nib_format element, double zero, int exponent, const nib_vocab *v,
+                       nib_block_pack *p) {
+  const nib_format_info *f = nib_format_get(element);
+  double values[256];
+  if (f->bits > 4) {
+    if (!plan_numbers(element, zero, v, p) || p->n_tables)
+      return false;
+    for (int i = 0; i < 16; ++i) {
+      p->reals[0][i] = ldexpf((float)((i << p->mul_log2) - p->zero), p->unit_exponent + exponent);
+      p->reals[1][i] = ldexpf((float)(i << (4 + p->mul_log2)), p->unit_exponent + exponent);
+    }
+    return true;
+  }
+  if (!element_values(element, zero, values))
+    return false;
+  p->bits = f->bits;
+  p->one_plane = true;
+  p->largest = (1 << f->bits) - 1;
+  for (int i = 0; i < 16; ++i) {
+    p->stored[i] = (int16_t)i;
+    p->reals[0][i] = (float)ldexp(values[i & p->largest], exponent);
+    if ((double)p->reals[0][i] != ldexp(values[i & p->largest], exponent))
+      return false;
+  }
+  return true;
+}
+
+static bool plan_pack(const nib_tensor *w, int64_t act_group, bool reals, const nib_vocab *v,
+                      int columns, nib_block_pack *out_pack) {
   nib_block_pack *p = out_pack;
   const nib_format_info *f = nib_format_get(w->format);
   const bool is_block = f->kind == NIB_KIND_BLOCK;
@@ -179,10 +208,8 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab
   const double zero = !is_block                           ? (w->quantized ? (double)w->zero_point : 0)
                       : f->block.zero != NIB_NO_FORMAT ? 0 /* part of the offset */
                                                        : f->block.element_zero;
-  if (is_block)
-    p->unit_exponent = f->block.element_exponent;
-  const int exponent = p->unit_exponent;
-  if (!plan_numbers(element, zero, v, p))
+  const int exponent = is_block ? f->block.element_exponent : 0;
+  if (reals ? !plan_reals(element, zero, exponent, v, p) : !plan_numbers(element, zero, v, p))
     return false;
   p->unit_exponent += exponent;
   if (!plan_k(p, act_group) || !plan_planes(p, v))
@@ -191,6 +218,17 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab
   plan_columns(p, v, columns);
   set_bytes(p);
   return true;
+}
+
+bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab *v, int columns,
+                         nib_block_pack *out_pack) {
+  return plan_pack(w, act_group, false, v, columns, out_pack);
+}
+
+bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int columns,
+                               nib_block_pack *out_pack) {
+  return plan_pack(w, 0, true, v, columns, out_pack) && out_pack->has_scales &&
+         out_pack->padded_step == out_pack->step;
 }
 
 /* ---- data ---- */

@@ -33,6 +33,8 @@ typedef struct nib_block_pack {
   int n_tables; /**< 0: none; 2: low and high four bits of the entries */
   uint8_t tables[NIB_BLOCK_MAX_TABLES][16];
   int16_t stored[256]; /**< by code of the element format */
+  float reals[2][16]; /**< planned for reals: element = reals[0][code & 15] + reals[1][code >> 4] */
+  bool one_plane; /**< codes are indices, not sums of parts */
   int n_planes;
   nib_block_plane planes[NIB_BLOCK_MAX_PLANES];
   /* K: groups of elements with one scale, made of steps whose sum is an integer. A step is padded to
@@ -54,6 +56,11 @@ typedef struct nib_block_pack {
  *  groups do not meet. The formats of scales are set by nib_block_pack_data. */
 bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab *v, int columns,
                          nib_block_pack *out_pack);
+
+/** The same for products with reals, which take elements of any kind of at most 4 bits and integers
+ *  of 8: steps are groups, and codes are not looked up in tables of bytes. */
+bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int columns,
+                               nib_block_pack *out_pack);
 
 /** Sets the formats of scales and the bytes that depend on them, and packs: panel by panel, group by
  *  group: [step][unit][plane][register of the unit][column register], then scales, then offsets, by

@@ -121,30 +121,12 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
 
 /* ---- emission ---- */
 
-static void emit_rows(nib_block_dots *d, int columns, int tail,
-                      void (*emit)(nib_block_dots *d, const nib_block_tile *t)) {
-  nib_text *t = d->e->body;
-  const int64_t full = d->rows.rows / d->tile_rows, rest = d->rows.rows % d->tile_rows;
-  if (full > 0) {
-    nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {",
-                  (ll)(full * d->tile_rows), (ll)d->tile_rows);
-    emit(d, &(nib_block_tile){d->tile_rows, columns, tail});
-    nib_text_close(t, "");
-  }
-  if (rest > 0) {
-    nib_text_open(t, "{ /* the last rows */");
-    nib_text_line(t, "const int32_t row = %lld;", (ll)(full * d->tile_rows));
-    emit(d, &(nib_block_tile){rest, columns, tail});
-    nib_text_close(t, "");
-  }
-}
-
 /* The panel at `panel`: all rows, or chunk by chunk. */
 static void emit_panel(nib_block_dots *d, int columns, int tail) {
   const nib_block_pack *p = &d->pack;
   nib_text *t = d->e->body;
   if (!d->unpacks) {
-    emit_rows(d, columns, tail, nib_block_tile_emit);
+    nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
     return;
   }
   nib_text_line(t, "memset(totals, 0, %lld);", (ll)(d->rows.rows * p->lanes * p->columns * 4));
@@ -158,65 +140,9 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
   nib_text_open(t, "{");
   nib_block_unpack_emit(d, columns);
   nib_text_close(t, "");
-  emit_rows(d, columns, tail, nib_block_tile_emit);
+  nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
   nib_text_close(t, "");
-  emit_rows(d, columns, tail, nib_block_finish_emit);
-}
-
-static void emit_panels(nib_block_dots *d) {
-  const nib_block_pack *p = &d->pack;
-  nib_text *t = d->e->body;
-  const int64_t width = p->lanes * (int64_t)p->columns;
-  const int tail = (int)(p->outputs % p->lanes);
-  const bool narrow = tail || p->last_columns < p->columns;
-  const int64_t full = p->panels - narrow;
-  if (full > 0) {
-    nib_text_open(t, "for (int32_t channel = 0; channel < %lld; channel += %lld) {",
-                  (ll)(full * width), (ll)width);
-    nib_text_line(t, "const uint8_t *const panel = %s + (size_t)channel / %d * %lld;", d->weights,
-                  p->lanes, (ll)(p->groups * p->group_bytes));
-    emit_panel(d, p->columns, 0);
-    nib_text_close(t, "");
-  }
-  if (narrow) {
-    nib_text_open(t, "{ /* the last channels */");
-    nib_text_line(t, "const int32_t channel = %lld;", (ll)(full * width));
-    nib_text_line(t, "const uint8_t *const panel = %s + %lld;", d->weights,
-                  (ll)nib_block_pack_panel_at(p, full * p->columns));
-    emit_panel(d, (int)p->last_columns, tail);
-    nib_text_close(t, "");
-  }
-}
-
-static const char *add(nib_emitter *e, const nib_kernel *kernel, const char *what, const char *type,
-                       const void *data, size_t bytes) {
-  return nib_constants_add(e->constants, nib_word_of("%s_%s", kernel->name, what).s, type, data,
-                           bytes);
-}
-
-static bool add_constants(nib_block_dots *d, const nib_kernel *kernel) {
-  const nib_tensor *w = nib_node_input(d->g, d->n, 1), *bias = nib_node_input(d->g, d->n, 2);
-  uint8_t *data;
-  size_t bytes;
-  if (nib_block_pack_data(w, &d->pack, &data, &bytes) != NIB_OK)
-    return false;
-  d->weights = add(d->e, kernel, "weights", "uint8_t", data, bytes);
-  free(data);
-  bool ok = d->weights != NULL;
-  for (int i = 0; i < d->pack.n_tables; ++i) {
-    d->tables[i] = add(d->e, kernel, i ? "table_high" : "table", "uint8_t", d->pack.tables[i], 16);
-    ok = ok && d->tables[i];
-  }
-  if (bias) {
-    const size_t padded = (size_t)round_up(d->pack.outputs, 64);
-    float *wide = calloc(padded, sizeof *wide);
-    if (wide)
-      memcpy(wide, bias->data, (size_t)d->pack.outputs * sizeof *wide);
-    d->bias = wide ? add(d->e, kernel, "bias", "float", wide, padded * sizeof *wide) : NULL;
-    ok = ok && d->bias;
-    free(wide);
-  }
-  return ok;
+  nib_block_emit_rows(d, columns, tail, nib_block_finish_emit);
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
@@ -224,9 +150,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   if (!plan(e->graph, kernel, e->vocab, &d))
     return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
   d.e = e;
-  if (!add_constants(&d, kernel))
-    return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its weights",
-                          kernel->name);
+  NIB_RETURN_IF_ERROR(nib_block_add_constants(&d, kernel));
   NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
   nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
   nib_block_rows_emit(&d);
@@ -235,7 +159,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
     nib_text_line(e->body, "float *const totals = (float *)(void *)(scratch + %lld);",
                   (ll)d.totals_at);
   }
-  emit_panels(&d);
+  nib_block_emit_panels(&d, emit_panel);
   nib_epilogue_release(&d.epilogue);
   return NIB_OK;
 }

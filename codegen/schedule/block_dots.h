@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * block_dots: dense layers whose weights have few bits and whose activations are bytes. The parts of
- * the schedule: block_dots.c (what it accepts, loops over panels and rows), block_rows.c (rows of
- * activations in scratch), block_tile.c (the micro-kernel). */
+ * the schedule: block_dots.c (what it accepts), block_panels.c (loops over panels and rows), block_rows.c
+ * (rows of activations in scratch), block_tile.c (the micro-kernel), block_unpack.c. block_reals.c is a
+ * schedule of its own, for activations in f32. */
 #ifndef NIB_SCHEDULE_BLOCK_DOTS_H
 #define NIB_SCHEDULE_BLOCK_DOTS_H
 
@@ -61,6 +62,16 @@ typedef struct nib_block_tile {
 /** Sums all groups, finishes and stores at `out`; or, where the kernel unpacks, adds groups [first,
  *  last), which are at `unpacked`, to the totals in scratch. */
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *t);
+/** Bias, clamp, what follows the product, and the store of register total<m>_<c>, whose row is `row` + m
+ *  and whose first column `channel` + c registers. */
+void nib_block_finish_value(nib_block_dots *d, const nib_block_tile *t, int64_t m, int c);
+/** The weights as data->pack packs them, tables and the bias (f32), as constants of the kernel. */
+nib_status nib_block_add_constants(nib_block_dots *d, const nib_kernel *kernel);
+/** All panels and, of each, tiles of tile_rows rows and the rest, by `emit`. */
+typedef void nib_block_emit_tile(nib_block_dots *d, const nib_block_tile *t);
+void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emit_tile *emit);
+void nib_block_emit_panels(nib_block_dots *d,
+                           void (*emit_panel)(nib_block_dots *d, int columns, int tail));
 /** Finishes and stores the totals in scratch. */
 void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *t);
 

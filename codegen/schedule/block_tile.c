@@ -537,24 +537,23 @@ static void move_totals(const tile *t, bool load) {
     }
 }
 
-/* Bias, clamp and what follows the product, for the total of row m and column c. */
-static void finish(tile *t, int64_t m, int c) {
-  nib_block_dots *d = t->d;
+void nib_block_finish_value(nib_block_dots *d, const nib_block_tile *size, int64_t m, int c) {
+  nib_emitter *e = d->e;
   const nib_word total = place("total", m, c);
   if (d->bias) {
-    nib_text_open(t->e->body, "{");
-    declare(t, t->e->vocab->type_f32, "bias");
-    say(t, NIB_PRIM_F32_LOAD, "bias",
-        nib_word_of("%s + channel + %d", d->bias, c * t->p->lanes).s, NULL);
-    say(t, NIB_PRIM_F32_ADD, total.s, total.s, "bias");
-    nib_text_close(t->e->body, "");
+    nib_text_open(e->body, "{");
+    nib_text_line(e->body, "%s bias;", e->vocab->type_f32);
+    nib_say(e, NIB_PRIM_F32_LOAD, "bias",
+            nib_word_of("%s + channel + %d", d->bias, c * d->pack.lanes).s, NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_F32_ADD, total.s, total.s, "bias", NULL, NULL);
+    nib_text_close(e->body, "");
   }
   nib_epilogue_clamp_real(&d->epilogue, total.s, d->epilogue.low, d->epilogue.high);
   nib_epilogue_finish(&d->epilogue, total.s,
-                      nib_word_of("(row + %lld) * %lld + channel + %d", (ll)m, (ll)t->p->outputs,
-                                  c * t->p->lanes)
+                      nib_word_of("(row + %lld) * %lld + channel + %d", (ll)m, (ll)d->pack.outputs,
+                                  c * d->pack.lanes)
                           .s,
-                      c + 1 == t->size.columns ? t->size.tail : 0);
+                      c + 1 == size->columns ? size->tail : 0);
 }
 
 void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *size) {
@@ -565,7 +564,7 @@ void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *size) {
   move_totals(&t, true);
   for (int64_t m = 0; m < size->rows; ++m)
     for (int c = 0; c < size->columns; ++c)
-      finish(&t, m, c);
+      nib_block_finish_value(d, size, m, c);
 }
 
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
@@ -599,5 +598,5 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
     move_totals(&t, false);
   for (int64_t m = 0; !d->unpacks && m < size->rows; ++m)
     for (int c = 0; c < size->columns; ++c)
-      finish(&t, m, c);
+      nib_block_finish_value(d, size, m, c);
 }

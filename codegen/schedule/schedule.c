@@ -6,7 +6,8 @@
 
 /* One row per schedule; the last one accepts everything that the operator table allows. */
 #define NIB_SCHEDULES(X)                                                                           \
-  X(nib_schedule_block_dots)                                                                        \
+  X(nib_schedule_block_dots)                                                                       \
+  X(nib_schedule_block_reals)                                                                      \
   X(nib_schedule_bit_planes)                                                                       \
   X(nib_schedule_conv_rows)                                                                        \
   X(nib_schedule_depthwise_quads)                                                                  \

@@ -209,6 +209,14 @@ static const char support[] =
     "  return _mm256_srai_epi32(_mm256_slli_epi32(word, 24), 24);\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_lookup16\n"
+    "/* Both halves of the table by the low three bits, chosen by the fourth. */\n" INLINE
+    "__m256 nib_avx2_lookup16(const float *table, __m256i index) {\n"
+    "  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);\n"
+    "  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);\n"
+    "  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_stage_i8\n" INLINE
     "void nib_avx2_stage_i8(int16_t *d, const int8_t *a, int32_t zero, int32_t n) {\n"
     "  const __m256i z = _mm256_set1_epi16((short)zero);\n"
@@ -374,6 +382,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_BF16_LOAD] =
                 "$d = _mm256_castsi256_ps(_mm256_slli_epi32(\n"
                 "    _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)($a))), 16));",
+            [NIB_PRIM_F32_LOOKUP16] = "$d = nib_avx2_lookup16($a, $b);",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

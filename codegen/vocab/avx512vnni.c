@@ -386,6 +386,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_BF16_LOAD] =
                 "$d = _mm512_castsi512_ps(_mm512_slli_epi32(\n"
                 "    _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)($a))), 16));",
+            [NIB_PRIM_F32_LOOKUP16] = "$d = _mm512_permutexvar_ps($b, _mm512_loadu_ps($a));",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

@@ -110,6 +110,7 @@ extern "C" {
   X(I32_SAR, "i32_sar")             /* d = a >> b with its sign, b a constant */                   \
   X(F16_LOAD, "f16_load")           /* d(f32) = lanes f16 at a (uint16_t) */                       \
   X(BF16_LOAD, "bf16_load")         /* the same of bf16 */                                         \
+  X(F32_LOOKUP16, "f32_lookup16")   /* d = a[b & 15] lane by lane, a: 16 floats in memory */       \
   X(PREFETCH, "prefetch")           /* the line b bytes behind pointer a will be read */
 
 typedef enum nib_prim {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_block_dots
- * Dense layers of weights in blocks of few bits and activations in blocks of bytes: every format that
- * the schedule takes, in each vocabulary and tile, over shapes with tails, on random and extreme
- * codes, against the reference in f32 and f64. */
+ * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots) or in f32
+ * (block_reals): every format that the schedules take, in each vocabulary and tile, over shapes with
+ * tails, on random and extreme codes, against the reference in f32 and f64. */
 #include "kernel_harness.h"
 
 enum { MAX_CASES = 400 };
@@ -23,6 +23,12 @@ static const char *const weight_formats[] = {
     "ui6:block=96,scale=f16,offset=f16",
     "book:-3,-1,0,2:block=32,scale=f16"};
 #define N_FORMATS ((int)(sizeof weight_formats / sizeof *weight_formats))
+
+/* With activations in f32 also these. */
+static const char *const real_formats[] = {"nf4_b64", "power4:0.7:block=16,scale=f16",
+                                           "book:-1,-0.3,0.3,1:block=16,scale=bf16",
+                                           "ui4:block=32,scale=f16,zero=f16"};
+#define N_REAL_FORMATS ((int)(sizeof real_formats / sizeof *real_formats))
 
 static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=f32"};
 
@@ -79,12 +85,14 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   cases[n_cases++] = (layer_case){x, y, extreme};
 }
 
-/* Every kernel with block_dots, and one of the tiles offered. */
+/* Every kernel with the schedule for its activations, and one of the tiles offered. */
 static void select_all(suite *s, const nib_vocab *v) {
-  const nib_schedule *sched = nib_schedule_find("block_dots");
   int64_t at = 0;
   for (int32_t i = 0; i < s->g->n_kernels; ++i) {
     nib_kernel *k = &s->g->kernels[i];
+    const nib_node *root = &s->g->nodes[k->nodes[0]];
+    const bool real = nib_node_input(s->g, root, 0)->format == NIB_F32;
+    const nib_schedule *sched = nib_schedule_find(real ? "block_reals" : "block_dots");
     if (!sched->accepts(s->g, k, v)) {
       printf("%s: not accepted in %s\n", s->g->nodes[k->nodes[0]].name, v->name);
       ++harness_failures;
@@ -185,6 +193,11 @@ static void add_cases(suite *s, int lanes) {
     add_case(s, weight_formats[i], "q8_0", 2 + i % 8, 1 + (7 * i) % (4 * lanes), 1, i % 2);
     const bool meets = nib_format_get(nib_format_find(weight_formats[i]))->block_elems != 96;
     add_case(s, weight_formats[i], row_formats[meets ? i % 3 : 0], 1 + i % 3, 4 * lanes, 2, 1);
+  }
+  for (int i = 0; i < N_FORMATS + N_REAL_FORMATS; ++i) {
+    const char *format = i < N_FORMATS ? weight_formats[i] : real_formats[i - N_FORMATS];
+    add_case(s, format, "f32", 1, 2 * lanes + 3, 1 + i % 3, 0);
+    add_case(s, format, "f32", 2 + i % 8, 1 + (5 * i) % (6 * lanes), 2, i % 2);
   }
   for (int rows = 1; rows <= 13; ++rows)
     add_case(s, "q4_0", "q8_0", rows, rows % 2 ? 2 * lanes : 3 * lanes - 1, 3, rows % 3 == 0);

@@ -75,6 +75,7 @@ static const prim_case computes[] = {
     {NIB_PRIM_I32_FROM_F32_EVEN, I32, F32, NONE, NONE, REALS, ANY, ANY, false, false},
     {NIB_PRIM_I32_FROM_F32_AWAY, I32, F32, NONE, NONE, REALS, ANY, ANY, false, false},
     {NIB_PRIM_LOOKUP8, I32, POINTER, I32, NONE, ANY, BYTES, ANY, false, false},
+    {NIB_PRIM_F32_LOOKUP16, F32, POINTER, I32, NONE, ANY, ANY, ANY, false, false},
 };
 
 static const char *type_of(role r) {
@@ -144,7 +145,7 @@ static void write_compute(nib_emitter *e, const prim_case *k) {
     load_register(e, "d", k->d, "pc");
   else
     nib_text_line(e->body, "%s d;", register_type(e, k->d));
-  nib_say(e, k->prim, "d", k->a == POINTER ? "(const int8_t *)pa" : "a",
+  nib_say(e, k->prim, "d", k->a != POINTER ? "a" : k->d == F32 ? "(const float *)pa" : "(const int8_t *)pa",
           k->b == CONSTANT ? "5" : "b", "c", NULL);
   store_register(e, k->d, "d");
   close_function(e);

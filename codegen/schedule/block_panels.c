@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * What the schedules of weights in blocks share: constants, and loops over panels and rows. */
+#include "schedule/block_dots.h"
+
+#include "epilogue/say.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef long long ll;
+
+static nib_status out_of_memory(const nib_block_dots *d, const nib_kernel *kernel) {
+  return nib_diag_error(d->e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its weights",
+                        kernel->name);
+}
+
+static const char *add(nib_emitter *e, const nib_kernel *kernel, const char *what, const char *type,
+                       const void *data, size_t bytes) {
+  return nib_constants_add(e->constants, nib_word_of("%s_%s", kernel->name, what).s, type, data,
+                           bytes);
+}
+
+nib_status nib_block_add_constants(nib_block_dots *d, const nib_kernel *kernel) {
+  const nib_tensor *w = nib_node_input(d->g, d->n, 1), *bias = nib_node_input(d->g, d->n, 2);
+  uint8_t *data;
+  size_t bytes;
+  if (nib_block_pack_data(w, &d->pack, &data, &bytes) != NIB_OK)
+    return out_of_memory(d, kernel);
+  d->weights = add(d->e, kernel, "weights", "uint8_t", data, bytes);
+  free(data);
+  bool ok = d->weights != NULL;
+  for (int i = 0; i < d->pack.n_tables; ++i) {
+    d->tables[i] = add(d->e, kernel, i ? "table_high" : "table", "uint8_t", d->pack.tables[i], 16);
+    ok = ok && d->tables[i];
+  }
+  if (bias) {
+    const size_t padded = (size_t)((d->pack.outputs + 63) / 64 * 64);
+    float *wide = calloc(padded, sizeof *wide);
+    if (wide)
+      memcpy(wide, bias->data, (size_t)d->pack.outputs * sizeof *wide);
+    d->bias = wide ? add(d->e, kernel, "bias", "float", wide, padded * sizeof *wide) : NULL;
+    ok = ok && d->bias;
+    free(wide);
+  }
+  return ok ? NIB_OK : out_of_memory(d, kernel);
+}
+
+void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emit_tile *emit) {
+  nib_text *t = d->e->body;
+  const int64_t full = d->rows.rows / d->tile_rows, rest = d->rows.rows % d->tile_rows;
+  if (full > 0) {
+    nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {",
+                  (ll)(full * d->tile_rows), (ll)d->tile_rows);
+    emit(d, &(nib_block_tile){d->tile_rows, columns, tail});
+    nib_text_close(t, "");
+  }
+  if (rest > 0) {
+    nib_text_open(t, "{ /* the last rows */");
+    nib_text_line(t, "const int32_t row = %lld;", (ll)(full * d->tile_rows));
+    emit(d, &(nib_block_tile){rest, columns, tail});
+    nib_text_close(t, "");
+  }
+}
+
+void nib_block_emit_panels(nib_block_dots *d,
+                           void (*emit_panel)(nib_block_dots *d, int columns, int tail)) {
+  const nib_block_pack *p = &d->pack;
+  nib_text *t = d->e->body;
+  const int64_t width = p->lanes * (int64_t)p->columns;
+  const int tail = (int)(p->outputs % p->lanes);
+  const bool narrow = tail || p->last_columns < p->columns;
+  const int64_t full = p->panels - narrow;
+  if (full > 0) {
+    nib_text_open(t, "for (int32_t channel = 0; channel < %lld; channel += %lld) {",
+                  (ll)(full * width), (ll)width);
+    nib_text_line(t, "const uint8_t *const panel = %s + (size_t)channel / %d * %lld;", d->weights,
+                  p->lanes, (ll)(p->groups * p->group_bytes));
+    emit_panel(d, p->columns, 0);
+    nib_text_close(t, "");
+  }
+  if (narrow) {
+    nib_text_open(t, "{ /* the last channels */");
+    nib_text_line(t, "const int32_t channel = %lld;", (ll)(full * width));
+    nib_text_line(t, "const uint8_t *const panel = %s + %lld;", d->weights,
+                  (ll)nib_block_pack_panel_at(p, full * p->columns));
+    emit_panel(d, (int)p->last_columns, tail);
+    nib_text_close(t, "");
+  }
+}
+

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * block_reals: dense layers with weights in blocks of few bits and activations in f32. Codes are indices
+ * of a register's table of f32 numbers; the sum of a group is multiplied by its scale. tile[0] is rows,
+ * tile[1] registers of columns. */
+#include "schedule/block_dots.h"
+
+#include "epilogue/say.h"
+
+#include <string.h>
+
+typedef long long ll;
+
+enum { PREFETCH_BYTES = 3072 };
+
+/* ---- what it accepts ---- */
+
+static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 nib_block_dots *d) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  memset(d, 0, sizeof *d);
+  d->g = g;
+  d->n = n;
+  d->v = v;
+  d->tile_rows = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
+  if (!nib_block_pack_plan_reals(nib_node_input(g, n, 1), v,
+                                 kernel->tile[1] > 0 ? kernel->tile[1] : 1, &d->pack))
+    return false;
+  d->rows = (nib_block_rows){.x = x, .rows = x->dims[0], .k = x->dims[1]};
+  d->scratch_bytes = d->pack.has_offsets ? d->rows.rows * d->pack.groups * 4 : 0;
+  return d->scratch_bytes < INT32_MAX / 2;
+}
+
+static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  static const nib_prim needed[] = {NIB_PRIM_F32_LOOKUP16, NIB_PRIM_BYTES_LOAD, NIB_PRIM_BYTES_SHR,
+                                    NIB_PRIM_BYTES_AND,    NIB_PRIM_BYTES_SHL,  NIB_PRIM_F32_FMA,
+                                    NIB_PRIM_F16_LOAD,     NIB_PRIM_BF16_LOAD,  NIB_PRIM_PREFETCH};
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  if (n->op != NIB_OP_FULLY_CONNECTED || !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
+    return false;
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
+  if (!x || x->data || x->format != NIB_F32 || !w || !w->data || y->format != NIB_F32 ||
+      (bias && (!bias->data || bias->format != NIB_F32)) ||
+      nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4 ||
+      strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
+    return false;
+  nib_block_dots d;
+  return plan(g, kernel, v, &d) && nib_epilogue_can_finish(g, kernel, 1, v);
+}
+
+static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  const nib_tensor *y = &g->tensors[g->nodes[kernel->nodes[0]].out];
+  const int64_t rows = y->dims[0], registers = (y->dims[1] + v->lanes - 1) / v->lanes;
+  int count = 0;
+  for (int32_t columns = 4; columns >= 1; columns /= 2) {
+    /* A sum of the group and a total each, the numbers, an activation, the table. */
+    const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 2) / (2 * columns);
+    if ((columns > registers && columns > 1) || most < 1 || count >= capacity)
+      continue;
+    const int64_t passes = (rows + most - 1) / most;
+    memset(out_tiles[count], 0, sizeof out_tiles[count]);
+    out_tiles[count][0] = (int32_t)((rows + passes - 1) / passes);
+    out_tiles[count++][1] = columns;
+  }
+  return count;
+}
+
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  nib_block_dots d;
+  return plan(g, kernel, v, &d) ? (d.scratch_bytes + 63) / 64 * 64 : 0;
+}
+
+/* ---- one register of codes ---- */
+
+typedef struct tile {
+  nib_block_dots *d;
+  nib_emitter *e;
+  const nib_block_pack *p;
+  nib_block_tile size;
+} tile;
+
+static void say(const tile *t, nib_prim prim, const char *to, const char *a, const char *b) {
+  nib_say(t->e, prim, to, a, b, NULL, NULL);
+}
+
+static nib_word place(const char *stem, int64_t m, int c) {
+  return nib_word_of("%s%lld_%d", stem, (ll)m, c);
+}
+
+static void declare(const tile *t, const char *type, const char *name) {
+  nib_text_line(t->e->body, "%s %s;", type, name);
+}
+
+/* to = numbers of table `table` at bits [at, at + bits) of register `from`, which are bits `shift` and
+ * up of the index. Bits behind an index of a whole code do not matter: the table repeats. */
+static void say_lookup(const tile *t, int table, const char *to, const char *from, int at, int bits,
+                       int shift) {
+  const char *index = from;
+  nib_text_open(t->e->body, "{");
+  declare(t, t->e->vocab->type_i32, "index");
+  if (at) {
+    say(t, NIB_PRIM_BYTES_SHR, "index", index, nib_word_of("%d", at).s);
+    index = "index";
+  }
+  if (table && bits < 4) {
+    say(t, NIB_PRIM_BYTES_AND, "index", index, nib_word_of("low%d", bits).s);
+    index = "index";
+  }
+  if (table && shift > 4) {
+    say(t, NIB_PRIM_BYTES_SHL, "index", index, nib_word_of("%d", shift - 4).s);
+    index = "index";
+  }
+  if (index == from)
+    nib_text_line(t->e->body, "index = %s;", from);
+  say(t, NIB_PRIM_F32_LOOKUP16, to, table ? "high_reals" : "reals", "index");
+  nib_text_close(t->e->body, "");
+}
+
+/* number0 … += the part of a plane's codes at piece j, byte i of the registers w<plane>_0 … */
+static void say_numbers(const tile *t, int plane, int j, int i) {
+  const nib_block_plane *q = &t->p->planes[plane];
+  const int at = 8 * i + j * q->bits;
+  for (int c = 0; c < t->size.columns; ++c) {
+    const nib_word w = nib_word_of("w%d_%d", plane, c), number = nib_word_of("number%d", c);
+    if (plane == 0) {
+      declare(t, t->e->vocab->type_f32, number.s);
+      say_lookup(t, 0, number.s, w.s, at, q->bits < 4 ? q->bits : 4, 0);
+    }
+    if (plane == 0 && q->bits < 8)
+      continue;
+    nib_text_open(t->e->body, "{");
+    declare(t, t->e->vocab->type_f32, "part");
+    say_lookup(t, 1, "part", w.s, plane ? at : at + 4, plane ? q->bits : 4, plane ? q->shift : 4);
+    say(t, NIB_PRIM_F32_ADD, number.s, number.s, "part");
+    nib_text_close(t->e->body, "");
+  }
+}
+
+static nib_word group_of(int64_t m, int c, int j) {
+  return nib_word_of("group%lld_%d_%d", (ll)m, c, j);
+}
+
+/* Sums j += the numbers times the activations at x + `at`. */
+static void multiply(const tile *t, int j, int64_t at) {
+  for (int64_t m = 0; m < t->size.rows; ++m) {
+    nib_text_open(t->e->body, "{");
+    declare(t, t->e->vocab->type_f32, "real");
+    say(t, NIB_PRIM_F32_SET, "real",
+        nib_word_of("x[%lld]", (ll)(m * t->d->rows.k + at)).s, NULL);
+    for (int c = 0; c < t->size.columns; ++c)
+      say(t, NIB_PRIM_F32_FMA, group_of(m, c, j).s, nib_word_of("number%d", c).s, "real");
+    nib_text_close(t->e->body, "");
+  }
+}
+
+static void load_codes(const tile *t, int plane, int64_t at, bool first) {
+  for (int c = 0; c < t->size.columns; ++c, at += 4 * t->p->lanes) {
+    const nib_word w = nib_word_of("w%d_%d", plane, c), from = nib_word_of("w + %lld", (ll)at);
+    declare(t, t->e->vocab->type_i32, w.s);
+    say(t, NIB_PRIM_BYTES_LOAD, w.s, from.s, NULL);
+    if (first && at % 64 == 0)
+      say(t, NIB_PRIM_PREFETCH, NULL, from.s, nib_word_of("%d", PREFETCH_BYTES).s);
+  }
+}
+
+/* ---- groups ---- */
+
+/* Elements [4 q, 4 q + 4) of a unit at w, of a group that is no part of a bundle. */
+static void emit_quad(const tile *t, int64_t q) {
+  const nib_block_pack *p = t->p;
+  int64_t at = 0;
+  nib_text_open(t->e->body, "{");
+  for (int i = 0; i < p->n_planes; ++i) {
+    const int64_t per_register = 32 / p->planes[i].bits, r = 4 * q / per_register;
+    load_codes(t, i, (at + r) * t->size.columns * 4 * p->lanes, 4 * q % per_register == 0);
+    at += p->unit / per_register;
+  }
+  for (int i = 0; i < 4; ++i) {
+    nib_text_open(t->e->body, "{");
+    for (int plane = 0; plane < p->n_planes; ++plane)
+      say_numbers(t, plane, (int)(4 * q % (32 / p->planes[plane].bits) / 4), i);
+    multiply(t, 0, 4 * q + i);
+    nib_text_close(t->e->body, "");
+  }
+  nib_text_close(t->e->body, "");
+}
+
+static void emit_units(const tile *t) {
+  const nib_block_pack *p = t->p;
+  const int64_t units = p->step / p->unit;
+  nib_text_open(t->e->body, "for (int32_t u = 0; u < %lld; u++) {", (ll)units);
+  for (int64_t q = 0; q < p->unit / 4; ++q)
+    emit_quad(t, q);
+  nib_text_line(t->e->body, "w += %lld;", (ll)(p->step_bytes / units * t->size.columns));
+  nib_text_line(t->e->body, "x += %lld;", (ll)p->unit);
+  nib_text_close(t->e->body, "");
+}
+
+/* Registers of a bundle against its pieces [from, to): w and x are where they were afterwards. */
+static void emit_registers(const tile *t, int from, int to) {
+  const nib_block_pack *p = t->p;
+  const int64_t registers = p->step / 4, bytes = 4 * p->lanes * t->size.columns;
+  nib_text_open(t->e->body, "for (int32_t r = 0; r < %lld; r++) {", (ll)registers);
+  load_codes(t, 0, 0, from == 0);
+  for (int j = from; j < to; ++j)
+    for (int i = 0; i < 4; ++i) {
+      nib_text_open(t->e->body, "{");
+      say_numbers(t, 0, j, i);
+      multiply(t, j, j * p->step + i);
+      nib_text_close(t->e->body, "");
+    }
+  nib_text_line(t->e->body, "w += %lld;", (ll)bytes);
+  nib_text_line(t->e->body, "x += 4;");
+  nib_text_close(t->e->body, "");
+  nib_text_line(t->e->body, "w -= %lld;", (ll)(bytes * registers));
+  nib_text_line(t->e->body, "x -= %lld;", (ll)p->step);
+}
+
+static void open_groups(const tile *t, int from, int to) {
+  for (int j = from; j < to; ++j)
+    for (int64_t m = 0; m < t->size.rows; ++m)
+      for (int c = 0; c < t->size.columns; ++c) {
+        declare(t, t->e->vocab->type_f32, group_of(m, c, j).s);
+        say(t, NIB_PRIM_F32_SET, group_of(m, c, j).s, "0.0f", NULL);
+      }
+}
+
+static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
+  const nib_prim prim = format == NIB_F16    ? NIB_PRIM_F16_LOAD
+                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
+                                             : NIB_PRIM_F32_LOAD;
+  const int64_t bytes = (int64_t)nib_format_bytes(format);
+  for (int c = 0; c < t->size.columns; ++c) {
+    const nib_word to = nib_word_of("%s%d", name, c);
+    declare(t, t->e->vocab->type_f32, to.s);
+    say(t, prim, to.s,
+        nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type,
+                    (ll)(at + c * t->p->lanes * bytes))
+            .s,
+        NULL);
+  }
+}
+
+/* Totals += sums of group g + j times its scale, + its offset times the sum of its activations. The
+ * factors of the bundle are at w + `at`. */
+static void close_group(const tile *t, int j, int64_t at) {
+  const nib_block_pack *p = t->p;
+  const int64_t width = t->size.columns * p->lanes;
+  const int64_t scale_bytes = (int64_t)nib_format_bytes(p->scale_format);
+  const int64_t offset_bytes = (int64_t)nib_format_bytes(p->offset_format);
+  nib_text_open(t->e->body, "{");
+  load_factors(t, p->scale_format, "scale", at + j * width * scale_bytes);
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, group_of(m, c, j).s,
+          nib_word_of("scale%d", c).s);
+  if (p->has_offsets)
+    load_factors(t, p->offset_format, "offset",
+                 at + p->spread * width * scale_bytes + j * width * offset_bytes);
+  for (int64_t m = 0; p->has_offsets && m < t->size.rows; ++m) {
+    nib_text_open(t->e->body, "{");
+    declare(t, t->e->vocab->type_f32, "sum");
+    say(t, NIB_PRIM_F32_SET, "sum",
+        nib_word_of("sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s, NULL);
+    for (int c = 0; c < t->size.columns; ++c)
+      say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
+    nib_text_close(t->e->body, "");
+  }
+  nib_text_close(t->e->body, "");
+}
+
+/* Groups [g, g + spread). */
+static void emit_groups(const tile *t) {
+  const nib_block_pack *p = t->p;
+  const int64_t places = t->size.rows * t->size.columns;
+  const int together = p->spread * places <= t->e->vocab->registers / 2 ? p->spread : 1;
+  const int64_t codes = p->spread * p->step_bytes * t->size.columns;
+  const int64_t factors =
+      p->spread * (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns;
+  for (int from = 0; from < p->spread; from += together) {
+    nib_text_open(t->e->body, "{");
+    open_groups(t, from, from + together);
+    if (p->spread > 1)
+      emit_registers(t, from, from + together);
+    else
+      emit_units(t);
+    for (int j = from; j < from + together; ++j)
+      close_group(t, j, p->spread > 1 ? codes : 0);
+    nib_text_close(t->e->body, "");
+  }
+  for (int64_t at = 0; at < factors; at += 64)
+    say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
+        nib_word_of("%d", PREFETCH_BYTES).s);
+  nib_text_line(t->e->body, "w += %lld;", (ll)(factors + (p->spread > 1 ? codes : 0)));
+  if (p->spread > 1)
+    nib_text_line(t->e->body, "x += %lld;", (ll)(p->spread * p->step));
+}
+
+static void emit_tile(nib_block_dots *d, const nib_block_tile *size) {
+  const tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
+  for (int bits = 1; bits < 4; ++bits) {
+    bool used = false;
+    for (int i = 1; i < d->pack.n_planes; ++i)
+      used |= d->pack.planes[i].bits == bits;
+    if (!used)
+      continue;
+    declare(&t, d->v->type_i32, nib_word_of("low%d", bits).s);
+    say(&t, NIB_PRIM_I32_SET, nib_word_of("low%d", bits).s, nib_word_of("%d", (1 << bits) - 1).s,
+        NULL);
+  }
+  for (int64_t m = 0; m < size->rows; ++m)
+    for (int c = 0; c < size->columns; ++c) {
+      declare(&t, d->v->type_f32, place("total", m, c).s);
+      say(&t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
+    }
+  nib_text_line(d->e->body, "const uint8_t *w = panel;");
+  nib_text_line(d->e->body, "const float *x = in0 + row * %lld;", (ll)d->rows.k);
+  nib_text_open(d->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)d->pack.groups,
+                d->pack.spread);
+  emit_groups(&t);
+  nib_text_close(d->e->body, "");
+  for (int64_t m = 0; m < size->rows; ++m)
+    for (int c = 0; c < size->columns; ++c)
+      nib_block_finish_value(d, size, m, c);
+}
+
+/* ---- the kernel ---- */
+
+static void emit_panel(nib_block_dots *d, int columns, int tail) {
+  nib_block_emit_rows(d, columns, tail, emit_tile);
+}
+
+/* sums: of the activations of each group, for offsets. */
+static void emit_sums(const nib_block_dots *d) {
+  const nib_block_pack *p = &d->pack;
+  nib_text *t = d->e->body;
+  nib_text_line(t, "float *const sums = (float *)(void *)scratch;");
+  nib_text_open(t, "for (int32_t i = 0; i < %lld; i++) {", (ll)(d->rows.rows * p->groups));
+  nib_text_line(t, "float sum = 0.0f;");
+  nib_text_line(t, "for (int32_t k = 0; k < %lld; k++)", (ll)p->group);
+  nib_text_line(t, "  sum += in0[i * %lld + k];", (ll)p->group);
+  nib_text_line(t, "sums[i] = sum;");
+  nib_text_close(t, "");
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  nib_block_dots d;
+  if (!plan(e->graph, kernel, e->vocab, &d))
+    return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
+  d.e = e;
+  NIB_RETURN_IF_ERROR(nib_block_add_constants(&d, kernel));
+  static const char *const names[] = {"reals", "high_reals"};
+  for (int i = 0; i < (d.pack.bits > 4 ? 2 : 1); ++i) {
+    const char *table =
+        nib_constants_add(e->constants, nib_word_of("%s_%s", kernel->name, names[i]).s, "float",
+                          d.pack.reals[i], sizeof d.pack.reals[i]);
+    if (!table)
+      return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory", kernel->name);
+    nib_text_line(e->body, "const float *const %s = %s;", names[i], table);
+  }
+  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
+  nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
+  if (d.pack.has_offsets)
+    emit_sums(&d);
+  nib_block_emit_panels(&d, emit_panel);
+  nib_epilogue_release(&d.epilogue);
+  return NIB_OK;
+}
+
+const nib_schedule nib_schedule_block_reals = {
+    .name = "block_reals",
+    .accepts = accepts,
+    .tiles = tiles,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit,
+};
