@@ -32,10 +32,14 @@ def shared_data() -> pathlib.Path:
 class Ours:
     """A network compiled by nibc to C and built as a shared object."""
 
-    def __init__(self, build: pathlib.Path, model: pathlib.Path, target: str, inputs: list, outputs: list):
-        out = build / "bench" / "networks" / f"{model.stem}-{target}"
-        compiled = peers.compile_network(build, model, out, target)
-        self.call = ctypes.CDLL(str(compiled)).nib_bench_time
+    def __init__(self, build: pathlib.Path, model: pathlib.Path, target: str, inputs: list, outputs: list,
+                 threads: int = 1):
+        out = build / "bench" / "networks" / f"{model.stem}-{target}-{threads}"
+        compiled = peers.compile_network(build, model, out, target, options=(f"--threads={threads}",))
+        library = ctypes.CDLL(str(compiled))
+        if threads > 1 and hasattr(library, "nib_bench_start_threads"):
+            on_other_cores(lambda: library.nib_bench_start_threads(ctypes.c_uint(threads)))
+        self.call = library.nib_bench_time
         self.call.restype = ctypes.c_double
         self.inputs, self.results = inputs, outputs
         self.arguments = [(ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
@@ -44,6 +48,19 @@ class Ours:
     def run(self, runs: int) -> float:
         """Microseconds of one inference."""
         return self.call(*self.arguments, ctypes.c_int(runs)) / runs / 1e3
+
+
+ALL_CORES = os.sched_getaffinity(0)
+
+
+def on_other_cores(call) -> None:
+    """Threads that `call` starts stay off this one's core."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ALL_CORES - mine)
+    try:
+        call()
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 class LiteRT:
@@ -236,6 +253,8 @@ def bench_model(build: pathlib.Path, name: str, model: pathlib.Path, options: di
     entries = {variant: Ours(build, model, "native", inputs, empty())}
     if options.get("portable"):
         entries["c99"] = Ours(build, model, "c99", inputs, empty())
+    for threads in range(2, 1 + min(options["threads"], len(ALL_CORES))):
+        entries[f"{threads} threads"] = Ours(build, model, "native", inputs, empty(), threads)
     for key, entry in entries.items():
         entry.run(1)
         apart = difference(entry.results, expected)
@@ -246,9 +265,9 @@ def bench_model(build: pathlib.Path, name: str, model: pathlib.Path, options: di
     samples = take_turns({**entries, **found}, options["rounds"], options["budget"])
     infos = {key: peer.info for key, peer in found.items()}
     rows = [make_row(name, variant, samples, infos)]
-    if "c99" in entries:
-        rows.append(make_row(name, "c99", samples, {}))
-        rows[-1]["over_native"] = ratio(samples["c99"], samples[variant])
+    for key in list(entries)[1:]:
+        rows.append(make_row(name, key, samples, {}))
+        rows[-1]["one_thread_ratio"] = ratio(samples[variant], samples[key])
     return {"rows": rows, "notes": notes}
 
 
@@ -281,12 +300,13 @@ def run_case(build: pathlib.Path, case, options) -> list:
         if key not in case.values:
             continue
         if not model.exists():
-            print(f"{case.name:20} {variant:7} skipped: {model} is not there")
+            print(f"{case.name:20} {variant:9} skipped: {model} is not there")
             continue
         done = run_one(build, case.name, model, {"variant": variant, "rounds": options.rounds, "budget": options.budget,
-                                                 "cpu": options.cpu, "portable": variant == "int8"})
+                                                 "cpu": options.cpu, "portable": variant == "int8",
+                                                 "threads": case.number("threads", 1) if variant == "int8" else 1})
         for note in done["notes"]:
-            print(f"{case.name:20} {variant:7} {note}")
+            print(f"{case.name:20} {variant:9} {note}")
         rows += done["rows"]
     by_variant = {row["variant"]: row for row in rows}
     if {"int8", "float"} <= set(by_variant):

@@ -17,7 +17,8 @@ CLASS = {True: "met", False: "not", None: ""}
 
 
 def microseconds(us: float) -> str:
-    return f"{us:.2f} µs" if us < 1000 else f"{us / 1000:.2f} ms"
+    unit, size = next((u, s) for u, s in (("s", 1e6), ("ms", 1e3), ("µs", 1)) if us >= s or s == 1)
+    return f"{us / size:.2f} {unit}"
 
 
 def bars_of(rows: list) -> list:
@@ -60,7 +61,9 @@ def target_rows(rows: list) -> str:
             found = " · ".join(text for text in (
                 f"{row['percent']:.1f} %" if row.get("percent") else "",
                 f"{row['ratio']:.2f}x" if row.get("ratio") else "",
+                f"{row['seconds']:.2f} s, {row['peak_mb']:.0f} MB" if row.get("seconds") else "",
                 f"{row['float_ratio']:.2f} times float32" if row.get("float_ratio") else "",
+                f"{row['one_thread_ratio']:.2f} times one thread" if row.get("one_thread_ratio") else "",
                 f"{row['than_ratio']:.2f} times the other" if row.get("than_ratio") else "") if text)
             out.append(f"<tr><td>{html.escape(row['case'])}</td><td>{row['variant']}</td><td>{html.escape(target)}</td>"
                        f"<td class=n>{found or '-'}</td><td class='{CLASS[met]}'>{WORDS[met]}</td></tr>")

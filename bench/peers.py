@@ -55,7 +55,7 @@ def find_onednn(build: pathlib.Path):
             print(f"without oneDNN: {error}")
             return None
     libraries = next(folder.glob("usr/lib/*/libdnnl.so.2")).parent
-    return ["-DBENCH_ONEDNN", f"-I{folder}/usr/include", f"-L{libraries}", f"-Wl,-rpath,{libraries}",
+    return ["-DBENCH_ONEDNN", f"-I{folder}/usr/include", f"-Wl,--disable-new-dtags,-rpath,{libraries}",
             str(libraries / "libdnnl.so.2")]
 
 
@@ -74,7 +74,8 @@ def find_ggml(build: pathlib.Path):
             (folder / "ggml" / "ggml.pc.in").touch()  # the archive lacks it
             run(["cmake", "-G", "Ninja", "-S", folder / "ggml", "-B", folder / "build", "-DCMAKE_BUILD_TYPE=Release",
                  f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_CXX_COMPILER={CC.replace('clang', 'clang++')}",
-                 "-DGGML_NATIVE=ON", "-DGGML_OPENMP=OFF", "-DGGML_LLAMAFILE=ON"])
+                 "-DGGML_NATIVE=ON", "-DGGML_OPENMP=OFF", "-DGGML_LLAMAFILE=ON",
+                 "-DGGML_BUILD_TESTS=OFF", "-DGGML_BUILD_EXAMPLES=OFF"])
             run(["cmake", "--build", folder / "build", "--target", "ggml-cpu"])
         except (RuntimeError, OSError, StopIteration) as error:
             print(f"without ggml: {error}")
@@ -101,7 +102,8 @@ def compile_network(build: pathlib.Path, model: pathlib.Path, out: pathlib.Path,
 
 
 def build_network(out: pathlib.Path, library: pathlib.Path, compiler: str = CC, level: str = "-O3") -> pathlib.Path:
-    """C files of nibc in `out` as a shared object."""
+    """C files of nibc in `out` as a shared object, with the pool of threads if it was compiled for several."""
+    pool = ["-DBENCH_POOL", "-pthread", out / "nibrt_pool.c"] if (out / "nibrt_pool.c").exists() else []
     run([compiler, "-std=c11", level, "-ffp-contract=off", "-shared", "-fPIC", "-o", library, out / "net.c",
-         out / "net_weights.c", HARNESS / "network.c", f"-I{out}", "-lm"])
+         out / "net_weights.c", HARNESS / "network.c", f"-I{out}", *pool, "-lm"])
     return library

@@ -36,15 +36,16 @@ def machine() -> str:
 
 
 def run_cases(selected: list, options) -> list:
+    import compiling
     import kernels
     import networks
     import report
+    runners = {"net": networks, "compile": compiling}
     rows = []
     print(report.HEADER)
     for case in selected:
-        runner = networks if case.kind == "net" else kernels
         try:
-            made = runner.run_case(options.build, case, options)
+            made = runners.get(case.kind, kernels).run_case(options.build, case, options)
         except RuntimeError as error:
             print(f"{case.name:20} skipped: {error}", flush=True)
             continue
