@@ -64,7 +64,7 @@ def NibPlan : Pass<"nib-plan", "::mlir::ModuleOp"> {
     tensor its byte offset. The function gets `nib.arena_bytes` and the lower bounds of the fused
     and of the unfused network.
   }];
-  let options = [Nib_Target, Nib_Rounding,
+  let options = [Nib_Target, Nib_Rounding, Nib_Size,
     Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }

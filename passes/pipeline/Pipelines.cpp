@@ -46,7 +46,7 @@ static void buildToC(OpPassManager &manager, const ToCOptions &o) {
       nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats, o.weightScale}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
   manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads}));
-  manager.addPass(nib::createNibPlan({o.target, o.rounding, o.maxArena}));
+  manager.addPass(nib::createNibPlan({o.target, o.rounding, o.size, o.maxArena}));
   manager.addPass(
       nib::createNibSelect({o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena}));
   manager.addPass(

@@ -16,6 +16,7 @@ public:
 
   void runOnOperation() override {
     nib_options options = nib::makeOptions(target, rounding);
+    options.size = size;
     options.max_arena_bytes = maxArena;
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_plan_graph(graph, &options, diag);

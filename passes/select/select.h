@@ -35,7 +35,8 @@ nib_status nib_select_open(const nib_options *o, nib_select_context *out_context
                            const nib_diag *diag);
 void nib_select_close(nib_select_context *context);
 
-/** Everything that was weighed for `kernel`, cheapest first (ties: table order). Writes at most
+/** Everything that was weighed for `kernel`, cheapest first (ties: table order); with `size` the
+ *  smallest tile of those that take at most half as long again comes before them. Writes at most
  *  `capacity` and always sets *out_n to how many there are. Not an error when there are none. */
 nib_status nib_select_candidates(const nib_select_context *context, const nib_graph *g,
                                  const nib_kernel *kernel, nib_select_candidate *out_candidates,

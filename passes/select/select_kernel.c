@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TILES = 16 };
+enum { MAX_TILES = 128, FAST_TILES = 16 };
+
+/* Small code may take as much longer than fast code. */
+static const double k_size_slack = 1.5;
 
 nib_status nib_select_open(const nib_options *o, nib_select_context *out_context,
                            const nib_diag *diag) {
@@ -109,8 +112,9 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
                         candidate_list *list) {
   int32_t tiles[MAX_TILES][NIB_MAX_TILE];
   memset(tiles, 0, sizeof tiles);
-  int n = s->tiles(g, kernel, v, tiles, MAX_TILES);
-  n = n < 1 ? 1 : n > MAX_TILES ? MAX_TILES : n;
+  const int most = x->size ? MAX_TILES : FAST_TILES;
+  int n = s->tiles(g, kernel, v, tiles, most);
+  n = n < 1 ? 1 : n > most ? most : n;
   nib_kernel_desc d = *base;
   for (int i = 0; i < n; ++i)
     for (int cut = 0; cut < (g->threads > 1 ? 2 : 1); ++cut) {
@@ -159,6 +163,27 @@ static void sort_by_cost(candidate_list *list) {
   }
 }
 
+/* Unrolled bodies of a tile: what its code grows with. */
+static int64_t unrolled(const nib_select_candidate *c) {
+  int64_t n = 1;
+  for (int i = 0; i < NIB_MAX_TILE; ++i)
+    n *= c->tile[i] > 1 ? c->tile[i] : 1;
+  return n;
+}
+
+/* The smallest tile of those that are fast enough goes first; of equal ones the fastest. */
+static void prefer_small(candidate_list *list) {
+  int best = 0;
+  for (int i = 1; i < list->n && list->items[i].cost.ns <= k_size_slack * list->items[0].cost.ns;
+       ++i)
+    best = unrolled(&list->items[i]) < unrolled(&list->items[best]) ? i : best;
+  if (list->n == 0)
+    return;
+  const nib_select_candidate c = list->items[best];
+  memmove(list->items + 1, list->items, (size_t)best * sizeof *list->items);
+  list->items[0] = c;
+}
+
 nib_status nib_select_candidates(const nib_select_context *context, const nib_graph *g,
                                  const nib_kernel *kernel, nib_select_candidate *out_candidates,
                                  int capacity, int *out_n, const nib_diag *diag) {
@@ -167,6 +192,8 @@ nib_status nib_select_candidates(const nib_select_context *context, const nib_gr
   const nib_status status = enumerate(context, g, kernel, &list);
   if (status == NIB_OK) {
     sort_by_cost(&list);
+    if (context->size)
+      prefer_small(&list);
     *out_n = list.n;
     const int n = list.n < capacity ? list.n : capacity;
     if (n > 0)

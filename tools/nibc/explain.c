@@ -108,7 +108,10 @@ static void put_why(const weighed *w, const nib_graph *g, const nib_kernel *k, n
     return;
   }
   const nib_cost *c = &w->all[0].cost;
-  nib_text_printf(t, "least predicted time of %d, bound by %s", w->n,
+  nib_text_printf(t, "%s of %d, bound by %s",
+                  w->x.size ? "smallest tile within 1.5 times the least predicted time"
+                            : "least predicted time",
+                  w->n,
                   c->overhead_ns > c->compute_ns && c->overhead_ns > c->memory_ns ? "its fixed cost"
                   : c->compute_ns >= c->memory_ns                                 ? "computing"
                                                                                   : "memory");

@@ -481,7 +481,7 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
       [NIBC_STAGE_QUANTIZE] = FALLBACK | FORMATS,
       [NIBC_STAGE_SIMPLIFY] = FALLBACK,
       [NIBC_STAGE_FUSE] = COST | SIZE | THREADS,
-      [NIBC_STAGE_PLAN] = ARENA,
+      [NIBC_STAGE_PLAN] = ARENA | SIZE,
       [NIBC_STAGE_SELECT] = COST | SIZE | ARENA | FALLBACK,
       [NIBC_STAGE_EMIT] = SIZE | FILES,
   };
