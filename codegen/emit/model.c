@@ -26,7 +26,7 @@ typedef struct writer {
   uint64_t snippets[4];
   const nib_vocab *vocabs[max_vocabs];
   int32_t n_vocabs;
-  bool cuts; /* some kernel is cut into parts */
+  bool cuts;               /* some kernel is cut into parts */
   int32_t *kernel_offsets; /* of each function in `kernels`, in lines */
 } writer;
 
@@ -215,8 +215,8 @@ static nib_status write_part(writer *w, int32_t index, int64_t units) {
   if (k->scratch_bytes > 0)
     nib_text_printf(t, " + part * UINT64_C(%" PRId64 ")", k->scratch_bytes / k->parts);
   nib_text_printf(t,
-                  ",\n      (int32_t)(UINT64_C(%" PRId64 ") * part / parts), (int32_t)(UINT64_C(%"
-                  PRId64 ") * (part + 1) / parts));\n}\n",
+                  ",\n      (int32_t)(UINT64_C(%" PRId64
+                  ") * part / parts), (int32_t)(UINT64_C(%" PRId64 ") * (part + 1) / parts));\n}\n",
                   units, units);
   return NIB_OK;
 }
@@ -224,16 +224,17 @@ static nib_status write_part(writer *w, int32_t index, int64_t units) {
 /* What the parts of kernels need, before all kernels. */
 static void write_cut(writer *w, nib_text *t) {
   const char *name = w->o->name;
-  nib_text_printf(t,
-                  "typedef struct %s_buffers {\n  const void *const *in;\n  void *const *out;\n"
-                  "  uint8_t *arena;\n} %s_buffers;\n\n"
-                  "/* Runs a kernel in up to `parts` parts, or in one on this thread. */\n"
-                  "static void %s_cut(const nibrt_exec *exec, nibrt_task *task, %s_buffers *buffers,\n"
-                  "    uint32_t parts) {\n"
-                  "  if (exec && exec->size >= NIBRT_EXEC_SIZE_2 && exec->parallel)\n"
-                  "    exec->parallel(exec->pool, task, buffers, parts);\n"
-                  "  else\n    task(buffers, 0, 1);\n}\n\n",
-                  name, name, name, name);
+  nib_text_printf(
+      t,
+      "typedef struct %s_buffers {\n  const void *const *in;\n  void *const *out;\n"
+      "  uint8_t *arena;\n} %s_buffers;\n\n"
+      "/* Runs a kernel in up to `parts` parts, or in one on this thread. */\n"
+      "static void %s_cut(const nibrt_exec *exec, nibrt_task *task, %s_buffers *buffers,\n"
+      "    uint32_t parts) {\n"
+      "  if (exec && exec->size >= NIBRT_EXEC_SIZE_2 && exec->parallel)\n"
+      "    exec->parallel(exec->pool, task, buffers, parts);\n"
+      "  else\n    task(buffers, 0, 1);\n}\n\n",
+      name, name, name, name);
 }
 
 static nib_status write_kernel(writer *w, int32_t index) {
@@ -369,8 +370,8 @@ static nib_status write_run(writer *w) {
   for (int32_t i = 0; i < w->g->n_kernels; ++i)
     NIB_RETURN_IF_ERROR(write_call(w, i));
   NIB_RETURN_IF_ERROR(write_output_copies(w));
-  if (w->g->arena_bytes > 0 &&
-      !w->cuts && (w->run.size == body || !strstr(w->run.data + body, "arena + "))) // not used
+  if (w->g->arena_bytes > 0 && !w->cuts &&
+      (w->run.size == body || !strstr(w->run.data + body, "arena + "))) // not used
     nib_text_printf(&w->run, "  (void)arena;\n");
   nib_text_printf(&w->run, "  return NIBRT_OK;\n}\n");
   write_wrapper(w);

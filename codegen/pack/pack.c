@@ -44,8 +44,8 @@ static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) 
   return (even + NIB_ROW_UNIT - 1) / NIB_ROW_UNIT * NIB_ROW_UNIT;
 }
 
-static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y,
-                    const nib_vocab *v, int64_t threads) {
+static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, const nib_vocab *v,
+                    int64_t threads) {
   nib_conv_shape *s = &w->shape;
   const int64_t stage_bytes = x->format == NIB_F32 ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;

@@ -17,7 +17,8 @@ typedef long long ll;
 enum { most_pixels = 16, most_columns = 8 };
 #define NIB_MAX_TILE_REGISTERS (most_pixels * most_columns)
 
-/* What threads share: output rows, panels of output channels, or tiles of pixels of a single row. */
+/* What threads share: output rows, panels of output channels, or tiles of pixels of a single row.
+ */
 typedef enum cut_axis { CUT_NONE, CUT_ROWS, CUT_PANELS, CUT_PIXELS } cut_axis;
 
 typedef struct conv_rows {
@@ -26,8 +27,8 @@ typedef struct conv_rows {
   nib_conv_walk walk;
   nib_stage stage;
   nib_epilogue epilogue;
-  int64_t pixels;      /* of a tile */
-  cut_axis cut;        /* what begin and end count */
+  int64_t pixels; /* of a tile */
+  cut_axis cut;   /* what begin and end count */
   int64_t units;
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   const char *weights, *bias;
@@ -180,20 +181,23 @@ static double largest_share(int64_t units, int64_t parts) {
   return units < 2 ? 1.0 : (double)((units + parts - 1) / parts) / (double)units;
 }
 
-/* The evenest cut. Of equal ones rows, which share no staging, then what divides the larger of
- * weights and activations, so that each thread reads less of it. */
+/* The evenest cut. Parts of panels each stage all rows, which counts as a share. Of equal ones
+ * rows, then what divides the larger of weights and activations, so that each thread reads less of
+ * it. */
 static cut_axis choose_cut(const nib_conv_walk *w, const nib_stage *stage, int64_t pixels,
                            int64_t parts, int64_t *out_units) {
   const nib_conv_shape *s = &w->shape;
   const int64_t panels = s->groups == 1 ? w->full_panels + (w->last_columns > 0) : 1;
-  const int64_t tiles = s->out_h == 1 && s->batch == 1 ? (s->out_w + pixels - 1) / pixels : 1;
+  const bool single_row = s->out_h == 1 && s->batch == 1 && s->kernel_h == 1 && s->kernel_w == 1 &&
+                          stage->pixels == stage->copied;
+  const int64_t tiles = single_row ? (s->out_w + pixels - 1) / pixels : 1;
   const bool heavy = w->group_elems > s->in_h * s->in_w * s->in_c;
-  const double staged = stage->direct ? 0.0 : 0.1; /* each part stages all it reads */
   const double shares[] = {
       [CUT_NONE] = 1.0,
       [CUT_ROWS] = largest_share(s->out_h, parts),
-      [CUT_PANELS] = largest_share(panels, parts) + staged + (heavy ? 1e-3 : 2e-3),
-      [CUT_PIXELS] = largest_share(tiles, parts) + staged + (heavy ? 2e-3 : 1e-3),
+      [CUT_PANELS] =
+          largest_share(panels, parts) + (stage->direct ? 0.0 : 0.05) + (heavy ? 1e-3 : 2e-3),
+      [CUT_PIXELS] = largest_share(tiles, parts) + (heavy ? 2e-3 : 1e-3),
   };
   const int64_t units[] = {1, s->out_h, panels, tiles};
   cut_axis best = CUT_NONE;
@@ -350,9 +354,8 @@ static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
         shorter ? nib_word_of("(y == %lld ? %lld : %lld)", last, (ll)(w->last_w - rest), (ll)full)
                 : nib_word_of("%lld", (ll)full);
     if (r->cut == CUT_PIXELS)
-      nib_text_open(e->body,
-                    "for (int32_t x = begin * %lld; x < (end < %lld ? end * %lld : %lld); x += %lld) {",
-                    (ll)r->pixels, (ll)r->units, (ll)r->pixels, (ll)full, (ll)r->pixels);
+      nib_text_open(e->body, "for (int32_t x = first; x + %lld <= last; x += %lld) {",
+                    (ll)r->pixels, (ll)r->pixels);
     else
       nib_text_open(e->body, "for (int32_t x = 0; x < %s; x += %lld) {", end.s, (ll)r->pixels);
     emit_tile(r, &(tile){r->pixels, columns, tail});
@@ -380,9 +383,10 @@ static void emit_panels(conv_rows *r) {
     nib_text_open(e->body, "for (int32_t g = 0; g < %lld; g++) {", (ll)w->shape.groups);
   if (w->full_panels > 0) {
     if (r->cut == CUT_PANELS)
-      nib_text_open(e->body,
-                    "for (int32_t c = begin * %lld; c < (end < %lld ? end : %lld) * %lld; c += %lld) {",
-                    panel, (ll)w->full_panels, (ll)w->full_panels, panel, panel);
+      nib_text_open(
+          e->body,
+          "for (int32_t c = begin * %lld; c < (end < %lld ? end : %lld) * %lld; c += %lld) {",
+          panel, (ll)w->full_panels, (ll)w->full_panels, panel, panel);
     else
       nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {",
                     (ll)(w->full_panels * panel), panel);
@@ -402,6 +406,14 @@ static void emit_panels(conv_rows *r) {
     nib_text_close(e->body, "");
 }
 
+/* Opens a loop over `n` pixels of a row, or over those of the part. */
+static void open_pixels(const conv_rows *r, char v, int64_t n) {
+  if (r->cut == CUT_PIXELS)
+    nib_text_open(r->e->body, "for (int32_t %c = first; %c < last; %c++) {", v, v, v);
+  else
+    nib_text_open(r->e->body, "for (int32_t %c = 0; %c < %lld; %c++) {", v, v, (ll)n, v);
+}
+
 /* After a row is staged: the sum of each pixel's activations. */
 static void emit_pixel_sums(void *user) {
   const conv_rows *r = user;
@@ -410,7 +422,7 @@ static void emit_pixel_sums(void *user) {
                                             : nib_word_of("next %% %lld * %lld + p",
                                                           (ll)r->stage.ring, (ll)r->stage.pixels);
   const nib_word channels = nib_word_of("%lld", (ll)r->stage.channels);
-  nib_text_open(e->body, "for (int32_t p = 0; p < %lld; p++) {", (ll)r->stage.pixels);
+  open_pixels(r, 'p', r->stage.pixels);
   nib_say(e, NIB_PRIM_STAGE_SUM, nib_word_of("pixel_sums[%s]", first.s).s,
           nib_word_of("staged + p * %s", channels.s).s, NULL, NULL, channels.s);
   nib_text_close(e->body, "");
@@ -420,7 +432,7 @@ static void emit_pixel_sums(void *user) {
 static void emit_sums(const conv_rows *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
-  nib_text_open(e->body, "for (int32_t x = 0; x < %lld; x++) {", (ll)s->out_w);
+  open_pixels(r, 'x', s->out_w);
   nib_text_line(e->body, "int32_t sum = 0;");
   nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
   nib_text_line(e->body, "for (int32_t kx = 0; kx < %lld; kx++)", (ll)s->kernel_w);
@@ -443,6 +455,11 @@ static void emit_body(conv_rows *r) {
                 r->kernel->name, nib_op_get(n->op)->mnemonic, (ll)s->kernel_h, (ll)s->kernel_w,
                 (ll)s->in_h, (ll)s->in_w, (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c,
                 (ll)r->pixels, (ll)(r->walk.columns * r->walk.lanes));
+  if (r->cut == CUT_PIXELS) {
+    nib_text_line(e->body, "const int32_t first = begin * %lld;", (ll)r->pixels);
+    nib_text_line(e->body, "const int32_t last = end == %lld ? %lld : end * %lld;", (ll)r->units,
+                  (ll)s->out_w, (ll)r->pixels);
+  }
   nib_stage_emit_begin(&r->stage, e);
   if (r->weight_zero) {
     nib_text_line(e->body, "int32_t *const pixel_sums = (int32_t *)(void *)(scratch + %lld);",
@@ -502,6 +519,7 @@ static nib_status prepare(conv_rows *r) {
   init_stage(e->graph, n, e->vocab, &r->walk, &r->stage);
   if (e->cut)
     r->cut = choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
+  r->stage.cut_pixels = r->cut == CUT_PIXELS ? r->pixels : 0;
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab);
   r->weight_type = r->walk.is_float ? "float" : e->vocab->weights_i16 ? "int16_t" : "int8_t";
   nib_acc_range *ranges = NULL;

@@ -25,11 +25,35 @@ typedef struct depthwise_quads {
   int64_t pixels;              /* of a tile */
   int64_t left, copied, width; /* pixels of a staged row: border, copied, all */
   int64_t block;               /* channels staged at a time */
+  bool cut_channels;           /* threads share blocks of channels, not of rows */
+  int64_t units;               /* that they share */
   int64_t quad_bytes;          /* of one staged group of four rows */
   const char *weights, *bias;
 } depthwise_quads;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+static double largest_share(int64_t units, int64_t parts) {
+  return (double)((units + parts - 1) / parts) / (double)units;
+}
+
+/* What `threads` threads share: blocks of rows (the last of which also has the rows that overlap),
+ * or blocks of channels, of another size if that makes them even. */
+static void init_cut(depthwise_quads *r, int64_t threads, int64_t unit) {
+  const nib_conv_shape *s = &r->walk.shape;
+  r->units = s->out_h / r->quads.rows;
+  double best = largest_share(r->units > 0 ? r->units : 1, threads);
+  const int64_t most = r->block * 2;
+  for (int64_t block = most / unit * unit; block >= unit && threads > 1; block -= unit) {
+    const int64_t units = (s->in_c + block - 1) / block;
+    if (largest_share(units, threads) > best - 0.02)
+      continue;
+    best = largest_share(units, threads);
+    r->cut_channels = true;
+    r->units = units;
+    r->block = block;
+  }
+}
 
 static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                        depthwise_quads *r) {
@@ -54,6 +78,8 @@ static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v
   const int64_t blocks = (r->quads.quads * r->width * s->in_c * quad + budget - 1) / budget;
   r->block = blocks > 1 ? round_up((s->in_c + blocks - 1) / blocks, unit) : s->in_c;
   r->block = r->block < s->in_c ? r->block : s->in_c;
+  r->cut_channels = false;
+  init_cut(r, g->threads, unit);
   /* A vector of channels may start at the last ones, and staging writes whole vectors. */
   r->quad_bytes = round_up(r->width * r->block * quad + 2 * v->lanes * quad, 64);
 }
@@ -310,15 +336,26 @@ static void emit_body(depthwise_quads *r) {
   emit_begin(r);
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
-  nib_text_open(e->body, "for (int32_t block = 0; block < %lld; block += %lld) {", (ll)s->out_h,
-                rows);
+  if (e->cut && !r->cut_channels)
+    nib_text_open(e->body,
+                  "for (int32_t block = begin * %lld; block < (end == %lld ? %lld : end * %lld); "
+                  "block += %lld) {",
+                  rows, (ll)r->units, (ll)s->out_h, rows, rows);
+  else
+    nib_text_open(e->body, "for (int32_t block = 0; block < %lld; block += %lld) {", (ll)s->out_h,
+                  rows);
   if (s->out_h %
       r->quads.rows) /* the last rows overlap the ones before: computed twice, the same */
     nib_text_line(e->body, "const int32_t y = block < %lld ? block : %lld;", last, last);
   else
     nib_text_line(e->body, "const int32_t y = block;");
   const ll block = (ll)r->block, last_block = (ll)((s->in_c - 1) / r->block * r->block);
-  if (last_block > 0)
+  if (last_block > 0 && e->cut && r->cut_channels)
+    nib_text_open(
+        e->body,
+        "for (int32_t cb = begin * %lld; cb < (end == %lld ? %lld : end * %lld); cb += %lld) {",
+        block, (ll)r->units, (ll)s->in_c, block, block);
+  else if (last_block > 0)
     nib_text_open(e->body, "for (int32_t cb = 0; cb < %lld; cb += %lld) {", (ll)s->in_c, block);
   emit_staging(r);
   if (whole > 0) {
@@ -392,10 +429,17 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
                          : NIB_OK;
 }
 
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  depthwise_quads r;
+  init_shape(g, &g->nodes[kernel->nodes[0]], v, &r);
+  return r.units;
+}
+
 const nib_schedule nib_schedule_depthwise_quads = {
     .name = "depthwise_quads",
     .accepts = accepts,
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .units = units,
 };

@@ -78,9 +78,10 @@ static void emit_run(nib_epilogue *p, int64_t elems, const char *at, bool cut) {
   const int64_t lanes = e->vocab->lanes, whole = elems / lanes * lanes;
   if (whole > 0) {
     if (cut)
-      nib_text_open(e->body,
-                    "for (int32_t i = begin * %lld; i < (end < %lld ? end : %lld) * %lld; i += %lld) {",
-                    (ll)lanes, (ll)(whole / lanes), (ll)(whole / lanes), (ll)lanes, (ll)lanes);
+      nib_text_open(
+          e->body,
+          "for (int32_t i = begin * %lld; i < (end < %lld ? end : %lld) * %lld; i += %lld) {",
+          (ll)lanes, (ll)(whole / lanes), (ll)(whole / lanes), (ll)lanes, (ll)lanes);
     else
       nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i += %lld) {", (ll)whole, (ll)lanes);
     emit_register(p, nib_word_of("%si", at).s, 0);

@@ -151,7 +151,8 @@ static bool can_average(const nib_graph *g, const pool *p, const nib_vocab *v) {
     division d;
     if (nib_params_mean(g, p->n, count, &m) != NIB_OK || m.truncate)
       return false;
-    if (m.divide && (g->integer_only || !nib_vocab_prim(v, NIB_PRIM_RQ_SIGNED) || !prove_division(p->x->format, count, &d)))
+    if (m.divide && (g->integer_only || !nib_vocab_prim(v, NIB_PRIM_RQ_SIGNED) ||
+                     !prove_division(p->x->format, count, &d)))
       return false;
     const nib_prim prim = nib_epilogue_requant_prim(m.rounding);
     const bool left = m.rounding == NIB_ROUNDING_TOSA_DOUBLE && m.out.shift > 0;

@@ -59,8 +59,7 @@ void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e) {
 
 void nib_stage_emit_loop(const nib_stage *s, nib_emitter *e, bool cut) {
   if (!s->direct)
-    nib_text_line(e->body,
-                  "int32_t next = %s; /* input row to stage, counted from the padding */",
+    nib_text_line(e->body, "int32_t next = %s; /* input row to stage, counted from the padding */",
                   cut ? nib_word_of("begin * %lld", (ll)s->shape.stride_h).s : "0");
   if (cut)
     nib_text_open(e->body, "for (int32_t y = begin; y < end; y++) {");
@@ -79,7 +78,22 @@ static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, i
             nib_word_of("%lld", (ll)(pixels * s->channels)).s);
 }
 
+/* The pixels of tiles [begin, end). */
+static void emit_cut_copy(const nib_stage *s, nib_emitter *e, const char *from) {
+  const nib_word at = nib_word_of("first * %lld", (ll)s->channels);
+  const nib_word d = nib_word_of("staged + %s", at.s), x = nib_word_of("%s + %s", from, at.s);
+  const nib_word n = nib_word_of("((last - first) * %lld)", (ll)s->channels);
+  if (s->format == NIB_F32)
+    nib_text_line(e->body, "memcpy(%s, %s, (size_t)%s * sizeof(float));", d.s, x.s, n.s);
+  else
+    nib_say(e, stage_prim(s), d.s, x.s, nib_word_of("%lld", (ll)s->zero_point).s, NULL, n.s);
+}
+
 static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
+  if (s->cut_pixels) {
+    emit_cut_copy(s, e, from);
+    return;
+  }
   const nib_word d = nib_word_of("staged + %lld", (ll)(s->left * s->channels));
   nib_word n = nib_word_of("%lld", (ll)(s->copied * s->channels));
   if (s->last_copied != s->copied)

@@ -25,6 +25,8 @@ typedef struct nib_stage {
   int64_t row_elems;   /**< from one staged row to the next */
   int64_t fill;        /**< staged value of the border */
   int64_t zero_point;  /**< of the input, subtracted where the stage format says so */
+  int64_t cut_pixels;  /**< not 0: of a single row without borders, a part stages its tiles of as
+                          many  pixels, from `first` */
   bool repeat;         /**< depthwise with a multiplier: each input channel repeated */
 } nib_stage;
 
