@@ -37,7 +37,7 @@ class Case:
 
     @property
     def variants(self) -> list:
-        return list(ROUNDINGS) if self.is_int8 else ["any"]
+        return list(ROUNDINGS) if self.is_int8 else ["f32", "q8"] if self.kind == "low" else ["any"]
 
     @property
     def shape(self) -> dict:

@@ -159,8 +159,9 @@ def difference(results: list, expected: list) -> float:
     worst = 0.0
     for y, r in zip(results, expected):
         apart = float(np.max(np.abs(y.astype(np.float64) - r.astype(np.float64).reshape(y.shape))))
-        scale = 1 if np.issubdtype(y.dtype, np.integer) else CODE_TOLERANCE / REAL_TOLERANCE / max(np.max(np.abs(r)), 1e-9)
-        worst = max(worst, apart * scale)
+        if not np.issubdtype(y.dtype, np.integer):
+            apart *= CODE_TOLERANCE / REAL_TOLERANCE / max(float(np.max(np.abs(r))), 1e-9)
+        worst = max(worst, apart)
     return worst
 
 
@@ -272,7 +273,8 @@ def bench_model(build: pathlib.Path, name: str, model: pathlib.Path, options: di
 
 
 def main() -> int:
-    build, name, model, options = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]), json.loads(sys.argv[4])
+    build, name, model = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+    options = json.loads(sys.argv[4])
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {options["cpu"] if options["cpu"] >= 0 else cpus[-1]})
     try:

@@ -82,11 +82,13 @@ def page(results: dict) -> str:
                      for x in results["limits"] if x["value"])
     settings = "".join(f"<li>{html.escape(s)}</li>" for s in results["settings"])
     body = "".join(f"<h2>{html.escape(title)}</h2>{'<br>'.join(figures)}" for title, figures in sections.items())
-    return f"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Nibble: benchmarks</title><style>{STYLE}</style>
+    return f"""<!DOCTYPE html><html lang="en"><meta charset="utf-8">
+<title>Nibble: benchmarks</title><style>{STYLE}</style>
 <h1>Nibble: generated kernels beside their peers and the machine's limits</h1>
-<p>One core, medians. Shorter is better: blue is Nibble, grey the peers, the red line what the core can do at best, and per
-cent the share of it that is reached. docs/benchmarks.md says how this is measured.</p>
+<p>One core, medians. Shorter is better: blue is Nibble, grey the peers, the red line what the core can do at best, and
+per cent the share of it that is reached. docs/benchmarks.md says how this is measured.</p>
 <ul>{settings}</ul>{body}
-<h2>Targets</h2><table><tr><th>case<th>variant<th>wanted<th>found<th></tr>{target_rows(results['rows'] + results['groups'])}</table>
+<h2>Targets</h2><table><tr><th>case<th>variant<th>wanted<th>found<th></tr>
+{target_rows(results['rows'] + results['groups'])}</table>
 <h2>Limits of this core</h2><table>{limits}</table></html>
 """

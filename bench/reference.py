@@ -72,6 +72,16 @@ def decode(data: bytes, layout: Layout) -> np.ndarray:
     return (codes.astype(np.float32) * layout.step + layout.low) * scales.astype(np.float32)
 
 
+def as_q8_0(x: np.ndarray) -> np.ndarray:
+    """Numbers after blocks of 32 int8 codes under an f16 scale, as ggml makes them."""
+    blocks = x.astype(np.float32).reshape(-1, 32)
+    scale = np.abs(blocks).max(axis=1, keepdims=True) / np.float32(127)
+    inverse = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale != 0)
+    scaled = blocks * inverse
+    codes = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
+    return (codes * scale.astype(np.float16).astype(np.float32)).reshape(x.shape)
+
+
 def expected(case: Case, data: Data, variant: str) -> bytes:
     if case.is_int8:
         rounding = nearest_even if variant == "even" else tflite_away if case.kind == "gemm" else tflite_double
@@ -79,7 +89,8 @@ def expected(case: Case, data: Data, variant: str) -> bytes:
         return np.clip(codes, -128, 127).astype(np.int8).tobytes()
     s = case.shape
     if case.kind == "low":
-        x = np.frombuffer(data.input, np.float32).astype(np.float64).reshape(s["m"], s["k"])
+        x = np.frombuffer(data.input, np.float32).reshape(s["m"], s["k"])
+        x = (as_q8_0(x) if variant == "q8" else x).astype(np.float64)
         w = decode(data.weights, LAYOUTS[case.values["format"]]).astype(np.float64).reshape(s["n"], s["k"])
         return (x @ w.T).astype(np.float32).tobytes()
     number = np.float16 if case.kind == "gemm_f16" else np.float32

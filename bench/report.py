@@ -29,7 +29,8 @@ def details(row: dict) -> str:
 
 def line(row: dict) -> str:
     return (f"{row['case']:20} {row['variant']:9} {number(row, 'ours_us', '.2f', 9)} {row['spread']:4.0%} "
-            f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.3g', 6, 'x')} {number(row, 'limit_us', '.2f', 9)} "
+            f"{number(row, 'peer_us', '.2f', 9)} {number(row, 'ratio', '.3g', 6, 'x')} "
+            f"{number(row, 'limit_us', '.2f', 9)} "
             f"{number(row, 'percent', '.1f', 6, '%')} {number(row, 'peer_percent', '.0f', 5, '%')}  "
             f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}{details(row)}")
 
@@ -45,12 +46,12 @@ def judge(rows: list, cases: list) -> None:
         other = first.get(case.values.get("than"))
         if other:
             row["than_ratio"] = other["ours_us"] / row["ours_us"]
-        row["targets"] = [[target, is_met(target, row)] for target in case.want.get(row["variant"].replace(" ", ""), [])]
+        wanted = case.want.get(row["variant"].replace(" ", ""), [])
+        row["targets"] = [[target, is_met(target, row)] for target in wanted]
 
 
 def is_met(target: str, row: dict):
-    """80% of the limit, 1.5x faster than the best peer, 1.0f than float, 2.5t than another case, 1.7p than on one thread; at most <1.5x of
-    clang's time, <3s of the processor, <500M bytes."""
+    """Whether a target holds, None where that is unknown: docs/benchmarks.md lists their forms."""
     if target.startswith("<"):
         return row[{"x": "over_clang", "s": "seconds", "M": "peak_mb"}[target[-1]]] <= float(target[1:-1])
     value = row.get({"%": "percent", "x": "ratio", "f": "float_ratio", "t": "than_ratio",
@@ -81,8 +82,8 @@ def groups(rows: list, wanted: list) -> list:
                       and fnmatch.fnmatch(r["case"], pattern)]
             if ratios:
                 mean = geometric_mean(ratios)
-                out.append({"case": pattern, "variant": variant, "cases": len(ratios), "ratio": mean, "least": min(ratios),
-                            "targets": [[t, mean >= float(t.rstrip("x"))] for t in targets]})
+                out.append({"case": pattern, "variant": variant, "cases": len(ratios), "ratio": mean,
+                            "least": min(ratios), "targets": [[t, mean >= float(t.rstrip("x"))] for t in targets]})
     return out
 
 

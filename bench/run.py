@@ -19,7 +19,8 @@ import peers
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--only", default="", metavar="PATTERN", help="cases with PATTERN in their name (* and ? allowed)")
+    parser.add_argument("--only", default="", metavar="PATTERN",
+                        help="cases with PATTERN in their name (* and ? allowed)")
     parser.add_argument("--rounds", type=int, default=41, help="samples of each entry (default 41)")
     parser.add_argument("--budget", type=float, default=2, help="seconds that an entry may take (default 2)")
     parser.add_argument("--cpu", type=int, default=-1, help="core to run on (default: the last one allowed)")
@@ -72,7 +73,8 @@ def main() -> int:
     print(settings[0])
     limits = kernels.run_limits(options.build, options)
     for limit in limits:
-        print(f"limit {limit['name']:10} " + (f"{limit['value']:8.1f} {limit['info']}" if limit["value"] else limit["info"]))
+        value = f"{limit['value']:8.1f} " if limit["value"] else ""
+        print(f"limit {limit['name']:10} {value}{limit['info']}")
     rows = run_cases(selected, options)
     means = report.groups(rows, groups)
     settings += report.peer_settings(rows)

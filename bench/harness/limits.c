@@ -28,6 +28,7 @@ enum { STEPS = 2000, CHAINS = 16 };
 #define CLEAR_ZMM(r) "vpxord %%zmm" #r ", %%zmm" #r ", %%zmm" #r "\n\t"
 #define DOT_ZMM(r) "vpdpbusd %%zmm16, %%zmm16, %%zmm" #r "\n\t"
 #define DOT_YMM(r) "vpdpbusd %%ymm16, %%ymm16, %%ymm" #r "\n\t"
+#define DOT_VEX(r) "%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm" #r "\n\t"
 #define FMA_ZMM(r) "vfmadd231ps %%zmm16, %%zmm16, %%zmm" #r "\n\t"
 #define HALF_ZMM(r) "vfmadd231ph %%zmm16, %%zmm16, %%zmm" #r "\n\t"
 #define FMA_YMM(r) "vfmadd231ps %%ymm12, %%ymm13, %%ymm" #r "\n\t"
@@ -40,6 +41,7 @@ enum { STEPS = 2000, CHAINS = 16 };
  * units nothing either; subnormal numbers could, so float loops begin with a clear below. */
 REGISTER_LOOP(dot_zmm, "avx512f,avx512vnni", CLOBBERS, EACH(DOT_ZMM))
 REGISTER_LOOP(dot_ymm, "avx512f,avx512vl,avx512vnni", CLOBBERS, EACH(DOT_YMM))
+REGISTER_LOOP(dot_vex, "avx2,avxvnni", CLOBBERS, TWELVE(DOT_VEX))
 REGISTER_LOOP(madd_ymm, "avx2", CLOBBERS, TWELVE(MADD_YMM))
 
 __attribute__((target("avx512f"))) static bool fma_zmm(void *context) {
@@ -133,6 +135,7 @@ static bool add_reads(bench_job *job, const char *name, size_t bytes) {
 static bool have_vnni(void) {
   return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl");
 }
+static bool have_avxvnni(void) { return __builtin_cpu_supports("avxvnni"); }
 static bool have_f(void) { return __builtin_cpu_supports("avx512f"); }
 static bool have_half(void) { return __builtin_cpu_supports("avx512fp16"); }
 static bool have_avx2(void) {
@@ -147,6 +150,7 @@ static const struct limit {
 } LIMITS[] = {
     {"vnni", "GMAC/s, vpdpbusd zmm", dot_zmm, have_vnni, CHAINS, 64},
     {"vnni-ymm", "GMAC/s, vpdpbusd ymm", dot_ymm, have_vnni, CHAINS, 32},
+    {"avxvnni", "GMAC/s, vpdpbusd ymm of AVX-VNNI", dot_vex, have_avxvnni, 12, 32},
     {"maddubs", "GMAC/s, vpmaddubsw + vpmaddwd + vpaddd ymm", madd_ymm, have_avx2, 12, 32},
     {"f32", "GMAC/s, vfmadd231ps zmm", fma_zmm, have_f, CHAINS, 16},
     {"f32-ymm", "GMAC/s, vfmadd231ps ymm", fma_ymm, have_avx2, 12, 8},
