@@ -15,6 +15,7 @@ import typing
 
 TABLE = pathlib.Path(__file__).resolve().parent / "cases.txt"
 INT8_KINDS = ("gemm", "conv", "dw")
+KINDS = (*INT8_KINDS, "gemm_f32", "gemm_f16", "low", "net", "compile")
 SIGMA = 36
 INPUT_SCALE, OUTPUT_SIGMA = 0.03125, 40.0
 ROUNDINGS = {"even": "nearest-even", "tflite": "tflite-double"}
@@ -91,6 +92,8 @@ def read_table(path: pathlib.Path = TABLE):
         if words[0] == "group":
             groups.append((words[1], want))
         else:
+            if words[1] not in KINDS or words[0] in {c.name for c in cases}:
+                raise ValueError(f"{path}:{number}: '{words[0]}' is there already, or '{words[1]}' is no kind")
             cases.append(Case(words[0], words[1], values, want))
     return cases, groups
 
