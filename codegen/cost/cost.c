@@ -69,7 +69,9 @@ static const nib_desc_tensor *find_role(const nib_kernel_desc *d, const char *ro
   return NULL;
 }
 
-static bool is_float(const nib_desc_tensor *t) { return t != NULL && t->format[0] == 'f'; }
+static bool is_float(const nib_desc_tensor *t) {
+  return t != NULL && (t->format[0] == 'f' || strcmp(t->format, "bf16") == 0);
+}
 
 static double scalar_element_cycles(const nib_kernel_desc *d) {
   static const char *const k_exps[] = {"softmax", "sigmoid", "tanh"};

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Vector code computes reals in f32 alone. */
+/* Vector code computes reals in f32 alone; convolutions also read and write shorter ones. */
 static bool is_float_format(nib_format f) { return f == NIB_F32; }
+static bool is_real_format(nib_format f) { return f == NIB_F32 || f == NIB_F16 || f == NIB_BF16; }
 
 bool nib_epilogue_is_narrow(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
 
@@ -50,8 +51,10 @@ static bool shifts_left(const nib_graph *g, const nib_node *root) {
 
 static bool root_is_supported(const nib_graph *g, const nib_node *root, const nib_vocab *vocab) {
   const nib_tensor *y = &g->tensors[root->out], *x = nib_node_input(g, root, 0);
-  if (is_float_format(x->format))
-    return x->format == NIB_F32 && y->format == NIB_F32 &&
+  if (is_real_format(x->format))
+    return is_real_format(y->format) &&
+           (y->format != NIB_F16 || nib_vocab_prim(vocab, NIB_PRIM_F16_STORE)) &&
+           (y->format != NIB_BF16 || nib_vocab_prim(vocab, NIB_PRIM_BF16_STORE)) &&
            strcmp(nib_node_string(root, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   if (y->format == NIB_I32)
     return !y->quantized;
@@ -108,11 +111,13 @@ static nib_requant_form choose_form(const nib_epilogue *p, const nib_acc_range *
   const nib_vocab *v = p->e->vocab;
   if (p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
       nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT) && !p->e->graph->integer_only)
-    return nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR) && !p->packs && prove_linear(p, ranges, false, 0, linears)
+    return nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR) && !p->packs &&
+                   prove_linear(p, ranges, false, 0, linears)
                ? NIB_FORM_LINEAR
                : NIB_FORM_PRODUCT;
   for (size_t i = 0; !p->e->graph->integer_only && i < sizeof forms / sizeof *forms; i++)
-    if (nib_vocab_prim(v, forms[i].prim) && (!forms[i].most_fixes || nib_vocab_prim(v, NIB_PRIM_RQ_FIX)) &&
+    if (nib_vocab_prim(v, forms[i].prim) &&
+        (!forms[i].most_fixes || nib_vocab_prim(v, NIB_PRIM_RQ_FIX)) &&
         prove_linear(p, ranges, forms[i].form == NIB_FORM_SIGNED, forms[i].most_fixes, linears))
       return forms[i].form;
   return NIB_FORM_EXACT;
@@ -215,7 +220,7 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
   p->channels = channels;
   p->first = 1;
   p->packs = nib_epilogue_can_pack(g, kernel, e->vocab);
-  p->is_float = is_float_format(nib_node_input(g, p->root, 0)->format);
+  p->is_float = is_real_format(nib_node_input(g, p->root, 0)->format);
   nib_status status = NIB_OK;
   if (p->is_float) {
     nib_params_real_range(g, p->root, &p->low, &p->high);
@@ -376,10 +381,9 @@ void nib_epilogue_saturate_real(nib_epilogue *p, const char *value, float low, f
 
 static void store(nib_epilogue *p, const char *value, const char *at, int tail) {
   static const nib_prim stores[NIB_FORMAT_ROWS] = {
-      [NIB_I8] = NIB_PRIM_I8_STORE,
-      [NIB_U8] = NIB_PRIM_U8_STORE,
-      [NIB_I32] = NIB_PRIM_I32_STORE,
-      [NIB_F32] = NIB_PRIM_F32_STORE,
+      [NIB_I8] = NIB_PRIM_I8_STORE,   [NIB_U8] = NIB_PRIM_U8_STORE,
+      [NIB_I32] = NIB_PRIM_I32_STORE, [NIB_F32] = NIB_PRIM_F32_STORE,
+      [NIB_F16] = NIB_PRIM_F16_STORE, [NIB_BF16] = NIB_PRIM_BF16_STORE,
   };
   const nib_graph *g = p->e->graph;
   const nib_format format = g->tensors[nib_kernel_output(g, p->kernel)].format;

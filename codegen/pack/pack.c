@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool nib_pack_is_real(nib_format format) {
+  return format == NIB_F32 || format == NIB_F16 || format == NIB_BF16;
+}
+
 /* ---- how a convolution is walked ---- */
 
 static bool is_pointwise(const nib_conv_shape *s) {
@@ -47,7 +51,7 @@ static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) 
 static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, const nib_vocab *v,
                     int64_t threads) {
   nib_conv_shape *s = &w->shape;
-  const int64_t stage_bytes = x->format == NIB_F32 ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
+  const int64_t stage_bytes = nib_pack_is_real(x->format) ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
   const int64_t row = v->lanes > 1 ? cached_row(pixels, pixel_bytes, threads)
@@ -68,7 +72,7 @@ void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, in
   memset(w, 0, sizeof *w);
   nib_conv_shape *s = &w->shape;
   nib_params_conv_shape(g, n, s);
-  w->is_float = nib_node_input(g, n, 0)->format == NIB_F32;
+  w->is_float = nib_pack_is_real(nib_node_input(g, n, 0)->format);
   w->transposed = n->op == NIB_OP_DEPTHWISE_CONV2D;
   if (w->transposed)
     s->groups = s->multiplier = 1;
@@ -140,12 +144,12 @@ static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v) {
 
 int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
   const nib_tensor *t = nib_node_input(g, n, 1);
-  return t->format == NIB_F32 ? 0 : zero_of(t) - subtracted_zero(t, v);
+  return nib_pack_is_real(t->format) ? 0 : zero_of(t) - subtracted_zero(t, v);
 }
 
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
   const nib_tensor *x = nib_node_input(g, n, 0);
-  if (x->format == NIB_F32 || v->stage == NIB_STAGE_I16)
+  if (nib_pack_is_real(x->format) || v->stage == NIB_STAGE_I16)
     return 0;
   return v->stage == NIB_STAGE_CODES ? zero_of(x) : zero_of(x) - nib_format_get(x->format)->min;
 }
@@ -162,7 +166,8 @@ typedef struct packer {
 
 static void put(packer *p, bool valid, int64_t index) {
   if (p->w->is_float) {
-    const float value = valid ? ((const float *)p->source.t->data)[index] : 0.0f;
+    const float value =
+        valid ? (float)nib_format_load_real(p->source.t->format, p->source.t->data, index) : 0.0f;
     memcpy(p->at, &value, sizeof value);
   } else {
     const int64_t value = valid ? code_at(p->source.t, index) - p->zero : 0;
@@ -233,8 +238,8 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
     return NIB_ERROR_OUT_OF_MEMORY;
   *out_data = data;
   if (w->is_float) {
-    if (bias)
-      memcpy(data, bias->data, (size_t)w->shape.out_c * sizeof(float));
+    for (int64_t o = 0; bias && o < w->shape.out_c; o++)
+      ((float *)data)[o] = (float)nib_format_load_real(bias->format, bias->data, o);
     return NIB_OK;
   }
   const weights source = weights_of(g, n, w);
@@ -294,8 +299,10 @@ nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t ele
     for (int64_t c = 0; c < channels; c++) {
       const int64_t i = tap * channels + c;
       uint32_t *to = &data[tap * elems + c];
-      if (t->format == NIB_F32)
-        memcpy(to, (const float *)t->data + i, sizeof *to);
+      const float real =
+          nib_pack_is_real(t->format) ? (float)nib_format_load_real(t->format, t->data, i) : 0.0f;
+      if (nib_pack_is_real(t->format))
+        memcpy(to, &real, sizeof *to);
       else
         *to = (uint16_t)(code_at(t, i) - zero_of(t));
     }

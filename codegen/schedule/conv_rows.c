@@ -48,8 +48,9 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n) {
     return false;
   if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
     return false;
-  if (x->format == NIB_F32)
-    return w->format == NIB_F32 && (!bias || bias->format == NIB_F32) && y->format == NIB_F32;
+  if (nib_pack_is_real(x->format))
+    return nib_pack_is_real(w->format) && (!bias || nib_pack_is_real(bias->format)) &&
+           nib_pack_is_real(y->format);
   return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
 }
 
@@ -77,7 +78,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n) ||
       !nib_epilogue_can_emit(g, kernel, v))
     return false;
-  const bool is_float = nib_node_input(g, n, 0)->format == NIB_F32;
+  const bool is_float = nib_pack_is_real(nib_node_input(g, n, 0)->format);
   if (is_float ? !nib_vocab_has(v, floats, 5) : !nib_vocab_has(v, ints, 6))
     return false;
   nib_conv_walk w;

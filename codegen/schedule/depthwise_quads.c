@@ -90,7 +90,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
       v->dot_k != quad || !nib_conv_formats_fit(g, n) || !nib_epilogue_can_emit(g, kernel, v))
     return false;
   const nib_tensor *x = nib_node_input(g, n, 0), *f = nib_node_input(g, n, 1);
-  if (x->format == NIB_F32 || !nib_pack_fits_i8(f))
+  if (nib_pack_is_real(x->format) || !nib_pack_fits_i8(f))
     return false;
   depthwise_quads r;
   init_shape(g, n, v, &r);

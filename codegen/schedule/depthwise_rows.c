@@ -35,7 +35,7 @@ static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v
                        nib_stage *stage) {
   memset(w, 0, sizeof *w);
   nib_params_conv_shape(g, n, &w->shape);
-  w->is_float = nib_node_input(g, n, 0)->format == NIB_F32;
+  w->is_float = nib_pack_is_real(nib_node_input(g, n, 0)->format);
   w->transposed = true;
   w->group_in = 1;
   w->lanes = v->lanes;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "schedule/stage_rows.h"
 
+#include "pack/pack.h"
+
 #include <string.h>
 
 typedef long long ll;
@@ -12,7 +14,7 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   memset(s, 0, sizeof *s);
   s->shape = *shape;
   s->format = input->format;
-  const bool is_float = input->format == NIB_F32, bytes = v->stage != NIB_STAGE_I16;
+  const bool is_float = nib_pack_is_real(input->format), bytes = v->stage != NIB_STAGE_I16;
   const bool codes = v->stage == NIB_STAGE_CODES;
   s->c_type = is_float ? "float"
               : codes  ? nib_format_get(input->format)->c_type
@@ -34,7 +36,7 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->ring;
   const bool padded = s->left || s->right || shape->pad_top || rows_needed > shape->in_h;
   s->direct = !must_stage && !padded && !s->repeat && read_past == 0 &&
-              (is_float || codes || (bytes && input->format == NIB_U8));
+              (is_float ? input->format == NIB_F32 : codes || (bytes && input->format == NIB_U8));
 }
 
 int64_t nib_stage_ring_bytes(const nib_stage *s) {
@@ -47,7 +49,7 @@ static nib_prim stage_prim(const nib_stage *s) {
 
 bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v) {
   const nib_prim prims[] = {stage_prim(s), NIB_PRIM_STAGE_FILL};
-  return s->direct || s->format == NIB_F32 || nib_vocab_has(v, prims, 2);
+  return s->direct || nib_pack_is_real(s->format) || nib_vocab_has(v, prims, 2);
 }
 
 void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e) {
@@ -71,11 +73,34 @@ static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, i
   if (pixels <= 0)
     return;
   const nib_word d = nib_word_of("staged + %lld", (ll)(first_pixel * s->channels));
-  if (s->format == NIB_F32)
+  if (nib_pack_is_real(s->format))
     nib_text_line(e->body, "memset(%s, 0, %lld * sizeof(float));", d.s, (ll)(pixels * s->channels));
   else
     nib_say(e, NIB_PRIM_STAGE_FILL, d.s, nib_word_of("%lld", (ll)s->fill).s, NULL, NULL,
             nib_word_of("%lld", (ll)(pixels * s->channels)).s);
+}
+
+static const char *widening(const nib_stage *s) {
+  return s->format == NIB_F16 ? "nib_f16_to_f32" : "nib_bf16_to_f32";
+}
+
+/* f16 and bf16 become f32. */
+static void emit_widening(const nib_stage *s, nib_emitter *e, const char *to, const char *from,
+                          const char *n) {
+  const nib_vocab *v = e->vocab;
+  const nib_prim load = s->format == NIB_F16 ? NIB_PRIM_F16_LOAD : NIB_PRIM_BF16_LOAD;
+  nib_text_open(e->body, "{");
+  nib_text_line(e->body, "int32_t i = 0;");
+  if (v->lanes > 1 && nib_vocab_prim(v, load)) {
+    nib_text_open(e->body, "for (; i + %d <= %s; i += %d) {", v->lanes, n, v->lanes);
+    nib_text_line(e->body, "%s wide;", v->type_f32);
+    nib_say(e, load, "wide", nib_word_of("%s + i", from).s, NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_F32_STORE, NULL, nib_word_of("%s + i", to).s, "wide", NULL, NULL);
+    nib_text_close(e->body, "");
+  }
+  nib_text_line(e->body, "for (; i < %s; i++)", n);
+  nib_text_line(e->body, "  (%s)[i] = %s((%s)[i]);", to, widening(s), from);
+  nib_text_close(e->body, "");
 }
 
 /* The pixels of tiles [begin, end). */
@@ -85,6 +110,8 @@ static void emit_cut_copy(const nib_stage *s, nib_emitter *e, const char *from) 
   const nib_word n = nib_word_of("((last - first) * %lld)", (ll)s->channels);
   if (s->format == NIB_F32)
     nib_text_line(e->body, "memcpy(%s, %s, (size_t)%s * sizeof(float));", d.s, x.s, n.s);
+  else if (nib_pack_is_real(s->format))
+    emit_widening(s, e, d.s, x.s, n.s);
   else
     nib_say(e, stage_prim(s), d.s, x.s, nib_word_of("%lld", (ll)s->zero_point).s, NULL, n.s);
 }
@@ -102,13 +129,18 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
   if (s->repeat) { /* each channel `multiplier` times: plain C, as this is rare and short */
     nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i++) {", (ll)(s->copied * s->shape.in_c));
     nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)s->shape.multiplier);
-    if (s->format == NIB_F32)
+    if (s->format != NIB_F32 && nib_pack_is_real(s->format))
+      nib_text_line(e->body, "(%s)[i * %lld + m] = %s((%s)[i]);", d.s, (ll)s->shape.multiplier,
+                    widening(s), from);
+    else if (s->format == NIB_F32)
       nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)[i];", d.s, (ll)s->shape.multiplier, from);
     else
       nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)((%s)[i] - (%lld));", d.s,
                     (ll)s->shape.multiplier, s->c_type, from, (ll)(s->zero_point - s->fill));
     nib_text_close(e->body, "");
     nib_text_close(e->body, "");
+  } else if (s->format != NIB_F32 && nib_pack_is_real(s->format)) {
+    emit_widening(s, e, d.s, from, n.s);
   } else if (s->format == NIB_F32) {
     nib_text_line(e->body, "memcpy(%s, %s, %s * sizeof(float));", d.s, from, n.s);
   } else {

@@ -247,6 +247,18 @@ static const char support[] =
     "    d[i] = (int16_t)value;\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_bf16\n"
+    "/* To bf16, nearest even. */\n" INLINE
+    "__m128i nib_avx2_bf16(__m256 x) {\n"
+    "  const __m256i bits = _mm256_castps_si256(x);\n"
+    "  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));\n"
+    "  const __m256i even = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));\n"
+    "  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));\n"
+    "  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));\n"
+    "  const __m256i y = _mm256_srli_epi32(_mm256_blendv_epi8(even, quiet, nan), 16);\n"
+    "  return _mm_packus_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_stage_sum\n" INLINE
     "int32_t nib_avx2_stage_sum(const int16_t *a, int32_t n) {\n"
     "  int32_t sum = 0;\n"
@@ -383,6 +395,13 @@ const nib_vocab nib_vocab_avx2 = {
                 "$d = _mm256_castsi256_ps(_mm256_slli_epi32(\n"
                 "    _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)($a))), 16));",
             [NIB_PRIM_F32_LOOKUP16] = "$d = nib_avx2_lookup16($a, $b);",
+            [NIB_PRIM_F16_STORE] = "_mm_storeu_si128((void *)($a), _mm256_cvtps_ph($b, "
+                                   "_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));",
+            [NIB_PRIM_F16_STORE_TAIL] =
+                "nib_avx2_store_bytes($a, _mm256_cvtps_ph(\n"
+                "    $b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), 2 * ($n));",
+            [NIB_PRIM_BF16_STORE] = "_mm_storeu_si128((void *)($a), nib_avx2_bf16($b));",
+            [NIB_PRIM_BF16_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_bf16($b), 2 * ($n));",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

@@ -236,6 +236,21 @@ static const char support[] =
     "  }\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_bf16\n"
+    "/* To bf16, nearest even, in integers: the conversion of AVX512-BF16 flushes subnormals. The empty\n"
+    " * statement keeps clang 22 from merging the shift into a masked store that writes too much. */\n" INLINE
+    "__m256i nib_avx512_bf16(__m512 x) {\n"
+    "  const __m512i bits = _mm512_castps_si512(x);\n"
+    "  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));\n"
+    "  const __m512i even = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));\n"
+    "  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));\n"
+    "  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);\n"
+    "  __m256i y = _mm512_cvtepi32_epi16(\n"
+    "      _mm512_srli_epi32(_mm512_mask_mov_epi32(even, nan, quiet), 16));\n"
+    "  " KEEP("y") "\n"
+    "  return y;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_stage_sum\n" INLINE
     "int32_t nib_avx512_stage_sum(const uint8_t *a, int32_t n) {\n"
     "  const __m512i ones = _mm512_set1_epi8(1);\n"
@@ -387,6 +402,15 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "$d = _mm512_castsi512_ps(_mm512_slli_epi32(\n"
                 "    _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)($a))), 16));",
             [NIB_PRIM_F32_LOOKUP16] = "$d = _mm512_permutexvar_ps($b, _mm512_loadu_ps($a));",
+            [NIB_PRIM_F16_STORE] =
+                "_mm256_storeu_si256((void *)($a), _mm512_cvtps_ph($b, _MM_FROUND_TO_NEAREST_INT | "
+                "_MM_FROUND_NO_EXC));",
+            [NIB_PRIM_F16_STORE_TAIL] =
+                "_mm256_mask_storeu_epi16((void *)($a), " MASK ", _mm512_cvtps_ph(\n"
+                "    $b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));",
+            [NIB_PRIM_BF16_STORE] = "_mm256_storeu_si256((void *)($a), nib_avx512_bf16($b));",
+            [NIB_PRIM_BF16_STORE_TAIL] =
+                "_mm256_mask_storeu_epi16((void *)($a), " MASK ", nib_avx512_bf16($b));",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

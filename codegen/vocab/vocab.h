@@ -111,6 +111,9 @@ extern "C" {
   X(F16_LOAD, "f16_load")           /* d(f32) = lanes f16 at a (uint16_t) */                       \
   X(BF16_LOAD, "bf16_load")         /* the same of bf16 */                                         \
   X(F32_LOOKUP16, "f32_lookup16")   /* d = a[b & 15] lane by lane, a: 16 floats in memory */       \
+  /* a: pointer to uint16_t, b: f32 register, rounded to nearest even */                           \
+  X(F16_STORE, "f16_store") X(F16_STORE_TAIL, "f16_store_tail")                                    \
+  X(BF16_STORE, "bf16_store") X(BF16_STORE_TAIL, "bf16_store_tail")                                \
   X(PREFETCH, "prefetch")           /* the line b bytes behind pointer a will be read */
 
 typedef enum nib_prim {

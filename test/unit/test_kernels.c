@@ -18,6 +18,8 @@ typedef struct conv_case {
 #define U8 NIB_U8
 #define I32 NIB_I32
 #define F32 NIB_F32
+#define F16 NIB_F16
+#define BF16 NIB_BF16
 #define CONV NIB_OP_CONV2D
 #define DW NIB_OP_DEPTHWISE_CONV2D
 #define FC NIB_OP_FULLY_CONNECTED
@@ -39,7 +41,26 @@ static const conv_case cases[] = {
     {"fully connected", FC, 1, 1, 1, 64, 10, 1, 1, 1, 1, 0, 1, I8, I8, I8, 5, 0, 10, 0},
     {"fully connected rows", FC, 7, 1, 1, 19, 131, 1, 1, 1, 1, 0, 1, I8, I8, I8, 5, 0, 10, 0},
     {"fully connected in rows", FC, 181, 1, 1, 1500, 40, 1, 1, 1, 1, 0, 1, I8, I8, I8, 5, 0, 10, 0},
-    {"fully connected u8 in rows", FC, 99, 1, 1, 4100, 35, 1, 1, 1, 1, 0, 1, U8, U8, U8, 5, 151, 10, 0},
+    {"fully connected u8 in rows",
+     FC,
+     99,
+     1,
+     1,
+     4100,
+     35,
+     1,
+     1,
+     1,
+     1,
+     0,
+     1,
+     U8,
+     U8,
+     U8,
+     5,
+     151,
+     10,
+     0},
     {"float fc in rows", FC, 800, 1, 1, 65, 33, 1, 1, 1, 1, 0, 1, F32, F32, F32, 0, 0, 0, 0},
     {"accumulators", FC, 2, 1, 1, 30, 50, 1, 1, 1, 1, 0, 1, I8, I8, I32, 5, 0, 0, 0},
     {"uint8", CONV, 1, 9, 9, 4, 24, 3, 3, 2, 1, 1, 1, U8, U8, U8, 128, 122, 0, 0},
@@ -67,6 +88,13 @@ static const conv_case cases[] = {
     {"depthwise uint8", DW, 1, 9, 10, 18, 18, 3, 3, 2, 1, 1, 1, U8, U8, U8, 255, 120, 4, 0},
     {"depthwise u8 x2", DW, 1, 5, 5, 9, 18, 3, 3, 1, 1, 1, 1, U8, U8, U8, 0, 255, 4, 0},
     {"depthwise float", DW, 1, 9, 10, 20, 20, 3, 3, 1, 1, 1, 1, F32, F32, F32, 0, 0, 0, 0},
+    {"f16", CONV, 1, 9, 7, 5, 19, 3, 3, 2, 1, 1, 1, F16, F16, F16, 0, 0, 0, 0},
+    {"f16 pointwise", CONV, 1, 9, 9, 24, 40, 1, 1, 1, 1, 0, 1, F16, F16, F16, 0, 0, 0, 0},
+    {"f16 fc", FC, 7, 1, 1, 65, 33, 1, 1, 1, 1, 0, 1, F16, F16, F16, 0, 0, 0, 0},
+    {"bf16 fc", FC, 7, 1, 1, 65, 33, 1, 1, 1, 1, 0, 1, BF16, BF16, BF16, 0, 0, 0, 0},
+    {"bf16 groups", CONV, 1, 6, 6, 8, 24, 3, 3, 1, 2, 2, 2, BF16, BF16, BF16, 0, 0, 0, 0},
+    {"depthwise f16", DW, 1, 9, 10, 20, 20, 3, 3, 1, 1, 1, 1, F16, F16, F16, 0, 0, 0, 0},
+    {"depthwise bf16 x2", DW, 1, 5, 5, 4, 8, 3, 3, 1, 1, 1, 1, BF16, BF16, BF16, 0, 0, 0, 0},
     {"depthwise float x3", DW, 1, 5, 5, 4, 12, 3, 3, 1, 1, 1, 1, F32, F32, F32, 0, 0, 0, 0},
 };
 
@@ -91,27 +119,30 @@ static int32_t filter_of(suite *s, const conv_case *k) {
 
 /* Weights at one end of the range for one in three cases. */
 static void push_to_ends(suite *s, const conv_case *k, int32_t filter) {
-  if (k->weight == F32 || k->weight_span || pick(s, 0, 2))
+  if (k->weight == F32 || k->weight == F16 || k->weight == BF16 || k->weight_span || pick(s, 0, 2))
     return;
   uint8_t *w = (uint8_t *)(uintptr_t)s->g->tensors[filter].data;
   const uint8_t end = k->weight == U8 ? (uint8_t)(255 * pick(s, 0, 1)) : (uint8_t)pick(s, 127, 129);
-  memset(w, end == 128 && k->weight == I8 ? 0x81 : end, (size_t)nib_tensor_elems(&s->g->tensors[filter]) / 2);
+  memset(w, end == 128 && k->weight == I8 ? 0x81 : end,
+         (size_t)nib_tensor_elems(&s->g->tensors[filter]) / 2);
 }
 
 static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
-  const bool f = k->in == F32, per_channel = k->weight == I8;
+  const bool f = nib_format_get(k->in)->kind == NIB_KIND_FLOAT, per_channel = k->weight == I8;
   const double sx = (double)0.05f;
   snprintf(s->label, sizeof s->label, "%s", k->name);
-  const int32_t x = k->op == FC ? input(s, k->in, shape(2, k->batch, k->c), f ? 0 : sx, k->zp_in)
-                                : input(s, k->in, shape(4, k->batch, k->h, k->w, k->c), f ? 0 : sx, k->zp_in);
+  const int32_t x =
+      k->op == FC ? input(s, k->in, shape(2, k->batch, k->c), f ? 0 : sx, k->zp_in)
+                  : input(s, k->in, shape(4, k->batch, k->h, k->w, k->c), f ? 0 : sx, k->zp_in);
   const int32_t filter = filter_of(s, k);
   push_to_ends(s, k, filter);
-  const int32_t bias = f ? constant(s, F32, shape(1, k->out_c), 0, 0, 0)
+  const int32_t bias = f ? constant(s, k->in, shape(1, k->out_c), 0, 0, 0)
                          : constant(s, I32, shape(1, k->out_c), 0, 0, 2000);
   const int32_t scales = per_channel ? constant_scales(s, k->out_c, 0.02) : NIB_NONE;
   const int oh = (k->h + 2 * k->pad - (k->kh - 1) * k->dilation - 1) / k->stride + 1;
   const int ow = (k->w + 2 * k->pad - (k->kw - 1) * k->dilation - 1) / k->stride + 1;
-  const shape_of d = k->op == FC ? shape(2, k->batch, k->out_c) : shape(4, k->batch, oh, ow, k->out_c);
+  const shape_of d =
+      k->op == FC ? shape(2, k->batch, k->out_c) : shape(4, k->batch, oh, ow, k->out_c);
   const double sy = f || k->out == I32 ? 0 : result_scale(k, sx, 0.02);
   const int32_t y = value(s, k->out, d, sy, k->zp_out);
   const int32_t n = node(s, k->op, y, 4, x, filter, bias, scales);
@@ -131,8 +162,26 @@ static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
 
 /* conv + follower kernels; every operator that may follow. */
 static void add_followed(suite *s, nib_op op, nib_format format, bool conv_first) {
-  const conv_case k = {"followed", CONV, 1, 7, 9, 8, 19, 3, 3, 1, 1, 1, 1, format, I8, format,
-                       3, 0, format == I8 ? -11 : 40, 0};
+  const conv_case k = {"followed",
+                       CONV,
+                       1,
+                       7,
+                       9,
+                       8,
+                       19,
+                       3,
+                       3,
+                       1,
+                       1,
+                       1,
+                       1,
+                       format,
+                       I8,
+                       format,
+                       3,
+                       0,
+                       format == I8 ? -11 : 40,
+                       0};
   int32_t nodes[2];
   const int32_t y = add_conv(s, &k, &nodes[0]);
   const nib_tensor t = s->g->tensors[y];
@@ -143,9 +192,10 @@ static void add_followed(suite *s, nib_op op, nib_format format, bool conv_first
     out = value(s, t.format, d, t.scale, t.zero_point);
   } else {
     out = value(s, t.format, d, (double)(float)(t.scale * 1.7), t.zero_point + 9);
-    second = op == NIB_OP_LOOKUP      ? constant(s, t.format, shape(1, 256), 0, 0, 0)
-             : op == NIB_OP_REQUANTIZE ? NIB_NONE
-                                       : input(s, t.format, d, (double)(float)(t.scale * 1.3), t.zero_point - 2);
+    second = op == NIB_OP_LOOKUP ? constant(s, t.format, shape(1, 256), 0, 0, 0)
+             : op == NIB_OP_REQUANTIZE
+                 ? NIB_NONE
+                 : input(s, t.format, d, (double)(float)(t.scale * 1.3), t.zero_point - 2);
   }
   if (second == NIB_NONE)
     nodes[1] = node(s, op, out, 1, y);
@@ -207,4 +257,7 @@ static void test_vocabulary(const nib_vocab *v, const char *target, const char *
   run_suite(&s, v, target, clang ? "clang-22" : "cc");
 }
 
-int main(void) { return test_each_vocabulary(test_vocabulary); }
+int main(void) {
+  harness_tame_halves = true;
+  return test_each_vocabulary(test_vocabulary);
+}
