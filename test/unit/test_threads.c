@@ -238,7 +238,7 @@ int main(void) {
       nib_target_parse(targets[2], &widest, NULL) == NIB_OK && nib_target_runs_here(&widest);
   for (int i = 0; i < networks; ++i) {
     s[i] = network(i);
-    cut += build(&s[i], dir, targets[i % (wide ? 3 : 2)], 2 + i % 3);
+    cut += build(&s[i], dir, targets[(i + i / 3) % (wide ? 3 : 2)], 2 + i % 3);
   }
   void *library = load_models(dir, "-O1 -pthread");
   for (int i = 0; i < networks; ++i) {
