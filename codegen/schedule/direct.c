@@ -25,11 +25,12 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
                                 .stored_reals = true},
     [NIB_OP_MATMUL] = {.root = nib_direct_matmul,
                        .accepts = nib_direct_matmul_accepts,
+                       .units = nib_direct_matmul_units,
                        .stored_reals = true},
     [NIB_OP_AVG_POOL2D] = {.root = nib_direct_avg_pool2d},
     [NIB_OP_MAX_POOL2D] = {.root = nib_direct_max_pool2d},
     [NIB_OP_MEAN] = {.root = nib_direct_mean},
-    [NIB_OP_SOFTMAX] = {.root = nib_direct_softmax},
+    [NIB_OP_SOFTMAX] = {.root = nib_direct_softmax, .units = nib_direct_softmax_units},
     [NIB_OP_PAD] = {.root = nib_direct_pad, .no_followers = true},
     [NIB_OP_TRANSPOSE] = {.root = nib_direct_transpose, .no_followers = true},
     [NIB_OP_CONCAT] = {.root = nib_direct_concat, .no_followers = true},
@@ -147,6 +148,11 @@ const char *nib_direct_value_type(nib_format format) {
 }
 
 void nib_direct_for(nib_direct *d, const char *var, int64_t n) {
+  if (d->cut_units > 0 && n == d->cut_units) {
+    nib_text_open(d->t, "for (%s %s = begin; %s < end; ++%s) {", d->index, var, var, var);
+    d->cut_units = 0;
+    return;
+  }
   nib_text_open(d->t, "for (%s %s = 0; %s < %lld; ++%s) {", d->index, var, var, (long long)n, var);
 }
 
@@ -652,6 +658,18 @@ static void emit_segments(nib_direct *d, nib_direct_root *first_root) {
   }
 }
 
+/* Kernels of one segment: others hand whole tensors from one segment to the next. */
+static int64_t units(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
+  (void)v;
+  const nib_node *root = &g->nodes[k->nodes[0]];
+  if (segment_at(g, k, 0).count != k->n_nodes)
+    return 1;
+  const nib_direct_op *op = nib_direct_op_of(g, root);
+  const int64_t elems = nib_tensor_elems(&g->tensors[root->out]);
+  const int64_t n = op->root == NULL ? elems : op->units != NULL ? op->units(g, root) : 1;
+  return n <= INT32_MAX ? n : 1;
+}
+
 /* The body comes first, since it finds out which constants to declare above it. */
 nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root) {
   nib_text body;
@@ -661,7 +679,10 @@ nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root 
   d.index = index_type(d.g, k);
   d.n_inputs = nib_kernel_inputs(d.g, k, d.inputs, NIB_DIRECT_MAX_INPUTS);
   each_stored(d.g, k, declare_stored, &d);
+  d.cut_units = e->cut ? units(d.g, k, e->vocab) : 0;
   emit_segments(&d, first_root);
+  if (d.cut_units > 0 && d.status == NIB_OK)
+    nib_direct_fail(&d, &d.g->nodes[k->nodes[0]], NIB_ERROR_INTERNAL, "no loop for threads");
   for (int32_t i = 0; i < d.n_locals; ++i)
     nib_text_line(e->body, "const %s *const %s = %s;", d.locals[i].c_type, d.locals[i].name,
                   d.locals[i].expression);
@@ -680,4 +701,5 @@ const nib_schedule nib_schedule_direct = {
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .units = units,
 };

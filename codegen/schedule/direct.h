@@ -50,6 +50,7 @@ typedef struct nib_direct {
   int32_t n_inputs;
   int32_t position;  /**< of the node whose step is being emitted, for names of temporaries */
   const char *index; /**< C type of element indices */
+  int64_t cut_units; /**< the next loop of so many iterations runs from begin to end; 0: none */
   nib_direct_local locals[NIB_DIRECT_MAX_CONSTANTS];
   int32_t n_locals;
   nib_status status; /**< first failure; emission goes on harmlessly after one */
@@ -116,7 +117,7 @@ void nib_direct_decode_rows(nib_direct *d, const nib_node *n, const char *from,
                             const char *from_row, const char *to, const char *to_row,
                             int64_t row_elems);
 
-/** Opens `for (INDEX var = 0; var < n; ++var) {`. */
+/** Opens `for (INDEX var = 0; var < n; ++var) {`, or a part of that loop for a thread. */
 void nib_direct_for(nib_direct *d, const char *var, int64_t n);
 
 /** Literals. */
@@ -195,6 +196,9 @@ typedef struct nib_direct_op {
   bool stored_reals;       /**< the root loads and stores reals of any format */
   bool no_followers;       /**< the root writes blocks of memory, not single values */
   bool (*accepts)(const nib_graph *g, const nib_node *n); /**< NULL: always */
+  /** Iterations of a loop over results that threads may share: the first of as many that the root
+   *  opens. NULL: none; elementwise segments share their elements. */
+  int64_t (*units)(const nib_graph *g, const nib_node *n);
 } nib_direct_op;
 
 const nib_direct_op *nib_direct_op_of(const nib_graph *g, const nib_node *n);
@@ -205,12 +209,14 @@ void nib_direct_depthwise_conv2d(nib_direct *d, const nib_node *n);
 void nib_direct_transpose_conv2d(nib_direct *d, const nib_node *n);
 void nib_direct_fully_connected(nib_direct *d, const nib_node *n);
 void nib_direct_matmul(nib_direct *d, const nib_node *n);
+int64_t nib_direct_matmul_units(const nib_graph *g, const nib_node *n);
 void nib_direct_avg_pool2d(nib_direct *d, const nib_node *n);
 void nib_direct_max_pool2d(nib_direct *d, const nib_node *n);
 void nib_direct_mean(nib_direct *d, const nib_node *n);
 void nib_direct_reduce(nib_direct *d, const nib_node *n);
 void nib_direct_cumulate(nib_direct *d, const nib_node *n);
 void nib_direct_softmax(nib_direct *d, const nib_node *n);
+int64_t nib_direct_softmax_units(const nib_graph *g, const nib_node *n);
 void nib_direct_pad(nib_direct *d, const nib_node *n);
 void nib_direct_copy(nib_direct *d, const nib_node *n);
 void nib_direct_pack(nib_direct *d, const nib_node *n);

@@ -48,6 +48,15 @@ bool nib_direct_matmul_accepts(const nib_graph *g, const nib_node *n) {
           (nib_direct_reads_weights(a) && nib_direct_reads_weights(b)));
 }
 
+/* The longest loop over rows or batches. */
+int64_t nib_direct_matmul_units(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *y = &g->tensors[n->out];
+  int64_t most = 1;
+  for (int32_t i = 0; i < y->rank - 1; ++i)
+    most = y->dims[i] > most ? y->dims[i] : most;
+  return most;
+}
+
 void nib_direct_matmul(nib_direct *d, const nib_node *n) {
   const nib_tensor *a = nib_node_input(d->g, n, 0), *b = nib_node_input(d->g, n, 1);
   const nib_tensor *y = &d->g->tensors[n->out];

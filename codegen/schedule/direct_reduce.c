@@ -215,6 +215,15 @@ static softmax softmax_open(nib_direct *d, const nib_node *n) {
   return s;
 }
 
+int64_t nib_direct_softmax_units(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  int64_t axis = nib_node_int(n, NIB_A_AXIS, -1), outer = 1;
+  axis += axis < 0 ? x->rank : 0;
+  for (int32_t i = 0; i < axis; ++i)
+    outer *= x->dims[i];
+  return outer;
+}
+
 static nib_expr exp_of_element(softmax *s) {
   const float beta = (float)nib_node_float(s->n, NIB_A_BETA, 1.0);
   nib_expr x = nib_expr_printf("%s[%s]", s->input.s, s->index.s);

@@ -78,6 +78,20 @@ static suite network(int number) {
             real ? 0 : (double)(float)(t.scale * 1.7), real ? 0 : 3);
   node(&s, NIB_OP_ADD, sum, 2, wide, wide);
   output(&s, sum);
+  if (real) { /* the portable loops: a product, softmax, a function */
+    const int c = (int)t.dims[3];
+    const shape_of d = shape(4, (int)t.dims[0], (int)t.dims[1], (int)t.dims[2], 33);
+    const int32_t w = constant(&s, f, shape(2, c, 33), 0, 0, 0);
+    const int32_t product = value(&s, f, d, 0, 0), soft = value(&s, f, d, 0, 0);
+    const int32_t end = value(&s, f, d, 0, 0);
+    node(&s, NIB_OP_MATMUL, product, 2, wide, w);
+    const int32_t id = node(&s, NIB_OP_SOFTMAX, soft, 1, product);
+    nib_graph_set_int(s.g, id, NIB_A_AXIS, 3);
+    nib_graph_set_float(s.g, id, NIB_A_BETA, 1e-3);
+    output(&s, soft);
+    node(&s, NIB_OP_SILU, end, 1, product);
+    output(&s, end);
+  }
   nib_graph_set_inputs(s.g, s.inputs, s.n_inputs);
   nib_graph_set_outputs(s.g, s.outputs, s.n_outputs);
   return s;
@@ -120,7 +134,7 @@ typedef struct job {
   const suite *s;
   model_run *run;
   void *in, *arena;
-  void *out[2];
+  void *out[4];
   const nibrt_exec *exec;
   bool ok;
 } job;
@@ -130,7 +144,7 @@ static job open_job(suite *s, model_run *run) {
   job j = {.s = s, .run = run};
   j.in = aligned_alloc(64, (nib_tensor_bytes(&g->tensors[g->inputs[0]]) + 63) / 64 * 64);
   j.arena = aligned_alloc(64, ((size_t)g->arena_bytes + 64) / 64 * 64);
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < g->n_outputs; ++i)
     j.out[i] = aligned_alloc(64, (nib_tensor_bytes(&g->tensors[g->outputs[i]]) + 63) / 64 * 64);
   uint64_t rng = 5;
   fill_input(&rng, &g->tensors[g->inputs[0]], j.in, FILL_RANDOM);
@@ -140,21 +154,21 @@ static job open_job(suite *s, model_run *run) {
 static void close_job(job *j) {
   free(j->in);
   free(j->arena);
-  free(j->out[0]);
-  free(j->out[1]);
+  for (int i = 0; i < j->s->g->n_outputs; ++i)
+    free(j->out[i]);
 }
 
 static void run_job(job *j) {
   const void *const in[] = {j->in};
   void *arenas[] = {j->arena};
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < j->s->g->n_outputs; ++i)
     memset(j->out[i], 0x5A, nib_tensor_bytes(&j->s->g->tensors[j->s->g->outputs[i]]));
   j->ok = j->run(j->exec, in, j->out, arenas) == NIBRT_OK;
 }
 
 static bool same_outputs(const job *a, const job *b) {
   bool same = a->ok && b->ok;
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < a->s->g->n_outputs; ++i)
     same = same && memcmp(a->out[i], b->out[i],
                           nib_tensor_bytes(&a->s->g->tensors[a->s->g->outputs[i]])) == 0;
   return same;
