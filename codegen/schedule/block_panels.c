@@ -71,15 +71,24 @@ void nib_block_emit_panels(nib_block_dots *d,
   const bool narrow = tail || p->last_columns < p->columns;
   const int64_t full = p->panels - narrow;
   if (full > 0) {
-    nib_text_open(t, "for (int32_t channel = 0; channel < %lld; channel += %lld) {",
-                  (ll)(full * width), (ll)width);
+    if (d->e->cut) /* threads share panels; each has the rows of activations in its scratch */
+      nib_text_open(t,
+                    "for (int32_t channel = begin * %lld; channel < (end < %lld ? end : %lld) * %lld;"
+                    " channel += %lld) {",
+                    (ll)width, (ll)full, (ll)full, (ll)width, (ll)width);
+    else
+      nib_text_open(t, "for (int32_t channel = 0; channel < %lld; channel += %lld) {",
+                    (ll)(full * width), (ll)width);
     nib_text_line(t, "const uint8_t *const panel = %s + (size_t)channel / %d * %lld;", d->weights,
                   p->lanes, (ll)(p->groups * p->group_bytes));
     emit_panel(d, p->columns, 0);
     nib_text_close(t, "");
   }
   if (narrow) {
-    nib_text_open(t, "{ /* the last channels */");
+    if (d->e->cut)
+      nib_text_open(t, "if (end == %lld) { /* the last channels */", (ll)p->panels);
+    else
+      nib_text_open(t, "{ /* the last channels */");
     nib_text_line(t, "const int32_t channel = %lld;", (ll)(full * width));
     nib_text_line(t, "const uint8_t *const panel = %s + %lld;", d->weights,
                   (ll)nib_block_pack_panel_at(p, full * p->columns));

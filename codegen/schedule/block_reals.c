@@ -370,10 +370,16 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   return NIB_OK;
 }
 
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  nib_block_dots d;
+  return plan(g, kernel, v, &d) ? d.pack.panels : 1;
+}
+
 const nib_schedule nib_schedule_block_reals = {
     .name = "block_reals",
     .accepts = accepts,
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .units = units,
 };
