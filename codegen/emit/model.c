@@ -350,7 +350,21 @@ static void write_wrapper(writer *w) {
                   g->n_outputs ? "" : "NULL", w->o->name);
 }
 
+/* A function that runs kernel `index` alone, to be called from outside. */
+static nib_status write_apart(writer *w, int32_t index) {
+  static const char parameters[] = "const void *const *in, void *const *out, uint8_t *arena";
+  nib_text_printf(&w->run,
+                  "\nvoid %s_k%02d_apart(%s);\nvoid %s_k%02d_apart(%s) {\n"
+                  "  (void)in, (void)out, (void)arena;\n",
+                  w->o->name, index, parameters, w->o->name, index, parameters);
+  NIB_RETURN_IF_ERROR(write_arguments(w, index, &w->run));
+  nib_text_printf(&w->run, ");\n}\n");
+  return NIB_OK;
+}
+
 static nib_status write_run(writer *w) {
+  for (int32_t i = 0; w->o->apart && i < w->g->n_kernels; ++i)
+    NIB_RETURN_IF_ERROR(write_apart(w, i));
   nib_text_printf(
       &w->run,
       "\nstatic nibrt_status %s_fail(const nibrt_exec *exec, nibrt_status status, const "

@@ -5,125 +5,40 @@
  * A kernel is cut out of its model into a network of its own, compiled by the same passes and timed
  * alone with warm caches. One line of JSON per kernel is appended:
  *   {"desc":{…},"target":"x86-64-v4","ns":1234.5,"min_ns":1200.1,"predicted_ns":1100.0}
- * where desc is a kernel description as desc/kernel_desc.h writes it, body included. */
+ * where desc is a kernel description as desc/kernel_desc.h writes it, body included. With
+ * --candidates the ways to run it that were not chosen are measured too (candidates.c). */
+#include "bench.h"
 #include "binary.h"
 #include "desc/kernel_desc.h"
 #include "feed.h"
 #include "file_io.h"
 #include "interrupt.h"
 #include "message.h"
-#include "schedule/schedule.h"
 #include "select/select.h"
 #include "support.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void print_usage(FILE *to) {
-  fprintf(to,
-          "nib-bench measures each kernel of compiled models on this processor.\n\n"
-          "Usage: nib-bench [--samples=F.jsonl] [--target=T] [--size] [-v] MODEL…\n"
-          "       nib-bench --predict=F.jsonl [--cost-model=M]\n\n"
-          "Prints a line per kernel: measured and predicted time. --samples appends one line of\n"
-          "JSON per kernel: {\"desc\":…,\"target\":…,\"ns\":…,\"min_ns\":…,\"predicted_ns\":…}.\n"
-          "--predict prints such lines again with what the cost model predicts now;\n"
-          "bench/cost_report.py sums up how good that is.\n\n"
-          "Example:\n"
-          "  nib-bench --samples=samples.jsonl --target=native kws.tflite\n");
-}
-
-/* ---- cutting a kernel out ---- */
-
-typedef struct cut {
-  const nib_graph *from;
-  nib_graph *to;
-  int32_t *map; /* tensor of `from` to tensor of `to`, or NIB_NONE */
-} cut;
-
-static int32_t copy_tensor(cut *c, int32_t tensor) {
-  if (tensor == NIB_NONE || c->map[tensor] != NIB_NONE)
-    return tensor == NIB_NONE ? NIB_NONE : c->map[tensor];
-  const nib_tensor *t = &c->from->tensors[tensor];
-  const int32_t id = nib_graph_add_tensor(c->to, t->name, t->format, t->rank, t->dims);
-  if (id == NIB_NONE)
-    return NIB_NONE;
-  if (t->quantized)
-    nib_graph_set_quant(c->to, id, t->scale, t->zero_point);
-  if (t->data)
-    nib_graph_set_data(c->to, id, t->data, t->data_bytes, NIB_DATA_BORROWED);
-  c->map[tensor] = id;
-  return id;
-}
-
-static void copy_attrs(nib_graph *to, int32_t node, const nib_node *n) {
-  for (int32_t i = 0; i < n->n_attrs; ++i) {
-    const nib_attr *a = &n->attrs[i];
-    switch (nib_attr_get(a->id)->kind) {
-    case NIB_ATTR_INT:
-      nib_graph_set_int(to, node, a->id, a->u.i);
-      break;
-    case NIB_ATTR_INTS:
-      nib_graph_set_ints(to, node, a->id, a->u.ints.v, a->u.ints.n);
-      break;
-    case NIB_ATTR_FLOAT:
-      nib_graph_set_float(to, node, a->id, a->u.f);
-      break;
-    case NIB_ATTR_STRING:
-      nib_graph_set_string(to, node, a->id, a->u.s);
-      break;
-    case NIB_ATTR_DATA:
-      break;
-    }
-  }
-}
-
-enum { MAX_INPUTS = 64 };
-
-/* A graph that is kernel `k` of `g` alone, grouped as it is there; NULL after a message. */
-static nib_graph *cut_kernel(const nib_graph *g, const nib_kernel *k) {
-  cut c = {g, nib_graph_create(k->name), malloc((size_t)(g->n_tensors + 1) * sizeof(int32_t))};
-  int32_t *nodes = calloc((size_t)k->n_nodes + 1, sizeof *nodes);
-  bool ok = c.to && c.map && nodes;
-  for (int32_t t = 0; ok && t < g->n_tensors; ++t)
-    c.map[t] = NIB_NONE;
-  if (ok && g->rounding)
-    c.to->rounding = nib_graph_strdup(c.to, g->rounding);
-  for (int32_t i = 0; ok && i < k->n_nodes; ++i) {
-    const nib_node *n = &g->nodes[k->nodes[i]];
-    int32_t *in = calloc((size_t)n->n_in + 1, sizeof *in);
-    for (int32_t s = 0; in && s < n->n_in; ++s)
-      in[s] = copy_tensor(&c, n->in[s]);
-    const int32_t out = copy_tensor(&c, n->out);
-    nodes[i] = in && out != NIB_NONE
-                   ? nib_graph_add_node(c.to, n->op, n->name, n->source_index, in, n->n_in, out)
-                   : NIB_NONE;
-    ok = nodes[i] != NIB_NONE;
-    if (ok)
-      copy_attrs(c.to, nodes[i], n);
-    free(in);
-  }
-  int32_t inputs[MAX_INPUTS], output = ok ? c.map[nib_kernel_output(g, k)] : NIB_NONE;
-  const int32_t n_inputs = ok ? nib_kernel_inputs(g, k, inputs, MAX_INPUTS) : 0;
-  ok = ok && n_inputs <= MAX_INPUTS;
-  for (int32_t i = 0; ok && i < n_inputs; ++i)
-    inputs[i] = c.map[inputs[i]];
-  ok = ok && nib_graph_set_inputs(c.to, inputs, n_inputs) == NIB_OK &&
-       nib_graph_set_outputs(c.to, &output, 1) == NIB_OK &&
-       nib_graph_add_kernel(c.to, k->name, nodes, k->n_nodes) != NIB_NONE &&
-       nib_graph_validate(c.to, nibc_diag()) == NIB_OK;
-  free(c.map);
-  free(nodes);
-  if (!ok) {
-    nibc_error("kernel %s cannot be cut out", k->name);
-    nib_graph_destroy(c.to);
-    return NULL;
-  }
-  return c.to;
+  fprintf(
+      to,
+      "nib-bench measures each kernel of compiled models on this processor.\n\n"
+      "Usage: nib-bench [--samples=F.jsonl] [--target=T] [--size] [-v] MODEL…\n"
+      "       nib-bench --candidates[=N] [--samples=F.jsonl] [--target=T] [--size] MODEL…\n"
+      "       nib-bench --predict=F.jsonl [--cost-model=M]\n\n"
+      "Prints a line per kernel: measured and predicted time. --samples appends one line of\n"
+      "JSON per kernel: {\"desc\":…,\"target\":…,\"ns\":…,\"min_ns\":…,\"predicted_ns\":…}.\n"
+      "--candidates measures not only the choice but up to N (default 12) of the candidates that\n"
+      "were weighed: the best predicted, the best of each schedule and vocabulary, and a spread "
+      "of\n"
+      "the others. Kernels of the same operators, formats and shapes are measured once.\n"
+      "--predict prints such lines again with what the cost model predicts now;\n"
+      "bench/cost_report.py sums up how good that is.\n\n"
+      "Example:\n"
+      "  nib-bench --samples=samples.jsonl --target=native kws.tflite\n");
 }
 
 /* ---- timing ---- */
@@ -180,21 +95,6 @@ static nib_status time_session(nibc_session *s, timing *out_timing) {
 
 /* ---- samples ---- */
 
-/* The target by its features: "native" would mean nothing on another machine. */
-static char *spell_target(const nib_target *target) {
-  if (strcmp(target->name, "native") != 0)
-    return nibc_format("%s", target->spec);
-  char *text = nibc_format("x86-64");
-  for (int f = 0; text && f < NIB_FEATURE_COUNT; ++f)
-    if (target->features >> f & 1) {
-      char *longer = nibc_format("%s+%s", text, nib_feature_name((nib_feature)f));
-      free(text);
-      text = longer;
-    }
-  return text;
-}
-
-/* One write of one line, so that lines of several writers do not mix. */
 static nib_status append_sample(const char *path, const nib_graph *g, const nib_target *on,
                                 timing took) {
   const nib_kernel *k = &g->kernels[0];
@@ -203,19 +103,13 @@ static nib_status append_sample(const char *path, const nib_graph *g, const nib_
   const nib_status printed = nib_kernel_desc_set_body(&desc, g, k->nodes, k->n_nodes);
   char *json = printed == NIB_OK ? nib_kernel_desc_to_json(&desc) : NULL;
   nib_kernel_desc_free(&desc);
-  char *target = spell_target(on);
+  char *target = bench_spell_target(on);
   char *line = json && target
                    ? nibc_format("{\"desc\":%s,\"target\":\"%s\",\"ns\":%.1f,\"min_ns\":%.1f,"
                                  "\"predicted_ns\":%.1f}\n",
                                  json, target, took.median_ns, took.min_ns, k->predicted_ns)
                    : NULL;
-  nib_status status = line ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-  const int fd = line ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
-  const ssize_t size = line ? (ssize_t)strlen(line) : 0;
-  if (line && (fd < 0 || write(fd, line, (size_t)size) != size))
-    status = nibc_fail(NIB_ERROR_IO, "%s: cannot append: %s", path, strerror(errno));
-  if (fd >= 0)
-    close(fd);
+  const nib_status status = bench_append(path, line);
   free(line);
   free(target);
   free(json);
@@ -226,7 +120,7 @@ static nib_status append_sample(const char *path, const nib_graph *g, const nib_
 static nib_status measure_kernel(nibc_session *s, const nib_graph *selected, int32_t index,
                                  const char *samples) {
   const nib_kernel *k = &selected->kernels[index];
-  nib_graph *alone = cut_kernel(selected, k);
+  nib_graph *alone = bench_cut(selected, k, 1);
   if (!alone)
     return NIB_ERROR_INTERNAL;
   char *name = s->name;
@@ -321,6 +215,13 @@ static nib_status predict_file(const char *path, const char *cost_model) {
   return status;
 }
 
+/* 1 … 256; -1: not such a number. */
+static int read_count(const char *text) {
+  char *end;
+  const long n = strtol(text, &end, 10);
+  return end != text && *end == '\0' && n >= 1 && n <= 256 ? (int)n : -1;
+}
+
 int main(int argc, char **argv) {
   nibc_interrupt_setup();
   nibc_message_setup(NULL, false, NULL);
@@ -328,15 +229,20 @@ int main(int argc, char **argv) {
     print_usage(stdout);
     return 0;
   }
-  // --samples and --predict are ours; everything else that begins with '-' is an option of nibc compile.
+  // --samples and --predict are ours; everything else that begins with '-' is an option of nibc
+  // compile.
   const char *samples = NULL, *predict = NULL, *models[256];
   char *words[256];
-  int n_words = 0, n_models = 0;
+  int n_words = 0, n_models = 0, candidates = 0;
   for (int i = 1; i < argc && i < 256; ++i) {
     if (strncmp(argv[i], "--samples=", 10) == 0)
       samples = argv[i] + 10;
     else if (strncmp(argv[i], "--predict=", 10) == 0)
       predict = argv[i] + 10;
+    else if (strcmp(argv[i], "--candidates") == 0)
+      candidates = 12;
+    else if (strncmp(argv[i], "--candidates=", 13) == 0)
+      candidates = read_count(argv[i] + 13);
     else if (strcmp(argv[i], "--samples") == 0 && i + 1 < argc)
       samples = argv[++i];
     else if (strcmp(argv[i], "--target") == 0 && i + 1 < argc) {
@@ -348,18 +254,26 @@ int main(int argc, char **argv) {
       models[n_models++] = argv[i];
   }
   nibc_options options;
-  if ((n_models == 0) == (predict == NULL) || !nibc_options_parse(NIBC_COMPILE, n_words, words, &options)) {
+  if (candidates < 0 || (n_models == 0) == (predict == NULL) ||
+      !nibc_options_parse(NIBC_COMPILE, n_words, words, &options)) {
     print_usage(stderr);
     return nib_status_exit_code(NIB_ERROR_INVALID_USAGE);
   }
   nib_status status = nibc_check_options(&options);
   if (status == NIB_OK && predict)
     status = predict_file(predict, options.cost_model);
-  for (int i = 0; status == NIB_OK && i < n_models; ++i) {
+  bench_seen seen = {0};
+  for (int i = 0; (status == NIB_OK || candidates) && i < n_models; ++i) {
     options.model = models[i];
     nibc_message_setup(options.color, options.verbose, models[i]);
     printf("%s\n", models[i]);
-    status = measure_model(&options, samples);
+    if (!candidates) {
+      status = measure_model(&options, samples);
+      continue;
+    }
+    const nib_status one = bench_candidates(&options, candidates, samples, &seen);
+    status = status == NIB_OK ? one : status;
   }
+  free(seen.hashes);
   return nib_status_exit_code(status);
 }
