@@ -47,7 +47,9 @@ class Process:
         best = canaries[len(canaries) * 19 // 20]  # not the best of all: one lucky sample would drop the others
         for e in self.entries:
             keep = [c >= CANARY_SHARE * best and s <= STOLEN_SHARE for c, s in zip(e["canary"], e["stolen"])]
-            e["kept"] = [ns if k else None for ns, k in zip(e["ns"], keep)] if any(keep) else e["ns"]
+            # Long runs may all have been interrupted: then the process's own time counts.
+            own = [ns * (1 - s) for ns, s in zip(e["ns"], e["stolen"])]
+            e["kept"] = [ns if k else None for ns, k in zip(e["ns"], keep)] if any(keep) else own
             e["clean"] = sum(keep)
 
     def named(self, name: str) -> list:
@@ -129,7 +131,7 @@ def write_job(build: pathlib.Path, case: Case, data: Data, options) -> pathlib.P
         try:
             library = variant_network(build, folder, case, data, variant)
         except RuntimeError as error:
-            refused.append(f"{case.name:20} {variant:9} skipped: {error}")
+            refused.append(f"{case.name:20} {variant:9} skipped: {str(error).splitlines()[0]}")
             continue
         add_file("expected", f"{variant}.bin", reference.expected(case, data, "even" if variant == "gcc" else variant))
         for i in range(1, copies):

@@ -203,7 +203,9 @@ def take_turns(entries: dict, rounds: int, budget: float) -> dict:
     best = speeds[len(speeds) * 19 // 20]
     kept = {name: [us if c >= CANARY_SHARE * best and stolen <= STOLEN_SHARE else None for us, c, stolen in s]
             for name, s in samples.items()}
-    return {name: kept[name] if any(kept[name]) else [s[0] for s in samples[name]] for name in kept}
+    # Long runs may all have been interrupted: then the process's own time counts.
+    return {name: kept[name] if any(kept[name]) else [us * (1 - stolen) for us, _, stolen in samples[name]]
+            for name in kept}
 
 
 def median(samples: list) -> float:

@@ -89,9 +89,12 @@ def groups(rows: list, wanted: list) -> list:
     return out
 
 
-def summary(rows: list, means: list) -> str:
+def summary(rows: list, means: list, wanted: int) -> str:
+    """Geometric means, and how many of the wanted targets of the cases are met."""
     lines = [f"{m['case']:20} {m['variant']:9} geometric mean {m['ratio']:.2f}x of {m['cases']} cases, least "
              f"{m['least']:.2f}x  {verdict(m['targets'])}" for m in means]
     judged = [met for row in rows + means for _, met in row["targets"]]
-    lines.append(f"targets: {judged.count(True)} met, {judged.count(False)} not met, {judged.count(None)} unknown here")
+    unmeasured = wanted - sum(len(row["targets"]) for row in rows)
+    lines.append(f"targets: {judged.count(True)} met, {judged.count(False)} not met, {judged.count(None)} unknown here"
+                 + (f", {unmeasured} of what was skipped" if unmeasured else ""))
     return "\n".join(lines)

@@ -79,7 +79,7 @@ def main() -> int:
     means = report.groups(rows, groups)
     settings += report.peer_settings(rows)
     print("\n".join(f"peer: {s}" for s in settings[1:]))
-    print(report.summary(rows, means))
+    print(report.summary(rows, means, sum(len(t) for c in selected for t in c.want.values())))
     results = {"settings": settings, "limits": limits, "rows": rows, "groups": means}
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
