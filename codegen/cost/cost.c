@@ -95,7 +95,7 @@ static bool rescales(const nib_kernel_desc *d) {
 /* Throughputs per register operation. */
 typedef struct rates {
   double lanes, dot_k, registers;
-  double dot, fma, lane_mac, requant, element;
+  double dot, dot8, fma, lane_mac, requant, element;
   bool scalar;
 } rates;
 
@@ -107,6 +107,7 @@ static rates rates_of_vocab(const nib_vocab *v) {
       .dot_k = v->dot_k > 0 ? v->dot_k : 1,
       .registers = v->registers > 0 ? v->registers : 16,
       .dot = or_default(v->dot_cycles, 1),
+      .dot8 = or_default(v->dot8_cycles, 1),
       .fma = or_default(v->fma_cycles, 1),
       .lane_mac = or_default(v->mac16_cycles, 1),
       .requant = or_default(v->requant_cycles, 8),
@@ -157,6 +158,9 @@ static double tile_step_cycles(double rows, double vectors, double issue, double
   return cycles;
 }
 
+/* Entering and leaving the loops over what would saturate pairs. */
+static const double k_excess_cycles = 12.0;
+
 static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double n = columns_of(d), m = rows_of(d);
   const double k = fmax(1.0, (double)d->macs / (n * m));
@@ -176,7 +180,11 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
     cycles += whole_n * tile_step_cycles(rest_m, nr, issue, r->registers);
   if (rest_m > 0 && rest_n > 0)
     cycles += tile_step_cycles(rest_m, rest_n, issue, r->registers);
-  return cycles * steps * (r->scalar ? k_scalar_tile_share : 1.0);
+  cycles *= steps * (r->scalar ? k_scalar_tile_share : 1.0);
+  if (d->excess_macs > 0) /* loops of their own for every column register of a tile */
+    cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * r->dot8 +
+              ceil(m / mr) * vectors * (k_excess_cycles + mr);
+  return cycles;
 }
 
 /* A bit of a code into its plane, eight at a time. */

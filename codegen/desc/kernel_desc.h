@@ -31,6 +31,7 @@ typedef struct nib_kernel_desc {
   char vocab[24];
   int32_t tile[NIB_MAX_TILE];
   int64_t macs;                         /**< multiply-accumulates, padding taps included */
+  int64_t excess_macs;                  /**< more of them, where pairs would saturate (pack_pairs.h) */
   int64_t elementwise;                  /**< element operations of the epilogue and others */
   int64_t input_bytes, weight_bytes, output_bytes, scratch_bytes; /**< compulsory traffic */
   int64_t working_set_bytes;            /**< touched by the innermost tile loop: which cache level */

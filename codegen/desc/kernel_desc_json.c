@@ -32,6 +32,7 @@ static const field_row k_fields[] = {
     FIELD(FIELD_TEXT, vocab, sizeof((nib_kernel_desc *)0)->vocab),
     FIELD(FIELD_I32, tile, NIB_MAX_TILE),
     FIELD(FIELD_I64, macs, 0),
+    FIELD(FIELD_I64, excess_macs, 0),
     FIELD(FIELD_I64, elementwise, 0),
     FIELD(FIELD_I64, input_bytes, 0),
     FIELD(FIELD_I64, weight_bytes, 0),

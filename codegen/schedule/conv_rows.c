@@ -4,7 +4,8 @@
  * into a ring (stage_rows.c); a micro-kernel of tile[0] pixels by tile[1] registers of output
  * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers. */
 #include "emit/snippets.h"
-#include "pack/pack.h"
+#include "pack/pack_pairs.h"
+#include "schedule/conv_excess.h"
 #include "schedule/conv_formats.h"
 #include "schedule/stage_rows.h"
 
@@ -33,6 +34,7 @@ typedef struct conv_rows {
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   const char *weights, *bias;
   const char *weight_type;
+  nib_conv_excess excess;
 } conv_rows;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
@@ -220,6 +222,11 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   return n_units;
 }
 
+static nib_status excess_macs(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                              int64_t *out_macs) {
+  return nib_pack_excess_macs(g, &g->nodes[kernel->nodes[0]], v, out_macs);
+}
+
 /* ---- emission ---- */
 
 /* A tile: `pixels` by `columns` registers of output channels from channel c (of group g). */
@@ -248,6 +255,7 @@ static void emit_initial(conv_rows *r, const tile *t) {
             NULL, NULL, NULL);
     for (int64_t m = 1; m < t->pixels; m++)
       nib_text_line(e->body, "acc%lld_%lld = acc0_%lld;", (ll)m, (ll)n, (ll)n);
+    nib_conv_excess_emit(e, &r->excess, &r->walk, &r->stage, t->pixels, n);
   }
   for (int64_t m = 0; r->weight_zero && m < t->pixels; m++) {
     nib_text_open(e->body, "{");
@@ -489,6 +497,8 @@ static nib_status add_constants(conv_rows *r) {
   size_t bytes = 0;
   nib_status status = nib_pack_weights(e->graph, n, e->vocab, &r->walk, &weights, &bytes);
   if (status == NIB_OK)
+    status = nib_conv_excess_add(e, r->kernel->name, &r->walk, weights, &r->excess);
+  if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, elems, &bias);
   if (status == NIB_OK) {
     r->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", r->kernel->name).s,
@@ -555,4 +565,5 @@ const nib_schedule nib_schedule_conv_rows = {
     .scratch_bytes = scratch_bytes,
     .emit = emit,
     .units = units,
+    .excess_macs = excess_macs,
 };

@@ -55,6 +55,9 @@ typedef struct nib_schedule {
    *  kernel is not cut. Where e->cut, `emit` runs units [begin, end), which are int32_t parameters;
    *  scratch_bytes is that of one part. */
   int64_t (*units)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
+  /** Multiply-accumulates that `vocab` adds to those of the kernel, whatever the tile; NULL: none. */
+  nib_status (*excess_macs)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
+                            int64_t *out_macs);
 } nib_schedule;
 
 /** i-th schedule in order of preference (vector schedules first, "direct" last), NULL past the end.

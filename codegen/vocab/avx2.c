@@ -405,7 +405,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },
-    .dot_cycles = 1.0,
+    .dot_cycles = 0.67, /* two of three ports */
     .fma_cycles = 0.5,
     .mac16_cycles = 1.0,
     .requant_cycles = 3.0,

@@ -45,7 +45,7 @@ const nib_vocab *nib_vocab_find(const char *name) {
 }
 
 bool nib_vocab_fits(const nib_vocab *v, const nib_target *target) {
-  return (v->requires_ & ~target->features) == 0;
+  return (v->requires_ & ~target->features) == 0 && (v->unless & target->features) == 0;
 }
 
 const char *nib_prim_name(nib_prim prim) {

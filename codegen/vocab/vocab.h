@@ -137,6 +137,7 @@ typedef struct nib_vocab {
   const char *name;           /**< file stem */
   const char *description;
   nib_feature_set requires_;  /**< features that must be present */
+  nib_feature_set unless;     /**< features that none of may be present: others serve better then */
   const char *function_attr;  /**< e.g. __attribute__((target("avx2,fma"))), "" if none */
   const char *includes;       /**< text for the top of the file: #include lines, "" if none */
   const char *support;        /**< static inline helpers that the templates call, "" if none;
@@ -147,6 +148,8 @@ typedef struct nib_vocab {
   int registers;              /**< accumulators + operands that fit */
   nib_stage_kind stage;
   int dot_k;                  /**< K elements consumed by one DOT */
+  int pair_limit;             /**< where DOT sums pairs of products in i16: what the positive weights of a
+                                   pair, and the negative ones, may add up to; 0: anything */
   bool weights_i16;           /**< packed weights are i16 (zero point subtracted), else i8 */
   const char *type_i32, *type_f32, *type_act, *type_weight; /**< C types of the registers */
   const char *type_bytes;     /**< of a register of bytes or i16 lanes; NULL without packed stores */

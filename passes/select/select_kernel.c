@@ -72,6 +72,12 @@ static void describe_candidate(const nib_kernel_desc *base, const nib_select_can
   d->working_set_bytes = working_set(base, c);
 }
 
+static nib_status describe_excess(const nib_graph *g, const nib_kernel *kernel,
+                                  const nib_schedule *s, const nib_vocab *v, nib_kernel_desc *d) {
+  d->excess_macs = 0;
+  return s && s->excess_macs && v ? s->excess_macs(g, kernel, v, &d->excess_macs) : NIB_OK;
+}
+
 nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
                                nib_kernel_desc *out_desc) {
   NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, kernel->nodes, kernel->n_nodes, out_desc));
@@ -83,7 +89,8 @@ nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
   memcpy(c.tile, kernel->tile, sizeof c.tile);
   const nib_kernel_desc base = *out_desc;
   describe_candidate(&base, &c, out_desc);
-  return NIB_OK;
+  return describe_excess(g, kernel, nib_schedule_find(c.schedule), nib_vocab_find(c.vocab),
+                         out_desc);
 }
 
 static int64_t align_scratch(int64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -116,6 +123,7 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
   int n = s->tiles(g, kernel, v, tiles, most);
   n = n < 1 ? 1 : n > most ? most : n;
   nib_kernel_desc d = *base;
+  NIB_RETURN_IF_ERROR(describe_excess(g, kernel, s, v, &d));
   for (int i = 0; i < n; ++i)
     for (int cut = 0; cut < (g->threads > 1 ? 2 : 1); ++cut) {
       nib_kernel trial = *kernel;

@@ -96,6 +96,7 @@ HARNESS_UNUSED static int test_each_vocabulary(void (*test)(const nib_vocab *v, 
                                                             const char *rounding, uint64_t seed)) {
   static const char *const targets[][2] = {{"c99", "c99"},
                                            {"avx2", "x86-64-v3"},
+                                           {"avx2maddubs", "x86-64-v3"},
                                            {"avxvnni", "x86-64-v3+avxvnni"},
                                            {"avx512vnni", "x86-64-v4+avx512vnni"}};
   static const char *const roundings[] = {"tflite-double", "tflite-single", "nearest-even",

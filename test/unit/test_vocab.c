@@ -509,6 +509,17 @@ static void make_staged(const nib_vocab *v, unsigned char *p, bool ends) {
   }
 }
 
+/* Makes pairs of weights such that neither sign exceeds the limit; at the edge of it if `ends`. */
+static void keep_within(int limit, int8_t *w, int n, bool ends) {
+  for (int i = 0; i < n; i += 2) {
+    if (ends)
+      w[i] = next_random() % 2 ? 127 : -128;
+    const int sum = w[i] + w[i + 1];
+    if (ends || sum > limit || sum < -limit)
+      w[i + 1] = (int8_t)(w[i] > 0 ? limit - w[i] : -limit - w[i]);
+  }
+}
+
 static void test_dot(void *library, const nib_vocab *v) {
   function *f = find(library, "dot", v);
   for (int round = 0; f && round < rounds; round++) {
@@ -519,6 +530,8 @@ static void test_dot(void *library, const nib_vocab *v) {
           round % 3 ? (int8_t)pb[i] : (int16_t)(next_random() % 2 ? 255 : -255);
     if (!v->weights_i16 && round % 3 == 0)
       memset(pb, round % 2 ? 127 : -128, sizeof pb);
+    if (v->pair_limit)
+      keep_within(v->pair_limit, (int8_t *)pb, v->lanes * v->dot_k, round % 3 == 0);
     make_operand(SMALL, I32, pc);
     f(pa, pb, pc, got);
     for (int lane = 0; lane < v->lanes; lane++) {

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * AVX2 without VNNI instructions: 8 lanes, vpmaddubsw for 8-bit dot products (activations unsigned, weights signed).
+ * It sums neighbours in i16 lanes, which packing keeps from saturating (pair_limit). Everything else is AVX2's. */
+#include "vocab/vocab.h"
+
+extern const nib_vocab nib_vocab_avx2;
+
+#define TARGET "__attribute__((target(\"avx2,fma,f16c\")))"
+#define KEEP(x) "__asm__(\"\" : \"+x\"(" x "));"
+#define INLINE TARGET "\nstatic inline "
+
+static const char support[] =
+    "//@ nib_avx2maddubs_bcast4\n"
+    "/* Four activations in every 32-bit lane, broadcast straight from memory. */\n" INLINE
+    "__m256i nib_avx2maddubs_bcast4(const uint8_t *a) {\n"
+    "  return _mm256_broadcastd_epi32(_mm_loadu_si32(a));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2maddubs_dot\n"
+    "/* Dot products of four, two of them at a time in i16. The empty statement keeps gcc from copying the\n"
+    " * accumulator. */\n" INLINE
+    "__m256i nib_avx2maddubs_dot(__m256i sum, __m256i a, __m256i weights) {\n"
+    "  const __m256i pairs = _mm256_maddubs_epi16(a, weights);\n"
+    "  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));\n"
+    "#ifndef __clang__\n"
+    "  " KEEP("sum") "\n"
+    "#endif\n"
+    "  return sum;\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2maddubs_stage_i8\n"
+    "/* Flips the sign bit: int8 codes become code + 128. */\n" INLINE
+    "void nib_avx2maddubs_stage_i8(uint8_t *d, const int8_t *a, int32_t n) {\n"
+    "  const __m256i flip = _mm256_set1_epi8((char)-128);\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 32 <= n; i += 32)\n"
+    "    _mm256_storeu_si256((void *)(d + i),\n"
+    "                        _mm256_xor_si256(_mm256_loadu_si256((const void *)(a + i)), flip));\n"
+    "  for (; i < n; i++)\n"
+    "    d[i] = (uint8_t)(a[i] + 128);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2maddubs_stage_sum\n" INLINE
+    "int32_t nib_avx2maddubs_stage_sum(const uint8_t *a, int32_t n) {\n"
+    "  int32_t sum = 0;\n"
+    "  for (int32_t i = 0; i < n; i++)\n"
+    "    sum += a[i];\n"
+    "  return sum;\n"
+    "}\n";
+
+const nib_vocab nib_vocab_avx2maddubs = {
+    .name = "avx2maddubs",
+    .description = "AVX2 and FMA with 8-bit dot products in pairs, 8 lanes",
+    .requires_ = NIB_FEATURE_BIT(AVX2) | NIB_FEATURE_BIT(FMA) | NIB_FEATURE_BIT(F16C),
+    .unless = NIB_FEATURE_BIT(AVXVNNI) | NIB_FEATURE_BIT(AVX512VNNI),
+    .function_attr = TARGET,
+    .includes = "#include <immintrin.h>\n",
+    .support = support,
+    .lanes = 8,
+    .registers = 15, /* one is taken by ones */
+    .stage = NIB_STAGE_U8,
+    .dot_k = 4,
+    .pair_limit = 128,
+    .weights_i16 = false,
+    .type_i32 = "__m256i",
+    .type_f32 = "__m256",
+    .type_act = "__m256i",
+    .type_weight = "__m256i",
+    .type_bytes = "__m256i",
+    .base = &nib_vocab_avx2,
+    .prims =
+        {
+            [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2maddubs_bcast4($a);",
+            [NIB_PRIM_DOT] = "$d = nib_avx2maddubs_dot($d, $a, $b);",
+            [NIB_PRIM_STAGE_I8] = "nib_avx2maddubs_stage_i8($d, $a, $n);",
+            [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_SUM] = "$d = nib_avx2maddubs_stage_sum($a, $n);",
+        },
+    .dot_cycles = 1.0,
+    .fma_cycles = 0.5,
+    .mac16_cycles = 1.0,
+    .requant_cycles = 3.0,
+    .elementwise_cycles = 2.0,
+    .bit_words = 4,
+    .type_bits = "__m256i",
+    .bit_count_cycles = 3.5,
+    .dot8_limit = 32767,
+    .dot8_cycles = 0.75,
+};
