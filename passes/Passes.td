@@ -19,6 +19,8 @@ def Nib_WeightFormats : Nib_StringOption<"weightFormats", "weight-formats", "\"\
     "Formats of constant weights: FORMAT;PATTERN=FORMAT;…">;
 def Nib_WeightScale : Nib_StringOption<"weightScale", "weight-scale", "\"source\"",
     "Scales of encoded weights: as the format's `source` does, `absmax`, `mse` (least error)">;
+def Nib_ActivationFormat : Nib_StringOption<"activationFormat", "activation-format", "\"\"",
+    "Format of blocks for the activations of dense layers whose weights are in blocks">;
 def Nib_NoFallback : Option<"noFallback", "no-fallback", "bool", "false",
     "Fail where something asked for cannot be done exactly as asked">;
 
@@ -27,10 +29,12 @@ def NibQuantize : Pass<"nib-quantize", "::mlir::ModuleOp"> {
   let description = [{
     Weights of convolutions, `nib.fully_connected`, `nib.matmul` and `nib.gather` that are constants of reals are
     encoded in the formats of `weight-formats`: `FORMAT` for all, `PATTERN=FORMAT` for those whose
-    name matches, separated by semicolons. The operators then read them in that format. Without the
-    option nothing changes.
+    name matches, separated by semicolons. The operators then read them in that format. With
+    `activation-format` the f32 activations of `nib.fully_connected` with constant weights in blocks are cast to that
+    format of blocks first (`q8_0`: products of integers, as ggml has them). Without options nothing changes.
   }];
-  let options = [Nib_Target, Nib_Rounding, Nib_NoFallback, Nib_WeightFormats, Nib_WeightScale];
+  let options = [Nib_Target, Nib_Rounding, Nib_NoFallback, Nib_WeightFormats, Nib_WeightScale,
+    Nib_ActivationFormat];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 

@@ -28,6 +28,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
                                     llvm::cl::desc("Formats of constant weights")};
   Option<std::string> weightScale{*this, "weight-scale", llvm::cl::init("source"),
                                   llvm::cl::desc("How scales of weights are chosen")};
+  Option<std::string> activationFormat{
+      *this, "activation-format", llvm::cl::desc("Format of activations beside weights in blocks")};
   Option<int64_t> maxArena{*this, "max-arena", llvm::cl::init(-1),
                            llvm::cl::desc("Bytes that the arena may have; -1: any")};
   Option<int32_t> threads{*this, "threads", llvm::cl::init(1),
@@ -42,8 +44,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
 } // namespace
 
 static void buildToC(OpPassManager &manager, const ToCOptions &o) {
-  manager.addPass(
-      nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats, o.weightScale}));
+  manager.addPass(nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats,
+                                          o.weightScale, o.activationFormat}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
   manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads}));
   manager.addPass(nib::createNibPlan({o.target, o.rounding, o.size, o.maxArena}));

@@ -25,6 +25,8 @@ typedef struct nib_options {
                                    semicolons; NULL: weights stay as they are */
   const char *weight_scale; /**< quantize: how scales are chosen, \"source\", \"absmax\" or \"mse\"
                                (least squared error); NULL: source */
+  const char *activation_format; /**< quantize: a format of blocks that the f32 activations of dense
+                                      layers with weights in blocks are cast to; NULL: none */
   int64_t max_arena_bytes;  /**< -1: no limit */
   int32_t threads;         /**< fuse: threads that kernels may be cut for (nib_graph.threads) */
   bool no_fallback;
@@ -34,8 +36,8 @@ typedef struct nib_options {
 
 nib_options nib_options_default(void);
 
-/** Constant weights of convolutions, fully_connected, matmul and gather into o->weight_formats; nothing without
- *  them. NIB_ERROR_INVALID_USAGE for formats and names that are not known; with o->no_fallback
+/** Constant weights of convolutions, fully_connected, matmul and gather into o->weight_formats, activations
+ *  beside weights in blocks into o->activation_format; nothing without them. NIB_ERROR_INVALID_USAGE for formats and names that are not known; with o->no_fallback
  *  NIB_ERROR_LIMIT for weights that had to stay. */
 nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag);
 /** QDQ and float islands to integer operators; transposes cancelled; pad, bias, relu, clamp

@@ -19,6 +19,7 @@ public:
     options.no_fallback = noFallback;
     options.weight_formats = nib::textOrNull(weightFormats);
     options.weight_scale = nib::textOrNull(weightScale);
+    options.activation_format = nib::textOrNull(activationFormat);
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_quantize_graph(graph, &options, diag);
     };

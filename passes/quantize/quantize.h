@@ -34,6 +34,12 @@ void nib_weight_rules_free(nib_weight_rules *rules);
  *  rule for all. */
 int nib_weight_rules_find(const nib_weight_rules *rules, const char *name);
 
+/** Casts the f32 activations of fully_connected with constant weights in blocks to `format`, which has
+ *  blocks. NIB_ERROR_INVALID_USAGE where there is no such format or layer; layers whose rows its blocks
+ *  do not divide keep theirs: a note, or with no_fallback NIB_ERROR_LIMIT. */
+nib_status nib_quantize_activations(nib_graph *g, const char *format, bool no_fallback,
+                                    const nib_diag *diag);
+
 /** Whether operand `slot` of the node is weights that the stage may encode: the constant filter of
  * a convolution or fully_connected of reals, a constant matrix of reals that a matmul multiplies
  * with, or a table of rows that a gather reads. */

@@ -393,9 +393,7 @@ static nib_status read_scale(const char *word, nib_encode_options *out, const ni
                         word);
 }
 
-nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
-  if (!o->weight_formats || !o->weight_formats[0])
-    return NIB_OK;
+static nib_status quantize_weights(nib_graph *g, const nib_options *o, const nib_diag *diag) {
   nib_weight_rules rules;
   bool used[NIB_MAX_WEIGHT_RULES] = {false};
   quantizer q = {.g = g, .diag = diag, .rules = &rules, .used = used};
@@ -407,4 +405,12 @@ nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag
   free(q.encoded);
   nib_weight_rules_free(&rules);
   return status;
+}
+
+nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
+  if (o->weight_formats && o->weight_formats[0])
+    NIB_RETURN_IF_ERROR(quantize_weights(g, o, diag));
+  if (o->activation_format && o->activation_format[0])
+    NIB_RETURN_IF_ERROR(nib_quantize_activations(g, o->activation_format, o->no_fallback, diag));
+  return NIB_OK;
 }

@@ -90,6 +90,8 @@ static const option_row options[] = {
      "format of constant weights, of all or of those called NAME (* and ? allowed); repeatable"},
     {"weight-scale", 0, ON_BUILD, OPTION_CHOICE, AT(weight_scale), "HOW", "source|absmax|mse",
      "scales of encoded weights: as the format's source does (default), or of least squared error"},
+    {"activation-format", 0, ON_BUILD, OPTION_TEXT, AT(activation_format), "FORMAT", NULL,
+     "cast activations of dense layers with weights in blocks to a format of blocks, such as q8_0"},
     {"cost-model", 0, ON_BUILD, OPTION_TEXT, AT(cost_model), "MODEL", NULL,
      "what decides between candidates (default analytic)"},
     {"report", 0, ON_BUILD, OPTION_TEXT, AT(report), "FILE.json", NULL,

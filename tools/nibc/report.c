@@ -379,6 +379,8 @@ nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc
       explained = nibc_explain_add(kernel, s, &s->planned->kernels[i]);
   }
   add_weights(root, s);
+  if (o->activation_format)
+    cJSON_AddStringToObject(root, "activation_format", o->activation_format);
   add_totals(root, s, size);
   char *text = explained == NIB_OK ? cJSON_Print(root) : NULL;
   cJSON_Delete(root);

@@ -507,6 +507,8 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
     nib_text_printf(t, " weight-formats=%s weight-scale=%s", formats,
                     o->weight_scale ? o->weight_scale : "source");
   free(formats);
+  if (takes[stage] & FORMATS && o->activation_format)
+    nib_text_printf(t, " activation-format=%s", o->activation_format);
   nib_text_printf(t, "}");
 }
 
@@ -575,7 +577,8 @@ nib_status nibc_session_run(nibc_session *s, nibc_stage from, nibc_stage to, boo
   while (first <= to) {
     const nibc_stage last = together ? to : first;
     NIB_RETURN_IF_ERROR(run_stages(s, first, last, NULL));
-    if (last == NIBC_STAGE_QUANTIZE && s->options->weight_formats.n &&
+    if (last == NIBC_STAGE_QUANTIZE &&
+        (s->options->weight_formats.n || s->options->activation_format) &&
         !(s->quantized = nibc_session_graph(s)))
       return NIB_ERROR_INTERNAL;
     if (last == NIBC_STAGE_SIMPLIFY && keep_simplified && !(s->simplified = nibc_session_graph(s)))

@@ -47,15 +47,28 @@ static nib_status unknown_rounding(const char *word) {
   return nibc_fail(NIB_ERROR_INVALID_USAGE, "--rounding: '%s' is none of %s", word, list);
 }
 
+static bool has_other_characters(const char *word) {
+  for (const char *c = word; *c; ++c)
+    if (!isalnum((unsigned char)*c) && !strchr("_.:=,*?/+-;", *c))
+      return true;
+  return false;
+}
+
 /* The rules are an option of a pass, within a pipeline in MLIR's words: only what names have. */
 static nib_status check_weight_formats(const nibc_options *o) {
   for (int i = 0; i < o->weight_formats.n; ++i)
-    for (const char *c = o->weight_formats.items[i]; *c; ++c)
-      if (!isalnum((unsigned char)*c) && !strchr("_.:=,*?/+-;", *c))
-        return nibc_fail(NIB_ERROR_INVALID_USAGE,
-                         "--weight-format: '%s' has other characters than letters, digits and "
-                         "_.:=,*?/+-",
-                         o->weight_formats.items[i]);
+    if (has_other_characters(o->weight_formats.items[i]))
+      return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                       "--weight-format: '%s' has other characters than letters, digits and "
+                       "_.:=,*?/+-",
+                       o->weight_formats.items[i]);
+  if (o->activation_format &&
+      (has_other_characters(o->activation_format) ||
+       nib_format_find(o->activation_format) == NIB_FORMAT_COUNT ||
+       nib_format_get(nib_format_find(o->activation_format))->kind != NIB_KIND_BLOCK))
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     "--activation-format: '%s' is no format of blocks, as q8_0 is",
+                     o->activation_format);
   char *text = nibc_weight_formats(o);
   nib_weight_rules rules;
   nib_status status = NIB_OK;
