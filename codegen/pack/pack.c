@@ -10,7 +10,7 @@ bool nib_pack_is_real(nib_format format) {
 
 /* ---- how a convolution is walked ---- */
 
-static bool is_pointwise(const nib_conv_shape *s) {
+bool nib_pack_is_pointwise(const nib_conv_shape *s) {
   return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 && s->stride_w == 1 &&
          s->pad_top == 0 && s->pad_left == 0 && s->pad_bottom == 0 && s->pad_right == 0;
 }
@@ -49,12 +49,13 @@ static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) 
 }
 
 static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, const nib_vocab *v,
-                    int64_t threads) {
+                    int64_t threads, int64_t wanted) {
   nib_conv_shape *s = &w->shape;
   const int64_t stage_bytes = nib_pack_is_real(x->format) ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
-  const int64_t row = v->lanes > 1 ? cached_row(pixels, pixel_bytes, threads)
+  const int64_t row = wanted > 0    ? wanted
+                      : v->lanes > 1 ? cached_row(pixels, pixel_bytes, threads)
                                    : thrifty_row(pixels, pixel_bytes, operand_bytes);
   s->in_w = s->out_w = row;
   s->in_h = s->out_h = (pixels + row - 1) / row;
@@ -68,6 +69,11 @@ int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns) {
 
 void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
                    nib_conv_walk *out_walk) {
+  nib_pack_walk_in_rows(g, n, v, columns, 0, out_walk);
+}
+
+void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                           int64_t columns, int64_t row, nib_conv_walk *out_walk) {
   nib_conv_walk *w = out_walk;
   memset(w, 0, sizeof *w);
   nib_conv_shape *s = &w->shape;
@@ -77,8 +83,8 @@ void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, in
   if (w->transposed)
     s->groups = s->multiplier = 1;
   w->last_w = s->out_w;
-  if (is_pointwise(s))
-    flatten(w, nib_node_input(g, n, 0), &g->tensors[n->out], v, g->threads);
+  if (nib_pack_is_pointwise(s))
+    flatten(w, nib_node_input(g, n, 0), &g->tensors[n->out], v, g->threads, row);
   w->group_in = s->in_c / s->groups;
   w->group_out = s->out_c / s->groups;
   const bool contiguous = s->groups == 1 && (s->dilation_w == 1 || s->kernel_w == 1);

@@ -40,6 +40,10 @@ typedef struct nib_conv_walk {
 /** Fills *out_walk for conv2d, fully_connected, or depthwise_conv2d of one input channel. */
 void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
                    nib_conv_walk *out_walk);
+/** The same with rows of `row` pixels where pixels are flattened to rows; 0: chosen here. */
+void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                           int64_t columns, int64_t row, nib_conv_walk *out_walk);
+bool nib_pack_is_pointwise(const nib_conv_shape *s); /**< whose pixels are flattened to rows */
 /** Elements from one kernel row to the next within a panel of `columns`. */
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns);
 

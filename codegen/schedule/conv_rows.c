@@ -7,6 +7,7 @@
 #include "pack/pack_pairs.h"
 #include "schedule/conv_excess.h"
 #include "schedule/conv_formats.h"
+#include "schedule/row_stage.h"
 #include "schedule/stage_rows.h"
 
 #include <stdio.h>
@@ -28,8 +29,9 @@ typedef struct conv_rows {
   nib_conv_walk walk;
   nib_stage stage;
   nib_epilogue epilogue;
-  int64_t pixels; /* of a tile */
-  cut_axis cut;   /* what begin and end count */
+  int64_t pixels;   /* of a tile */
+  int64_t out_ring; /* rows of out, a ring; 0: all of them */
+  cut_axis cut;     /* what begin and end count */
   int64_t units;
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   const char *weights, *bias;
@@ -84,7 +86,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (is_float ? !nib_vocab_has(v, floats, 5) : !nib_vocab_has(v, ints, 6))
     return false;
   nib_conv_walk w;
-  nib_pack_walk(g, n, v, 1, &w);
+  nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
   if (w.shape.out_w < 1 || w.shape.out_h < 1 || w.group_in < 1 || w.group_out < 1)
     return false;
   if (!is_float && nib_pack_weight_zero(g, n, v) != 0 &&
@@ -141,7 +143,7 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   static const int32_t columns[] = {1, 2, 3, 4, 6, most_columns};
   enum { n_columns = sizeof columns / sizeof *columns };
   nib_conv_walk w;
-  nib_pack_walk(g, &g->nodes[kernel->nodes[0]], v, 1, &w);
+  nib_pack_walk_in_rows(g, &g->nodes[kernel->nodes[0]], v, 1, kernel->tile[2], &w);
   const int64_t all_columns = (w.group_out + w.lanes - 1) / w.lanes;
   /* Compilers spill when a tile takes the last registers: a tenth stays free. */
   const int32_t usable = v->registers - v->registers / 10;
@@ -171,7 +173,7 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   nib_conv_walk w;
   nib_stage stage;
-  nib_pack_walk(g, n, v, 1, &w);
+  nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
   init_stage(g, n, v, &w, &stage);
   const bool sums = nib_pack_weight_zero(g, n, v) != 0;
   return nib_stage_ring_bytes(&stage) + (sums ? sums_bytes(&stage, &w) : 0);
@@ -216,7 +218,7 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   nib_conv_walk w;
   nib_stage stage;
   int64_t n_units = 1;
-  nib_pack_walk(g, n, v, t[1] > 0 ? t[1] : 1, &w);
+  nib_pack_walk_in_rows(g, n, v, t[1] > 0 ? t[1] : 1, t[2], &w);
   init_stage(g, n, v, &w, &stage);
   choose_cut(&w, &stage, t[0] > 0 ? t[0] : 1, kernel->parts, &n_units);
   return n_units;
@@ -321,8 +323,10 @@ static void emit_taps(conv_rows *r, const tile *t) {
 static void emit_tile(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
-  const nib_word row =
-      s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h) : nib_word_of("y");
+  const nib_word row = s->batch > 1       ? nib_word_of("(b * %lld + y)", (ll)s->out_h)
+                       : r->out_ring == 1 ? nib_word_of("0")
+                       : r->out_ring > 1  ? nib_word_of("(y %% %lld)", (ll)r->out_ring)
+                                          : nib_word_of("y");
   emit_initial(r, t);
   emit_taps(r, t);
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + channel;", row.s,
@@ -454,6 +458,24 @@ static void emit_sums(const conv_rows *r) {
   nib_text_close(e->body, "");
 }
 
+static void emit_scratch(const conv_rows *r) {
+  nib_stage_emit_begin(&r->stage, r->e);
+  if (r->weight_zero) {
+    nib_text_line(r->e->body, "int32_t *const pixel_sums = (int32_t *)(void *)(scratch + %lld);",
+                  (ll)nib_stage_ring_bytes(&r->stage));
+    nib_text_line(r->e->body, "int32_t *const sums = pixel_sums + %lld;",
+                  (ll)(r->stage.ring * r->stage.pixels));
+  }
+}
+
+/* Output row y. */
+static void emit_row(conv_rows *r) {
+  nib_stage_emit_rows(&r->stage, r->e, r->weight_zero ? emit_pixel_sums : NULL, r);
+  if (r->weight_zero)
+    emit_sums(r);
+  emit_panels(r);
+}
+
 static void emit_body(conv_rows *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
@@ -469,20 +491,11 @@ static void emit_body(conv_rows *r) {
     nib_text_line(e->body, "const int32_t last = end == %lld ? %lld : end * %lld;", (ll)r->units,
                   (ll)s->out_w, (ll)r->pixels);
   }
-  nib_stage_emit_begin(&r->stage, e);
-  if (r->weight_zero) {
-    nib_text_line(e->body, "int32_t *const pixel_sums = (int32_t *)(void *)(scratch + %lld);",
-                  (ll)nib_stage_ring_bytes(&r->stage));
-    nib_text_line(e->body, "int32_t *const sums = pixel_sums + %lld;",
-                  (ll)(r->stage.ring * r->stage.pixels));
-  }
+  emit_scratch(r);
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
   nib_stage_emit_loop(&r->stage, e, r->cut == CUT_ROWS);
-  nib_stage_emit_rows(&r->stage, e, r->weight_zero ? emit_pixel_sums : NULL, r);
-  if (r->weight_zero)
-    emit_sums(r);
-  emit_panels(r);
+  emit_row(r);
   nib_text_close(e->body, "");
   if (s->batch > 1)
     nib_text_close(e->body, "");
@@ -521,7 +534,7 @@ static nib_status prepare(conv_rows *r) {
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
                           "%s: a tile has at most %d pixels and %d registers of channels",
                           r->kernel->name, most_pixels, most_columns);
-  nib_pack_walk(e->graph, n, e->vocab, tile_[1] > 0 ? tile_[1] : 1, &r->walk);
+  nib_pack_walk_in_rows(e->graph, n, e->vocab, tile_[1] > 0 ? tile_[1] : 1, tile_[2], &r->walk);
   r->pixels = tile_[0] > 0 ? tile_[0] : 1;
   if (!divides_rows(&r->walk, r->pixels))
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
@@ -557,6 +570,80 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
                          : NIB_OK;
 }
+
+/* ---- as a stage of a chain ---- */
+
+extern const nib_schedule nib_schedule_conv_rows;
+
+static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                      nib_row_shape *out_shape) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  nib_conv_walk w;
+  nib_stage stage;
+  if (n->op == NIB_OP_FULLY_CONNECTED || x->rank != 4 || x->dims[0] != 1)
+    return false;
+  nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
+  init_stage(g, n, v, &w, &stage);
+  const nib_conv_shape *s = &w.shape;
+  *out_shape = (nib_row_shape){.in_h = x->dims[1],
+                               .out_h = y->dims[1],
+                               .out_w = y->dims[2],
+                               .rows = 1,
+                               .stride = s->stride_h,
+                               .pad = s->pad_top,
+                               .span = stage.ring,
+                               .pointwise = nib_pack_is_pointwise(s),
+                               .counts = !stage.direct};
+  if (out_shape->pointwise)
+    out_shape->rows = out_shape->span = s->out_w / y->dims[2];
+  return !out_shape->pointwise || s->out_w % y->dims[2] == 0;
+}
+
+static nib_status row_open(nib_emitter *e, const nib_kernel *kernel, nib_row_rings rings,
+                           void **out_stage) {
+  conv_rows *r = calloc(1, sizeof *r);
+  *out_stage = r;
+  if (!r)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  *r = (conv_rows){.e = e, .kernel = kernel};
+  NIB_RETURN_IF_ERROR(prepare(r));
+  nib_row_shape shape;
+  row_shape(e->graph, kernel, e->vocab, &shape);
+  const int64_t unit = shape.pointwise ? shape.rows : 1;
+  r->stage.source_ring = rings.in / unit;
+  r->stage.skips = true;
+  r->out_ring = rings.out / unit;
+  return NIB_OK;
+}
+
+static void row_emit_step(void *stage) {
+  conv_rows *r = stage;
+  nib_row_shape shape;
+  row_shape(r->e->graph, r->kernel, r->e->vocab, &shape);
+  if (shape.pointwise && shape.rows > 1)
+    nib_text_line(r->e->body, "const int32_t y = top / %lld; /* so many rows as one */",
+                  (ll)shape.rows);
+  else
+    nib_text_line(r->e->body, "const int32_t y = top;");
+  emit_scratch(r);
+  emit_row(r);
+}
+
+static void row_close(void *stage) {
+  conv_rows *r = stage;
+  if (r && r->epilogue.e)
+    nib_epilogue_release(&r->epilogue);
+  free(r);
+}
+
+const nib_row_stage nib_row_stage_conv = {
+    .schedule = &nib_schedule_conv_rows,
+    .shape = row_shape,
+    .open = row_open,
+    .emit_step = row_emit_step,
+    .close = row_close,
+};
 
 const nib_schedule nib_schedule_conv_rows = {
     .name = "conv_rows",

@@ -7,6 +7,7 @@
 #include "emit/snippets.h"
 #include "pack/pack.h"
 #include "schedule/conv_formats.h"
+#include "schedule/row_stage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ typedef struct depthwise_quads {
   bool cut_channels;           /* threads share blocks of channels, not of rows */
   int64_t units;               /* that they share */
   int64_t quad_bytes;          /* of one staged group of four rows */
+  nib_row_rings rings;         /* what in0 and out hold */
   const char *weights, *bias;
 } depthwise_quads;
 
@@ -146,17 +148,19 @@ static void emit_fill(depthwise_quads *r, int64_t first_pixel, int64_t pixels, i
             nib_word_of("%lld", (ll)(pixels * bytes)).s);
 }
 
-/* Borders left and right of the staged rows stay as they are: filled once. */
-static void emit_begin(depthwise_quads *r) {
+static void emit_scratch(depthwise_quads *r) {
   nib_emitter *e = r->e;
-  const nib_conv_shape *s = &r->walk.shape;
-  const nib_node *n = r->epilogue.root;
-  const int64_t border = nib_pack_staged_zero(e->graph, n, e->vocab);
-  const ll edge_bytes = (ll)(r->copied * s->in_c);
   nib_text_line(e->body, "uint8_t *const staged = scratch; /* %lld times four rows, interleaved */",
                 (ll)r->quads.quads);
   nib_text_line(e->body, "%s *const edge = (%s *)(void *)(scratch + %lld); /* a row of padding */",
                 element_type(r), element_type(r), (ll)(r->quads.quads * r->quad_bytes));
+}
+
+/* Borders left and right of the staged rows stay as they are: filled once. */
+static void emit_borders(depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const int64_t border = nib_pack_staged_zero(e->graph, r->epilogue.root, e->vocab);
+  const ll edge_bytes = (ll)(r->copied * r->walk.shape.in_c);
   nib_text_line(e->body, "memset(edge, %lld, %lld);", (ll)r->epilogue.params.in_zp, edge_bytes);
   if (r->left + r->copied == r->width && r->left == 0)
     return;
@@ -201,8 +205,10 @@ static void emit_staging(depthwise_quads *r) {
   nib_text_open(e->body, "for (int32_t i = 0; i < 4; i++) {");
   nib_text_line(e->body, "const int32_t from = y * %lld + q * 4 + i - %lld;", (ll)s->stride_h,
                 (ll)s->pad_top);
-  nib_text_line(e->body, "rows[i] = from >= 0 && from < %lld ? in0%s + from * %lld : edge;",
-                (ll)s->in_h, plane.s, row_elems);
+  const nib_word place =
+      r->rings.in ? nib_word_of("from %% %lld", (ll)r->rings.in) : nib_word_of("from");
+  nib_text_line(e->body, "rows[i] = from >= 0 && from < %lld ? in0%s + %s * %lld : edge;",
+                (ll)s->in_h, plane.s, place.s, row_elems);
   nib_text_close(e->body, "");
   emit_interleaving(r);
   if (r->left + r->copied <
@@ -283,8 +289,9 @@ static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
     if (!hoisted)
       nib_text_close(e->body, "");
   }
-  const nib_word row =
-      s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h) : nib_word_of("y");
+  const nib_word row = s->batch > 1   ? nib_word_of("(b * %lld + y)", (ll)s->out_h)
+                       : r->rings.out ? nib_word_of("(y %% %lld)", (ll)r->rings.out)
+                                      : nib_word_of("y");
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + c;", row.s, (ll)s->out_w,
                 (ll)s->out_c);
   nib_finish registers[most_pixels * most_rows];
@@ -322,10 +329,12 @@ static void emit_channels(depthwise_quads *r, int tail) {
   }
 }
 
+static void emit_rows(depthwise_quads *r);
+
 static void emit_body(depthwise_quads *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
-  const int64_t lanes = e->vocab->lanes, whole = s->out_c / lanes * lanes;
+  const int64_t lanes = e->vocab->lanes;
   const ll rows = (ll)r->quads.rows, last = (ll)(s->out_h - r->quads.rows);
   nib_text_line(e->body,
                 "/* %s: depthwise_conv2d %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of"
@@ -333,7 +342,8 @@ static void emit_body(depthwise_quads *r) {
                 r->kernel->name, (ll)s->kernel_h, (ll)s->kernel_w, (ll)s->in_h, (ll)s->in_w,
                 (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c, rows, (ll)r->pixels,
                 (ll)lanes);
-  emit_begin(r);
+  emit_scratch(r);
+  emit_borders(r);
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
   if (e->cut && !r->cut_channels)
@@ -349,6 +359,16 @@ static void emit_body(depthwise_quads *r) {
     nib_text_line(e->body, "const int32_t y = block < %lld ? block : %lld;", last, last);
   else
     nib_text_line(e->body, "const int32_t y = block;");
+  emit_rows(r);
+  for (int i = 0; i < 1 + (s->batch > 1); i++)
+    nib_text_close(e->body, "");
+}
+
+/* Output rows y and those after it that come with it, a block of channels at a time. */
+static void emit_rows(depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const int64_t lanes = e->vocab->lanes, whole = s->out_c / lanes * lanes;
   const ll block = (ll)r->block, last_block = (ll)((s->in_c - 1) / r->block * r->block);
   if (last_block > 0 && e->cut && r->cut_channels)
     nib_text_open(
@@ -376,7 +396,7 @@ static void emit_body(depthwise_quads *r) {
     emit_channels(r, (int)(s->out_c - whole));
     nib_text_close(e->body, "");
   }
-  for (int i = 0; i < (last_block > 0) + 1 + (s->batch > 1); i++)
+  if (last_block > 0)
     nib_text_close(e->body, "");
 }
 
@@ -402,24 +422,30 @@ static nib_status add_constants(depthwise_quads *r, const nib_node *n) {
   return status;
 }
 
-static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
-  depthwise_quads r = {.e = e, .kernel = kernel};
+static nib_status prepare(depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const nib_kernel *kernel = r->kernel;
   const nib_node *n = &e->graph->nodes[kernel->nodes[0]];
-  init_shape(e->graph, n, e->vocab, &r);
-  r.pixels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
-  if (r.pixels > most_pixels)
+  init_shape(e->graph, n, e->vocab, r);
+  r->pixels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
+  if (r->pixels > most_pixels)
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d pixels",
                           kernel->name, most_pixels);
   nib_acc_range *ranges = NULL;
-  nib_status status = add_constants(&r, n);
+  nib_status status = add_constants(r, n);
   if (status == NIB_OK)
-    status = nib_pack_ranges(e->graph, n, &r.walk, &ranges);
+    status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
   if (status != NIB_OK)
     return nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
   status =
-      nib_epilogue_prepare(&r.epilogue, e, kernel, ranges, r.walk.shape.out_c, e->vocab->lanes);
+      nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, r->walk.shape.out_c, e->vocab->lanes);
   free(ranges);
-  NIB_RETURN_IF_ERROR(status);
+  return status;
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  depthwise_quads r = {.e = e, .kernel = kernel};
+  NIB_RETURN_IF_ERROR(prepare(&r));
   const size_t before = e->body->size;
   emit_body(&r);
   if (!e->body->failed)
@@ -434,6 +460,71 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   init_shape(g, &g->nodes[kernel->nodes[0]], v, &r);
   return r.units;
 }
+
+/* ---- as a stage of a chain ---- */
+
+static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                      nib_row_shape *out_shape) {
+  depthwise_quads r;
+  init_shape(g, &g->nodes[kernel->nodes[0]], v, &r);
+  const nib_conv_shape *s = &r.walk.shape;
+  *out_shape = (nib_row_shape){.in_h = s->in_h,
+                               .out_h = s->out_h,
+                               .out_w = s->out_w,
+                               .rows = r.quads.rows,
+                               .stride = s->stride_h,
+                               .pad = s->pad_top,
+                               .span = (r.quads.rows - 1) * s->stride_h + s->kernel_h};
+  return s->batch == 1;
+}
+
+static nib_status row_open(nib_emitter *e, const nib_kernel *kernel, nib_row_rings rings,
+                           void **out_stage) {
+  depthwise_quads *r = calloc(1, sizeof *r);
+  *out_stage = r;
+  if (!r)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  *r = (depthwise_quads){.e = e, .kernel = kernel};
+  NIB_RETURN_IF_ERROR(prepare(r));
+  r->rings = rings;
+  return NIB_OK;
+}
+
+static void row_emit_begin(void *stage) {
+  emit_scratch(stage);
+  nib_text_line(((depthwise_quads *)stage)->e->body, "(void)staged;");
+  emit_borders(stage);
+}
+
+/* A ring has room for rows past the last; a tensor has not, there the last ones come twice. */
+static void row_emit_step(void *stage) {
+  depthwise_quads *r = stage;
+  const ll rows = (ll)r->quads.rows, last = (ll)r->walk.shape.out_h - rows;
+  emit_scratch(r);
+  if (!r->rings.out && r->walk.shape.out_h % rows)
+    nib_text_line(r->e->body, "const int32_t y = top < %lld ? top : %lld;", last, last);
+  else
+    nib_text_line(r->e->body, "const int32_t y = top;");
+  emit_rows(r);
+}
+
+static void row_close(void *stage) {
+  depthwise_quads *r = stage;
+  if (r && r->epilogue.e)
+    nib_epilogue_release(&r->epilogue);
+  free(r);
+}
+
+extern const nib_schedule nib_schedule_depthwise_quads;
+
+const nib_row_stage nib_row_stage_quads = {
+    .schedule = &nib_schedule_depthwise_quads,
+    .shape = row_shape,
+    .open = row_open,
+    .emit_begin = row_emit_begin,
+    .emit_step = row_emit_step,
+    .close = row_close,
+};
 
 const nib_schedule nib_schedule_depthwise_quads = {
     .name = "depthwise_quads",

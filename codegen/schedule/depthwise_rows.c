@@ -6,6 +6,7 @@
 #include "emit/snippets.h"
 #include "pack/pack.h"
 #include "schedule/conv_formats.h"
+#include "schedule/row_stage.h"
 #include "schedule/stage_rows.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ typedef struct depthwise_rows {
   int64_t channels; /* of the result */
   int64_t padded;   /* a multiple of lanes */
   int64_t pixels;   /* of a tile */
+  int64_t out_ring; /* rows of out, a ring; 0: all of them */
   const char *weights, *bias;
 } depthwise_rows;
 
@@ -171,8 +173,9 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
     nib_text_close(e->body, "");
   }
   nib_text_close(e->body, "");
-  const nib_word row =
-      s->batch > 1 ? nib_word_of("(b * %lld + y)", (ll)s->out_h) : nib_word_of("y");
+  const nib_word row = s->batch > 1  ? nib_word_of("(b * %lld + y)", (ll)s->out_h)
+                       : r->out_ring ? nib_word_of("(y %% %lld)", (ll)r->out_ring)
+                                     : nib_word_of("y");
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + c;", row.s, (ll)s->out_w,
                 (ll)r->channels);
   nib_epilogue_load_channels(&r->epilogue, "c", 1);
@@ -202,19 +205,10 @@ static void emit_channels(depthwise_rows *r, int tail) {
   }
 }
 
-static void emit_body(depthwise_rows *r) {
+/* Output row y. */
+static void emit_row(depthwise_rows *r) {
   nib_emitter *e = r->e;
-  const nib_conv_shape *s = &r->walk.shape;
   const int64_t lanes = e->vocab->lanes, whole = r->channels / lanes * lanes;
-  nib_text_line(e->body,
-                "/* %s: depthwise_conv2d %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of"
-                " %lld pixels by %lld channels */",
-                r->kernel->name, (ll)s->kernel_h, (ll)s->kernel_w, (ll)s->in_h, (ll)s->in_w,
-                (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c, (ll)r->pixels, (ll)lanes);
-  nib_stage_emit_begin(&r->stage, e);
-  if (s->batch > 1)
-    nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
-  nib_stage_emit_loop(&r->stage, e, e->cut);
   nib_stage_emit_rows(&r->stage, e, NULL, NULL);
   if (whole > 0) {
     nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {", (ll)whole, (ll)lanes);
@@ -227,6 +221,22 @@ static void emit_body(depthwise_rows *r) {
     emit_channels(r, (int)(r->channels - whole));
     nib_text_close(e->body, "");
   }
+}
+
+static void emit_body(depthwise_rows *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  nib_text_line(e->body,
+                "/* %s: depthwise_conv2d %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of"
+                " %lld pixels by %lld channels */",
+                r->kernel->name, (ll)s->kernel_h, (ll)s->kernel_w, (ll)s->in_h, (ll)s->in_w,
+                (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c, (ll)r->pixels,
+                (ll)e->vocab->lanes);
+  nib_stage_emit_begin(&r->stage, e);
+  if (s->batch > 1)
+    nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
+  nib_stage_emit_loop(&r->stage, e, e->cut);
+  emit_row(r);
   nib_text_close(e->body, "");
   if (s->batch > 1)
     nib_text_close(e->body, "");
@@ -253,25 +263,31 @@ static nib_status add_constants(depthwise_rows *r, const nib_node *n) {
   return status;
 }
 
-static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
-  depthwise_rows r = {.e = e, .kernel = kernel};
+static nib_status prepare(depthwise_rows *r) {
+  nib_emitter *e = r->e;
+  const nib_kernel *kernel = r->kernel;
   const nib_node *n = &e->graph->nodes[kernel->nodes[0]];
-  init_shape(e->graph, n, e->vocab, &r.walk, &r.stage);
-  r.channels = r.walk.shape.out_c;
-  r.padded = (r.channels + e->vocab->lanes - 1) / e->vocab->lanes * e->vocab->lanes;
-  r.pixels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
-  if (r.pixels > most_pixels)
+  init_shape(e->graph, n, e->vocab, &r->walk, &r->stage);
+  r->channels = r->walk.shape.out_c;
+  r->padded = (r->channels + e->vocab->lanes - 1) / e->vocab->lanes * e->vocab->lanes;
+  r->pixels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
+  if (r->pixels > most_pixels)
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d pixels",
                           kernel->name, most_pixels);
   nib_acc_range *ranges = NULL;
-  nib_status status = add_constants(&r, n);
-  if (status == NIB_OK && !r.walk.is_float)
-    status = nib_pack_ranges(e->graph, n, &r.walk, &ranges);
+  nib_status status = add_constants(r, n);
+  if (status == NIB_OK && !r->walk.is_float)
+    status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
   if (status != NIB_OK)
     return nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
-  status = nib_epilogue_prepare(&r.epilogue, e, kernel, ranges, r.channels, e->vocab->lanes);
+  status = nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, r->channels, e->vocab->lanes);
   free(ranges);
-  NIB_RETURN_IF_ERROR(status);
+  return status;
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  depthwise_rows r = {.e = e, .kernel = kernel};
+  NIB_RETURN_IF_ERROR(prepare(&r));
   const size_t before = e->body->size;
   emit_body(&r);
   if (!e->body->failed)
@@ -287,6 +303,62 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   init_shape(g, &g->nodes[kernel->nodes[0]], v, &w, &stage);
   return w.shape.out_h;
 }
+
+/* ---- as a stage of a chain ---- */
+
+static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                      nib_row_shape *out_shape) {
+  nib_conv_walk w;
+  nib_stage stage;
+  init_shape(g, &g->nodes[kernel->nodes[0]], v, &w, &stage);
+  *out_shape = (nib_row_shape){.in_h = w.shape.in_h,
+                               .out_h = w.shape.out_h,
+                               .out_w = w.shape.out_w,
+                               .rows = 1,
+                               .stride = w.shape.stride_h,
+                               .pad = w.shape.pad_top,
+                               .span = stage.ring,
+                               .counts = !stage.direct};
+  return w.shape.batch == 1;
+}
+
+static nib_status row_open(nib_emitter *e, const nib_kernel *kernel, nib_row_rings rings,
+                           void **out_stage) {
+  depthwise_rows *r = calloc(1, sizeof *r);
+  *out_stage = r;
+  if (!r)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  *r = (depthwise_rows){.e = e, .kernel = kernel};
+  NIB_RETURN_IF_ERROR(prepare(r));
+  r->stage.source_ring = rings.in;
+  r->stage.skips = true;
+  r->out_ring = rings.out;
+  return NIB_OK;
+}
+
+static void row_emit_step(void *stage) {
+  depthwise_rows *r = stage;
+  nib_text_line(r->e->body, "const int32_t y = top;");
+  nib_stage_emit_begin(&r->stage, r->e);
+  emit_row(r);
+}
+
+static void row_close(void *stage) {
+  depthwise_rows *r = stage;
+  if (r && r->epilogue.e)
+    nib_epilogue_release(&r->epilogue);
+  free(r);
+}
+
+extern const nib_schedule nib_schedule_depthwise_rows;
+
+const nib_row_stage nib_row_stage_depthwise = {
+    .schedule = &nib_schedule_depthwise_rows,
+    .shape = row_shape,
+    .open = row_open,
+    .emit_step = row_emit_step,
+    .close = row_close,
+};
 
 const nib_schedule nib_schedule_depthwise_rows = {
     .name = "depthwise_rows",

@@ -39,6 +39,14 @@ typedef struct nib_emitter {
  * first use by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result (the
  * last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come
  * through nib_constants_add. */
+typedef struct nib_kernel_stage {
+  nib_kernel kernel; /**< nodes, schedule, tile and scratch */
+  int64_t steps;     /**< in which it runs */
+  bool rereads;      /**< every step reads all weights */
+} nib_kernel_stage;
+
+#define NIB_MAX_STAGES 4
+
 typedef struct nib_schedule {
   const char *name;
   /** Whether this schedule can run `kernel` with `vocab` (formats, operators, attributes, shapes).
@@ -58,6 +66,10 @@ typedef struct nib_schedule {
   /** Multiply-accumulates that `vocab` adds to those of the kernel, whatever the tile; NULL: none. */
   nib_status (*excess_macs)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                             int64_t *out_macs);
+  /** Where it runs several operators in turns, each with a schedule of its own: what each of them is
+   *  alone, with the rows of its steps in `steps` and its buffer's bytes as scratch. NULL: it is one. */
+  int (*stages)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
+                nib_kernel_stage *out_stages, int capacity);
 } nib_schedule;
 
 /** i-th schedule in order of preference (vector schedules first, "direct" last), NULL past the end.

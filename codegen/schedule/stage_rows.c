@@ -156,6 +156,10 @@ static nib_word input_row(const nib_stage *s, const char *row) {
   const ll elems = s->shape.in_w * s->shape.in_c;
   if (s->shape.batch > 1)
     return nib_word_of("in0 + (b * %lld + %s) * %lld", (ll)s->shape.in_h, row, elems);
+  if (s->source_ring == 1)
+    return nib_word_of("in0");
+  if (s->source_ring > 1)
+    return nib_word_of("in0 + (%s) %% %lld * %lld", row, (ll)s->source_ring, elems);
   return nib_word_of("in0 + (%s) * %lld", row, elems);
 }
 
@@ -168,7 +172,7 @@ static nib_word slot(const nib_stage *s, const char *padded_row) {
 static void emit_staging(const nib_stage *s, nib_emitter *e, void (*after)(void *user),
                          void *user) {
   const nib_conv_shape *c = &s->shape;
-  if (c->stride_h > s->ring)
+  if (c->stride_h > s->ring || s->skips)
     nib_text_line(e->body, "next = next < y * %lld ? y * %lld : next;", (ll)c->stride_h,
                   (ll)c->stride_h);
   nib_text_open(e->body, "for (; next < y * %lld + %lld; next++) {", (ll)c->stride_h, (ll)s->ring);

@@ -28,6 +28,8 @@ typedef struct nib_stage {
   int64_t cut_pixels;  /**< not 0: of a single row without borders, a part stages its tiles of as
                           many  pixels, from `first` */
   bool repeat;         /**< depthwise with a multiplier: each input channel repeated */
+  int64_t source_ring; /**< in0 is a ring of so many rows; 0: all rows of the input */
+  bool skips;          /**< steps may start at any row: `next` jumps to the first that they read */
 } nib_stage;
 
 /** `read_past`: elements that kernels may read past a row's end. `must_stage`: never direct. */

@@ -2,35 +2,17 @@
  * The fuse stage. Nodes are visited in order; each either follows the kernel of one of its operands
  * (as an epilogue step on the running value) or starts a kernel. A follower's operand has no other
  * consumer, so no other kernel can come to depend on the inside of a group and no cycle arises. */
-#include "fuse/fuse.h"
+#include "fuse/group.h"
 
 #include "pipeline/stages.h"
 #include "schedule/schedule.h"
 #include "params/params.h"
-#include "select/select.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_GROUP = 12 };
-
-typedef struct group {
-  int32_t nodes[MAX_GROUP];
-  int32_t n;
-  double ns; /* predicted; NAN: not weighed yet, INFINITY: no schedule */
-} group;
-
-typedef struct fusion {
-  nib_graph *g;
-  const nib_select_context *select;
-  const nib_diag *diag;
-  group *groups;
-  int32_t n_groups;
-  int32_t *group_of; /* per node, or NIB_NONE for views */
-} fusion;
-
-static nib_status weigh(const fusion *f, group *grp) {
+nib_status nib_fuse_weigh(const nib_fusion *f, nib_fuse_group *grp) {
   if (!isnan(grp->ns))
     return NIB_OK;
   nib_kernel k = {.name = "", .n_nodes = grp->n, .nodes = grp->nodes, .scratch_offset = -1};
@@ -38,6 +20,7 @@ static nib_status weigh(const fusion *f, group *grp) {
   int n = 0;
   NIB_RETURN_IF_ERROR(nib_select_candidates(f->select, f->g, &k, &best, 1, &n, f->diag));
   grp->ns = n > 0 ? best.cost.ns : INFINITY;
+  grp->scratch_bytes = n > 0 ? best.scratch_bytes : 0;
   return NIB_OK;
 }
 
@@ -56,7 +39,7 @@ static bool may_chain(const nib_graph *g, int32_t root, int32_t node) {
 }
 
 /* The group whose running value is operand `slot` of `node` and which `node` may follow. */
-static int32_t followable(const fusion *f, int32_t node, int32_t slot) {
+static int32_t followable(const nib_fusion *f, int32_t node, int32_t slot) {
   const nib_graph *g = f->g;
   const nib_node *n = &g->nodes[node];
   const int32_t t = n->in[slot];
@@ -68,8 +51,8 @@ static int32_t followable(const fusion *f, int32_t node, int32_t slot) {
   const int32_t at = f->group_of[g->tensors[t].producer];
   if (at == NIB_NONE)
     return NIB_NONE;
-  const group *grp = &f->groups[at];
-  if (grp->n == MAX_GROUP || g->nodes[grp->nodes[grp->n - 1]].out != t)
+  const nib_fuse_group *grp = &f->groups[at];
+  if (grp->n == NIB_FUSE_MAX_GROUP || g->nodes[grp->nodes[grp->n - 1]].out != t)
     return NIB_NONE;
   if (nib_graph_is_output(g, t) || nib_graph_count_uses(g, t, NULL) != 1)
     return NIB_NONE;
@@ -77,8 +60,8 @@ static int32_t followable(const fusion *f, int32_t node, int32_t slot) {
   return nib_epilogue_accepts(g, root, node) || may_chain(g, root, node) ? at : NIB_NONE;
 }
 
-static group with_follower(const group *grp, int32_t node) {
-  group fused = *grp;
+static nib_fuse_group with_follower(const nib_fuse_group *grp, int32_t node) {
+  nib_fuse_group fused = *grp;
   fused.nodes[fused.n++] = node;
   fused.ns = NAN;
   return fused;
@@ -86,18 +69,18 @@ static group with_follower(const group *grp, int32_t node) {
 
 /* Best group for `node` to follow by predicted gain; ties go to the later producer, whose other
  * operand then is already there. *out_fused is what the group becomes. */
-static nib_status choose_group(const fusion *f, int32_t node, group *alone, int32_t *out_at,
-                               group *out_fused) {
+static nib_status choose_group(const nib_fusion *f, int32_t node, nib_fuse_group *alone, int32_t *out_at,
+                               nib_fuse_group *out_fused) {
   double best_gain = 0;
   *out_at = NIB_NONE;
   for (int32_t s = 0; s < f->g->nodes[node].n_in; ++s) {
     const int32_t at = followable(f, node, s);
     if (at == NIB_NONE)
       continue;
-    group fused = with_follower(&f->groups[at], node);
-    NIB_RETURN_IF_ERROR(weigh(f, &f->groups[at]));
-    NIB_RETURN_IF_ERROR(weigh(f, &fused));
-    NIB_RETURN_IF_ERROR(weigh(f, alone));
+    nib_fuse_group fused = with_follower(&f->groups[at], node);
+    NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &f->groups[at]));
+    NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &fused));
+    NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, alone));
     if (isinf(fused.ns))
       continue;
     const double separate = f->groups[at].ns + alone->ns;
@@ -112,12 +95,12 @@ static nib_status choose_group(const fusion *f, int32_t node, group *alone, int3
   return NIB_OK;
 }
 
-static nib_status group_nodes(fusion *f) {
+static nib_status group_nodes(nib_fusion *f) {
   for (int32_t i = 0; i < f->g->n_nodes; ++i) {
     f->group_of[i] = NIB_NONE;
     if (nib_fuse_is_view(f->g->nodes[i].op) && f->g->nodes[i].kernel == NIB_NONE)
       continue;
-    group alone = {.nodes = {i}, .n = 1, .ns = NAN}, fused;
+    nib_fuse_group alone = {.nodes = {i}, .n = 1, .ns = NAN}, fused;
     int32_t at = NIB_NONE;
     if (f->g->nodes[i].kernel == NIB_NONE)
       NIB_RETURN_IF_ERROR(choose_group(f, i, &alone, &at, &fused));
@@ -176,27 +159,27 @@ static nib_status settle_outputs(nib_graph *g, const nib_diag *diag) {
 }
 
 static int by_last_node(const void *a, const void *b) {
-  const group *x = a, *y = b;
+  const nib_fuse_group *x = a, *y = b;
   const int32_t i = x->nodes[x->n - 1], k = y->nodes[y->n - 1];
   return (i > k) - (i < k);
 }
 
 /* The node that names a kernel: the first with a name of its own. */
-static int32_t naming_node(const nib_graph *g, const group *grp) {
+static int32_t naming_node(const nib_graph *g, const nib_fuse_group *grp) {
   for (int32_t i = 0; i < grp->n; ++i)
     if (g->nodes[grp->nodes[i]].name[0] != '\0')
       return grp->nodes[i];
   return grp->nodes[0];
 }
 
-static nib_status make_kernels(fusion *f) {
+static nib_status make_kernels(nib_fusion *f) {
   nib_graph *g = f->g;
   /* The last node of a group depends on all others: its position orders groups topologically. */
   qsort(f->groups, (size_t)f->n_groups, sizeof *f->groups, by_last_node);
   for (int32_t i = 0; i < g->n_nodes; ++i)
     g->nodes[i].kernel = NIB_NONE;
   for (int32_t i = 0; i < f->n_groups; ++i) {
-    const group *grp = &f->groups[i];
+    const nib_fuse_group *grp = &f->groups[i];
     const char *name = nib_fuse_make_name(g, naming_node(g, grp));
     if (name == NULL || nib_graph_add_kernel(g, name, grp->nodes, grp->n) == NIB_NONE)
       return nib_diag_error(f->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in fuse");
@@ -204,7 +187,7 @@ static nib_status make_kernels(fusion *f) {
   return nib_fuse_order_nodes(g, f->diag);
 }
 
-static nib_status check_every_kernel(const fusion *f) {
+static nib_status check_every_kernel(const nib_fusion *f) {
   for (int32_t i = 0; i < f->g->n_kernels; ++i) {
     nib_select_candidate ignored;
     NIB_RETURN_IF_ERROR(nib_select_kernel(f->select, f->g, &f->g->kernels[i], &ignored, f->diag));
@@ -212,12 +195,13 @@ static nib_status check_every_kernel(const fusion *f) {
   return NIB_OK;
 }
 
-static nib_status run(fusion *f) {
+static nib_status run(nib_fusion *f) {
   f->groups = calloc((size_t)f->g->n_nodes + 1, sizeof *f->groups);
   f->group_of = calloc((size_t)f->g->n_nodes + 1, sizeof *f->group_of);
   if (f->groups == NULL || f->group_of == NULL)
     return nib_diag_error(f->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in fuse");
   NIB_RETURN_IF_ERROR(group_nodes(f));
+  NIB_RETURN_IF_ERROR(nib_fuse_chains(f));
   NIB_RETURN_IF_ERROR(make_kernels(f));
   return check_every_kernel(f);
 }
@@ -232,7 +216,7 @@ nib_status nib_fuse_graph(nib_graph *g, const nib_options *o, const nib_diag *di
   NIB_RETURN_IF_ERROR(settle_outputs(g, diag));
   nib_select_context select;
   nib_status status = nib_select_open(o, &select, diag);
-  fusion f = {.g = g, .select = &select, .diag = diag};
+  nib_fusion f = {.g = g, .select = &select, .diag = diag};
   if (status == NIB_OK)
     status = run(&f);
   nib_select_close(&select);

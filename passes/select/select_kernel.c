@@ -114,6 +114,47 @@ static bool make_candidate(const nib_graph *g, nib_kernel *trial, const nib_sche
   return true;
 }
 
+/* Entering a step: its loops' constants. */
+static const double k_step_cycles = 10.0;
+
+/* The sum of what the stages cost alone, less the way of what is between them through memory. */
+static nib_status predict_stages(const nib_select_context *x, const nib_graph *g,
+                                 const nib_kernel_stage *stages, int n, nib_cost *out_cost) {
+  memset(out_cost, 0, sizeof *out_cost);
+  const double ghz = x->target.machine.ghz > 0 ? x->target.machine.ghz : 1.0;
+  for (int i = 0; i < n; ++i) {
+    const nib_kernel_stage *s = &stages[i];
+    nib_kernel_desc d;
+    nib_cost cost;
+    NIB_RETURN_IF_ERROR(nib_select_describe(g, &s->kernel, &d));
+    if (i > 0)
+      d.input_bytes = 0;
+    if (i + 1 < n)
+      d.output_bytes = 0;
+    d.working_set_bytes = d.weight_bytes + d.scratch_bytes;
+    d.weight_bytes *= s->rereads ? s->steps : 1;
+    const nib_status status = nib_cost_predict(x->model, &d, &x->target, &cost);
+    nib_kernel_desc_free(&d);
+    NIB_RETURN_IF_ERROR(status);
+    const double steps_ns = k_step_cycles * (double)s->steps / ghz;
+    out_cost->compute_ns += cost.compute_ns;
+    out_cost->memory_ns += cost.memory_ns;
+    out_cost->overhead_ns = (i > 0 ? out_cost->overhead_ns : cost.overhead_ns) + steps_ns;
+    out_cost->ns += cost.ns - cost.overhead_ns;
+  }
+  out_cost->ns += out_cost->overhead_ns;
+  return NIB_OK;
+}
+
+static nib_status predict(const nib_select_context *x, const nib_graph *g, const nib_kernel *trial,
+                          const nib_schedule *s, const nib_vocab *v, const nib_kernel_desc *d,
+                          nib_cost *out_cost) {
+  nib_kernel_stage stages[NIB_MAX_STAGES];
+  const int n = s->stages ? s->stages(g, trial, v, stages, NIB_MAX_STAGES) : 0;
+  return n > 0 ? predict_stages(x, g, stages, n, out_cost)
+               : nib_cost_predict(x->model, d, &x->target, out_cost);
+}
+
 static nib_status weigh(const nib_select_context *x, const nib_graph *g, const nib_kernel *kernel,
                         const nib_kernel_desc *base, const nib_schedule *s, const nib_vocab *v,
                         candidate_list *list) {
@@ -135,7 +176,7 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
       if (!make_candidate(g, &trial, s, v, cut ? g->threads : 1, &c, &share))
         continue;
       describe_candidate(base, &c, &d);
-      NIB_RETURN_IF_ERROR(nib_cost_predict(x->model, &d, &x->target, &c.cost));
+      NIB_RETURN_IF_ERROR(predict(x, g, &trial, s, v, &d, &c.cost));
       if (cut)
         nib_cost_cut(&x->target, share, &c.cost);
       if (!append(list, &c))
@@ -147,6 +188,9 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
 static nib_status enumerate(const nib_select_context *x, const nib_graph *g,
                             const nib_kernel *kernel, candidate_list *list) {
   nib_kernel_desc base;
+  nib_kernel fresh = *kernel; /* what was selected before does not count */
+  memset(fresh.tile, 0, sizeof fresh.tile);
+  kernel = &fresh;
   NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, kernel->nodes, kernel->n_nodes, &base));
   nib_status status = NIB_OK;
   const nib_schedule *s;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Chains: kernels of convolutions in a row become one where that is predicted to take less time; or
+ * hardly more, where it takes less arena, as what is between them is never there as a whole. A run
+ * of kernels is cut into chains of the least predicted time. */
+#include "fuse/group.h"
+
+#include "schedule/schedule.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* How much slower a chain may be predicted than its parts where it needs less arena. */
+static const double k_worth_of_arena = 0.02;
+
+static bool starts_with_filter(const nib_graph *g, const nib_fuse_group *grp) {
+  return nib_op_get(g->nodes[grp->nodes[0]].op)->family == NIB_FAMILY_FILTER;
+}
+
+/* The group that alone reads the result of group `at`, as what its filter filters; NIB_NONE. */
+static int32_t next_of(const nib_fusion *f, int32_t at) {
+  const nib_graph *g = f->g;
+  const nib_fuse_group *grp = &f->groups[at];
+  const int32_t t = g->nodes[grp->nodes[grp->n - 1]].out;
+  int32_t reader = NIB_NONE;
+  if (!starts_with_filter(g, grp) || nib_graph_is_output(g, t) ||
+      nib_graph_count_uses(g, t, &reader) != 1 || f->group_of[reader] == NIB_NONE)
+    return NIB_NONE;
+  const int32_t next = f->group_of[reader];
+  const nib_fuse_group *to = &f->groups[next];
+  const nib_node *root = &g->nodes[to->nodes[0]];
+  for (int32_t s = 1; s < root->n_in; ++s)
+    if (root->in[s] == t)
+      return NIB_NONE;
+  return to->nodes[0] == reader && starts_with_filter(g, to) && root->in[0] == t ? next : NIB_NONE;
+}
+
+/* Groups run[0..n) as one; false where they are too many nodes. */
+static bool join(const nib_fusion *f, const int32_t *run, int32_t n, nib_fuse_group *out) {
+  *out = (nib_fuse_group){.ns = NAN};
+  for (int32_t i = 0; i < n; ++i) {
+    const nib_fuse_group *part = &f->groups[run[i]];
+    if (out->n + part->n > NIB_FUSE_MAX_GROUP)
+      return false;
+    for (int32_t k = 0; k < part->n; ++k)
+      out->nodes[out->n++] = part->nodes[k];
+  }
+  return true;
+}
+
+/* Bytes of the arena while a kernel runs: what it reads first, its result and its scratch. */
+static int64_t needs(const nib_fusion *f, const nib_fuse_group *grp) {
+  const nib_graph *g = f->g;
+  const nib_tensor *x = nib_node_input(g, &g->nodes[grp->nodes[0]], 0);
+  const nib_tensor *y = &g->tensors[g->nodes[grp->nodes[grp->n - 1]].out];
+  return (int64_t)nib_tensor_bytes(x) + (int64_t)nib_tensor_bytes(y) + grp->scratch_bytes;
+}
+
+/* Predicted time of a chain in place of groups run[0..n), weighed with what it needs; INFINITY: not
+ * allowed. */
+static double worth(const nib_fusion *f, const int32_t *run, int32_t n,
+                    const nib_fuse_group *joined) {
+  int64_t most = 0;
+  for (int32_t i = 0; i < n; ++i) {
+    const int64_t bytes = needs(f, &f->groups[run[i]]);
+    most = bytes > most ? bytes : most;
+  }
+  if (needs(f, joined) <= most)
+    return joined->ns * (1.0 - k_worth_of_arena);
+  return f->select->size ? INFINITY : joined->ns * (1.0 + k_worth_of_arena);
+}
+
+typedef struct cut {
+  double ns;      /* of all groups up to here */
+  int32_t length; /* of the chain that ends here */
+} cut;
+
+/* cuts[i]: of the first i groups of the run. */
+static nib_status cut_run(const nib_fusion *f, const int32_t *run, int32_t n, cut *cuts) {
+  cuts[0] = (cut){0, 0};
+  for (int32_t i = 1; i <= n; ++i) {
+    nib_fuse_group *last = &f->groups[run[i - 1]];
+    NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, last));
+    cuts[i] = (cut){cuts[i - 1].ns + last->ns, 1};
+    for (int32_t length = 2; length <= i && length <= NIB_MAX_STAGES; ++length) {
+      nib_fuse_group joined;
+      if (!join(f, run + i - length, length, &joined))
+        break;
+      NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &joined));
+      const double ns = cuts[i - length].ns + worth(f, run + i - length, length, &joined);
+      if (ns <= cuts[i].ns)
+        cuts[i] = (cut){ns, length};
+    }
+  }
+  return NIB_OK;
+}
+
+/* The first group of each chain becomes all of it; the others lose their nodes. */
+static void apply_cuts(nib_fusion *f, const int32_t *run, int32_t n, const cut *cuts) {
+  for (int32_t i = n; i > 0; i -= cuts[i].length) {
+    const int32_t *chain = run + i - cuts[i].length;
+    nib_fuse_group joined;
+    if (cuts[i].length < 2 || !join(f, chain, cuts[i].length, &joined))
+      continue;
+    for (int32_t k = 0; k < cuts[i].length; ++k)
+      f->groups[chain[k]].n = 0;
+    f->groups[chain[0]] = joined;
+  }
+}
+
+static void drop_empty(nib_fusion *f) {
+  int32_t n = 0;
+  for (int32_t i = 0; i < f->n_groups; ++i)
+    if (f->groups[i].n > 0)
+      f->groups[n++] = f->groups[i];
+  f->n_groups = n;
+}
+
+nib_status nib_fuse_chains(nib_fusion *f) {
+  const size_t n = (size_t)f->n_groups + 1;
+  int32_t *run = malloc(n * sizeof *run);
+  bool *follows = calloc(n, sizeof *follows);
+  cut *cuts = malloc(n * sizeof *cuts);
+  nib_status status = NIB_OK;
+  if (!run || !follows || !cuts)
+    status = nib_diag_error(f->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in fuse");
+  for (int32_t i = 0; status == NIB_OK && i < f->n_groups; ++i) {
+    const int32_t next = next_of(f, i);
+    if (next != NIB_NONE)
+      follows[next] = true;
+  }
+  for (int32_t i = 0; status == NIB_OK && i < f->n_groups; ++i) {
+    if (follows[i] || f->groups[i].n == 0)
+      continue;
+    int32_t length = 0;
+    for (int32_t at = i; at != NIB_NONE; at = next_of(f, at))
+      run[length++] = at;
+    if (length > 1)
+      status = cut_run(f, run, length, cuts);
+    if (length > 1 && status == NIB_OK)
+      apply_cuts(f, run, length, cuts);
+  }
+  free(run);
+  free(follows);
+  free(cuts);
+  if (status == NIB_OK)
+    drop_empty(f);
+  return status;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Groups of nodes on their way to kernels; within fuse alone. */
+#ifndef NIB_FUSE_GROUP_H
+#define NIB_FUSE_GROUP_H
+
+#include "fuse/fuse.h"
+#include "select/select.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NIB_FUSE_MAX_GROUP 12
+
+typedef struct nib_fuse_group {
+  int32_t nodes[NIB_FUSE_MAX_GROUP];
+  int32_t n;
+  double ns;             /**< predicted; NAN: not weighed yet, INFINITY: no schedule */
+  int64_t scratch_bytes; /**< of what was weighed */
+} nib_fuse_group;
+
+typedef struct nib_fusion {
+  nib_graph *g;
+  const nib_select_context *select;
+  const nib_diag *diag;
+  nib_fuse_group *groups;
+  int32_t n_groups;
+  int32_t *group_of; /**< per node, or NIB_NONE for views */
+} nib_fusion;
+
+nib_status nib_fuse_weigh(const nib_fusion *f, nib_fuse_group *grp);
+/** Joins groups to chains where that pays; group_of no longer holds. */
+nib_status nib_fuse_chains(nib_fusion *f);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+// RUN: %unit/test_chains
+/* Convolutions in a row as one kernel, in every vocabulary that runs here, against the reference:
+ * every pair of kinds, chains of three and four, strides, borders, odd heights, channel tails,
+ * additions at the end. */
+#include "kernel_harness.h"
+
+typedef struct layer {
+  char kind; /* c: conv2d 3x3, s: of 5x3, p: pointwise, d: depthwise 3x3, q: depthwise 5x5 */
+  int out_c, stride, pad;
+} layer;
+
+typedef struct chain_case {
+  const char *name;
+  int h, w, c;
+  nib_format format;
+  layer layers[4];
+  bool add; /* an addition of another tensor at the end */
+} chain_case;
+
+static const chain_case cases[] = {
+    {"depthwise and pointwise", 9, 10, 24, NIB_I8, {{'d', 24, 1, 1}, {'p', 40, 1, 0}}, false},
+    {"stride 2 and tails", 13, 11, 19, NIB_I8, {{'d', 19, 2, 1}, {'p', 37, 1, 0}}, false},
+    {"even borders", 12, 12, 16, NIB_U8, {{'d', 16, 2, 0}, {'p', 5, 1, 0}}, true},
+    {"one row", 1, 9, 16, NIB_I8, {{'d', 16, 1, 1}, {'p', 16, 1, 0}}, false},
+    {"three rows", 3, 33, 7, NIB_I8, {{'d', 7, 1, 1}, {'p', 9, 1, 0}}, true},
+    {"pointwise and depthwise", 9, 10, 13, NIB_I8, {{'p', 24, 1, 0}, {'d', 24, 1, 1}}, false},
+    {"into stride 2", 11, 12, 16, NIB_I8, {{'p', 33, 1, 0}, {'d', 33, 2, 1}}, false},
+    {"into 5x5", 11, 9, 8, NIB_U8, {{'p', 20, 1, 0}, {'q', 20, 1, 2}}, true},
+    {"odd height last", 7, 8, 8, NIB_I8, {{'p', 20, 1, 0}, {'d', 20, 1, 1}}, true},
+    {"first layer", 15, 14, 3, NIB_I8, {{'c', 16, 2, 1}, {'d', 16, 1, 1}}, false},
+    {"two convolutions", 10, 9, 5, NIB_I8, {{'c', 16, 1, 1}, {'c', 18, 1, 1}}, true},
+    {"of other heights", 12, 9, 5, NIB_I8, {{'s', 8, 1, 1}, {'s', 9, 2, 2}}, false},
+    {"without borders", 12, 10, 6, NIB_U8, {{'c', 8, 1, 0}, {'c', 8, 1, 0}}, false},
+    {"two pointwise", 10, 11, 32, NIB_I8, {{'p', 24, 1, 0}, {'p', 48, 1, 0}}, true},
+    {"pointwise and convolution", 8, 11, 12, NIB_I8, {{'p', 24, 1, 0}, {'c', 17, 2, 1}}, false},
+    {"convolution and pointwise", 9, 11, 12, NIB_I8, {{'c', 24, 1, 1}, {'p', 17, 1, 0}}, false},
+    {"two depthwise", 11, 10, 20, NIB_I8, {{'d', 20, 1, 1}, {'d', 20, 2, 1}}, false},
+    {"5x5 and 3x3", 9, 10, 20, NIB_I8, {{'q', 20, 2, 2}, {'d', 20, 1, 1}}, true},
+    {"block", 14, 14, 8, NIB_I8, {{'p', 48, 1, 0}, {'d', 48, 1, 1}, {'p', 8, 1, 0}}, true},
+    {"block of uint8", 13, 7, 8, NIB_U8, {{'p', 50, 1, 0}, {'d', 50, 2, 1}, {'p', 12, 1, 0}}, true},
+    {"four",
+     17,
+     16,
+     3,
+     NIB_I8,
+     {{'c', 8, 2, 1}, {'d', 8, 1, 1}, {'p', 16, 1, 0}, {'d', 16, 2, 1}},
+     false},
+    {"four the other way",
+     9,
+     24,
+     16,
+     NIB_I8,
+     {{'d', 16, 1, 1}, {'p', 40, 1, 0}, {'d', 40, 2, 1}, {'p', 64, 1, 0}},
+     true},
+    {"float", 9, 10, 5, NIB_F32, {{'c', 19, 1, 1}, {'d', 19, 2, 1}, {'p', 21, 1, 0}}, true},
+    {"float 5x5", 8, 7, 16, NIB_F32, {{'p', 18, 1, 0}, {'q', 18, 1, 2}}, false},
+};
+
+typedef struct size3 {
+  int h, w, c;
+} size3;
+
+/* One convolution after `x`, which has the size *at. */
+static int32_t add_layer(suite *s, const layer *l, nib_format format, int32_t x, size3 *at,
+                         int32_t *out_node) {
+  const bool f = format == NIB_F32, depthwise = l->kind == 'd' || l->kind == 'q';
+  const int kh = l->kind == 'p' ? 1 : l->kind == 'q' || l->kind == 's' ? 5 : 3;
+  const int kw = l->kind == 's' ? 3 : kh;
+  const int32_t filter = constant(
+      s, f ? NIB_F32 : NIB_I8,
+      depthwise ? shape(4, 1, kh, kw, l->out_c) : shape(4, l->out_c, kh, kw, at->c), 0, 0, 0);
+  if (!f && pick(s, 0, 2) == 0) /* weights at an end of the range */
+    memset((void *)(uintptr_t)s->g->tensors[filter].data, pick(s, 0, 1) ? 127 : 0x81,
+           (size_t)nib_tensor_elems(&s->g->tensors[filter]) / 2);
+  const int32_t bias = f ? constant(s, NIB_F32, shape(1, l->out_c), 0, 0, 0)
+                         : constant(s, NIB_I32, shape(1, l->out_c), 0, 0, 2000);
+  const int32_t scales = f ? NIB_NONE : constant_scales(s, l->out_c, 0.02);
+  const int taps = kh * kw * (depthwise ? 1 : at->c);
+  at->h = (at->h + 2 * l->pad - kh) / l->stride + 1;
+  at->w = (at->w + 2 * l->pad - kw) / l->stride + 1;
+  at->c = l->out_c;
+  static const int zeros[] = {-128, 127, 0, -5, 31};
+  const int zero = zeros[pick(s, 0, 4)] + (format == NIB_U8 ? 128 : 0);
+  const double sx = s->g->tensors[x].scale;
+  const int32_t y = value(s, format, shape(4, 1, at->h, at->w, at->c),
+                          f ? 0 : (double)(float)(sx * 0.02 * sqrt(taps) * 40.0), zero);
+  *out_node =
+      node(s, depthwise ? NIB_OP_DEPTHWISE_CONV2D : NIB_OP_CONV2D, y, 4, x, filter, bias, scales);
+  set_ints(s, *out_node, NIB_A_STRIDES, 2, l->stride, l->stride);
+  set_ints(s, *out_node, NIB_A_DILATIONS, 2, 1, 1);
+  set_ints(s, *out_node, NIB_A_PADS, 4, l->pad, l->pad, l->pad, l->pad);
+  nib_graph_set_string(s->g, *out_node, NIB_A_ACTIVATION, pick(s, 0, 1) ? "relu" : "none");
+  return y;
+}
+
+static void add_chain(suite *s, const chain_case *k) {
+  snprintf(s->label, sizeof s->label, "%s", k->name);
+  size3 at = {k->h, k->w, k->c};
+  int32_t x = input(s, k->format, shape(4, 1, k->h, k->w, k->c),
+                    k->format == NIB_F32 ? 0 : (double)0.05f, k->format == NIB_U8 ? 3 : -3);
+  int32_t nodes[8];
+  int n = 0;
+  for (int i = 0; i < 4 && k->layers[i].kind; i++)
+    x = add_layer(s, &k->layers[i], k->format, x, &at, &nodes[n++]);
+  const bool away = strcmp(s->g->rounding, "nearest-away") == 0;
+  if (k->add && !away) {
+    const nib_tensor t = s->g->tensors[x];
+    const shape_of d = shape(4, 1, at.h, at.w, at.c);
+    const int32_t other = input(s, k->format, d, (double)(float)(t.scale * 1.3), t.zero_point);
+    const int32_t y = value(s, k->format, d, (double)(float)(t.scale * 1.7), t.zero_point);
+    nodes[n++] =
+        pick(s, 0, 1) ? node(s, NIB_OP_ADD, y, 2, x, other) : node(s, NIB_OP_ADD, y, 2, other, x);
+    x = y;
+  }
+  add_kernel(s, nodes, n);
+  output(s, x);
+}
+
+/* On vocabularies of one lane there are no chains. */
+static void test_vocabulary(const nib_vocab *v, const char *target, const char *rounding,
+                            uint64_t seed) {
+  if (v->lanes == 1)
+    return;
+  suite s = suite_open("chains", rounding, seed);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    add_chain(&s, &cases[i]);
+  for (int32_t i = 0; i < s.g->n_kernels; i++)
+    if (!nib_schedule_find("row_chain")->accepts(s.g, &s.g->kernels[i], v)) {
+      printf("%s: kernel %d is no chain\n", v->name, (int)i);
+      harness_failures++;
+    }
+  const bool clang = seed % 2 && shell("command -v clang-22 >/dev/null") == 0;
+  run_suite(&s, v, target, clang ? "clang-22" : "cc");
+}
+
+int main(void) { return test_each_vocabulary(test_vocabulary); }
