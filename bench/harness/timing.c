@@ -13,6 +13,7 @@
 enum {
   BATCH_NS = 400000,
   WARM_NS = 100000000,
+  SLICE_NS = 4000000,
   RETRIES = 8,
   MAX_REPEATS = 100000,
   CANARY_STEPS = 4000
@@ -144,7 +145,8 @@ static bool sample_undisturbed(const bench_entry *e, samples *s, int round, doub
   for (int tries = 0; tries < RETRIES; ++tries) {
     if (!sample(e, s, round))
       return false;
-    if (s->stolen[round] <= MAX_STOLEN || s->spent > budget)
+    /* A batch longer than a time slice is interrupted again where others want the core. */
+    if (s->stolen[round] <= MAX_STOLEN || s->spent > budget || s->ns[round] * s->repeats > SLICE_NS)
       break;
   }
   s->n = round + 1;
