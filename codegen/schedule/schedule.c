@@ -8,6 +8,7 @@
 #define NIB_SCHEDULES(X)                                                                           \
   X(nib_schedule_block_dots)                                                                       \
   X(nib_schedule_block_reals)                                                                      \
+  X(nib_schedule_block_codes)                                                                      \
   X(nib_schedule_bit_planes)                                                                       \
   X(nib_schedule_row_chain)                                                                       \
   X(nib_schedule_conv_rows)                                                                        \

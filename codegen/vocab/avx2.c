@@ -209,6 +209,13 @@ static const char support[] =
     "  return _mm256_srai_epi32(_mm256_slli_epi32(word, 24), 24);\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_largest\n" INLINE
+    "float nib_avx2_largest(__m256 x) {\n"
+    "  __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));\n"
+    "  y = _mm_max_ps(y, _mm_movehl_ps(y, y));\n"
+    "  return _mm_cvtss_f32(_mm_max_ss(y, _mm_shuffle_ps(y, y, 1)));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_lookup16\n"
     "/* Both halves of the table by the low three bits, chosen by the fourth. */\n" INLINE
     "__m256 nib_avx2_lookup16(const float *table, __m256i index) {\n"
@@ -402,6 +409,7 @@ const nib_vocab nib_vocab_avx2 = {
                 "    $b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), 2 * ($n));",
             [NIB_PRIM_BF16_STORE] = "_mm_storeu_si128((void *)($a), nib_avx2_bf16($b));",
             [NIB_PRIM_BF16_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_bf16($b), 2 * ($n));",
+            [NIB_PRIM_F32_LARGEST] = "$d = nib_avx2_largest($a);",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

@@ -411,6 +411,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_BF16_STORE] = "_mm256_storeu_si256((void *)($a), nib_avx512_bf16($b));",
             [NIB_PRIM_BF16_STORE_TAIL] =
                 "_mm256_mask_storeu_epi16((void *)($a), " MASK ", nib_avx512_bf16($b));",
+            [NIB_PRIM_F32_LARGEST] = "$d = _mm512_reduce_max_ps($a);",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

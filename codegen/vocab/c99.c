@@ -150,6 +150,7 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_F16_STORE_TAIL] = "*($a) = nib_f32_to_f16($b);",
             [NIB_PRIM_BF16_STORE] = "*($a) = nib_f32_to_bf16($b);",
             [NIB_PRIM_BF16_STORE_TAIL] = "*($a) = nib_f32_to_bf16($b);",
+            [NIB_PRIM_F32_LARGEST] = "$d = $a;",
             [NIB_PRIM_PREFETCH] = "",
         },
     .dot_cycles = 1.0,

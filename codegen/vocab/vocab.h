@@ -114,6 +114,7 @@ extern "C" {
   /* a: pointer to uint16_t, b: f32 register, rounded to nearest even */                           \
   X(F16_STORE, "f16_store") X(F16_STORE_TAIL, "f16_store_tail")                                    \
   X(BF16_STORE, "bf16_store") X(BF16_STORE_TAIL, "bf16_store_tail")                                \
+  X(F32_LARGEST, "f32_largest")     /* d (a scalar float) = the largest lane of a, none a NaN */     \
   X(PREFETCH, "prefetch")           /* the line b bytes behind pointer a will be read */
 
 typedef enum nib_prim {

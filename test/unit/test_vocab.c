@@ -321,6 +321,12 @@ static void write_bytes(nib_emitter *e) {
   nib_say(e, NIB_PRIM_DOT8_SUM, "d", "part", NULL, NULL, NULL);
   store_register(e, I32, "d");
   close_function(e);
+  open_function(e, "largest", elems);
+  load_register(e, "a", F32, "pa");
+  nib_text_line(e->body, "float d;");
+  nib_say(e, NIB_PRIM_F32_LARGEST, "d", "a", NULL, NULL, NULL);
+  nib_text_line(e->body, "*(float *)pd = d;");
+  close_function(e);
   static const char *const halves[] = {"f16", "bf16"};
   for (int i = 0; i < 2; i++) {
     open_function(e, halves[i], elems);
@@ -764,6 +770,19 @@ static void test_dot8(void *library, const nib_vocab *v) {
   }
 }
 
+static void test_largest(void *library, const nib_vocab *v) {
+  function *f = find(library, "largest", v);
+  for (int round = 0; f && round < rounds; round++) {
+    make_operand(REALS, F32, pa);
+    float most = -INFINITY;
+    for (int lane = 0; lane < v->lanes; lane++)
+      most = fmaxf(most, ((float *)(void *)pa)[lane]);
+    f(pa, pb, pc, got);
+    CHECK(*(float *)(void *)got == most);
+    ++compared;
+  }
+}
+
 static void test_halves(void *library, const nib_vocab *v) {
   static const struct {
     const char *name;
@@ -805,6 +824,7 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   test_bytes(library, v);
   test_dot8(library, v);
   test_halves(library, v);
+  test_largest(library, v);
 }
 
 /* ---- the file ---- */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * RUN: %unit/test_block_codes
+ * Casts of f32 to q8_0 by block_codes, in each vocabulary: the bytes of nib_format_encode_row, on
+ * random numbers of all magnitudes, zeros, subnormals, infinities and NaN. */
+#include "kernel_harness.h"
+
+enum { ROWS = 257, COLUMNS = 96, ELEMS = ROWS * COLUMNS };
+
+static void fill(uint64_t *rng, float *x) {
+  static const float ends[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-42f, -3e-39f, 3.4e38f, 127.0f};
+  for (int b = 0; b < ELEMS / 32; ++b) {
+    const int exponent = (int)(next_random(rng) % 250) - 140;
+    for (int i = 0; i < 32; ++i) {
+      const uint64_t r = next_random(rng);
+      const float v = (float)(int32_t)(uint32_t)r * 0x1p-31f;
+      x[32 * b + i] = b % 7 == 0   ? ends[(r >> 40) % 9]
+                      : b % 7 == 1 ? (float)((int)(r % 509) - 254) * 0.5f /* quotients at ties */
+                      : b % 7 == 2 ? v
+                      : b % 63 == 3 ? 0.0f
+                                    : ldexpf(v, exponent);
+    }
+    if (b % 7 == 1) /* the scale is 1 */
+      x[32 * b + 5] = 127.0f;
+  }
+}
+
+static void run(const char *vocab, model_run *model) {
+  static float x[ELEMS];
+  static uint8_t want[ELEMS / 32 * 34], got[ELEMS / 32 * 34];
+  uint64_t rng = 3;
+  fill(&rng, x);
+  nib_format_encode_row(NIB_Q8_0, x, ELEMS, NULL, want);
+  const void *in[] = {x};
+  void *out[] = {got}, *arenas[] = {NULL};
+  static _Alignas(64) uint8_t arena[64];
+  arenas[0] = arena;
+  CHECK(model(NULL, in, out, arenas) == NIBRT_OK);
+  int bad = 0;
+  for (int i = 0; i < (int)sizeof got; ++i)
+    if (got[i] != want[i] && bad++ < 3) {
+      printf("%s: byte %d of block %d is %d, not %d\n", vocab, i % 34, i / 34, got[i], want[i]);
+      for (int k = 0; k < 32; ++k)
+        printf("%g ", (double)x[i / 34 * 32 + k]);
+      printf("\n");
+    }
+  harness_failures += bad;
+}
+
+static void test_vocabulary(const char *vocab, const char *target_name) {
+  const nib_vocab *v = nib_vocab_find(vocab);
+  nib_target target;
+  CHECK(v && nib_target_parse(target_name, &target, &harness_diag) == NIB_OK);
+  if (!v || !nib_target_runs_here(&target)) {
+    printf("%s: skipped, this processor lacks its features\n", vocab);
+    return;
+  }
+  suite s = suite_open("codes", "nearest-even", 1);
+  snprintf(s.label, sizeof s.label, "cast");
+  const int32_t x = input(&s, NIB_F32, shape(2, ROWS, COLUMNS), 0, 0);
+  const int32_t y = value(&s, NIB_Q8_0, shape(2, ROWS, COLUMNS), 0, 0);
+  node(&s, NIB_OP_CAST, y, 1, x);
+  output(&s, y);
+  finish(&s);
+  const nib_schedule *codes = nib_schedule_find("block_codes");
+  nib_kernel *k = &s.g->kernels[0];
+  CHECK(codes->accepts(s.g, k, v));
+  k->schedule = codes->name;
+  k->vocab = v->name;
+  char dir[64];
+  make_folder(dir);
+  nib_options o = emit_options(dir);
+  o.target = target_name;
+  CHECK(nib_emit_graph(s.g, &o, &harness_diag) == NIB_OK);
+  void *library = load_library(dir, "cc");
+  if (library) {
+    run(vocab, find_run(library, "codes"));
+    dlclose(library);
+  }
+  remove_folder(dir);
+  nib_graph_destroy(s.g);
+}
+
+int main(void) {
+  test_vocabulary("c99", "c99");
+  test_vocabulary("avx2", "x86-64-v3");
+  test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni");
+  printf("%d failures\n", harness_failures);
+  return harness_failures != 0;
+}
