@@ -149,10 +149,14 @@ static double rows_of(const nib_kernel_desc *d) {
 
 /* Cycles of one step over K of a register tile of `rows` pixels by `vectors` column registers: the
  * slowest of issuing the products, loading their operands, and the chain of each accumulator. */
-static double tile_step_cycles(double rows, double vectors, double issue, double registers) {
-  const double loads = (rows + vectors) / k_loads_per_cycle;
+static double tile_step_cycles(const nib_kernel_desc *d, double rows, double vectors, double issue,
+                               double registers) {
+  /* By taps, an input column is loaded once for the taps of a row. */
+  const double taps = d->tile[3] > 0 && d->kernel[1] > 0 ? (double)d->kernel[1] : 1;
+  const double loaded = ((rows - 1) * fmax((double)d->strides[1], 1) + taps) / taps;
+  const double loads = ((taps > 1 ? loaded : rows) + vectors) / k_loads_per_cycle;
   double cycles = fmax(rows * vectors * issue, fmax(loads, k_accumulate_latency));
-  const double used = rows * vectors + vectors + 1;
+  const double used = rows * vectors + taps * vectors + 1;
   if (used > registers) /* accumulators spilled and reloaded at every step */
     cycles += 2 * (used - registers);
   return cycles;
@@ -173,13 +177,13 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double issue = real ? r->fma : r->dot;
   const double whole_m = floor(m / mr), rest_m = m - whole_m * mr;
   const double whole_n = floor(vectors / nr), rest_n = vectors - whole_n * nr;
-  double cycles = whole_m * whole_n * tile_step_cycles(mr, nr, issue, r->registers);
+  double cycles = whole_m * whole_n * tile_step_cycles(d, mr, nr, issue, r->registers);
   if (rest_n > 0)
-    cycles += whole_m * tile_step_cycles(mr, rest_n, issue, r->registers);
+    cycles += whole_m * tile_step_cycles(d, mr, rest_n, issue, r->registers);
   if (rest_m > 0)
-    cycles += whole_n * tile_step_cycles(rest_m, nr, issue, r->registers);
+    cycles += whole_n * tile_step_cycles(d, rest_m, nr, issue, r->registers);
   if (rest_m > 0 && rest_n > 0)
-    cycles += tile_step_cycles(rest_m, rest_n, issue, r->registers);
+    cycles += tile_step_cycles(d, rest_m, rest_n, issue, r->registers);
   cycles *= steps * (r->scalar ? k_scalar_tile_share : 1.0);
   if (d->excess_macs > 0) /* loops of their own for every column register of a tile */
     cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * r->dot8 +

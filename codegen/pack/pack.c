@@ -67,6 +67,18 @@ int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns) {
   return w->segments * w->steps * columns * w->lanes * w->dot_k;
 }
 
+static void cut_panels(nib_conv_walk *w) {
+  w->steps = (w->run + w->dot_k - 1) / w->dot_k;
+  const int64_t panel = w->columns * w->lanes;
+  w->full_panels = w->group_out / panel;
+  const int64_t rest = w->group_out % panel;
+  w->last_columns = (rest + w->lanes - 1) / w->lanes;
+  w->last_tail = rest % w->lanes;
+  w->panel_elems = w->shape.kernel_h * nib_pack_row_elems(w, w->columns);
+  w->last_panel_elems = w->shape.kernel_h * nib_pack_row_elems(w, w->last_columns);
+  w->group_elems = w->full_panels * w->panel_elems + w->last_panel_elems;
+}
+
 void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
                    nib_conv_walk *out_walk) {
   nib_pack_walk_in_rows(g, n, v, columns, 0, out_walk);
@@ -92,17 +104,15 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
   w->run = contiguous ? s->kernel_w * s->in_c : w->group_in;
   w->pitch = s->dilation_w * s->in_c;
   w->dot_k = w->is_float ? 1 : v->dot_k;
-  w->steps = (w->run + w->dot_k - 1) / w->dot_k;
   w->lanes = v->lanes;
   w->columns = columns;
-  const int64_t panel = columns * w->lanes;
-  w->full_panels = w->group_out / panel;
-  const int64_t rest = w->group_out % panel;
-  w->last_columns = (rest + w->lanes - 1) / w->lanes;
-  w->last_tail = rest % w->lanes;
-  w->panel_elems = s->kernel_h * nib_pack_row_elems(w, columns);
-  w->last_panel_elems = s->kernel_h * nib_pack_row_elems(w, w->last_columns);
-  w->group_elems = w->full_panels * w->panel_elems + w->last_panel_elems;
+  cut_panels(w);
+}
+
+void nib_pack_split_taps(nib_conv_walk *w) {
+  w->segments = w->shape.kernel_w;
+  w->run = w->group_in;
+  cut_panels(w);
 }
 
 /* ---- reading weights ---- */

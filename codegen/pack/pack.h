@@ -44,6 +44,8 @@ void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, in
 void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                            int64_t columns, int64_t row, nib_conv_walk *out_walk);
 bool nib_pack_is_pointwise(const nib_conv_shape *s); /**< whose pixels are flattened to rows */
+/** Walks the taps of a kernel row one by one, as with dilation, although they touch. */
+void nib_pack_split_taps(nib_conv_walk *w);
 /** Elements from one kernel row to the next within a panel of `columns`. */
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns);
 

@@ -16,7 +16,7 @@
 
 typedef long long ll;
 
-enum { most_pixels = 16, most_columns = 8 };
+enum { most_pixels = 16, most_columns = 8, n_columns = 6 };
 #define NIB_MAX_TILE_REGISTERS (most_pixels * most_columns)
 
 /* What threads share: output rows, panels of output channels, or tiles of pixels of a single row.
@@ -30,6 +30,7 @@ typedef struct conv_rows {
   nib_stage stage;
   nib_epilogue epilogue;
   int64_t pixels;   /* of a tile */
+  bool by_taps;     /* the taps of a row together: each input column is loaded once for all */
   int64_t out_ring; /* rows of out, a ring; 0: all of them */
   cut_axis cut;     /* what begin and end count */
   int64_t units;
@@ -99,31 +100,41 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 
 /* ---- tiles ---- */
 
-/* Cycles of one step of a tile: dot products, loads at two a cycle, and the latency of the chain.
- */
-static double step_cycles(const nib_vocab *v, bool is_float, int64_t pixels, int64_t columns) {
-  const double dots = (double)(pixels * columns) * (is_float ? v->fma_cycles : v->dot_cycles);
-  const double loads = (double)(pixels + columns) * 0.5;
-  const double latency = v->lanes > 1 ? 5.0 : 1.0;
-  const double busy = dots > loads ? dots : loads;
-  return (busy > latency ? busy : latency) + 1.0;
+/* Columns of the input under a tile's pixels. */
+static int64_t columns_under(const nib_conv_shape *s, int64_t pixels) {
+  return (pixels - 1) * s->stride_w + (s->kernel_w - 1) * s->dilation_w + 1;
 }
 
-static double tile_cycles(const nib_vocab *v, const nib_conv_walk *w, int64_t pixels,
+/* Cycles of a tile in one kernel row: dot products, loads at two a cycle, and the latency of the
+ * chain. A tile by taps takes the taps of a row together. */
+static double step_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps, int64_t pixels,
+                          int64_t columns) {
+  const int64_t taps = by_taps ? w->segments : 1;
+  const int64_t loaded = by_taps ? columns_under(&w->shape, pixels) : pixels;
+  const double dots =
+      (double)(taps * pixels * columns) * (w->is_float ? v->fma_cycles : v->dot_cycles);
+  const double loads = (double)(loaded + taps * columns) * 0.5;
+  const double latency = (v->lanes > 1 ? 5.0 : 1.0) * (double)taps;
+  const double busy = dots > loads ? dots : loads;
+  const double steps = (double)(by_taps ? w->steps : w->segments * w->steps);
+  return ((busy > latency ? busy : latency) + 1.0) * steps;
+}
+
+static double tile_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps, int64_t pixels,
                           int64_t columns) {
   const int64_t panels = (w->group_out + columns * w->lanes - 1) / (columns * w->lanes);
   const int64_t all = (w->shape.out_h - 1) * w->shape.out_w + w->last_w;
   const int64_t rest = w->last_w % pixels;
   const int64_t rests = rest == 0 ? 0 : w->last_w < w->shape.out_w ? 1 : w->shape.out_h;
   const double full =
-      (double)((all - rests * rest) / pixels) * step_cycles(v, w->is_float, pixels, columns);
-  const double tail = rests ? (double)rests * step_cycles(v, w->is_float, rest, columns) : 0.0;
+      (double)((all - rests * rest) / pixels) * step_cycles(v, w, by_taps, pixels, columns);
+  const double tail = rests ? (double)rests * step_cycles(v, w, by_taps, rest, columns) : 0.0;
   return (double)panels * (full + tail);
 }
 
 typedef struct choice {
   double cost;
-  int32_t pixels, columns;
+  int32_t pixels, columns, by_taps;
 } choice;
 
 static int compare_choices(const void *a, const void *b) {
@@ -138,29 +149,57 @@ static bool divides_rows(const nib_conv_walk *w, int64_t pixels) {
   return w->last_w == w->shape.out_w || w->shape.out_w % pixels == 0;
 }
 
-static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
-                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+/* Tiles of one walk that fit the registers, appended to `choices`. */
+static int weigh_tiles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps, choice *choices,
+                       int n) {
   static const int32_t columns[] = {1, 2, 3, 4, 6, most_columns};
-  enum { n_columns = sizeof columns / sizeof *columns };
-  nib_conv_walk w;
-  nib_pack_walk_in_rows(g, &g->nodes[kernel->nodes[0]], v, 1, kernel->tile[2], &w);
-  const int64_t all_columns = (w.group_out + w.lanes - 1) / w.lanes;
+  const int64_t all_columns = (w->group_out + w->lanes - 1) / w->lanes;
   /* Compilers spill when a tile takes the last registers: a tenth stays free. */
   const int32_t usable = v->registers - v->registers / 10;
-  choice choices[most_pixels * n_columns];
-  int n = 0;
+  const int32_t taps = by_taps ? (int32_t)w->segments : 1;
   for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
-    for (int32_t pixels = 1; pixels <= w.shape.out_w && pixels <= most_pixels; pixels++)
-      if (pixels * columns[i] + columns[i] + 1 <= usable && divides_rows(&w, pixels))
-        choices[n++] = (choice){tile_cycles(v, &w, pixels, columns[i]), pixels, columns[i]};
+    for (int32_t pixels = 1; pixels <= w->shape.out_w && pixels <= most_pixels; pixels++)
+      if ((pixels + taps) * columns[i] + 1 <= usable && divides_rows(w, pixels))
+        choices[n++] =
+            (choice){tile_cycles(v, w, by_taps, pixels, columns[i]), pixels, columns[i], by_taps};
+  return n;
+}
+
+/* Whether taking the taps of a row together, each input column loaded once for all, multiplies no
+ * more. */
+static bool gains_by_taps(const nib_vocab *v, const nib_conv_walk *w, nib_conv_walk *out_split) {
+  *out_split = *w;
+  if (w->segments != 1 || w->shape.kernel_w < 2 || w->shape.kernel_w > 8 || v->lanes < 2)
+    return false;
+  nib_pack_split_taps(out_split);
+  return out_split->segments * out_split->steps <= w->steps;
+}
+
+static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  nib_conv_walk w, split;
+  nib_pack_walk_in_rows(g, &g->nodes[kernel->nodes[0]], v, 1, kernel->tile[2], &w);
+  choice choices[2 * most_pixels * n_columns];
+  int n = weigh_tiles(v, &w, false, choices, 0);
+  if (gains_by_taps(v, &w, &split))
+    n = weigh_tiles(v, &split, true, choices, n);
   qsort(choices, (size_t)n, sizeof *choices, compare_choices);
   n = n < capacity ? n : capacity;
   for (int i = 0; i < n; i++) {
     memset(out_tiles[i], 0, sizeof out_tiles[i]);
     out_tiles[i][0] = choices[i].pixels;
     out_tiles[i][1] = choices[i].columns;
+    out_tiles[i][3] = choices[i].by_taps;
   }
   return n;
+}
+
+/* The walk of a kernel in its tile. */
+static void walk_of(const nib_graph *g, const nib_node *n, const nib_vocab *v, const int32_t *tile_,
+                    nib_conv_walk *out_walk) {
+  nib_pack_walk_in_rows(g, n, v, tile_[1] > 0 ? tile_[1] : 1, tile_[2], out_walk);
+  if (tile_[3] > 0)
+    nib_pack_split_taps(out_walk);
 }
 
 /* ---- scratch ---- */
@@ -173,7 +212,7 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   nib_conv_walk w;
   nib_stage stage;
-  nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
+  walk_of(g, n, v, kernel->tile, &w);
   init_stage(g, n, v, &w, &stage);
   const bool sums = nib_pack_weight_zero(g, n, v) != 0;
   return nib_stage_ring_bytes(&stage) + (sums ? sums_bytes(&stage, &w) : 0);
@@ -218,7 +257,7 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   nib_conv_walk w;
   nib_stage stage;
   int64_t n_units = 1;
-  nib_pack_walk_in_rows(g, n, v, t[1] > 0 ? t[1] : 1, t[2], &w);
+  walk_of(g, n, v, t, &w);
   init_stage(g, n, v, &w, &stage);
   choose_cut(&w, &stage, t[0] > 0 ? t[0] : 1, kernel->parts, &n_units);
   return n_units;
@@ -296,27 +335,72 @@ static void emit_step(conv_rows *r, const tile *t) {
   }
 }
 
+/* One step of all taps of a row: every input column is loaded once and multiplied into the pixels
+ * that it touches. */
+static void emit_columns(conv_rows *r, const tile *t) {
+  nib_emitter *e = r->e;
+  const nib_vocab *v = e->vocab;
+  const nib_conv_walk *w = &r->walk;
+  const nib_conv_shape *s = &w->shape;
+  const bool f = w->is_float;
+  const int64_t register_elems = w->lanes * w->dot_k;
+  declare_registers(e, f ? v->type_f32 : v->type_weight, "w", w->segments, t->columns);
+  for (int64_t kx = 0; kx < w->segments; kx++)
+    for (int64_t n = 0; n < t->columns; n++)
+      nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_WEIGHT_LOAD,
+              nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s,
+              nib_word_of("w + %lld", (ll)((kx * w->steps * t->columns + n) * register_elems)).s,
+              NULL, NULL, NULL);
+  nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
+  nib_text_line(e->body, "%s a0;", f ? v->type_f32 : v->type_act);
+  for (int64_t column = 0; column < columns_under(s, t->pixels); column++) {
+    bool loaded = false;
+    for (int64_t kx = 0; kx < w->segments; kx++) {
+      const int64_t ahead = column - kx * s->dilation_w, m = ahead / s->stride_w;
+      if (ahead < 0 || ahead % s->stride_w || m >= t->pixels)
+        continue;
+      if (!loaded && f)
+        nib_say(e, NIB_PRIM_F32_SET, "a0", nib_word_of("a[k + %lld]", (ll)(column * s->in_c)).s,
+                NULL, NULL, NULL);
+      else if (!loaded)
+        nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", (ll)(column * s->in_c)).s,
+                NULL, NULL, NULL);
+      loaded = true;
+      for (int64_t n = 0; n < t->columns; n++)
+        nib_say(e, f ? NIB_PRIM_F32_FMA : NIB_PRIM_DOT, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s,
+                "a0", nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s, NULL, NULL);
+    }
+  }
+}
+
 static void emit_taps(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const nib_conv_walk *w = &r->walk;
   const nib_conv_shape *s = &w->shape;
-  nib_text_line(e->body, "const %s *w = panel;", r->weight_type);
+  const bool each_tap = w->segments > 1 && !r->by_taps;
+  if (!r->by_taps)
+    nib_text_line(e->body, "const %s *w = panel;", r->weight_type);
   if (s->kernel_h > 1)
     nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
+  if (r->by_taps)
+    nib_text_line(e->body, "const %s *w = panel%s;", r->weight_type,
+                  s->kernel_h > 1
+                      ? nib_word_of(" + ky * %lld", (ll)nib_pack_row_elems(w, t->columns)).s
+                      : "");
   const nib_word group =
       s->groups > 1 ? nib_word_of(" + g * %lld", (ll)w->group_in) : nib_word_of("%s", "");
   nib_text_line(e->body, "const %s *a = %s + x * %lld%s;", r->stage.c_type,
                 nib_stage_row(&r->stage), (ll)(s->stride_w * s->in_c), group.s);
-  if (w->segments > 1)
+  if (each_tap)
     nib_text_open(e->body, "for (int32_t kx = 0; kx < %lld; kx++, a += %lld) {", (ll)w->segments,
                   (ll)w->pitch);
   nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(w->steps * w->dot_k),
                 (ll)w->dot_k);
-  emit_step(r, t);
-  nib_text_close(e->body, "");
-  if (w->segments > 1)
-    nib_text_close(e->body, "");
-  if (s->kernel_h > 1)
+  if (r->by_taps)
+    emit_columns(r, t);
+  else
+    emit_step(r, t);
+  for (int i = 0; i < 1 + each_tap + (s->kernel_h > 1); i++)
     nib_text_close(e->body, "");
 }
 
@@ -534,7 +618,8 @@ static nib_status prepare(conv_rows *r) {
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
                           "%s: a tile has at most %d pixels and %d registers of channels",
                           r->kernel->name, most_pixels, most_columns);
-  nib_pack_walk_in_rows(e->graph, n, e->vocab, tile_[1] > 0 ? tile_[1] : 1, tile_[2], &r->walk);
+  walk_of(e->graph, n, e->vocab, tile_, &r->walk);
+  r->by_taps = tile_[3] > 0;
   r->pixels = tile_[0] > 0 ? tile_[0] : 1;
   if (!divides_rows(&r->walk, r->pixels))
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
@@ -592,7 +677,7 @@ static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vo
                                .rows = 1,
                                .stride = s->stride_h,
                                .pad = s->pad_top,
-                               .span = stage.ring,
+                               .span = stage.span,
                                .pointwise = nib_pack_is_pointwise(s),
                                .counts = !stage.direct};
   if (out_shape->pointwise)

@@ -317,7 +317,7 @@ static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vo
                                .rows = 1,
                                .stride = w.shape.stride_h,
                                .pad = w.shape.pad_top,
-                               .span = stage.ring,
+                               .span = stage.span,
                                .counts = !stage.direct};
   return w.shape.batch == 1;
 }

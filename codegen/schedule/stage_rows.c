@@ -9,6 +9,14 @@ typedef long long ll;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
+/* In a ring a row's place is a division away. */
+static void keep_all_rows(nib_stage *s, const nib_vocab *v) {
+  enum { few_bytes = 8 * 1024 };
+  const int64_t rows = (s->shape.out_h - 1) * s->shape.stride_h + s->span;
+  if (!s->direct && v->lanes > 1 && s->span > 1 && rows * s->row_elems * s->elem_bytes <= few_bytes)
+    s->ring = rows > s->span ? rows : s->span;
+}
+
 void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape *shape,
                     const nib_vocab *v, int64_t fill, int64_t read_past, bool must_stage) {
   memset(s, 0, sizeof *s);
@@ -23,7 +31,7 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   s->elem_bytes = is_float ? 4 : bytes ? 1 : 2;
   s->fill = fill;
   s->zero_point = input->quantized ? input->zero_point : 0;
-  s->ring = (shape->kernel_h - 1) * shape->dilation_h + 1;
+  s->span = s->ring = (shape->kernel_h - 1) * shape->dilation_h + 1;
   s->pixels = (shape->out_w - 1) * shape->stride_w + (shape->kernel_w - 1) * shape->dilation_w + 1;
   s->left = shape->pad_left < s->pixels ? shape->pad_left : s->pixels;
   s->copied = s->pixels - s->left < shape->in_w ? s->pixels - s->left : shape->in_w;
@@ -33,10 +41,11 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   s->channels = shape->in_c * shape->multiplier;
   s->row_elems =
       round_up((s->pixels * s->channels + read_past) * s->elem_bytes, 64) / s->elem_bytes;
-  const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->ring;
+  const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->span;
   const bool padded = s->left || s->right || shape->pad_top || rows_needed > shape->in_h;
   s->direct = !must_stage && !padded && !s->repeat && read_past == 0 &&
               (is_float ? input->format == NIB_F32 : codes || (bytes && input->format == NIB_U8));
+  keep_all_rows(s, v);
 }
 
 int64_t nib_stage_ring_bytes(const nib_stage *s) {
@@ -149,7 +158,7 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
 }
 
 static bool has_outside_rows(const nib_stage *s) {
-  return s->shape.pad_top || (s->shape.out_h - 1) * s->shape.stride_h + s->ring > s->shape.in_h;
+  return s->shape.pad_top || (s->shape.out_h - 1) * s->shape.stride_h + s->span > s->shape.in_h;
 }
 
 static nib_word input_row(const nib_stage *s, const char *row) {
@@ -166,16 +175,18 @@ static nib_word input_row(const nib_stage *s, const char *row) {
 static nib_word slot(const nib_stage *s, const char *padded_row) {
   if (s->ring == 1)
     return nib_word_of("ring");
+  if (s->ring > s->span)
+    return nib_word_of("ring + (%s) * %lld", padded_row, (ll)s->row_elems);
   return nib_word_of("ring + (%s) %% %lld * %lld", padded_row, (ll)s->ring, (ll)s->row_elems);
 }
 
 static void emit_staging(const nib_stage *s, nib_emitter *e, void (*after)(void *user),
                          void *user) {
   const nib_conv_shape *c = &s->shape;
-  if (c->stride_h > s->ring || s->skips)
+  if (c->stride_h > s->span || s->skips)
     nib_text_line(e->body, "next = next < y * %lld ? y * %lld : next;", (ll)c->stride_h,
                   (ll)c->stride_h);
-  nib_text_open(e->body, "for (; next < y * %lld + %lld; next++) {", (ll)c->stride_h, (ll)s->ring);
+  nib_text_open(e->body, "for (; next < y * %lld + %lld; next++) {", (ll)c->stride_h, (ll)s->span);
   nib_text_line(e->body, "%s *const staged = %s;", s->c_type, slot(s, "next").s);
   if (has_outside_rows(s)) {
     nib_text_open(e->body, "if (next < %lld || next >= %lld) {", (ll)c->pad_top,

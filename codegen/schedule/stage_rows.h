@@ -17,7 +17,8 @@ typedef struct nib_stage {
   const char *c_type; /**< of a staged element: uint8_t, int16_t or float */
   int64_t elem_bytes;
   bool direct;                 /**< rows are read from in0 as they are */
-  int64_t ring;                /**< rows of the ring */
+  int64_t span;                /**< rows under a filter */
+  int64_t ring;                /**< rows of the ring: of a span, or all where they are few bytes */
   int64_t pixels;              /**< staged pixels of a row, borders included */
   int64_t left, copied, right; /**< pixels = left + copied + right */
   int64_t last_copied; /**< of the last row: less only where pixels were flattened to rows */
