@@ -83,6 +83,17 @@ static void print_kernels(FILE *to, const nib_graph *g) {
           nibc_number(all_bytes).text, all_us);
 }
 
+/* What kernels keep to themselves: results that another operator of the same kernel reads. */
+static void print_inner(FILE *to, const nib_graph *g) {
+  int64_t tensors = 0, bytes = 0;
+  for (int32_t i = 0; i < g->n_kernels; ++i)
+    for (int32_t n = 0; n + 1 < g->kernels[i].n_nodes; ++n, ++tensors)
+      bytes += (int64_t)nib_tensor_bytes(&g->tensors[g->nodes[g->kernels[i].nodes[n]].out]);
+  if (tensors > 0)
+    fprintf(to, "inside:  %s tensors of %s bytes stay in their kernels\n",
+            nibc_number(tensors).text, nibc_number(bytes).text);
+}
+
 void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *size) {
   const nib_graph *g = s->planned;
   if (nibc_is_lowered(s->options)) {
@@ -93,6 +104,7 @@ void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *si
             nibc_number(g->arena_bytes).text, nibc_number(g->proven_bound_bytes).text,
             nibc_number(g->unfused_lower_bound_bytes).text,
             g->arena_bytes == g->proven_bound_bytes ? "; optimal" : "");
+    print_inner(to, g);
   }
   fprintf(to, "weights: %s bytes\n",
           nibc_number(size->weights_bytes >= 0 ? size->weights_bytes : nibc_count_weights(g)).text);
@@ -274,6 +286,14 @@ static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
   cJSON_AddNumberToObject(j, "parts", k->parts > 1 ? k->parts : 1);
   cJSON_AddNumberToObject(j, "scratch_bytes", (double)k->scratch_bytes);
   cJSON_AddNumberToObject(j, "predicted_ns", k->predicted_ns);
+  cJSON *inner = cJSON_AddArrayToObject(j, "inside");
+  for (int32_t i = 0; i + 1 < k->n_nodes; ++i) {
+    const nib_tensor *t = &g->tensors[g->nodes[k->nodes[i]].out];
+    cJSON *tensor = cJSON_CreateObject();
+    cJSON_AddStringToObject(tensor, "name", t->name);
+    cJSON_AddNumberToObject(tensor, "bytes", (double)nib_tensor_bytes(t));
+    cJSON_AddItemToArray(inner, tensor);
+  }
   nib_kernel_desc body = {0};
   if (nib_kernel_desc_set_body(&body, g, k->nodes, k->n_nodes) == NIB_OK)
     cJSON_AddStringToObject(j, "body", body.body);
