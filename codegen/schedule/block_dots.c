@@ -109,7 +109,8 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
         nib_block_pack_plan(nib_node_input(g, n, 1),
                             nib_block_rows_group(nib_node_input(g, n, 0)), v, columns, &p) &&
         (!v->dot8_limit || 256 * nib_block_pack_largest(&p) <= v->dot8_limit))
-      put_tile(out_tiles[count++], rows, most, columns, chunk_groups(&p));
+      put_tile(out_tiles[count++], rows, columns < 4 || v->registers < 32 ? most : most + 1, columns,
+               chunk_groups(&p));
   }
   return count;
 }

@@ -324,6 +324,28 @@ static int64_t factor_bytes(const tile *t) {
   return (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns * bundled_groups(t);
 }
 
+/* Totals between chunks of K lie in scratch by row. */
+static void move_total(const tile *t, int64_t m, int c, bool load) {
+  const nib_word total = place("total", m, c);
+  const nib_word at = nib_word_of("totals + (row + %lld) * %d + %d", (ll)m,
+                                  t->p->lanes * t->p->columns, c * t->p->lanes);
+  if (load)
+    say(t, NIB_PRIM_F32_LOAD, total.s, at.s, NULL);
+  else
+    say(t, NIB_PRIM_F32_STORE, NULL, at.s, total.s);
+}
+
+static void move_totals(const tile *t, bool load) {
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      move_total(t, m, c, load);
+}
+
+/* Registers are for the sums of a long group: totals are met once in it, and stay in scratch. */
+static bool totals_in_scratch(const tile *t) {
+  return t->d->unpacks && t->p->steps_of_group > 1;
+}
+
 /* total += real * scale of group g + j, + offset * sum of the activations. */
 static void add_group(tile *t, const char *stem, int j) {
   const nib_block_pack *p = t->p;
@@ -333,17 +355,24 @@ static void add_group(tile *t, const char *stem, int j) {
     load_factors(t, p->offset_format, "offset",
                  bundled_groups(t) * width * scale_bytes + j * width * format_bytes(p->offset_format));
   for (int64_t m = 0; m < t->size.rows; ++m) {
-    for (int c = 0; c < t->size.columns; ++c)
+    nib_text_open(t->e->body, "{");
+    for (int c = 0; c < t->size.columns; ++c) {
+      if (totals_in_scratch(t)) {
+        declare(t, t->e->vocab->type_f32, place("total", m, c).s);
+        move_total(t, m, c, true);
+      }
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
           nib_word_of("scale%d", c).s);
-    if (!p->has_offsets)
-      continue;
-    nib_text_open(t->e->body, "{");
-    declare(t, t->e->vocab->type_f32, "sum");
-    say(t, NIB_PRIM_F32_SET, "sum",
-        nib_word_of("offset_sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s, NULL);
-    for (int c = 0; c < t->size.columns; ++c)
+    }
+    if (p->has_offsets) {
+      declare(t, t->e->vocab->type_f32, "sum");
+      say(t, NIB_PRIM_F32_SET, "sum",
+          nib_word_of("offset_sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s, NULL);
+    }
+    for (int c = 0; p->has_offsets && c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
+    for (int c = 0; totals_in_scratch(t) && c < t->size.columns; ++c)
+      move_total(t, m, c, false);
     nib_text_close(t->e->body, "");
   }
 }
@@ -523,20 +552,6 @@ static void declare_masks(const tile *t) {
     }
 }
 
-/* Totals between chunks of K lie in scratch by row. */
-static void move_totals(const tile *t, bool load) {
-  for (int64_t m = 0; m < t->size.rows; ++m)
-    for (int c = 0; c < t->size.columns; ++c) {
-      const nib_word total = place("total", m, c);
-      const nib_word at = nib_word_of("totals + (row + %lld) * %d + %d", (ll)m,
-                                      t->p->lanes * t->p->columns, c * t->p->lanes);
-      if (load)
-        say(t, NIB_PRIM_F32_LOAD, total.s, at.s, NULL);
-      else
-        say(t, NIB_PRIM_F32_STORE, NULL, at.s, total.s);
-    }
-}
-
 void nib_block_finish_value(nib_block_dots *d, const nib_block_tile *size, int64_t m, int c) {
   nib_emitter *e = d->e;
   const nib_word total = place("total", m, c);
@@ -571,7 +586,7 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
   open_source(&t);
   declare_masks(&t);
-  for (int64_t m = 0; m < size->rows; ++m)
+  for (int64_t m = 0; !totals_in_scratch(&t) && m < size->rows; ++m)
     for (int c = 0; c < size->columns; ++c) {
       declare(&t, d->v->type_f32, place("total", m, c).s);
       if (!d->unpacks)
@@ -579,7 +594,8 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
     }
   nib_text_line(d->e->body, "const uint8_t *w = %s;", d->unpacks ? "unpacked" : "panel");
   if (d->unpacks) {
-    move_totals(&t, true);
+    if (!totals_in_scratch(&t))
+      move_totals(&t, true);
     nib_text_line(d->e->body, "const uint8_t *factors = panel + first * %lld + %lld;",
                   (ll)(d->pack.group_bytes * size->columns),
                   (ll)(bundled_groups(&t) * d->pack.steps_of_group * d->pack.step_bytes *
@@ -594,7 +610,7 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   }
   emit_groups(&t);
   nib_text_close(d->e->body, "");
-  if (d->unpacks)
+  if (d->unpacks && !totals_in_scratch(&t))
     move_totals(&t, false);
   for (int64_t m = 0; !d->unpacks && m < size->rows; ++m)
     for (int c = 0; c < size->columns; ++c)
