@@ -170,15 +170,41 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   return !last->pointwise && last->out_h % last->rows ? 1 : steps_of(last);
 }
 
+/* Of each stage the most steps that any of `parts` parts runs. At their borders both run the rows
+ * that the next stage's windows share. */
+static void count_part_steps(const nib_chain *c, int64_t parts, int64_t *out_steps) {
+  const int64_t all = steps_of(&c->stages[c->n - 1].shape);
+  memset(out_steps, 0, (size_t)c->n * sizeof *out_steps);
+  for (int64_t part = 0; part < parts; part++) {
+    const nib_row_shape *to = &c->stages[c->n - 1].shape;
+    int64_t steps = all * (part + 1) / parts - all * part / parts;
+    int64_t top = all * part / parts * to->rows;
+    for (int i = c->n - 1;; i--) {
+      out_steps[i] = steps > out_steps[i] ? steps : out_steps[i];
+      if (i == 0)
+        break;
+      const nib_row_shape *from = &c->stages[i - 1].shape;
+      const int64_t end =
+          least((top + (steps - 1) * to->rows) * to->stride - to->pad + to->span, from->out_h);
+      const int64_t first = top * to->stride - to->pad;
+      top = first > 0 ? first / from->rows * from->rows : 0;
+      steps = (end - top + from->rows - 1) / from->rows;
+      to = from;
+    }
+  }
+}
+
 static int stages(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                   nib_kernel_stage *out_stages, int capacity) {
   nib_chain c;
+  int64_t part_steps[NIB_MAX_CHAIN];
   if (!nib_chain_open(g, kernel, v, &c) || c.n > capacity)
     return 0;
+  count_part_steps(&c, kernel->parts > 1 ? kernel->parts : 1, part_steps);
   for (int i = 0; i < c.n; i++) {
     const nib_chain_stage *s = &c.stages[i];
     nib_kernel_stage *out = &out_stages[i];
-    *out = (nib_kernel_stage){s->kernel, steps_of(&s->shape), s->shape.pointwise};
+    *out = (nib_kernel_stage){s->kernel, steps_of(&s->shape), part_steps[i], s->shape.pointwise};
     out->kernel.name = kernel->name;
     out->kernel.schedule = s->row->schedule->name;
     out->kernel.vocab = v->name;

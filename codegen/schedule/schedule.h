@@ -42,6 +42,7 @@ typedef struct nib_emitter {
 typedef struct nib_kernel_stage {
   nib_kernel kernel; /**< nodes, schedule, tile and scratch */
   int64_t steps;     /**< in which it runs */
+  int64_t part_steps; /**< of those, how many the largest of kernel->parts runs: parts overlap */
   bool rereads;      /**< every step reads all weights */
 } nib_kernel_stage;
 

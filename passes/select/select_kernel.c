@@ -83,9 +83,8 @@ nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
   NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, kernel->nodes, kernel->n_nodes, out_desc));
   if (kernel->schedule == NULL || kernel->vocab == NULL)
     return NIB_OK;
-  nib_select_candidate c = {.schedule = kernel->schedule,
-                            .vocab = kernel->vocab,
-                            .scratch_bytes = kernel->scratch_bytes};
+  nib_select_candidate c = {
+      .schedule = kernel->schedule, .vocab = kernel->vocab, .scratch_bytes = kernel->scratch_bytes};
   memcpy(c.tile, kernel->tile, sizeof c.tile);
   const nib_kernel_desc base = *out_desc;
   describe_candidate(&base, &c, out_desc);
@@ -117,7 +116,8 @@ static bool make_candidate(const nib_graph *g, nib_kernel *trial, const nib_sche
 /* Entering a step: its loops' constants. */
 static const double k_step_cycles = 10.0;
 
-/* The sum of what the stages cost alone, less the way of what is between them through memory. */
+/* The sum of what the stages cost alone, less the way of what is between them through memory; of a
+ * kernel that is cut, what the largest part costs. */
 static nib_status predict_stages(const nib_select_context *x, const nib_graph *g,
                                  const nib_kernel_stage *stages, int n, nib_cost *out_cost) {
   memset(out_cost, 0, sizeof *out_cost);
@@ -136,23 +136,28 @@ static nib_status predict_stages(const nib_select_context *x, const nib_graph *g
     const nib_status status = nib_cost_predict(x->model, &d, &x->target, &cost);
     nib_kernel_desc_free(&d);
     NIB_RETURN_IF_ERROR(status);
-    const double steps_ns = k_step_cycles * (double)s->steps / ghz;
-    out_cost->compute_ns += cost.compute_ns;
-    out_cost->memory_ns += cost.memory_ns;
+    const double steps_ns = k_step_cycles * (double)s->part_steps / ghz;
+    const double share = (double)s->part_steps / (double)(s->steps > 0 ? s->steps : 1);
+    out_cost->compute_ns += cost.compute_ns * share;
+    out_cost->memory_ns += cost.memory_ns * share;
     out_cost->overhead_ns = (i > 0 ? out_cost->overhead_ns : cost.overhead_ns) + steps_ns;
-    out_cost->ns += cost.ns - cost.overhead_ns;
+    out_cost->ns += (cost.ns - cost.overhead_ns) * share;
   }
   out_cost->ns += out_cost->overhead_ns;
   return NIB_OK;
 }
 
+/* `share`: of the largest part of a kernel that is cut. */
 static nib_status predict(const nib_select_context *x, const nib_graph *g, const nib_kernel *trial,
                           const nib_schedule *s, const nib_vocab *v, const nib_kernel_desc *d,
-                          nib_cost *out_cost) {
+                          double share, nib_cost *out_cost) {
   nib_kernel_stage stages[NIB_MAX_STAGES];
   const int n = s->stages ? s->stages(g, trial, v, stages, NIB_MAX_STAGES) : 0;
-  return n > 0 ? predict_stages(x, g, stages, n, out_cost)
-               : nib_cost_predict(x->model, d, &x->target, out_cost);
+  const nib_status status = n > 0 ? predict_stages(x, g, stages, n, out_cost)
+                                  : nib_cost_predict(x->model, d, &x->target, out_cost);
+  if (status == NIB_OK && trial->parts > 1)
+    nib_cost_cut(&x->target, n > 0 ? 1.0 : share, out_cost);
+  return status;
 }
 
 static nib_status weigh(const nib_select_context *x, const nib_graph *g, const nib_kernel *kernel,
@@ -176,9 +181,7 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
       if (!make_candidate(g, &trial, s, v, cut ? g->threads : 1, &c, &share))
         continue;
       describe_candidate(base, &c, &d);
-      NIB_RETURN_IF_ERROR(predict(x, g, &trial, s, v, &d, &c.cost));
-      if (cut)
-        nib_cost_cut(&x->target, share, &c.cost);
+      NIB_RETURN_IF_ERROR(predict(x, g, &trial, s, v, &d, share, &c.cost));
       if (!append(list, &c))
         return NIB_ERROR_OUT_OF_MEMORY;
     }
