@@ -259,7 +259,8 @@ static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
   const double n = columns_of(d), taps_w = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
   const double quads = ceil((double)d->kernel[0] / 4);
   const double registers = rows_of(d) * round_up(n, r->lanes) / r->lanes;
-  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + k_interleave_cycles * quads);
+  const double excess = (double)d->excess_macs / (r->lanes * 4) * (r->dot + 0.5);
+  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + k_interleave_cycles * quads) + excess;
 }
 
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {

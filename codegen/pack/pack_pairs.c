@@ -37,9 +37,12 @@ static int8_t *weight_of(const splitter *s, int64_t lane, int64_t element) {
 }
 
 /* What a pair has beyond the limit: only two of one sign can. */
+static int beyond(int sum, int limit) {
+  return sum > limit ? sum - limit : sum < -limit ? sum + limit : 0;
+}
+
 static int excess_of(const splitter *s, int64_t lane, int64_t pair) {
-  const int sum = *weight_of(s, lane, 2 * pair) + *weight_of(s, lane, 2 * pair + 1);
-  return sum > s->limit ? sum - s->limit : sum < -s->limit ? sum + s->limit : 0;
+  return beyond(*weight_of(s, lane, 2 * pair) + *weight_of(s, lane, 2 * pair + 1), s->limit);
 }
 
 static bool is_clean(const splitter *s, int64_t pair) {
@@ -102,15 +105,14 @@ static void move(splitter *s, int64_t pair, int64_t from, int8_t *dot) {
   }
 }
 
-static int8_t *add_dot(splitter *s, int64_t from) {
-  nib_excess *x = s->out;
-  const int64_t elems = s->w->lanes * s->w->dot_k;
-  int64_t capacity = s->dot_capacity;
+static int8_t *add_dot(nib_excess *x, int64_t *dot_capacity, int64_t elems, int64_t row,
+                       int64_t from) {
+  int64_t capacity = *dot_capacity;
   if (!grow((void **)&x->weights, (size_t)elems, &capacity, x->dots) ||
-      !grow((void **)&x->at, 2 * sizeof *x->at, &s->dot_capacity, x->dots))
+      !grow((void **)&x->at, 2 * sizeof *x->at, dot_capacity, x->dots))
     return NULL;
-  x->at[2 * x->dots] = s->row;
-  x->at[2 * x->dots + 1] = (int32_t)(s->segment * s->w->pitch + from);
+  x->at[2 * x->dots] = (int32_t)row;
+  x->at[2 * x->dots + 1] = (int32_t)from;
   return memset(x->weights + elems * x->dots++, 0, (size_t)elems);
 }
 
@@ -123,7 +125,8 @@ static bool split_run(splitter *s) {
     const int64_t from = 2 * pair + 1 + k <= elems ? 2 * pair + 1 : elems - k;
     if ((!s->open || !fits(s, pair, from)) && !open_sum(s))
       return false;
-    int8_t *dot = add_dot(s, from);
+    int8_t *dot = add_dot(s->out, &s->dot_capacity, s->w->lanes * k, s->row,
+                          s->segment * s->w->pitch + from);
     if (!dot)
       return false;
     for (int64_t next = pair; 2 * next < from + k && fits(s, next, from); next++)
@@ -171,6 +174,49 @@ nib_status nib_pack_split(const nib_vocab *v, const nib_conv_walk *w, int8_t *pa
     return NIB_ERROR_OUT_OF_MEMORY;
   }
   x->first_sum[x->registers] = (int32_t)--x->sums;
+  return NIB_OK;
+}
+
+/* ---- quads ---- */
+
+/* Moves what the pairs of one register have beyond the limit to a dot product at the same place. */
+static bool split_register(const nib_vocab *v, int8_t *weights, int64_t quad, int64_t kx,
+                           int64_t *capacity, nib_excess *x) {
+  const int64_t elems = (int64_t)v->lanes * v->dot_k;
+  int8_t *dot = NULL;
+  for (int64_t i = 0; i < elems; i += 2) {
+    const int excess = beyond(weights[i] + weights[i + 1], v->pair_limit);
+    if (!excess)
+      continue;
+    if (!dot && !(dot = add_dot(x, capacity, elems, quad, kx)))
+      return false;
+    weights[i] = (int8_t)(weights[i] - excess);
+    dot[i] = (int8_t)excess;
+  }
+  return true;
+}
+
+nib_status nib_pack_split_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
+                                int64_t kernel_w, int8_t *packed, nib_excess *out_excess) {
+  nib_excess *x = out_excess;
+  memset(x, 0, sizeof *x);
+  const int64_t elems = (int64_t)v->lanes * v->dot_k;
+  int64_t capacity = 0;
+  x->first_dot = malloc((size_t)(blocks * q->rows + 1) * sizeof *x->first_dot);
+  bool good = x->first_dot != NULL;
+  for (int64_t block = 0; good && block < blocks; block++)
+    for (int64_t row = 0; good && row < q->rows; row++) {
+      x->first_dot[x->sums++] = (int32_t)x->dots;
+      for (int64_t i = 0; good && i < q->quads * kernel_w; i++) {
+        int8_t *weights = packed + ((block * q->quads * kernel_w + i) * q->rows + row) * elems;
+        good = split_register(v, weights, i / kernel_w, i % kernel_w, &capacity, x);
+      }
+    }
+  if (!good) {
+    nib_excess_release(x);
+    return NIB_ERROR_OUT_OF_MEMORY;
+  }
+  x->first_dot[x->sums] = (int32_t)x->dots;
   return NIB_OK;
 }
 

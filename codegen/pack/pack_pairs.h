@@ -25,9 +25,14 @@ typedef struct nib_excess {
 /** Brings `packed`, which nib_pack_weights made, within the limit. nib_excess_release frees. */
 nib_status nib_pack_split(const nib_vocab *v, const nib_conv_walk *w, int8_t *packed,
                           nib_excess *out_excess);
+/** The same for `packed` of nib_pack_quads, in `blocks` registers of channels: each excess stays in its place, a
+ *  dot product is as DOT computes it, and a sum has those of one block and row of results ([blocks][rows]);
+ *  `at` is the quad and the kernel column. */
+nib_status nib_pack_split_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
+                                int64_t kernel_w, int8_t *packed, nib_excess *out_excess);
 void nib_excess_release(nib_excess *excess);
 
-/** Multiply-accumulates that splitting adds to convolution `n`, sums counted as dot products; 0 where nothing is split. */
+/** Multiply-accumulates that splitting adds to convolution `n` as conv_rows runs it, sums counted as dot products; 0 where nothing is split. */
 nib_status nib_pack_excess_macs(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                                 int64_t *out_macs);
 

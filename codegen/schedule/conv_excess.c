@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "schedule/conv_excess.h"
 
-#include "pack/pack_pairs.h"
-
 #include <stdlib.h>
 
 typedef long long ll;
@@ -13,6 +11,25 @@ static const char *add(nib_emitter *e, const char *kernel, const char *what, con
                            (size_t)bytes);
 }
 
+nib_status nib_conv_excess_tables(nib_emitter *e, const char *kernel, int64_t elems,
+                                  nib_excess *x, nib_conv_excess *out_excess) {
+  nib_conv_excess *o = out_excess;
+  *o = (nib_conv_excess){0};
+  bool good = true;
+  if (x->dots > 0) {
+    o->weights = add(e, kernel, "excess", "int8_t", x->weights, x->dots * elems);
+    o->at = add(e, kernel, "excess_at", "int32_t", x->at, x->dots * 8);
+    o->first_dot = add(e, kernel, "excess_dots", "int32_t", x->first_dot, (x->sums + 1) * 4);
+    good = o->weights && o->at && o->first_dot;
+  }
+  if (x->dots > 0 && x->first_sum) {
+    o->first_sum = add(e, kernel, "excess_sums", "int32_t", x->first_sum, (x->registers + 1) * 4);
+    good = good && o->first_sum;
+  }
+  nib_excess_release(x);
+  return good ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
 nib_status nib_conv_excess_add(nib_emitter *e, const char *kernel, const nib_conv_walk *w,
                                void *packed, nib_conv_excess *out_excess) {
   *out_excess = (nib_conv_excess){0};
@@ -20,19 +37,7 @@ nib_status nib_conv_excess_add(nib_emitter *e, const char *kernel, const nib_con
     return NIB_OK;
   nib_excess x;
   NIB_RETURN_IF_ERROR(nib_pack_split(e->vocab, w, packed, &x));
-  nib_status status = NIB_OK;
-  if (x.dots > 0) {
-    out_excess->weights =
-        add(e, kernel, "excess", "int8_t", x.weights, x.dots * w->lanes * w->dot_k);
-    out_excess->at = add(e, kernel, "excess_at", "int32_t", x.at, x.dots * 8);
-    out_excess->first_dot = add(e, kernel, "excess_dots", "int32_t", x.first_dot, (x.sums + 1) * 4);
-    out_excess->first_sum =
-        add(e, kernel, "excess_sums", "int32_t", x.first_sum, (x.registers + 1) * 4);
-    if (!out_excess->weights || !out_excess->at || !out_excess->first_dot || !out_excess->first_sum)
-      status = NIB_ERROR_OUT_OF_MEMORY;
-  }
-  nib_excess_release(&x);
-  return status;
+  return nib_conv_excess_tables(e, kernel, w->lanes * w->dot_k, &x, out_excess);
 }
 
 /* One dot product for each pixel. */

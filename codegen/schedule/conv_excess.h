@@ -3,7 +3,7 @@
 #ifndef NIB_SCHEDULE_CONV_EXCESS_H
 #define NIB_SCHEDULE_CONV_EXCESS_H
 
-#include "pack/pack.h"
+#include "pack/pack_pairs.h"
 #include "schedule/stage_rows.h"
 
 #ifdef __cplusplus
@@ -18,6 +18,9 @@ typedef struct nib_conv_excess {
 /** Splits `packed` where the vocabulary asks for it, and adds the tables to the constants. */
 nib_status nib_conv_excess_add(nib_emitter *e, const char *kernel, const nib_conv_walk *w,
                                void *packed, nib_conv_excess *out_excess);
+/** Adds the tables of `excess` to the constants, and releases it. */
+nib_status nib_conv_excess_tables(nib_emitter *e, const char *kernel, int64_t elems,
+                                  nib_excess *excess, nib_conv_excess *out_excess);
 /** Adds the excess of register `column` of the panel at channel c (of group g) to acc0_<column> …
  *  of `pixels` pixels from x. */
 void nib_conv_excess_emit(nib_emitter *e, const nib_conv_excess *excess, const nib_conv_walk *w,

@@ -5,7 +5,8 @@
  * it serves two output rows, whose weights are the same moved by a row. A tile is tile[0] pixels of
  * all output rows that the staged ones give, in one register of channels. */
 #include "emit/snippets.h"
-#include "pack/pack.h"
+#include "pack/pack_pairs.h"
+#include "schedule/conv_excess.h"
 #include "schedule/conv_formats.h"
 #include "schedule/row_stage.h"
 
@@ -31,6 +32,7 @@ typedef struct depthwise_quads {
   int64_t quad_bytes;          /* of one staged group of four rows */
   nib_row_rings rings;         /* what in0 and out hold */
   const char *weights, *bias;
+  nib_conv_excess excess;
 } depthwise_quads;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
@@ -269,6 +271,32 @@ static void emit_columns(depthwise_quads *r, int64_t pixels, int64_t q) {
   }
 }
 
+/* What would saturate pairs: dot products of their own for each row of results. */
+static void emit_excess(depthwise_quads *r, int64_t pixels) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  const ll step = (ll)(r->block * quad);
+  for (int64_t m = 0; r->excess.weights && m < r->quads.rows; m++) {
+    nib_text_open(e->body, "{");
+    nib_text_line(e->body, "const int32_t *const dots = %s + c / %lld * %lld + %lld;",
+                  r->excess.first_dot, (ll)r->walk.lanes, (ll)r->quads.rows, (ll)m);
+    nib_text_open(e->body, "for (int32_t i = dots[0]; i < dots[1]; i++) {");
+    nib_text_line(e->body, "const uint8_t *column = a + (%s)[2 * i] * %lld + (%s)[2 * i + 1] * %lld;",
+                  r->excess.at, (ll)r->quad_bytes, r->excess.at, (ll)s->dilation_w * step);
+    nib_text_line(e->body, "%s w0;", e->vocab->type_weight);
+    nib_say(e, NIB_PRIM_WEIGHT_LOAD, "w0",
+            nib_word_of("%s + i * %lld", r->excess.weights, (ll)(r->walk.lanes * quad)).s, NULL,
+            NULL, NULL);
+    for (int64_t i = 0; i < pixels; i++) {
+      nib_say(e, NIB_PRIM_WEIGHT_LOAD, "a0",
+              nib_word_of("column + %lld", (ll)(i * s->stride_w) * step).s, NULL, NULL, NULL);
+      nib_say(e, NIB_PRIM_DOT, nib_word_of("acc%lld_%lld", (ll)m, (ll)i).s, "a0", "w0", NULL, NULL);
+    }
+    nib_text_close(e->body, "");
+    nib_text_close(e->body, "");
+  }
+}
+
 static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
@@ -280,6 +308,7 @@ static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
   nib_text_line(e->body, "const uint8_t *a = staged + (x * %lld + c%s) * 4;",
                 (ll)(s->stride_w * r->block), r->block < s->in_c ? " - cb" : "");
   nib_text_line(e->body, "%s a0;", e->vocab->type_act);
+  emit_excess(r, pixels);
   for (int64_t q = 0; q < r->quads.quads; q++) {
     if (!hoisted) {
       nib_text_open(e->body, "{");
@@ -400,13 +429,49 @@ static void emit_rows(depthwise_quads *r) {
     nib_text_close(e->body, "");
 }
 
+/* Packs weights, and what it takes to keep their pairs within the limit of the vocabulary. */
+static nib_status split_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                                const depthwise_quads *r, void **out_weights, size_t *out_bytes,
+                                nib_excess *out_excess) {
+  const nib_conv_shape *s = &r->walk.shape;
+  memset(out_excess, 0, sizeof *out_excess);
+  NIB_RETURN_IF_ERROR(nib_pack_quads(g, n, &r->quads, s, v->lanes, out_weights, out_bytes));
+  const int64_t blocks = round_up(s->out_c, v->lanes) / v->lanes;
+  return v->pair_limit ? nib_pack_split_quads(v, &r->quads, blocks, s->kernel_w, *out_weights,
+                                              out_excess)
+                       : NIB_OK;
+}
+
+static nib_status excess_macs(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                              int64_t *out_macs) {
+  *out_macs = 0;
+  if (!v->pair_limit)
+    return NIB_OK;
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  depthwise_quads r = {0};
+  nib_excess x;
+  void *weights = NULL;
+  size_t bytes = 0;
+  init_shape(g, n, v, &r);
+  const nib_status status = split_weights(g, n, v, &r, &weights, &bytes, &x);
+  const nib_conv_shape *s = &r.walk.shape;
+  const int64_t rows = s->batch * ((s->out_h + r.quads.rows - 1) / r.quads.rows);
+  *out_macs = x.dots * v->lanes * quad * rows * s->out_w;
+  free(weights);
+  nib_excess_release(&x);
+  return status;
+}
+
 static nib_status add_constants(depthwise_quads *r, const nib_node *n) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t padded = round_up(s->out_c, r->walk.lanes);
   void *weights = NULL, *bias = NULL;
   size_t bytes = 0;
-  nib_status status = nib_pack_quads(e->graph, n, &r->quads, s, r->walk.lanes, &weights, &bytes);
+  nib_excess x;
+  nib_status status = split_weights(e->graph, n, e->vocab, r, &weights, &bytes, &x);
+  if (status == NIB_OK)
+    status = nib_conv_excess_tables(e, r->kernel->name, r->walk.lanes * quad, &x, &r->excess);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, padded, &bias);
   if (status == NIB_OK) {
@@ -532,5 +597,6 @@ const nib_schedule nib_schedule_depthwise_quads = {
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+    .excess_macs = excess_macs,
     .units = units,
 };

@@ -10,12 +10,6 @@ extern const nib_vocab nib_vocab_avx2;
 #define INLINE TARGET "\nstatic inline "
 
 static const char support[] =
-    "//@ nib_avx2maddubs_bcast4\n"
-    "/* Four activations in every 32-bit lane, broadcast straight from memory. */\n" INLINE
-    "__m256i nib_avx2maddubs_bcast4(const uint8_t *a) {\n"
-    "  return _mm256_broadcastd_epi32(_mm_loadu_si32(a));\n"
-    "}\n"
-    "\n"
     "//@ nib_avx2maddubs_dot\n"
     "/* Dot products of four, two of them at a time in i16. The empty statement keeps gcc from copying the\n"
     " * accumulator. */\n" INLINE
@@ -25,26 +19,6 @@ static const char support[] =
     "#ifndef __clang__\n"
     "  " KEEP("sum") "\n"
     "#endif\n"
-    "  return sum;\n"
-    "}\n"
-    "\n"
-    "//@ nib_avx2maddubs_stage_i8\n"
-    "/* Flips the sign bit: int8 codes become code + 128. */\n" INLINE
-    "void nib_avx2maddubs_stage_i8(uint8_t *d, const int8_t *a, int32_t n) {\n"
-    "  const __m256i flip = _mm256_set1_epi8((char)-128);\n"
-    "  int32_t i = 0;\n"
-    "  for (; i + 32 <= n; i += 32)\n"
-    "    _mm256_storeu_si256((void *)(d + i),\n"
-    "                        _mm256_xor_si256(_mm256_loadu_si256((const void *)(a + i)), flip));\n"
-    "  for (; i < n; i++)\n"
-    "    d[i] = (uint8_t)(a[i] + 128);\n"
-    "}\n"
-    "\n"
-    "//@ nib_avx2maddubs_stage_sum\n" INLINE
-    "int32_t nib_avx2maddubs_stage_sum(const uint8_t *a, int32_t n) {\n"
-    "  int32_t sum = 0;\n"
-    "  for (int32_t i = 0; i < n; i++)\n"
-    "    sum += a[i];\n"
     "  return sum;\n"
     "}\n";
 
@@ -70,12 +44,14 @@ const nib_vocab nib_vocab_avx2maddubs = {
     .base = &nib_vocab_avx2,
     .prims =
         {
-            [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2maddubs_bcast4($a);",
+            [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2_bcast4($a);",
             [NIB_PRIM_DOT] = "$d = nib_avx2maddubs_dot($d, $a, $b);",
-            [NIB_PRIM_STAGE_I8] = "nib_avx2maddubs_stage_i8($d, $a, $n);",
+            [NIB_PRIM_STAGE_I8] = "nib_avx2_flip_i8($d, $a, $n);",
             [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
             [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",
-            [NIB_PRIM_STAGE_SUM] = "$d = nib_avx2maddubs_stage_sum($a, $n);",
+            [NIB_PRIM_QUADS_I8] = "nib_avx2_quads($d, $a, $b, $n, 0x80);",
+            [NIB_PRIM_QUADS_U8] = "nib_avx2_quads($d, $a, $b, $n, 0);",
+            [NIB_PRIM_STAGE_SUM] = "$d = nib_avx2_sum_u8($a, $n);",
         },
     .dot_cycles = 1.0,
     .fma_cycles = 0.5,
