@@ -72,21 +72,29 @@ static const pair_case cases[] = {
     {NIB_OP_CONV2D, 5, 13, 6, 20, 3, 1, 2},
     {NIB_OP_CONV2D, 6, 6, 1, 8, 4, 1, 1},
     {NIB_OP_CONV2D, 4, 6, 16, 40, 1, 1, 1},
+    {NIB_OP_DEPTHWISE_CONV2D, 7, 9, 20, 20, 3, 1, 1},
+    {NIB_OP_DEPTHWISE_CONV2D, 6, 6, 9, 9, 5, 1, 1},
 };
 
 static int32_t add_case(suite *s, const pair_case *k, pattern p, nib_format in) {
-  const bool fc = k->op == NIB_OP_FULLY_CONNECTED;
+  const bool fc = k->op == NIB_OP_FULLY_CONNECTED, depthwise = k->op == NIB_OP_DEPTHWISE_CONV2D;
   const int zp = in == NIB_U8 ? 255 * (int)pick(s, 0, 1) : (int)pick(s, 0, 1) * 255 - 128;
   snprintf(s->label, sizeof s->label, "pattern %d", (int)p);
   const int32_t x = fc ? input(s, in, shape(2, k->h, k->c), (double)0.05f, zp)
                        : input(s, in, shape(4, 1, k->h, k->w, k->c), (double)0.05f, zp);
-  const int in_c = k->c / k->groups;
-  const int32_t f = constant(s, NIB_I8, fc ? shape(2, k->out_c, k->c) : shape(4, k->out_c, k->kernel, k->kernel, in_c),
+  const int in_c = depthwise ? 1 : k->c / k->groups;
+  const int32_t f = constant(s, NIB_I8,
+                             fc          ? shape(2, k->out_c, k->c)
+                             : depthwise ? shape(4, 1, k->kernel, k->kernel, k->c)
+                                         : shape(4, k->out_c, k->kernel, k->kernel, in_c),
                              0, 0, 0);
   int8_t *w = (int8_t *)(uintptr_t)s->g->tensors[f].data;
   const int64_t n_k = k->kernel * in_c; /* of a kernel row, as it is multiplied */
   const int64_t per_channel = fc ? k->c : k->kernel * n_k;
-  for (int64_t o = 0; o < k->out_c; o++)
+  const int64_t row = k->kernel * k->c; /* of a depthwise filter, whose pairs are of two rows */
+  for (int64_t i = 0; depthwise && i < k->kernel * row; i++)
+    w[i] = (int8_t)weight_at(s, p, i % k->c, i / row, k->kernel, i < row ? 0 : w[i - row]);
+  for (int64_t o = 0; o < k->out_c && !depthwise; o++)
     for (int64_t i = 0; i < per_channel; i++) {
       int8_t *at = w + o * per_channel + i;
       *at = (int8_t)weight_at(s, p, o, fc ? i : i % n_k, fc ? k->c : n_k, i ? at[-1] : 0);
@@ -196,7 +204,7 @@ static void test_packing(void) {
   const nib_vocab *v = pair_vocabulary();
   CHECK(v != NULL);
   for (int p = 0; v && p < N_PATTERNS; p++)
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && cases[i].op != NIB_OP_DEPTHWISE_CONV2D; i++)
       for (int64_t columns = 1; columns <= 3; columns++) {
         suite s = suite_open("split", "tflite-double", 31 * (uint64_t)p + i);
         const int32_t n = add_case(&s, &cases[i], (pattern)p, NIB_I8);
