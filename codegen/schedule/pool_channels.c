@@ -6,6 +6,7 @@
 #include "emit/snippets.h"
 #include "epilogue/followers.h"
 #include "epilogue/say.h"
+#include "schedule/row_stage.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -206,6 +207,8 @@ typedef struct pool_channels {
   nib_mean_params mean; /* of any count: what does not depend on it */
   const char *table[2]; /* arrays of factors by count; NULL for a single count */
   nib_word factor[2];   /* expressions */
+  int64_t columns;      /* of a tile */
+  nib_row_rings rings;  /* what in0 and out hold */
 } pool_channels;
 
 static bool is_average_of_codes(const pool *p) {
@@ -307,8 +310,10 @@ static void emit_window(pool_channels *r, int64_t columns, int tail) {
   const nib_word image =
       p->batch > 1 ? nib_word_of("b * %lld + ", (ll)p->in[0]) : nib_word_of("%s", "");
   nib_text_open(e->body, "for (int32_t y = y0; y < y1; y++) {");
-  nib_text_line(e->body, "const %s *a = in0 + ((%sy) * %lld + x0) * %lld + c;",
-                nib_format_get(p->x->format)->c_type, image.s, (ll)p->in[1], (ll)p->channels);
+  const nib_word row =
+      r->rings.in ? nib_word_of("y %% %lld", (ll)r->rings.in) : nib_word_of("%sy", image.s);
+  nib_text_line(e->body, "const %s *a = in0 + ((%s) * %lld + x0) * %lld + c;",
+                nib_format_get(p->x->format)->c_type, row.s, (ll)p->in[1], (ll)p->channels);
   nib_text_open(e->body, "for (int32_t x = x0; x < x1; x++, a += %lld) {", (ll)p->channels);
   nib_text_line(e->body, "%s value;", register_type(r));
   for (int64_t k = 0; k < columns; k++) {
@@ -391,8 +396,9 @@ static void emit_columns(pool_channels *r, int64_t columns, int tail) {
   const pool *p = &r->p;
   emit_initial(r, columns);
   emit_window(r, columns, tail);
-  const nib_word image =
-      p->batch > 1 ? nib_word_of("(b * %lld + oy)", (ll)p->out[0]) : nib_word_of("oy");
+  const nib_word image = p->batch > 1   ? nib_word_of("(b * %lld + oy)", (ll)p->out[0])
+                         : r->rings.out ? nib_word_of("(oy %% %lld)", (ll)r->rings.out)
+                                        : nib_word_of("oy");
   nib_text_line(e->body, "const int32_t at = (%s * %lld + ox) * %lld + c;", image.s, (ll)p->out[1],
                 (ll)p->channels);
   for (int64_t k = 0; k < columns; k++) {
@@ -471,44 +477,61 @@ static void emit_channels(pool_channels *r, int64_t columns) {
   }
 }
 
-static void emit_body(pool_channels *r, int64_t columns) {
+static void emit_tables(pool_channels *r) {
+  const bool second = r->mean.divide || !by_reals(r);
+  for (int i = 0; i < 2; i++)
+    if (r->table[i] && (i == 0 || second))
+      nib_text_line(r->e->body, "const %s *const factors%d = %s;",
+                    by_reals(r) ? "float" : "int32_t", i, r->table[i]);
+}
+
+/* Output row oy. */
+static void emit_row(pool_channels *r) {
+  nib_emitter *e = r->e;
+  emit_range(r, 0);
+  nib_text_open(e->body, "for (int32_t ox = 0; ox < %lld; ox++) {", (ll)r->p.out[1]);
+  emit_range(r, 1);
+  emit_count(r);
+  emit_channels(r, r->columns);
+  nib_text_close(e->body, "");
+}
+
+static void emit_body(pool_channels *r) {
   nib_emitter *e = r->e;
   const pool *p = &r->p;
   nib_text_line(e->body, "/* %s: %s %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld */",
                 r->epilogue.kernel->name, nib_op_get(p->op)->mnemonic, (ll)p->kernel[0],
                 (ll)p->kernel[1], (ll)p->in[0], (ll)p->in[1], (ll)p->channels, (ll)p->out[0],
                 (ll)p->out[1], (ll)p->channels);
-  const bool second = r->mean.divide || !by_reals(r);
-  for (int i = 0; i < 2; i++)
-    if (r->table[i] && (i == 0 || second))
-      nib_text_line(e->body, "const %s *const factors%d = %s;", by_reals(r) ? "float" : "int32_t",
-                    i, r->table[i]);
+  emit_tables(r);
   if (p->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)p->batch);
-  for (int axis = 0; axis < 2; axis++) {
-    const char v = axis ? 'x' : 'y';
-    if (e->cut && axis == 0)
-      nib_text_open(e->body, "for (int32_t oy = begin; oy < end; oy++) {");
-    else
-      nib_text_open(e->body, "for (int32_t o%c = 0; o%c < %lld; o%c++) {", v, v, (ll)p->out[axis],
-                    v);
-    emit_range(r, axis);
-  }
-  emit_count(r);
-  emit_channels(r, columns);
-  for (int i = p->batch > 1 ? 0 : 1; i < 3; i++)
+  if (e->cut)
+    nib_text_open(e->body, "for (int32_t oy = begin; oy < end; oy++) {");
+  else
+    nib_text_open(e->body, "for (int32_t oy = 0; oy < %lld; oy++) {", (ll)p->out[0]);
+  emit_row(r);
+  nib_text_close(e->body, "");
+  if (p->batch > 1)
     nib_text_close(e->body, "");
+}
+
+static nib_status prepare(pool_channels *r, const nib_kernel *kernel) {
+  nib_emitter *e = r->e;
+  describe(e->graph, &e->graph->nodes[kernel->nodes[0]], &r->p);
+  r->columns = kernel->tile[1] > 0 ? kernel->tile[1] : 1;
+  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&r->epilogue, e, kernel, 1));
+  const nib_status status = add_factors(r);
+  return status == NIB_OK ? NIB_OK
+                          : nib_diag_error(e->diag, status, "%s: no parameters for its mean",
+                                           kernel->name);
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   pool_channels r = {.e = e};
-  describe(e->graph, &e->graph->nodes[kernel->nodes[0]], &r.p);
-  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&r.epilogue, e, kernel, 1));
-  const nib_status status = add_factors(&r);
-  if (status != NIB_OK)
-    return nib_diag_error(e->diag, status, "%s: no parameters for its mean", kernel->name);
+  NIB_RETURN_IF_ERROR(prepare(&r, kernel));
   const size_t before = e->body->size;
-  emit_body(&r, kernel->tile[1] > 0 ? kernel->tile[1] : 1);
+  emit_body(&r);
   nib_epilogue_release(&r.epilogue);
   if (e->body->failed)
     return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory");
@@ -522,6 +545,60 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   describe(g, &g->nodes[kernel->nodes[0]], &p);
   return p.out[0];
 }
+
+/* ---- as a stage of a chain ---- */
+
+/* Not where one window takes all rows. */
+static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                      nib_row_shape *out_shape) {
+  (void)v;
+  pool p;
+  if (!describe(g, &g->nodes[kernel->nodes[0]], &p) || p.op == NIB_OP_MEAN || p.batch != 1)
+    return false;
+  *out_shape = (nib_row_shape){.in_h = p.in[0],
+                               .out_h = p.out[0],
+                               .out_w = p.out[1],
+                               .rows = 1,
+                               .stride = p.stride[0],
+                               .pad = p.before[0],
+                               .span = p.kernel[0]};
+  return p.out[0] > 1;
+}
+
+static nib_status row_open(nib_emitter *e, const nib_kernel *kernel, nib_row_rings rings,
+                           void **out_stage) {
+  pool_channels *r = calloc(1, sizeof *r);
+  *out_stage = r;
+  if (!r)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  r->e = e;
+  r->rings = rings;
+  return prepare(r, kernel);
+}
+
+static void row_emit_step(void *stage) {
+  pool_channels *r = stage;
+  emit_tables(r);
+  nib_text_line(r->e->body, "const int32_t oy = top;");
+  emit_row(r);
+}
+
+static void row_close(void *stage) {
+  pool_channels *r = stage;
+  if (r && r->epilogue.e)
+    nib_epilogue_release(&r->epilogue);
+  free(r);
+}
+
+extern const nib_schedule nib_schedule_pool_channels;
+
+const nib_row_stage nib_row_stage_pool = {
+    .schedule = &nib_schedule_pool_channels,
+    .shape = row_shape,
+    .open = row_open,
+    .emit_step = row_emit_step,
+    .close = row_close,
+};
 
 const nib_schedule nib_schedule_pool_channels = {
     .name = "pool_channels",

@@ -17,16 +17,17 @@ typedef long long ll;
 enum { most_inputs = 2 * 16, slack = 64 /* what vectors read past a row */ };
 
 static const nib_row_stage *const row_stages[] = {&nib_row_stage_quads, &nib_row_stage_depthwise,
-                                                  &nib_row_stage_conv};
+                                                  &nib_row_stage_conv, &nib_row_stage_pool};
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- stages ---- */
 
-static bool is_filter(const nib_graph *g, int32_t node) {
+static bool starts_stage(const nib_graph *g, int32_t node) {
   const nib_op op = g->nodes[node].op;
-  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D;
+  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D || op == NIB_OP_AVG_POOL2D ||
+         op == NIB_OP_MAX_POOL2D;
 }
 
 /* Whether all that `stage` reads is one tensor. */
@@ -38,7 +39,7 @@ static bool reads_one(const nib_graph *g, const nib_kernel *stage) {
 bool nib_chain_cut(const nib_graph *g, const nib_kernel *kernel, nib_chain *out) {
   memset(out, 0, sizeof *out);
   for (int32_t i = 0; i < kernel->n_nodes; i++) {
-    const bool starts = is_filter(g, kernel->nodes[i]);
+    const bool starts = starts_stage(g, kernel->nodes[i]);
     if (starts && out->n == NIB_MAX_CHAIN)
       return false;
     if (starts)

@@ -27,7 +27,7 @@ typedef struct nib_chain {
   int64_t scratch_bytes;
 } nib_chain;
 
-/** Cuts the nodes of `kernel` where one of a filter starts; false where that makes fewer than two
+/** Cuts the nodes of `kernel` where a convolution or pool starts; false where that makes fewer than two
  *  parts, or too many, or a part reads anything but the result before it. out->stages[i].kernel has
  *  nodes alone. */
 bool nib_chain_cut(const nib_graph *g, const nib_kernel *kernel, nib_chain *out);

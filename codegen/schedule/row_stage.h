@@ -37,7 +37,8 @@ typedef struct nib_row_stage {
   void (*close)(void *stage);
 } nib_row_stage;
 
-extern const nib_row_stage nib_row_stage_conv, nib_row_stage_quads, nib_row_stage_depthwise;
+extern const nib_row_stage nib_row_stage_conv, nib_row_stage_quads, nib_row_stage_depthwise,
+    nib_row_stage_pool;
 
 #ifdef __cplusplus
 }

@@ -12,18 +12,19 @@
 /* How much slower a chain may be predicted than its parts where it needs less arena. */
 static const double k_worth_of_arena = 0.02;
 
-static bool starts_with_filter(const nib_graph *g, const nib_fuse_group *grp) {
-  return nib_op_get(g->nodes[grp->nodes[0]].op)->family == NIB_FAMILY_FILTER;
+static bool slides(const nib_graph *g, const nib_fuse_group *grp) {
+  const nib_family family = nib_op_get(g->nodes[grp->nodes[0]].op)->family;
+  return family == NIB_FAMILY_FILTER || family == NIB_FAMILY_WINDOW;
 }
 
-/* The group that alone reads the result of group `at`, as what its filter filters; NIB_NONE. */
+/* The group that alone reads the result of group `at`, as what its window slides over; NIB_NONE. */
 static int32_t next_of(const nib_fusion *f, int32_t at) {
   const nib_graph *g = f->g;
   const nib_fuse_group *grp = &f->groups[at];
   const int32_t t = g->nodes[grp->nodes[grp->n - 1]].out;
   int32_t reader = NIB_NONE;
-  if (!starts_with_filter(g, grp) || nib_graph_is_output(g, t) ||
-      nib_graph_count_uses(g, t, &reader) != 1 || f->group_of[reader] == NIB_NONE)
+  if (!slides(g, grp) || nib_graph_is_output(g, t) || nib_graph_count_uses(g, t, &reader) != 1 ||
+      f->group_of[reader] == NIB_NONE)
     return NIB_NONE;
   const int32_t next = f->group_of[reader];
   const nib_fuse_group *to = &f->groups[next];
@@ -31,7 +32,7 @@ static int32_t next_of(const nib_fusion *f, int32_t at) {
   for (int32_t s = 1; s < root->n_in; ++s)
     if (root->in[s] == t)
       return NIB_NONE;
-  return to->nodes[0] == reader && starts_with_filter(g, to) && root->in[0] == t ? next : NIB_NONE;
+  return to->nodes[0] == reader && slides(g, to) && root->in[0] == t ? next : NIB_NONE;
 }
 
 /* Groups run[0..n) as one; false where they are too many nodes. */

@@ -6,7 +6,8 @@
 #include "kernel_harness.h"
 
 typedef struct layer {
-  char kind; /* c: conv2d 3x3, s: of 5x3, p: pointwise, d: depthwise 3x3, q: depthwise 5x5 */
+  char kind; /* c: conv2d 3x3, s: of 5x3, p: pointwise, d: depthwise 3x3, q: depthwise 5x5, m: max
+                pool 2x2, a: average pool 3x3 */
   int out_c, stride, pad;
 } layer;
 
@@ -53,6 +54,19 @@ static const chain_case cases[] = {
      NIB_I8,
      {{'d', 16, 1, 1}, {'p', 40, 1, 0}, {'d', 40, 2, 1}, {'p', 64, 1, 0}},
      true},
+    {"convolution and max pool", 11, 12, 5, NIB_I8, {{'c', 20, 1, 1}, {'m', 20, 2, 0}}, false},
+    {"convolution and mean", 11, 10, 5, NIB_I8, {{'c', 37, 1, 1}, {'a', 37, 2, 1}}, false},
+    {"pools between",
+     13,
+     12,
+     4,
+     NIB_U8,
+     {{'c', 16, 1, 1}, {'m', 16, 2, 0}, {'c', 24, 1, 1}, {'a', 24, 1, 1}},
+     false},
+    {"pool first", 12, 11, 9, NIB_I8, {{'m', 9, 1, 0}, {'p', 20, 1, 0}}, false},
+    {"two pools", 12, 11, 17, NIB_I8, {{'a', 17, 1, 1}, {'m', 17, 2, 0}}, false},
+    {"depthwise and pool", 12, 11, 17, NIB_I8, {{'d', 17, 1, 1}, {'a', 17, 1, 1}}, false},
+    {"float pools", 10, 9, 5, NIB_F32, {{'c', 18, 1, 1}, {'m', 18, 2, 0}, {'a', 18, 1, 1}}, false},
     {"float", 9, 10, 5, NIB_F32, {{'c', 19, 1, 1}, {'d', 19, 2, 1}, {'p', 21, 1, 0}}, true},
     {"float 5x5", 8, 7, 16, NIB_F32, {{'p', 18, 1, 0}, {'q', 18, 1, 2}}, false},
 };
@@ -61,9 +75,26 @@ typedef struct size3 {
   int h, w, c;
 } size3;
 
+/* One pool after `x`, which has the size *at. */
+static int32_t add_pool(suite *s, const layer *l, nib_format format, int32_t x, size3 *at,
+                        int32_t *out_node) {
+  const int k = l->kind == 'm' ? 2 : 3;
+  at->h = (at->h + 2 * l->pad - k) / l->stride + 1;
+  at->w = (at->w + 2 * l->pad - k) / l->stride + 1;
+  const nib_tensor t = s->g->tensors[x];
+  const int32_t y = value(s, format, shape(4, 1, at->h, at->w, at->c), t.scale, t.zero_point);
+  *out_node = node(s, l->kind == 'm' ? NIB_OP_MAX_POOL2D : NIB_OP_AVG_POOL2D, y, 1, x);
+  set_ints(s, *out_node, NIB_A_KERNEL, 2, k, k);
+  set_ints(s, *out_node, NIB_A_STRIDES, 2, l->stride, l->stride);
+  set_ints(s, *out_node, NIB_A_PADS, 4, l->pad, l->pad, l->pad, l->pad);
+  return y;
+}
+
 /* One convolution after `x`, which has the size *at. */
 static int32_t add_layer(suite *s, const layer *l, nib_format format, int32_t x, size3 *at,
                          int32_t *out_node) {
+  if (l->kind == 'm' || l->kind == 'a')
+    return add_pool(s, l, format, x, at, out_node);
   const bool f = format == NIB_F32, depthwise = l->kind == 'd' || l->kind == 'q';
   const int kh = l->kind == 'p' ? 1 : l->kind == 'q' || l->kind == 's' ? 5 : 3;
   const int kw = l->kind == 's' ? 3 : kh;
