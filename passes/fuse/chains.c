@@ -48,24 +48,35 @@ static bool join(const nib_fusion *f, const int32_t *run, int32_t n, nib_fuse_gr
   return true;
 }
 
-/* Bytes of the arena while a kernel runs: what it reads first, its result and its scratch. */
+/* Bytes of the arena while a kernel runs: what it reads, its result and its scratch. */
 static int64_t needs(const nib_fusion *f, const nib_fuse_group *grp) {
+  enum { most_inputs = 2 * NIB_FUSE_MAX_GROUP };
   const nib_graph *g = f->g;
-  const nib_tensor *x = nib_node_input(g, &g->nodes[grp->nodes[0]], 0);
-  const nib_tensor *y = &g->tensors[g->nodes[grp->nodes[grp->n - 1]].out];
-  return (int64_t)nib_tensor_bytes(x) + (int64_t)nib_tensor_bytes(y) + grp->scratch_bytes;
+  const nib_kernel k = {.n_nodes = grp->n, .nodes = (int32_t *)grp->nodes};
+  int32_t inputs[most_inputs];
+  int32_t n = nib_kernel_inputs(g, &k, inputs, most_inputs);
+  n = n < most_inputs ? n : most_inputs;
+  int64_t bytes = grp->scratch_bytes;
+  for (int32_t i = 0; i < n; ++i)
+    if (g->tensors[nib_fuse_storage_root(g, inputs[i])].producer != NIB_NONE)
+      bytes += (int64_t)nib_tensor_bytes(&g->tensors[inputs[i]]);
+  const int32_t out = nib_kernel_output(g, &k);
+  return nib_graph_is_output(g, out) ? bytes : bytes + (int64_t)nib_tensor_bytes(&g->tensors[out]);
 }
 
-/* Predicted time of a chain in place of groups run[0..n), weighed with what it needs; INFINITY: not
- * allowed. */
-static double worth(const nib_fusion *f, const int32_t *run, int32_t n,
-                    const nib_fuse_group *joined) {
-  int64_t most = 0;
-  for (int32_t i = 0; i < n; ++i) {
-    const int64_t bytes = needs(f, &f->groups[run[i]]);
-    most = bytes > most ? bytes : most;
+/* The most that any group needs: chains that need no more cannot enlarge the arena. */
+static nib_status find_most(nib_fusion *f) {
+  for (int32_t i = 0; i < f->n_groups; ++i) {
+    NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &f->groups[i]));
+    const int64_t bytes = needs(f, &f->groups[i]);
+    f->most_bytes = bytes > f->most_bytes ? bytes : f->most_bytes;
   }
-  if (needs(f, joined) <= most)
+  return NIB_OK;
+}
+
+/* Predicted time of a chain, weighed with what it needs; INFINITY: not allowed. */
+static double worth(const nib_fusion *f, const nib_fuse_group *joined) {
+  if (needs(f, joined) <= f->most_bytes)
     return joined->ns * (1.0 - k_worth_of_arena);
   return f->select->size ? INFINITY : joined->ns * (1.0 + k_worth_of_arena);
 }
@@ -87,7 +98,7 @@ static nib_status cut_run(const nib_fusion *f, const int32_t *run, int32_t n, cu
       if (!join(f, run + i - length, length, &joined))
         break;
       NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &joined));
-      const double ns = cuts[i - length].ns + worth(f, run + i - length, length, &joined);
+      const double ns = cuts[i - length].ns + worth(f, &joined);
       if (ns <= cuts[i].ns)
         cuts[i] = (cut){ns, length};
     }
@@ -124,6 +135,8 @@ nib_status nib_fuse_chains(nib_fusion *f) {
   nib_status status = NIB_OK;
   if (!run || !follows || !cuts)
     status = nib_diag_error(f->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in fuse");
+  else
+    status = find_most(f);
   for (int32_t i = 0; status == NIB_OK && i < f->n_groups; ++i) {
     const int32_t next = next_of(f, i);
     if (next != NIB_NONE)

@@ -25,7 +25,8 @@ typedef struct nib_fusion {
   const nib_diag *diag;
   nib_fuse_group *groups;
   int32_t n_groups;
-  int32_t *group_of; /**< per node, or NIB_NONE for views */
+  int32_t *group_of;  /**< per node, or NIB_NONE for views */
+  int64_t most_bytes; /**< of the arena that any group needs while it runs */
 } nib_fusion;
 
 nib_status nib_fuse_weigh(const nib_fusion *f, nib_fuse_group *grp);
