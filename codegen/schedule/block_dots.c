@@ -20,6 +20,18 @@ static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; 
 
 /* ---- what it accepts ---- */
 
+/* All of a byte, or as many as the sum of a step holds. */
+static int pieces_in_place(const nib_block_pack *p, const nib_vocab *v, bool unpacks) {
+  const int bits = p->planes[0].bits;
+  int pieces = p->spread;
+  if (unpacks || p->n_tables)
+    return 1;
+  while (v->dot8_limit && pieces > 1 &&
+         ((int64_t)p->largest << bits * (pieces - 1)) * 256 * (p->padded_step / 4) > v->dot8_limit)
+    pieces /= 2;
+  return pieces;
+}
+
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
@@ -36,7 +48,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
     return false;
   d->unpacks = kernel->tile[2] > 0;
   d->chunk_groups = kernel->tile[2];
-  d->delayed = !v->dot8_limit && !d->pack.n_tables && !d->unpacks;
+  d->in_place = pieces_in_place(&d->pack, v, d->unpacks);
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
   if (d->unpacks) {
     const int64_t width = d->pack.lanes * (int64_t)d->pack.columns;

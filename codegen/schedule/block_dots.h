@@ -37,7 +37,8 @@ typedef struct nib_block_dots {
   nib_epilogue epilogue;
   int64_t tile_rows;
   bool unpacks;         /**< many rows: a chunk of a panel becomes bytes in scratch first */
-  bool delayed;         /**< codes that are spread are multiplied where they lie */
+  int in_place;         /**< codes that are spread: how many of a byte are multiplied where they lie
+                             before they are shifted; 1: only the lowest */
   int64_t chunk_groups; /**< groups of a chunk */
   int64_t unpacked_at, totals_at, scratch_bytes;
   const char *weights, *bias;

@@ -107,9 +107,8 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
     nib_text_line(t, "  sum += to[k];");
   }
   /* Codes that are multiplied where they lie make sums too large by a power of two. */
-  const bool shifted = d->delayed && p->spread > 1;
-  const nib_word power =
-      nib_word_of("(1 << s %% %d * %d)", p->spread, p->planes[0].bits);
+  const bool shifted = d->in_place > 1;
+  const nib_word power = nib_word_of("(1 << s %% %d * %d)", d->in_place, p->planes[0].bits);
   if (d->rows.has_bases)
     nib_text_line(t, "bases[m * %lld + s] = sum * %d%s%s;", (ll)d->rows.steps, -p->zero,
                   shifted ? " * " : "", shifted ? power.s : "");

@@ -86,16 +86,17 @@ static void open_source(tile *t) {
     t->unit = p->unit;
     t->spread = p->spread;
   }
-  t->delayed = t->spread > 1 ? t->d->delayed : !v->dot8_limit && !t->n_tables;
+  t->delayed = t->spread == 1 && !v->dot8_limit && !t->n_tables;
   find_keys(t);
-  if (t->spread == 1 && t->delayed && t->n_keys * places > v->registers / 2) {
+  if (t->delayed && t->n_keys * places > v->registers / 2) {
     t->delayed = false;
     find_keys(t);
   }
   const int largest = t->d->unpacks                    ? nib_block_pack_largest(p)
                       : t->n_tables || p->largest < 15 ? p->largest
                                                        : 15;
-  t->dots_of_flush = v->dot8_limit ? v->dot8_limit / (256 * largest) : 0;
+  const int highest = t->spread > 1 ? largest << p->planes[0].bits * (t->d->in_place - 1) : largest;
+  t->dots_of_flush = v->dot8_limit ? v->dot8_limit / (256 * highest) : 0;
 }
 
 /* ---- dots ---- */
@@ -121,19 +122,25 @@ static void flush_all(tile *t) {
     flush(t, k);
 }
 
+/* Bit of its byte at which piece j of a plane is multiplied. */
+static int bit_of(const tile *t, const nib_block_plane *plane, int j) {
+  const int pieces = t->spread > 1 ? t->d->in_place : t->delayed ? 8 / plane->bits : 1;
+  return j % pieces * plane->bits;
+}
+
 /* codes0 …: what piece j of the registers w0 … multiplies, by table `table`. */
 static void emit_piece(const tile *t, const nib_block_plane *plane, int j, int table) {
-  const int at = j * plane->bits;
+  const int at = bit_of(t, plane, j), shift = j * plane->bits - at;
   for (int c = 0; c < t->size.columns; ++c) {
     const nib_word codes = nib_word_of("codes%d", c), w = nib_word_of("w%d", c);
     const char *from = w.s;
     nib_text_line(t->e->body, "%s codes%d;", t->e->vocab->type_i32, c);
-    if (at && !t->delayed) {
-      say(t, NIB_PRIM_BYTES_SHR, codes.s, from, nib_word_of("%d", at).s);
+    if (shift) {
+      say(t, NIB_PRIM_BYTES_SHR, codes.s, from, nib_word_of("%d", shift).s);
       from = codes.s;
     }
     if (plane->bits < 8) {
-      const int mask = ((1 << plane->bits) - 1) << (t->delayed ? at : 0);
+      const int mask = ((1 << plane->bits) - 1) << at;
       say(t, NIB_PRIM_BYTES_AND, codes.s, from, nib_word_of("mask%d", mask).s);
       from = codes.s;
     }
@@ -543,7 +550,7 @@ static void declare_masks(const tile *t) {
   for (int i = 0; i < t->n_planes; ++i)
     for (int j = 0; t->planes[i].bits < 8 && j < 8 / t->planes[i].bits; ++j) {
       const int bits = t->planes[i].bits;
-      const int mask = ((1 << bits) - 1) << (t->delayed ? j * bits : 0);
+      const int mask = ((1 << bits) - 1) << bit_of(t, &t->planes[i], j);
       if (have[mask])
         continue;
       have[mask] = true;
