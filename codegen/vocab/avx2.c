@@ -463,7 +463,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_BYTES_OR] = "$d = _mm256_or_si256($a, $b);",
             [NIB_PRIM_BYTES_SHL] = "$d = _mm256_slli_epi32($a, $b);",
             [NIB_PRIM_BYTES_SHR] = "$d = _mm256_srli_epi32($a, $b);",
-            [NIB_PRIM_DOT8] = "$d = _mm256_add_epi16($d, _mm256_maddubs_epi16($a, $b));",
+            [NIB_PRIM_DOT8] = "$d = _mm256_add_epi16($d, _mm256_maddubs_epi16($a, $b));\n" KEEP("$d"),
             [NIB_PRIM_DOT8_SUM] =
                 "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, _mm256_set1_epi16(1)));",
             [NIB_PRIM_I32_SAR] = "$d = _mm256_srai_epi32($a, $b);",
