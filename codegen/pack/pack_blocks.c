@@ -18,9 +18,10 @@ static bool element_values(nib_format element, double zero, double values[256]) 
     return false;
   for (int code = 0; code < 1 << f->bits; ++code) {
     const int64_t extended = nib_format_extend_code(element, (uint64_t)code);
-    values[code] = (nib_format_holds_reals(element) ? nib_format_decode(element, (uint64_t)code)
-                                                    : (double)nib_format_value_of(element, extended)) -
-                   zero;
+    values[code] =
+        (nib_format_holds_reals(element) ? nib_format_decode(element, (uint64_t)code)
+                                         : (double)nib_format_value_of(element, extended)) -
+        zero;
     if (!isfinite(values[code]))
       return false;
   }
@@ -100,7 +101,8 @@ static bool plan_planes(nib_block_pack *p, const nib_vocab *v) {
   p->unit = p->padded_step % 32 == 0 ? 32 : p->padded_step % 16 == 0 ? 16 : 8;
   for (p->n_planes = 0; left > 0 && p->n_planes < NIB_BLOCK_MAX_PLANES; ++p->n_planes) {
     int bits = 1;
-    while (bits < widest && (bits * 2 <= left || (p->one_plane && bits < left) || 32 / bits > p->unit))
+    while (bits < widest &&
+           (bits * 2 <= left || (p->one_plane && bits < left) || 32 / bits > p->unit))
       bits *= 2;
     p->planes[p->n_planes] = (nib_block_plane){bits, shift};
     shift += bits;
@@ -201,11 +203,10 @@ static bool plan_pack(const nib_tensor *w, int64_t act_group, bool reals, const 
   p->k = w->dims[1];
   p->group = !is_block ? p->k : f->block.group_elems ? f->block.group_elems : f->block_elems;
   p->has_scales = is_block;
-  p->has_offsets =
-      is_block && (f->block.offset != NIB_NO_FORMAT || f->block.zero != NIB_NO_FORMAT);
+  p->has_offsets = is_block && (f->block.offset != NIB_NO_FORMAT || f->block.zero != NIB_NO_FORMAT);
   p->scale_format = p->offset_format = NIB_F16;
   const nib_format element = is_block ? (nib_format)f->block.element : w->format;
-  const double zero = !is_block                           ? (w->quantized ? (double)w->zero_point : 0)
+  const double zero = !is_block                        ? (w->quantized ? (double)w->zero_point : 0)
                       : f->block.zero != NIB_NO_FORMAT ? 0 /* part of the offset */
                                                        : f->block.element_zero;
   const int exponent = is_block ? f->block.element_exponent : 0;
@@ -317,13 +318,14 @@ static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int
 }
 
 /* The same of step number `s` of a bundle. */
-static void put_spread(const nib_block_pack *p, uint8_t *lane, int64_t stride, int64_t s, int64_t at,
-                       int code) {
+static void put_spread(const nib_block_pack *p, uint8_t *lane, int64_t stride, int64_t s,
+                       int64_t at, int code) {
   uint8_t *byte = lane + at / 4 * stride + at % 4;
   *byte = (uint8_t)(*byte | code << s * p->planes[0].bits);
 }
 
-/* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step. */
+/* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step.
+ */
 static void put_step(const nib_tensor *w, const nib_block_pack *p, int64_t o, int64_t g, int64_t s,
                      uint8_t *lane, int64_t stride) {
   const int64_t first = o * p->k + g * p->group + s * p->step;
@@ -396,8 +398,8 @@ nib_status nib_block_pack_sums(const nib_tensor *w, const nib_block_pack *p, int
   *out_sums = sums;
   for (int64_t i = 0; sums && i < p->outputs * p->k; ++i) {
     const int code = code_at(w, p, i);
-    const int entry = !p->n_tables ? code
-                                   : p->tables[0][code] + (p->n_tables > 1 ? p->tables[1][code] << 4 : 0);
+    const int entry =
+        !p->n_tables ? code : p->tables[0][code] + (p->n_tables > 1 ? p->tables[1][code] << 4 : 0);
     sums[i / p->k] += (int64_t)entry << p->mul_log2;
   }
   return sums ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;

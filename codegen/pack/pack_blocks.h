@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * Packing of weights of few bits for products with bytes. The elements of a format are integers times
- * a power of two: element = (code * 2^mul_log2 - zero) * 2^unit_exponent, with a code that is stored,
- * or looked up in a table of 16 bytes by what is stored. A stored code is cut into planes of 1, 2, 4
- * or 8 bits. In a plane a register of `lanes` columns by 4 bytes has, in bits j * bits and up of byte
- * i, the code of element k + 4 j + i, so that a mask (and a shift) gives what DOT8 multiplies. Codes of
- * one plane are spread instead where steps can be bundled: piece j belongs to element k + i of step j
- * of the bundle, so that each step has a sum of its own and nothing needs shifting afterwards. */
+ * Packing of weights of few bits for products with bytes. The elements of a format are integers
+ * times a power of two: element = (code * 2^mul_log2 - zero) * 2^unit_exponent, with a code that is
+ * stored, or looked up in a table of 16 bytes by what is stored. A stored code is cut into planes
+ * of 1, 2, 4 or 8 bits. In a plane a register of `lanes` columns by 4 bytes has, in bits j * bits
+ * and up of byte i, the code of element k + 4 j + i, so that a mask (and a shift) gives what DOT8
+ * multiplies. Codes of one plane are spread instead where steps can be bundled: piece j belongs to
+ * element k + i of step j of the bundle, so that each step has a sum of its own and nothing needs
+ * shifting afterwards. */
 #ifndef NIB_PACK_PACK_BLOCKS_H
 #define NIB_PACK_PACK_BLOCKS_H
 
@@ -29,16 +30,16 @@ typedef struct nib_block_pack {
   /* numbers */
   int bits; /**< of a stored code */
   int zero, mul_log2, unit_exponent;
-  int largest; /**< code (or entry of a table) */
+  int largest;  /**< code (or entry of a table) */
   int n_tables; /**< 0: none; 2: low and high four bits of the entries */
   uint8_t tables[NIB_BLOCK_MAX_TABLES][16];
   int16_t stored[256]; /**< by code of the element format */
   float reals[2][16]; /**< planned for reals: element = reals[0][code & 15] + reals[1][code >> 4] */
-  bool one_plane; /**< codes are indices, not sums of parts */
+  bool one_plane;     /**< codes are indices, not sums of parts */
   int n_planes;
   nib_block_plane planes[NIB_BLOCK_MAX_PLANES];
-  /* K: groups of elements with one scale, made of steps whose sum is an integer. A step is padded to
-   * whole units, for which each plane fills whole registers. */
+  /* K: groups of elements with one scale, made of steps whose sum is an integer. A step is padded
+   * to whole units, for which each plane fills whole registers. */
   int64_t group, step, padded_step, unit;
   int64_t groups, steps_of_group;
   int spread; /**< steps of a bundle; 1: codes are not spread */
@@ -46,13 +47,14 @@ typedef struct nib_block_pack {
   int lanes, columns; /**< a panel is `columns` registers wide; the last may be narrower */
   int64_t panels, last_columns;
   bool has_scales, has_offsets;
-  nib_format scale_format, offset_format; /**< the narrowest of f16, bf16, f32 that hold all exactly */
-  int64_t step_bytes, group_bytes;        /**< for one register of columns */
+  nib_format scale_format,
+      offset_format;               /**< the narrowest of f16, bf16, f32 that hold all exactly */
+  int64_t step_bytes, group_bytes; /**< for one register of columns */
 } nib_block_pack;
 
 /** Plans the packing of `w` [outputs, k], in a block format or in integers of at most 8 bits, for
- *  products with rows whose scales are shared by `act_group` elements (k: by all; 0: there are none,
- *  and none of the weights are looked at). False where the elements are no such integers, or
+ *  products with rows whose scales are shared by `act_group` elements (k: by all; 0: there are
+ * none, and none of the weights are looked at). False where the elements are no such integers, or
  *  groups do not meet. The formats of scales are set by nib_block_pack_data. */
 bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab *v, int columns,
                          nib_block_pack *out_pack);
@@ -62,17 +64,20 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab
 bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int columns,
                                nib_block_pack *out_pack);
 
-/** Sets the formats of scales and the bytes that depend on them, and packs: panel by panel, group by
- *  group: [step][unit][plane][register of the unit][column register], then scales, then offsets, by
- *  column. Bundles, of steps of a group or of groups of one step, have their codes as [register][column
- *  register] and, in the latter case, the scales of all their groups, then the offsets, behind them. Columns past the last have codes and scales of 0. The caller frees *out_data. */
+/** Sets the formats of scales and the bytes that depend on them, and packs: panel by panel, group
+ * by group: [step][unit][plane][register of the unit][column register], then scales, then offsets,
+ * by column. Bundles, of steps of a group or of groups of one step, have their codes as
+ * [register][column register] and, in the latter case, the scales of all their groups, then the
+ * offsets, behind them. Columns past the last have codes and scales of 0. The caller frees
+ * *out_data. */
 nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_t **out_data,
                                size_t *out_bytes);
 
 /** The largest byte that an element is, its tables looked up. */
 int nib_block_pack_largest(const nib_block_pack *pack);
 
-/** Sum over k of the codes (times 2^mul_log2, tables looked up) of each output. The caller frees. */
+/** Sum over k of the codes (times 2^mul_log2, tables looked up) of each output. The caller frees.
+ */
 nib_status nib_block_pack_sums(const nib_tensor *w, const nib_block_pack *pack, int64_t **out_sums);
 
 /** First byte of the panel at column register `column`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * block_codes: casts of f32 to blocks of int8 as ggml encodes Q8_0: the largest magnitude becomes 127, and
- * quotients, by the reciprocal of the scale before it is stored as f16, are rounded to nearest, ties away
- * from zero. A NaN counts as 0, an infinity as the largest number. */
+ * block_codes: casts of f32 to blocks of int8 as ggml encodes Q8_0: the largest magnitude becomes
+ * 127, and quotients, by the reciprocal of the scale before it is stored as f16, are rounded to
+ * nearest, ties away from zero. A NaN counts as 0, an infinity as the largest number. */
 #include "schedule/schedule.h"
 
 #include "emit/snippets.h"
@@ -28,8 +28,9 @@ static bool is_encoded_so(const nib_format_info *f) {
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   static const nib_prim needed[] = {
-      NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET, NIB_PRIM_F32_SUB,       NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN,
-      NIB_PRIM_F32_MUL,  NIB_PRIM_I8_STORE, NIB_PRIM_I32_FROM_F32_AWAY, NIB_PRIM_F32_LARGEST};
+      NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET,           NIB_PRIM_F32_SUB,
+      NIB_PRIM_F32_MAX,  NIB_PRIM_F32_MIN,           NIB_PRIM_F32_MUL,
+      NIB_PRIM_I8_STORE, NIB_PRIM_I32_FROM_F32_AWAY, NIB_PRIM_F32_LARGEST};
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   if (kernel->n_nodes != 1 || n->op != NIB_OP_CAST || nib_node_string(n, NIB_A_MODE, NULL) ||
       !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
@@ -96,8 +97,8 @@ static void emit_codes(nib_emitter *e, int registers, int at) {
     nib_say(e, NIB_PRIM_F32_MUL, x.s, x.s, "factor", NULL, NULL);
     declare(e, v->type_i32, "code");
     nib_say(e, NIB_PRIM_I32_FROM_F32_AWAY, "code", x.s, NULL, NULL, NULL);
-    nib_say(e, NIB_PRIM_I8_STORE, NULL,
-            nib_word_of("(int8_t *)(to + %d)", at + i * v->lanes).s, "code", NULL, NULL);
+    nib_say(e, NIB_PRIM_I8_STORE, NULL, nib_word_of("(int8_t *)(to + %d)", at + i * v->lanes).s,
+            "code", NULL, NULL);
     nib_text_close(e->body, "");
   }
 }

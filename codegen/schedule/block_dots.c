@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * block_dots: dense layers with weights in blocks of few bits and activations in blocks of bytes. The
- * products inside of what shares both scales are summed as integers; then come the scales. Weights
- * stream through once for every tile of rows: panel by panel, packed in the order of the
+ * block_dots: dense layers with weights in blocks of few bits and activations in blocks of bytes.
+ * The products inside of what shares both scales are summed as integers; then come the scales.
+ * Weights stream through once for every tile of rows: panel by panel, packed in the order of the
  * micro-kernel. With many rows a chunk of a panel is unpacked to bytes first, and the totals of all
- * rows wait in scratch. tile[0] is rows, tile[1] registers of columns, tile[2] groups of a chunk that is
- * unpacked, or 0. */
+ * rows wait in scratch. tile[0] is rows, tile[1] registers of columns, tile[2] groups of a chunk
+ * that is unpacked, or 0. */
 #include "schedule/block_dots.h"
 
 #include "emit/snippets.h"
@@ -52,8 +52,8 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
   if (d->unpacks) {
     const int64_t width = d->pack.lanes * (int64_t)d->pack.columns;
-    d->totals_at += round_up(
-        d->chunk_groups * d->pack.steps_of_group * d->pack.padded_step * width, 64);
+    d->totals_at +=
+        round_up(d->chunk_groups * d->pack.steps_of_group * d->pack.padded_step * width, 64);
     d->scratch_bytes = d->totals_at + d->rows.rows * width * 4;
   }
   return d->scratch_bytes < INT32_MAX;
@@ -106,7 +106,8 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const nib_tensor *y = &g->tensors[n->out];
   const int64_t rows = y->dims[0], registers = (y->dims[1] + v->lanes - 1) / v->lanes;
-  static const int32_t widths[] = {2, 1, 4}; /* in memory's order: four registers are for many rows */
+  static const int32_t widths[] = {2, 1,
+                                   4}; /* in memory's order: four registers are for many rows */
   int count = 0;
   for (int i = 0; i < 3; ++i) {
     const int32_t columns = widths[i];
@@ -118,11 +119,11 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
     if (columns < 4 && count < capacity)
       put_tile(out_tiles[count++], rows, most, columns, 0);
     if (rows > 1 && count < capacity &&
-        nib_block_pack_plan(nib_node_input(g, n, 1),
-                            nib_block_rows_group(nib_node_input(g, n, 0)), v, columns, &p) &&
+        nib_block_pack_plan(nib_node_input(g, n, 1), nib_block_rows_group(nib_node_input(g, n, 0)),
+                            v, columns, &p) &&
         (!v->dot8_limit || 256 * nib_block_pack_largest(&p) <= v->dot8_limit))
-      put_tile(out_tiles[count++], rows, columns < 4 || v->registers < 32 ? most : most + 1, columns,
-               chunk_groups(&p));
+      put_tile(out_tiles[count++], rows, columns < 4 || v->registers < 32 ? most : most + 1,
+               columns, chunk_groups(&p));
   }
   return count;
 }

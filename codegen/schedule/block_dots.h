@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * block_dots: dense layers whose weights have few bits and whose activations are bytes. The parts of
- * the schedule: block_dots.c (what it accepts), block_panels.c (loops over panels and rows), block_rows.c
- * (rows of activations in scratch), block_tile.c (the micro-kernel), block_unpack.c. block_reals.c is a
- * schedule of its own, for activations in f32. */
+ * block_dots: dense layers whose weights have few bits and whose activations are bytes. The parts
+ * of the schedule: block_dots.c (what it accepts), block_panels.c (loops over panels and rows),
+ * block_rows.c (rows of activations in scratch), block_tile.c (the micro-kernel), block_unpack.c.
+ * block_reals.c is a schedule of its own, for activations in f32. */
 #ifndef NIB_SCHEDULE_BLOCK_DOTS_H
 #define NIB_SCHEDULE_BLOCK_DOTS_H
 
@@ -17,12 +17,12 @@ extern "C" {
 /** Rows of activations as the micro-kernel reads them, and where in scratch they are. */
 typedef struct nib_block_rows {
   const nib_tensor *x;
-  bool is_block;      /**< else codes of 8 bits with one zero point */
+  bool is_block; /**< else codes of 8 bits with one zero point */
   int64_t rows, k;
   int64_t scale_elems; /**< elements that share a scale */
-  int64_t stride;     /**< bytes from one row of int8 codes to the next */
-  int64_t steps;      /**< integer sums of a row */
-  int64_t flip;       /**< subtracted from codes to make them int8: 128 or 0 */
+  int64_t stride;      /**< bytes from one row of int8 codes to the next */
+  int64_t steps;       /**< integer sums of a row */
+  int64_t flip;        /**< subtracted from codes to make them int8: 128 or 0 */
   bool has_bases, has_scales, has_offset_sums;
   int64_t codes_at, bases_at, scales_at, offset_sums_at, bytes; /**< in scratch */
 } nib_block_rows;
@@ -63,8 +63,8 @@ typedef struct nib_block_tile {
 /** Sums all groups, finishes and stores at `out`; or, where the kernel unpacks, adds groups [first,
  *  last), which are at `unpacked`, to the totals in scratch. */
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *t);
-/** Bias, clamp, what follows the product, and the store of register total<m>_<c>, whose row is `row` + m
- *  and whose first column `channel` + c registers. */
+/** Bias, clamp, what follows the product, and the store of register total<m>_<c>, whose row is
+ * `row` + m and whose first column `channel` + c registers. */
 void nib_block_finish_value(nib_block_dots *d, const nib_block_tile *t, int64_t m, int c);
 /** The weights as data->pack packs them, tables and the bias (f32), as constants of the kernel. */
 nib_status nib_block_add_constants(nib_block_dots *d, const nib_kernel *kernel);

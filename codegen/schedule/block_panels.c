@@ -49,8 +49,8 @@ void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emi
   nib_text *t = d->e->body;
   const int64_t full = d->rows.rows / d->tile_rows, rest = d->rows.rows % d->tile_rows;
   if (full > 0) {
-    nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {",
-                  (ll)(full * d->tile_rows), (ll)d->tile_rows);
+    nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {", (ll)(full * d->tile_rows),
+                  (ll)d->tile_rows);
     emit(d, &(nib_block_tile){d->tile_rows, columns, tail});
     nib_text_close(t, "");
   }
@@ -72,10 +72,11 @@ void nib_block_emit_panels(nib_block_dots *d,
   const int64_t full = p->panels - narrow;
   if (full > 0) {
     if (d->e->cut) /* threads share panels; each has the rows of activations in its scratch */
-      nib_text_open(t,
-                    "for (int32_t channel = begin * %lld; channel < (end < %lld ? end : %lld) * %lld;"
-                    " channel += %lld) {",
-                    (ll)width, (ll)full, (ll)full, (ll)width, (ll)width);
+      nib_text_open(
+          t,
+          "for (int32_t channel = begin * %lld; channel < (end < %lld ? end : %lld) * %lld;"
+          " channel += %lld) {",
+          (ll)width, (ll)full, (ll)full, (ll)width, (ll)width);
     else
       nib_text_open(t, "for (int32_t channel = 0; channel < %lld; channel += %lld) {",
                     (ll)(full * width), (ll)width);
@@ -96,4 +97,3 @@ void nib_block_emit_panels(nib_block_dots *d,
     nib_text_close(t, "");
   }
 }
-

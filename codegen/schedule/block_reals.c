@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * block_reals: dense layers with weights in blocks of few bits and activations in f32. Codes are indices
- * of a register's table of f32 numbers; the sum of a group is multiplied by its scale. tile[0] is rows,
- * tile[1] registers of columns. */
+ * block_reals: dense layers with weights in blocks of few bits and activations in f32. Codes are
+ * indices of a register's table of f32 numbers; the sum of a group is multiplied by its scale.
+ * tile[0] is rows, tile[1] registers of columns. */
 #include "schedule/block_dots.h"
 
 #include "epilogue/say.h"
@@ -42,8 +42,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
   if (!x || x->data || x->format != NIB_F32 || !w || !w->data || y->format != NIB_F32 ||
-      (bias && (!bias->data || bias->format != NIB_F32)) ||
-      nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4 ||
+      (bias && (!bias->data || bias->format != NIB_F32)) || nib_tensor_elems(x) > INT32_MAX / 4 ||
+      nib_tensor_elems(y) > INT32_MAX / 4 ||
       strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
     return false;
   nib_block_dots d;
@@ -94,8 +94,8 @@ static void declare(const tile *t, const char *type, const char *name) {
   nib_text_line(t->e->body, "%s %s;", type, name);
 }
 
-/* to = numbers of table `table` at bits [at, at + bits) of register `from`, which are bits `shift` and
- * up of the index. Bits behind an index of a whole code do not matter: the table repeats. */
+/* to = numbers of table `table` at bits [at, at + bits) of register `from`, which are bits `shift`
+ * and up of the index. Bits behind an index of a whole code do not matter: the table repeats. */
 static void say_lookup(const tile *t, int table, const char *to, const char *from, int at, int bits,
                        int shift) {
   const char *index = from;
@@ -148,8 +148,7 @@ static void multiply(const tile *t, int j, int64_t at) {
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
     declare(t, t->e->vocab->type_f32, "real");
-    say(t, NIB_PRIM_F32_SET, "real",
-        nib_word_of("x[%lld]", (ll)(m * t->d->rows.k + at)).s, NULL);
+    say(t, NIB_PRIM_F32_SET, "real", nib_word_of("x[%lld]", (ll)(m * t->d->rows.k + at)).s, NULL);
     for (int c = 0; c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, group_of(m, c, j).s, nib_word_of("number%d", c).s, "real");
     nib_text_close(t->e->body, "");

@@ -82,13 +82,13 @@ static nib_word scale_of(const nib_block_dots *d, const nib_block_layout *b) {
   }
   case NIB_F32:
     nib_emitter_use(d->e, "nib_bits_to_f32");
-    return nib_word_of("nib_bits_to_f32((uint32_t)q[%d] | (uint32_t)q[%d] << 8 | (uint32_t)q[%d] << "
-                       "16 | (uint32_t)q[%d] << 24)",
-                       at, at + 1, at + 2, at + 3);
+    return nib_word_of(
+        "nib_bits_to_f32((uint32_t)q[%d] | (uint32_t)q[%d] << 8 | (uint32_t)q[%d] << "
+        "16 | (uint32_t)q[%d] << 24)",
+        at, at + 1, at + 2, at + 3);
   default:
     nib_emitter_use(d->e, "nib_minifloat_decode");
-    return nib_word_of("(float)nib_minifloat_decode(q[%d], 8, 0, 127, %d)", at,
-                       NIB_SPECIALS_SCALE);
+    return nib_word_of("(float)nib_minifloat_decode(q[%d], 8, 0, 127, %d)", at, NIB_SPECIALS_SCALE);
   }
 }
 
@@ -113,7 +113,8 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
     nib_text_line(t, "bases[m * %lld + s] = sum * %d%s%s;", (ll)d->rows.steps, -p->zero,
                   shifted ? " * " : "", shifted ? power.s : "");
   if (d->rows.has_scales && shifted)
-    nib_text_line(t, "row_scales[m * %lld + s] = %s / (float)%s;", (ll)d->rows.steps, scale, power.s);
+    nib_text_line(t, "row_scales[m * %lld + s] = %s / (float)%s;", (ll)d->rows.steps, scale,
+                  power.s);
   else if (d->rows.has_scales)
     nib_text_line(t, "row_scales[m * %lld + s] = %s;", (ll)d->rows.steps, scale);
   if (d->rows.has_offset_sums)
@@ -145,9 +146,9 @@ void nib_block_rows_emit(const nib_block_dots *d) {
                     ? nib_word_of(" * %s", nib_word_f32(ldexpf(1, b->element_exponent)).s).s
                     : "");
   /* The weights' elements are integers times a power of two. */
-  const nib_word scale =
-      p->unit_exponent ? nib_word_of("real * %s", nib_word_f32(ldexpf(1, p->unit_exponent)).s)
-                       : nib_word_of("real");
+  const nib_word scale = p->unit_exponent
+                             ? nib_word_of("real * %s", nib_word_f32(ldexpf(1, p->unit_exponent)).s)
+                             : nib_word_of("real");
   const int64_t steps = r->scale_elems / p->step;
   if (steps > 1) {
     nib_text_open(t, "for (int32_t i = 0; i < %lld; i++) {", (ll)steps);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * The micro-kernel of block_dots: rows by registers of columns, all of K or a chunk of it. Codes are
- * multiplied where they lie in their byte, and sums shifted once behind a step, while there are
+ * The micro-kernel of block_dots: rows by registers of columns, all of K or a chunk of it. Codes
+ * are multiplied where they lie in their byte, and sums shifted once behind a step, while there are
  * registers for a sum of each place; else codes are shifted first. */
 #include "schedule/block_dots.h"
 
@@ -199,8 +199,7 @@ static void emit_unit(tile *t, int64_t u) {
       for (int c = 0; c < t->size.columns; ++c, at += register_bytes)
         load_codes(t, c, at, true);
       for (int j = 0; j < 8 / plane->bits; ++j)
-        emit_dots(t, plane, j,
-                  nib_word_of("%lld", (ll)(u * t->unit + r * per_register + 4 * j)).s);
+        emit_dots(t, plane, j, nib_word_of("%lld", (ll)(u * t->unit + r * per_register + 4 * j)).s);
       nib_text_close(t->e->body, "");
     }
   }
@@ -233,7 +232,8 @@ static void open_sum(tile *t, const char *step, int k) {
       const nib_word acc = nib_word_of("acc%lld_%d_%d", (ll)m, c, k);
       declare(t, t->e->vocab->type_i32, acc.s);
       say(t, NIB_PRIM_I32_SET, acc.s,
-          starts_with_base(t, k) ? base_of(t, m, step, t->spread > 1 ? k / tables : 0).s : "0", NULL);
+          starts_with_base(t, k) ? base_of(t, m, step, t->spread > 1 ? k / tables : 0).s : "0",
+          NULL);
       if (!t->dots_of_flush)
         continue;
       declare(t, t->e->vocab->type_i32, sum_of(t, m, c, k).s);
@@ -305,9 +305,7 @@ static void emit_step(tile *t, const char *step) {
 static int64_t format_bytes(nib_format f) { return (int64_t)nib_format_bytes(f); }
 
 /* Groups whose scales lie together. */
-static int bundled_groups(const tile *t) {
-  return t->p->steps_of_group > 1 ? 1 : t->p->spread;
-}
+static int bundled_groups(const tile *t) { return t->p->steps_of_group > 1 ? 1 : t->p->spread; }
 
 /* name0 … = a factor of the columns, at byte `at` of the factors. */
 static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
@@ -349,9 +347,7 @@ static void move_totals(const tile *t, bool load) {
 }
 
 /* Registers are for the sums of a long group: totals are met once in it, and stay in scratch. */
-static bool totals_in_scratch(const tile *t) {
-  return t->d->unpacks && t->p->steps_of_group > 1;
-}
+static bool totals_in_scratch(const tile *t) { return t->d->unpacks && t->p->steps_of_group > 1; }
 
 /* total += real * scale of group g + j, + offset * sum of the activations. */
 static void add_group(tile *t, const char *stem, int j) {
@@ -360,7 +356,8 @@ static void add_group(tile *t, const char *stem, int j) {
   load_factors(t, p->scale_format, "scale", j * width * scale_bytes);
   if (p->has_offsets)
     load_factors(t, p->offset_format, "offset",
-                 bundled_groups(t) * width * scale_bytes + j * width * format_bytes(p->offset_format));
+                 bundled_groups(t) * width * scale_bytes +
+                     j * width * format_bytes(p->offset_format));
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
     for (int c = 0; c < t->size.columns; ++c) {
@@ -374,7 +371,8 @@ static void add_group(tile *t, const char *stem, int j) {
     if (p->has_offsets) {
       declare(t, t->e->vocab->type_f32, "sum");
       say(t, NIB_PRIM_F32_SET, "sum",
-          nib_word_of("offset_sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s, NULL);
+          nib_word_of("offset_sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s,
+          NULL);
     }
     for (int c = 0; p->has_offsets && c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
@@ -390,7 +388,8 @@ static void scale_step(tile *t, const char *suffix, const char *step, int j, boo
     const nib_word factor = nib_word_of("factor%lld", (ll)m);
     declare(t, t->e->vocab->type_f32, factor.s);
     say(t, NIB_PRIM_F32_SET, factor.s,
-        nib_word_of("row_scales[(row + %lld) * %lld + %s + %d]", (ll)m, (ll)t->d->rows.steps, step, j)
+        nib_word_of("row_scales[(row + %lld) * %lld + %s + %d]", (ll)m, (ll)t->d->rows.steps, step,
+                    j)
             .s,
         NULL);
     for (int c = 0; c < t->size.columns; ++c) {
@@ -491,7 +490,8 @@ static void emit_bundle(tile *t, const char *step) {
 
 /* ---- groups ---- */
 
-/* Where the source is unpacked, factors are those of the packed weights, of which bundles may be. */
+/* Where the source is unpacked, factors are those of the packed weights, of which bundles may be.
+ */
 static void skip_factors(tile *t) {
   const nib_block_pack *p = t->p;
   if (!t->d->unpacks) {
@@ -603,10 +603,10 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   if (d->unpacks) {
     if (!totals_in_scratch(&t))
       move_totals(&t, true);
-    nib_text_line(d->e->body, "const uint8_t *factors = panel + first * %lld + %lld;",
-                  (ll)(d->pack.group_bytes * size->columns),
-                  (ll)(bundled_groups(&t) * d->pack.steps_of_group * d->pack.step_bytes *
-                       size->columns));
+    nib_text_line(
+        d->e->body, "const uint8_t *factors = panel + first * %lld + %lld;",
+        (ll)(d->pack.group_bytes * size->columns),
+        (ll)(bundled_groups(&t) * d->pack.steps_of_group * d->pack.step_bytes * size->columns));
     nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld + first * %lld;",
                   (ll)d->rows.stride, (ll)(d->pack.steps_of_group * d->pack.padded_step));
     nib_text_open(d->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(&t));

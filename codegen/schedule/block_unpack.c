@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * From packed codes of few bits to bytes, for tiles of many rows: what all of them would unpack again
- * and again is unpacked once for a chunk that stays in the first cache. */
+ * From packed codes of few bits to bytes, for tiles of many rows: what all of them would unpack
+ * again and again is unpacked once for a chunk that stays in the first cache. */
 #include "schedule/block_dots.h"
 
 #include "epilogue/say.h"
@@ -64,7 +64,8 @@ static void emit_quad(const unpacking *u, int64_t q, int c) {
     const nib_word w = nib_word_of("w%d", i), part = nib_word_of(i ? "part%d" : "codes", i);
     declare(u, w.s);
     say(u, NIB_PRIM_BYTES_LOAD, w.s,
-        nib_word_of("w + %lld", (ll)((at + r) * u->columns * register_bytes + c * register_bytes)).s,
+        nib_word_of("w + %lld", (ll)((at + r) * u->columns * register_bytes + c * register_bytes))
+            .s,
         NULL);
     if (i)
       declare(u, part.s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Activations of dense layers whose weights are in blocks, in a format of blocks as well: a cast before
- * each such layer, one for each tensor that is cast. */
+ * Activations of dense layers whose weights are in blocks, in a format of blocks as well: a cast
+ * before each such layer, one for each tensor that is cast. */
 #include "quantize/quantize.h"
 
 #include <stdlib.h>
@@ -9,24 +9,24 @@ typedef struct caster {
   nib_graph *g;
   const nib_diag *diag;
   nib_format format;
-  int32_t *cast; /* by tensor: its cast, or NIB_NONE */
+  int32_t *cast;     /* by tensor: its cast, or NIB_NONE */
   int32_t n_tensors; /* that are in `cast` */
   int layers, cast_layers;
 } caster;
 
 static bool is_layer_of_blocks(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
-  return !nib_node_is_erased(n) && n->op == NIB_OP_FULLY_CONNECTED && x && !x->data && w && w->data &&
-         nib_format_get(w->format)->kind == NIB_KIND_BLOCK;
+  return !nib_node_is_erased(n) && n->op == NIB_OP_FULLY_CONNECTED && x && !x->data && w &&
+         w->data && nib_format_get(w->format)->kind == NIB_KIND_BLOCK;
 }
 
 static int32_t add_cast(caster *c, int32_t node, int32_t x) {
   const nib_tensor from = c->g->tensors[x];
   const nib_node n = c->g->nodes[node];
   const int32_t to = nib_graph_add_tensor(c->g, from.name, c->format, from.rank, from.dims);
-  const int32_t made = to == NIB_NONE ? NIB_NONE
-                                      : nib_graph_add_node(c->g, NIB_OP_CAST, n.name, n.source_index,
-                                                           &x, 1, to);
+  const int32_t made =
+      to == NIB_NONE ? NIB_NONE
+                     : nib_graph_add_node(c->g, NIB_OP_CAST, n.name, n.source_index, &x, 1, to);
   if (made == NIB_NONE)
     return NIB_NONE;
   c->g->nodes[made].origin = n.origin;
@@ -39,10 +39,12 @@ static nib_status cast_input(caster *c, int32_t node, bool no_fallback) {
   const nib_tensor *x = &c->g->tensors[n.in[0]];
   const long long columns = x->dims[x->rank - 1];
   if (columns % f->block_elems) {
-    static const char text[] = "operator %d '%s': its activations stay in f32, as blocks of %s do not "
-                               "divide rows of %lld";
+    static const char text[] =
+        "operator %d '%s': its activations stay in f32, as blocks of %s do not "
+        "divide rows of %lld";
     if (no_fallback)
-      return nib_diag_error(c->diag, NIB_ERROR_LIMIT, text, n.source_index, n.name, f->name, columns);
+      return nib_diag_error(c->diag, NIB_ERROR_LIMIT, text, n.source_index, n.name, f->name,
+                            columns);
     nib_diag_note(c->diag, text, n.source_index, n.name, f->name, columns);
     return NIB_OK;
   }

@@ -7,15 +7,16 @@
 enum { ROWS = 257, COLUMNS = 96, ELEMS = ROWS * COLUMNS };
 
 static void fill(uint64_t *rng, float *x) {
-  static const float ends[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-42f, -3e-39f, 3.4e38f, 127.0f};
+  static const float ends[] = {0.0f,   -0.0f,   INFINITY, -INFINITY, NAN,
+                               1e-42f, -3e-39f, 3.4e38f,  127.0f};
   for (int b = 0; b < ELEMS / 32; ++b) {
     const int exponent = (int)(next_random(rng) % 250) - 140;
     for (int i = 0; i < 32; ++i) {
       const uint64_t r = next_random(rng);
       const float v = (float)(int32_t)(uint32_t)r * 0x1p-31f;
-      x[32 * b + i] = b % 7 == 0   ? ends[(r >> 40) % 9]
-                      : b % 7 == 1 ? (float)((int)(r % 509) - 254) * 0.5f /* quotients at ties */
-                      : b % 7 == 2 ? v
+      x[32 * b + i] = b % 7 == 0    ? ends[(r >> 40) % 9]
+                      : b % 7 == 1  ? (float)((int)(r % 509) - 254) * 0.5f /* quotients at ties */
+                      : b % 7 == 2  ? v
                       : b % 63 == 3 ? 0.0f
                                     : ldexpf(v, exponent);
     }

@@ -1,27 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_block_dots
- * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots) or in f32
- * (block_reals): every format that the schedules take, in each vocabulary and tile, over shapes with
- * tails, on random and extreme codes, against the reference in f32 and f64. */
+ * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots) or
+ * in f32 (block_reals): every format that the schedules take, in each vocabulary and tile, over
+ * shapes with tails, on random and extreme codes, against the reference in f32 and f64. */
 #include "kernel_harness.h"
 
 enum { MAX_CASES = 400 };
 
-static const char *const weight_formats[] = {
-    "q4_0",  "q4_1",       "q5_0",   "q5_1",   "q8_0",      "q2_k",   "q3_k",   "q4_k",   "q5_k",
-    "q6_k",  "tq1_0",      "tq2_0",  "iq4_nl", "iq4_xs",    "ggml_mxfp4", "ggml_nvfp4", "mxfp4",
-    "nvfp4", "mxfp6_e2m3", "mxint8",
-    "ui4:block=32,scale=f16,zero=ui4",
-    "i4:block=64,scale=f32",
-    "i3:block=32,scale=f16",
-    "ui2:block=16,scale=bf16,offset=f16",
-    "i2:block=32,scale=e8m0",
-    "ternary:block=64,scale=f16",
-    "bipolar1:block=32,scale=f16",
-    "bipolar2:block=128,scale=f32",
-    "i7:block=32,scale=f16",
-    "ui6:block=96,scale=f16,offset=f16",
-    "book:-3,-1,0,2:block=32,scale=f16"};
+static const char *const weight_formats[] = {"q4_0",
+                                             "q4_1",
+                                             "q5_0",
+                                             "q5_1",
+                                             "q8_0",
+                                             "q2_k",
+                                             "q3_k",
+                                             "q4_k",
+                                             "q5_k",
+                                             "q6_k",
+                                             "tq1_0",
+                                             "tq2_0",
+                                             "iq4_nl",
+                                             "iq4_xs",
+                                             "ggml_mxfp4",
+                                             "ggml_nvfp4",
+                                             "mxfp4",
+                                             "nvfp4",
+                                             "mxfp6_e2m3",
+                                             "mxint8",
+                                             "ui4:block=32,scale=f16,zero=ui4",
+                                             "i4:block=64,scale=f32",
+                                             "i3:block=32,scale=f16",
+                                             "ui2:block=16,scale=bf16,offset=f16",
+                                             "i2:block=32,scale=e8m0",
+                                             "ternary:block=64,scale=f16",
+                                             "bipolar1:block=32,scale=f16",
+                                             "bipolar2:block=128,scale=f32",
+                                             "i7:block=32,scale=f16",
+                                             "ui6:block=96,scale=f16,offset=f16",
+                                             "book:-3,-1,0,2:block=32,scale=f16"};
 #define N_FORMATS ((int)(sizeof weight_formats / sizeof *weight_formats))
 
 /* With activations in f32 also these. */
@@ -119,7 +135,8 @@ static double distance(const float *y, const double *r, int64_t n) {
   return most;
 }
 
-static void compare(suite *s, const char *vocab, nib_reference *f, nib_reference *r, void *const *out) {
+static void compare(suite *s, const char *vocab, nib_reference *f, nib_reference *r,
+                    void *const *out) {
   for (int i = 0; i < n_cases; ++i) {
     const nib_tensor *t = &s->g->tensors[cases[i].y];
     const int64_t n = nib_tensor_elems(t);
