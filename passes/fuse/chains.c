@@ -74,11 +74,11 @@ static nib_status find_most(nib_fusion *f) {
   return NIB_OK;
 }
 
-/* Predicted time of a chain, weighed with what it needs; INFINITY: not allowed. */
+/* Predicted time of a chain, weighed with what it needs. */
 static double worth(const nib_fusion *f, const nib_fuse_group *joined) {
   if (needs(f, joined) <= f->most_bytes)
     return joined->ns * (1.0 - k_worth_of_arena);
-  return f->select->size ? INFINITY : joined->ns * (1.0 + k_worth_of_arena);
+  return joined->ns * (1.0 + k_worth_of_arena);
 }
 
 typedef struct cut {
@@ -127,7 +127,10 @@ static void drop_empty(nib_fusion *f) {
   f->n_groups = n;
 }
 
+/* None with `size`: the stages of a chain keep the tiles of fast code. */
 nib_status nib_fuse_chains(nib_fusion *f) {
+  if (f->select->size)
+    return NIB_OK;
   const size_t n = (size_t)f->n_groups + 1;
   int32_t *run = malloc(n * sizeof *run);
   bool *follows = calloc(n, sizeof *follows);
