@@ -7,7 +7,7 @@
 
 typedef struct layer {
   char kind; /* c: conv2d 3x3, s: of 5x3, p: pointwise, d: depthwise 3x3, q: depthwise 5x5, m: max
-                pool 2x2, a: average pool 3x3 */
+                pool 2x2, a: average pool 3x3, u and v: c and p of uint8 */
   int out_c, stride, pad;
 } layer;
 
@@ -54,6 +54,14 @@ static const chain_case cases[] = {
      NIB_I8,
      {{'d', 16, 1, 1}, {'p', 40, 1, 0}, {'d', 40, 2, 1}, {'p', 64, 1, 0}},
      true},
+    {"sums", 11, 10, 5, NIB_U8, {{'u', 20, 1, 1}, {'v', 33, 1, 0}, {'u', 18, 2, 1}}, true},
+    {"sums and depthwise",
+     9,
+     10,
+     6,
+     NIB_U8,
+     {{'v', 20, 1, 0}, {'d', 20, 1, 1}, {'v', 8, 1, 0}},
+     false},
     {"convolution and max pool", 11, 12, 5, NIB_I8, {{'c', 20, 1, 1}, {'m', 20, 2, 0}}, false},
     {"convolution and mean", 11, 10, 5, NIB_I8, {{'c', 37, 1, 1}, {'a', 37, 2, 1}}, false},
     {"pools between",
@@ -96,17 +104,23 @@ static int32_t add_layer(suite *s, const layer *l, nib_format format, int32_t x,
   if (l->kind == 'm' || l->kind == 'a')
     return add_pool(s, l, format, x, at, out_node);
   const bool f = format == NIB_F32, depthwise = l->kind == 'd' || l->kind == 'q';
-  const int kh = l->kind == 'p' ? 1 : l->kind == 'q' || l->kind == 's' ? 5 : 3;
+  /* Weights of uint8 whose zero point is left to subtract with sums of activations. */
+  const bool sums = l->kind == 'u' || l->kind == 'v';
+  const int kh = l->kind == 'p' || l->kind == 'v' ? 1 : l->kind == 'q' || l->kind == 's' ? 5 : 3;
   const int kw = l->kind == 's' ? 3 : kh;
-  const int32_t filter = constant(
-      s, f ? NIB_F32 : NIB_I8,
-      depthwise ? shape(4, 1, kh, kw, l->out_c) : shape(4, l->out_c, kh, kw, at->c), 0, 0, 0);
-  if (!f && pick(s, 0, 2) == 0) /* weights at an end of the range */
+  const int32_t filter =
+      constant(s,
+               f      ? NIB_F32
+               : sums ? NIB_U8
+                      : NIB_I8,
+               depthwise ? shape(4, 1, kh, kw, l->out_c) : shape(4, l->out_c, kh, kw, at->c),
+               sums ? (double)0.02f : 0, sums ? 200 : 0, 0);
+  if (!f && !sums && pick(s, 0, 2) == 0) /* weights at an end of the range */
     memset((void *)(uintptr_t)s->g->tensors[filter].data, pick(s, 0, 1) ? 127 : 0x81,
            (size_t)nib_tensor_elems(&s->g->tensors[filter]) / 2);
   const int32_t bias = f ? constant(s, NIB_F32, shape(1, l->out_c), 0, 0, 0)
                          : constant(s, NIB_I32, shape(1, l->out_c), 0, 0, 2000);
-  const int32_t scales = f ? NIB_NONE : constant_scales(s, l->out_c, 0.02);
+  const int32_t scales = f || sums ? NIB_NONE : constant_scales(s, l->out_c, 0.02);
   const int taps = kh * kw * (depthwise ? 1 : at->c);
   at->h = (at->h + 2 * l->pad - kh) / l->stride + 1;
   at->w = (at->w + 2 * l->pad - kw) / l->stride + 1;
