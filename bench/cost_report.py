@@ -190,7 +190,11 @@ def main():
     args = parser.parse_args()
     if args.same:
         return same_predictions(*(read(path) for path in args.files[:2]))
-    samples = merge(sample for path in args.files for sample in read(path))
+    samples = [sample for path in args.files for sample in read(path)]
+    calm = [sample for sample in samples if sample.get("kept") != 0]  # 0: every round was disturbed
+    if len(calm) < len(samples):
+        print(f"{len(samples) - len(calm)} samples without a calm round left out")
+    samples = merge(calm)
     groups = defaultdict(list)
     for sample in samples:
         groups[group_name(sample, args.by)].append(sample)

@@ -19,12 +19,27 @@ struct nib_cost_model {
 static const double k_kernel_cycles = 20.0;
 /* A chain of dependent accumulations issues one per this many cycles. */
 static const double k_accumulate_latency = 4.0;
+/* Counter and pointers of a step of a tile. */
+static const double k_step_cycles = 0.5;
+/* Registers that an epilogue holds besides accumulators: bounds and a zero point, and for each
+ * register of channels a scale and an offset. What no longer fits is stored and loaded. */
+static const double k_epilogue_registers = 3.0, k_channel_registers = 2.0;
+static const double k_store_cycles = 1.0;
+/* Input rows read, converted and written into a ring, before anything can multiply them. */
+static const double k_stage_bytes = 16.0;
+/* A pool loads a register, widening codes, and adds or compares. */
+static const double k_pool_cycles = 0.75;
 /* Vector loads per cycle. */
 static const double k_loads_per_cycle = 2.0;
 /* Portable C, measured: the C compiler finds vectors in the loops over channels of a c99 register
  * tile, and in element-wise loops, but not in the loop nest around one multiplication. */
 static const double k_scalar_tile_share = 0.4;
 static const double k_direct_mac_cycles = 1.5;
+/* Where the target has vectors and integers are summed over a long run of input channels, compilers
+ * find them: two thirds of the lanes' speed are left, and a run of fewer than so many channels for
+ * each lane that is used does not reach that. */
+static const double k_found_share = 0.67;
+static const double k_found_run = 8.0;
 static const double k_scalar_element_cycles = 0.2;
 static const double k_exp_element_cycles = 1.0; /* softmax, sigmoid, tanh: no vectors found */
 
@@ -96,6 +111,7 @@ static bool rescales(const nib_kernel_desc *d) {
 typedef struct rates {
   double lanes, dot_k, registers;
   double dot, dot8, fma, lane_mac, requant, element;
+  double found_lanes; /* of the target's registers, which compilers may use for portable C */
   bool scalar;
 } rates;
 
@@ -155,7 +171,7 @@ static double tile_step_cycles(const nib_kernel_desc *d, double rows, double vec
   const double taps = d->tile[3] > 0 && d->kernel[1] > 0 ? (double)d->kernel[1] : 1;
   const double loaded = ((rows - 1) * fmax((double)d->strides[1], 1) + taps) / taps;
   const double loads = ((taps > 1 ? loaded : rows) + vectors) / k_loads_per_cycle;
-  double cycles = fmax(rows * vectors * issue, fmax(loads, k_accumulate_latency));
+  double cycles = fmax(rows * vectors * issue + k_step_cycles, fmax(loads, k_accumulate_latency));
   const double used = rows * vectors + taps * vectors + 1;
   if (used > registers) /* accumulators spilled and reloaded at every step */
     cycles += 2 * (used - registers);
@@ -165,17 +181,47 @@ static double tile_step_cycles(const nib_kernel_desc *d, double rows, double vec
 /* Entering and leaving the loops over what would saturate pairs. */
 static const double k_excess_cycles = 12.0;
 
+/* How many times faster compilers make the loop around one multiplication. */
+static double found_vectors(const nib_kernel_desc *d, double lanes, bool real) {
+  const nib_desc_tensor *in = find_role(d, "in");
+  const double run = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] : 1.0;
+  /* Floats: over channels, which are independent, a register a cycle. */
+  if (mac_kind_of(d) == MAC_LANE)
+    return real && lanes > 1 ? fmin(lanes, run) * k_direct_mac_cycles : 1.0;
+  /* The order of float sums is kept, so that they stay scalar. */
+  return real ? 1.0 : fmax(1.0, fmin(k_found_share * lanes, run / k_found_run));
+}
+
+/* What a tile costs after its last step, besides arithmetic: the registers that its epilogue moves
+ * between memory and the loop, and a store of each pixel's codes. */
+static double finish_cycles(double rows, double vectors, double registers, bool real) {
+  const double constants = k_epilogue_registers + (real ? 0.0 : k_channel_registers * vectors);
+  return fmax(rows * vectors + constants - registers, 0.0) + (real ? 0.0 : rows * k_store_cycles);
+}
+
+/* Pixels of the result that tiles are cut from: all of them where each reads one pixel of the input
+ * and none is passed over, else those of a row. */
+static double row_pixels(const nib_kernel_desc *d) {
+  const nib_desc_tensor *out = find_role(d, "out");
+  const bool pointwise = d->kernel[0] * d->kernel[1] <= 1 && d->strides[0] * d->strides[1] <= 1;
+  if (pointwise || out == NULL || out->rank < 2)
+    return rows_of(d);
+  const int64_t pixels = out->dims[out->rank - 2];
+  return (double)(pixels > 0 ? pixels : 1);
+}
+
 static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double n = columns_of(d), m = rows_of(d);
   const double k = fmax(1.0, (double)d->macs / (n * m));
-  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 4, m);
+  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 4, row_pixels(d));
   const double nr = d->tile[1] > 0 ? d->tile[1] : fmin(4, ceil(n / r->lanes));
   const double depth = real ? 1 : r->dot_k;
   const double steps = round_up(k, depth) / depth;
-  /* Whole tiles, then a remainder of rows and one of column registers at their own efficiency. */
-  const double vectors = ceil(n / r->lanes);
+  /* Along each row whole tiles, then a remainder of pixels and one of column registers at their
+   * own efficiency. */
+  const double row = row_pixels(d), vectors = ceil(n / r->lanes);
   const double issue = real ? r->fma : r->dot;
-  const double whole_m = floor(m / mr), rest_m = m - whole_m * mr;
+  const double whole_m = floor(row / mr), rest_m = row - whole_m * mr;
   const double whole_n = floor(vectors / nr), rest_n = vectors - whole_n * nr;
   double cycles = whole_m * whole_n * tile_step_cycles(d, mr, nr, issue, r->registers);
   if (rest_n > 0)
@@ -184,11 +230,16 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
     cycles += whole_n * tile_step_cycles(d, rest_m, nr, issue, r->registers);
   if (rest_m > 0 && rest_n > 0)
     cycles += tile_step_cycles(d, rest_m, rest_n, issue, r->registers);
-  cycles *= steps * (r->scalar ? k_scalar_tile_share : 1.0);
+  cycles *= m / row * steps;
   if (d->excess_macs > 0) /* loops of their own for every column register of a tile */
     cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * r->dot8 +
               ceil(m / mr) * vectors * (k_excess_cycles + mr);
-  return cycles;
+  if (!r->scalar)
+    return cycles + m / mr * ceil(vectors / nr) * finish_cycles(mr, nr, r->registers, real);
+  cycles *= k_scalar_tile_share / (real ? 1.0 : fmax(1.0, r->found_lanes / k_found_run));
+  return nr > 1 ? cycles
+                : fmin(cycles, (double)d->macs * k_direct_mac_cycles /
+                                   found_vectors(d, r->found_lanes, real));
 }
 
 /* A bit of a code into its plane, eight at a time. */
@@ -260,7 +311,27 @@ static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
   const double quads = ceil((double)d->kernel[0] / 4);
   const double registers = rows_of(d) * round_up(n, r->lanes) / r->lanes;
   const double excess = (double)d->excess_macs / (r->lanes * 4) * (r->dot + 0.5);
-  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + k_interleave_cycles * quads) + excess;
+  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + k_interleave_cycles * quads) +
+         excess;
+}
+
+static bool pools(const nib_kernel_desc *d) {
+  return d->n_ops > 0 && strcmp(d->schedule, "pool_channels") == 0;
+}
+
+/* Bias and clamp of a product are part of its requantization. */
+static double other_elements(const nib_kernel_desc *d, bool requantized) {
+  const double own = requantized && mac_kind_of(d) != MAC_NONE ? rows_of(d) * columns_of(d) : 0.0;
+  return fmax((double)d->elementwise - own, 0.0);
+}
+
+/* Filling the ring of rows that convolutions walk, where they do not read the input in place. */
+static double stage_cycles(const nib_kernel_desc *d) {
+  static const char *const k_rings[] = {"conv_rows", "depthwise_rows", "depthwise_quads"};
+  for (size_t i = 0; d->scratch_bytes > 0 && i < sizeof k_rings / sizeof k_rings[0]; ++i)
+    if (strcmp(k_rings[i], d->schedule) == 0)
+      return (double)d->input_bytes / k_stage_bytes;
+  return 0.0;
 }
 
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
@@ -278,13 +349,17 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   const mac_kind kind = mac_kind_of(d);
   const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
   double cycles = strcmp(d->schedule, "depthwise_quads") == 0 ? quad_cycles(d, r)
-                  : kind == MAC_DOT  ? dot_cycles(d, r, real)
-                  : kind == MAC_LANE ? lane_mac_cycles(d, r, real)
-                                     : 0.0;
+                  : kind == MAC_DOT                           ? dot_cycles(d, r, real)
+                  : kind == MAC_LANE                          ? lane_mac_cycles(d, r, real)
+                                                              : 0.0;
+  cycles += stage_cycles(d);
+  const bool requantized = !real && !is_float(out) && rescales(d);
   /* Codes are widened and narrowed around each step; floats are not. */
-  const double element = real && is_float(out) ? r->element / 2 : r->element;
-  cycles += (double)d->elementwise / r->lanes * element / fmax(lanes_used, 1.0 / r->lanes);
-  if (!real && !is_float(out) && rescales(d))
+  const double element = pools(d)                ? k_pool_cycles
+                         : real && is_float(out) ? r->element / 2
+                                                 : r->element;
+  cycles += other_elements(d, requantized) / r->lanes * element / fmax(lanes_used, 1.0 / r->lanes);
+  if (requantized)
     cycles += rows_of(d) * round_up(n, r->lanes) / r->lanes * r->requant;
   return cycles;
 }
@@ -292,7 +367,8 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
 static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   const bool real = is_float(find_role(d, "in"));
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
-  return (double)d->macs * fmax(mac, 1.0) * k_direct_mac_cycles +
+  return (double)d->macs * fmax(mac, 1.0) * k_direct_mac_cycles /
+             found_vectors(d, r->found_lanes, real) +
          (double)d->elementwise * scalar_element_cycles(d) +
          (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
 }
@@ -314,7 +390,8 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   const nib_machine *m = &target->machine;
   const bool direct = strcmp(desc->schedule, "direct") == 0;
   const nib_vocab *spoken = direct ? nib_vocab_find("c99") : vocab;
-  const rates r = spoken != NULL ? rates_of_vocab(spoken) : rates_of_machine(m);
+  rates r = spoken != NULL ? rates_of_vocab(spoken) : rates_of_machine(m);
+  r.found_lanes = m->vector_bytes >= 32 ? m->vector_bytes / 4 : 1;
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
   const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +
                          (double)desc->output_bytes + 2.0 * (double)desc->scratch_bytes;

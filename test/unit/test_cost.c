@@ -79,6 +79,31 @@ int main(void) {
   alone.input_bytes = 2 * 32 * 32 * 32;
   CHECK(cost_of(m, &fused, k_wide) < wide + cost_of(m, &alone, k_wide), "fusing costs");
 
+  /* Rows of eight pixels: two tiles of four, not one of six and a rest, where registers are few. */
+  nib_kernel_desc fours = make_desc(64, "conv_rows", "avx2"), sixes = fours;
+  fours.tensors[2].dims[2] = sixes.tensors[2].dims[2] = 8;
+  fours.macs = sixes.macs = 32 * 8 * 64 * 144;
+  fours.kernel[0] = fours.kernel[1] = sixes.kernel[0] = sixes.kernel[1] = 3;
+  fours.tile[0] = 4, sixes.tile[0] = 6;
+  fours.tile[1] = sixes.tile[1] = 2;
+  CHECK(cost_of(m, &fours, "x86-64-v3") < cost_of(m, &sixes, "x86-64-v3"), "remainders of rows");
+
+  /* Rows that must be staged take longer than those read in place. */
+  nib_kernel_desc staged = whole;
+  staged.input_bytes = 1 << 18;
+  nib_kernel_desc in_place = staged;
+  staged.scratch_bytes = 4096;
+  CHECK(cost_of(m, &staged, k_wide) > cost_of(m, &in_place, k_wide) + 1000, "staging");
+
+  /* Compilers find vectors in sums of integers over many channels where there are any; float sums
+   * keep their order. */
+  nib_kernel_desc ints = make_desc(32, "direct", "c99");
+  ints.tensors[0].dims[3] = 256;
+  nib_kernel_desc reals = ints;
+  for (int i = 0; i < 3; ++i)
+    strcpy(reals.tensors[i].format, "f32");
+  CHECK(cost_of(m, &ints, k_wide) < cost_of(m, &reals, k_wide) / 2, "sums of integers");
+
   nib_kernel_desc unknown = whole;
   nib_target target;
   nib_cost cost;
