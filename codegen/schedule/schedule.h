@@ -33,12 +33,15 @@ typedef struct nib_emitter {
 } nib_emitter;
 
 /** A kernel function is emitted as
- *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out, uint8_t
- * *scratch, int32_t begin, int32_t end) without what it does not need. The emit room writes the signature and the call; a schedule writes the body. In the
- * body, the kernel's external input tensors (activations produced outside the kernel, in order of
- * first use by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result (the
- * last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come
- * through nib_constants_add. */
+ *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out,
+ *                                         uint8_t *scratch, int32_t begin, int32_t end)
+ *  without what it does not need. The emit room writes the signature and the call; a schedule writes the
+ *  body. In the body, the kernel's external input tensors (activations produced outside the kernel, in
+ *  order of first use by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result
+ *  (the last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come
+ *  through nib_constants_add. */
+
+/** One of several operators that a schedule runs in turns, each in a schedule of its own. */
 typedef struct nib_kernel_stage {
   nib_kernel kernel; /**< nodes, schedule, tile and scratch */
   int64_t steps;     /**< in which it runs */

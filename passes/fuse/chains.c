@@ -99,7 +99,7 @@ static nib_status cut_run(const nib_fusion *f, const int32_t *run, int32_t n, cu
         break;
       NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &joined));
       const double ns = cuts[i - length].ns + worth(f, &joined);
-      if (ns <= cuts[i].ns)
+      if (joined.by_rows && ns <= cuts[i].ns)
         cuts[i] = (cut){ns, length};
     }
   }

@@ -21,6 +21,7 @@ nib_status nib_fuse_weigh(const nib_fusion *f, nib_fuse_group *grp) {
   NIB_RETURN_IF_ERROR(nib_select_candidates(f->select, f->g, &k, &best, 1, &n, f->diag));
   grp->ns = n > 0 ? best.cost.ns : INFINITY;
   grp->scratch_bytes = n > 0 ? best.scratch_bytes : 0;
+  grp->by_rows = n > 0 && nib_schedule_find(best.schedule)->stages != NULL;
   return NIB_OK;
 }
 

@@ -17,6 +17,7 @@ typedef struct nib_fuse_group {
   int32_t n;
   double ns;             /**< predicted; NAN: not weighed yet, INFINITY: no schedule */
   int64_t scratch_bytes; /**< of what was weighed */
+  bool by_rows;          /**< what was weighed runs several filters row by row */
 } nib_fuse_group;
 
 typedef struct nib_fusion {

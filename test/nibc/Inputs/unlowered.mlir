@@ -1,6 +1,6 @@
-// Operators without a lowering to linalg.
-func.func @unlowered(%x: tensor<4x3xf32>, %i: tensor<2x1xi64>, %u: tensor<2x3xf32>) -> (tensor<4x3xf32>, tensor<4x2xi64>) {
-  %0 = nib.scatter_nd %x, %i, %u reduction "add" : (tensor<4x3xf32>, tensor<2x1xi64>, tensor<2x3xf32>) -> tensor<4x3xf32>
-  %1 = nib.top_k %0 axis 1 : (tensor<4x3xf32>) -> tensor<4x2xi64>
-  return %0, %1 : tensor<4x3xf32>, tensor<4x2xi64>
+// Operators without a lowering to linalg: arithmetic whose results are codes of a codebook.
+func.func @unlowered(%x: tensor<4x32x!nib.format<"nf4">>, %y: tensor<4x32x!nib.format<"nf4">>) -> tensor<4x32x!nib.format<"nf4">> {
+  %0 = nib.add %x, %y : (tensor<4x32x!nib.format<"nf4">>, tensor<4x32x!nib.format<"nf4">>) -> tensor<4x32x!nib.format<"nf4">>
+  %1 = nib.mul %0, %y : (tensor<4x32x!nib.format<"nf4">>, tensor<4x32x!nib.format<"nf4">>) -> tensor<4x32x!nib.format<"nf4">>
+  return %1 : tensor<4x32x!nib.format<"nf4">>
 }
