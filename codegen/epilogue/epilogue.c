@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * The root's part of the epilogue: accumulators to codes or floats, and the stores. Followers are
  * in followers.c. */
+#include "emit/snippets.h"
 #include "epilogue/followers.h"
 #include "epilogue/say.h"
 
@@ -10,7 +11,6 @@
 
 /* Vector code computes reals in f32 alone; convolutions also read and write shorter ones. */
 static bool is_float_format(nib_format f) { return f == NIB_F32; }
-static bool is_real_format(nib_format f) { return f == NIB_F32 || f == NIB_F16 || f == NIB_BF16; }
 
 bool nib_epilogue_is_narrow(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
 
@@ -51,8 +51,8 @@ static bool shifts_left(const nib_graph *g, const nib_node *root) {
 
 static bool root_is_supported(const nib_graph *g, const nib_node *root, const nib_vocab *vocab) {
   const nib_tensor *y = &g->tensors[root->out], *x = nib_node_input(g, root, 0);
-  if (is_real_format(x->format))
-    return is_real_format(y->format) &&
+  if (nib_params_is_real(x->format))
+    return nib_params_is_real(y->format) &&
            (y->format != NIB_F16 || nib_vocab_prim(vocab, NIB_PRIM_F16_STORE)) &&
            (y->format != NIB_BF16 || nib_vocab_prim(vocab, NIB_PRIM_BF16_STORE)) &&
            strcmp(nib_node_string(root, NIB_A_ACTIVATION, "none"), "tanh") != 0;
@@ -109,18 +109,18 @@ static nib_requant_form choose_form(const nib_epilogue *p, const nib_acc_range *
                {NIB_FORM_LINEAR, NIB_PRIM_RQ_LINEAR, NIB_MAX_FIXES},
                {NIB_FORM_SIGNED, NIB_PRIM_RQ_SIGNED, NIB_MAX_FIXES}};
   const nib_vocab *v = p->e->vocab;
-  if (p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
-      nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT) && !p->e->graph->integer_only)
-    return nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR) && !p->packs &&
-                   prove_linear(p, ranges, false, 0, linears)
-               ? NIB_FORM_LINEAR
-               : NIB_FORM_PRODUCT;
-  for (size_t i = 0; !p->e->graph->integer_only && i < sizeof forms / sizeof *forms; i++)
+  if (p->e->graph->integer_only)
+    return NIB_FORM_EXACT;
+  const bool product = p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
+                       nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT);
+  if (product && p->packs) /* the zero point costs half an addition there */
+    return NIB_FORM_PRODUCT;
+  for (size_t i = 0; i < (product ? 1 : sizeof forms / sizeof *forms); i++)
     if (nib_vocab_prim(v, forms[i].prim) &&
         (!forms[i].most_fixes || nib_vocab_prim(v, NIB_PRIM_RQ_FIX)) &&
         prove_linear(p, ranges, forms[i].form == NIB_FORM_SIGNED, forms[i].most_fixes, linears))
       return forms[i].form;
-  return NIB_FORM_EXACT;
+  return product ? NIB_FORM_PRODUCT : NIB_FORM_EXACT;
 }
 
 /* Arrays [fix][channel] of what the form misses. */
@@ -220,7 +220,7 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
   p->channels = channels;
   p->first = 1;
   p->packs = nib_epilogue_can_pack(g, kernel, e->vocab);
-  p->is_float = is_real_format(nib_node_input(g, p->root, 0)->format);
+  p->is_float = nib_params_is_real(nib_node_input(g, p->root, 0)->format);
   nib_status status = NIB_OK;
   if (p->is_float) {
     nib_params_real_range(g, p->root, &p->low, &p->high);
@@ -235,6 +235,14 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
     nib_epilogue_release(p);
     return nib_diag_error(e->diag, status, "%s: no parameters for its epilogue", kernel->name);
   }
+  return NIB_OK;
+}
+
+nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before) {
+  nib_epilogue_release(p);
+  if (e->body->failed)
+    return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  nib_snippets_scan(e->body->data + before, e->snippets);
   return NIB_OK;
 }
 

@@ -90,6 +90,9 @@ bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const n
 nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                                 const nib_acc_range *ranges, int64_t channels, int64_t padding);
 void nib_epilogue_release(nib_epilogue *p);
+/** Ends a kernel whose text began at byte `before` of the emitter's body: notes the helper functions that it
+ *  names, and releases *p. NIB_ERROR_OUT_OF_MEMORY where the text could not be kept. */
+nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before);
 
 /** For schedules whose root is not a convolution. Nodes from position `first` on are steps:
  * operators on a register, which may also convert its type and have a constant second operand, of

@@ -264,7 +264,11 @@ void nib_graph_replace_uses(nib_graph *g, int32_t from_tensor, int32_t to_tensor
 /** Removes nodes whose results nobody uses and compacts and re-sorts nodes topologically (ids of
  *  nodes change, ids of tensors do not). NIB_ERROR_INVALID_INPUT on a cycle. */
 nib_status nib_graph_sweep(nib_graph *g, const nib_diag *diag);
-void nib_graph_erase_node(nib_graph *g, int32_t node); /**< marks it; gone at the next sweep */
+void nib_graph_erase_node(nib_graph *g, int32_t node); /** A tensor like `t` in `copy`, its data borrowed; NIB_NONE when out of memory. */
+int32_t nib_graph_copy_tensor(nib_graph *copy, const nib_tensor *t);
+/** Gives node `id` of `copy` the attributes of `n`. */
+nib_status nib_graph_copy_attrs(nib_graph *copy, int32_t id, const nib_node *n);
+/**< marks it; gone at the next sweep */
 bool nib_node_is_erased(const nib_node *n);
 nib_graph *nib_graph_clone(const nib_graph *g); /**< constant data is borrowed from g's */
 /** Consumers of `tensor` (nodes not erased), counting each once; out_first may be NULL. */

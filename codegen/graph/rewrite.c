@@ -147,12 +147,7 @@ nib_status nib_graph_sweep(nib_graph *g, const nib_diag *diag) {
   return status;
 }
 
-static bool clone_node(nib_graph *copy, const nib_node *n) {
-  int32_t id = nib_graph_add_node(copy, n->op, n->name, n->source_index, n->in, n->n_in, n->out);
-  if (id == NIB_NONE)
-    return false;
-  copy->nodes[id].origin = n->origin;
-  copy->nodes[id].kernel = n->kernel;
+nib_status nib_graph_copy_attrs(nib_graph *copy, int32_t id, const nib_node *n) {
   for (int32_t i = 0; i < n->n_attrs; ++i) {
     const nib_attr *a = &n->attrs[i];
     nib_status status = NIB_OK;
@@ -172,10 +167,29 @@ static bool clone_node(nib_graph *copy, const nib_node *n) {
     case NIB_ATTR_DATA:
       break;
     }
-    if (status != NIB_OK)
-      return false;
+    NIB_RETURN_IF_ERROR(status);
   }
-  return true;
+  return NIB_OK;
+}
+
+int32_t nib_graph_copy_tensor(nib_graph *copy, const nib_tensor *t) {
+  const int32_t id = nib_graph_add_tensor(copy, t->name, t->format, t->rank, t->dims);
+  if (id == NIB_NONE)
+    return NIB_NONE;
+  if (t->quantized)
+    nib_graph_set_quant(copy, id, t->scale, t->zero_point);
+  if (t->data)
+    nib_graph_set_data(copy, id, t->data, t->data_bytes, NIB_DATA_BORROWED);
+  return id;
+}
+
+static bool clone_node(nib_graph *copy, const nib_node *n) {
+  int32_t id = nib_graph_add_node(copy, n->op, n->name, n->source_index, n->in, n->n_in, n->out);
+  if (id == NIB_NONE)
+    return false;
+  copy->nodes[id].origin = n->origin;
+  copy->nodes[id].kernel = n->kernel;
+  return nib_graph_copy_attrs(copy, id, n) == NIB_OK;
 }
 
 static bool clone_tensor(nib_graph *copy, const nib_tensor *t) {

@@ -4,10 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool nib_pack_is_real(nib_format format) {
-  return format == NIB_F32 || format == NIB_F16 || format == NIB_BF16;
-}
-
 /* ---- how a convolution is walked ---- */
 
 bool nib_pack_is_pointwise(const nib_conv_shape *s) {
@@ -51,7 +47,7 @@ static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) 
 static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, const nib_vocab *v,
                     int64_t threads, int64_t wanted) {
   nib_conv_shape *s = &w->shape;
-  const int64_t stage_bytes = nib_pack_is_real(x->format) ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
+  const int64_t stage_bytes = nib_params_is_real(x->format) ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
   const int64_t row = wanted > 0    ? wanted
@@ -90,7 +86,7 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
   memset(w, 0, sizeof *w);
   nib_conv_shape *s = &w->shape;
   nib_params_conv_shape(g, n, s);
-  w->is_float = nib_pack_is_real(nib_node_input(g, n, 0)->format);
+  w->is_float = nib_params_is_real(nib_node_input(g, n, 0)->format);
   w->transposed = n->op == NIB_OP_DEPTHWISE_CONV2D;
   if (w->transposed)
     s->groups = s->multiplier = 1;
@@ -166,12 +162,12 @@ static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v) {
 
 int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
   const nib_tensor *t = nib_node_input(g, n, 1);
-  return nib_pack_is_real(t->format) ? 0 : zero_of(t) - subtracted_zero(t, v);
+  return nib_params_is_real(t->format) ? 0 : zero_of(t) - subtracted_zero(t, v);
 }
 
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
   const nib_tensor *x = nib_node_input(g, n, 0);
-  if (nib_pack_is_real(x->format) || v->stage == NIB_STAGE_I16)
+  if (nib_params_is_real(x->format) || v->stage == NIB_STAGE_I16)
     return 0;
   return v->stage == NIB_STAGE_CODES ? zero_of(x) : zero_of(x) - nib_format_get(x->format)->min;
 }
@@ -322,8 +318,8 @@ nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t ele
       const int64_t i = tap * channels + c;
       uint32_t *to = &data[tap * elems + c];
       const float real =
-          nib_pack_is_real(t->format) ? (float)nib_format_load_real(t->format, t->data, i) : 0.0f;
-      if (nib_pack_is_real(t->format))
+          nib_params_is_real(t->format) ? (float)nib_format_load_real(t->format, t->data, i) : 0.0f;
+      if (nib_params_is_real(t->format))
         memcpy(to, &real, sizeof *to);
       else
         *to = (uint16_t)(code_at(t, i) - zero_of(t));

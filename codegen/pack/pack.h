@@ -16,9 +16,6 @@ extern "C" {
 /** Rows of flattened pixels are multiples of this where the last row is shorter. */
 #define NIB_ROW_UNIT 24
 
-/** Formats that vector code computes in f32: f32 itself, f16 and bf16. */
-bool nib_pack_is_real(nib_format format);
-
 /** How a convolution walks its operands. A kernel row is `segments` runs of contiguous staged
  *  elements, `pitch` elements apart: one run of kernel_w * in_c where the taps touch (dilation 1,
  *  one group), else one per tap. Runs are padded with zero weights to `steps` * dot_k. Output

@@ -392,15 +392,3 @@ int nib_block_pack_largest(const nib_block_pack *p) {
   }
   return largest;
 }
-
-nib_status nib_block_pack_sums(const nib_tensor *w, const nib_block_pack *p, int64_t **out_sums) {
-  int64_t *sums = calloc((size_t)p->outputs, sizeof *sums);
-  *out_sums = sums;
-  for (int64_t i = 0; sums && i < p->outputs * p->k; ++i) {
-    const int code = code_at(w, p, i);
-    const int entry =
-        !p->n_tables ? code : p->tables[0][code] + (p->n_tables > 1 ? p->tables[1][code] << 4 : 0);
-    sums[i / p->k] += (int64_t)entry << p->mul_log2;
-  }
-  return sums ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
-}

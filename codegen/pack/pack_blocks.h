@@ -76,9 +76,6 @@ nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_
 /** The largest byte that an element is, its tables looked up. */
 int nib_block_pack_largest(const nib_block_pack *pack);
 
-/** Sum over k of the codes (times 2^mul_log2, tables looked up) of each output. The caller frees.
- */
-nib_status nib_block_pack_sums(const nib_tensor *w, const nib_block_pack *pack, int64_t **out_sums);
 
 /** First byte of the panel at column register `column`. */
 int64_t nib_block_pack_panel_at(const nib_block_pack *pack, int64_t column);

@@ -7,6 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+bool nib_params_is_real(nib_format format) {
+  return format == NIB_F32 || format == NIB_F16 || format == NIB_BF16;
+}
+
 /* tflite-double is TFLite's default build, whose fully connected kernel rounds once. */
 static nib_rounding of_operator(nib_rounding rounding, nib_op op) {
   const bool once = rounding == NIB_ROUNDING_TFLITE_DOUBLE && op == NIB_OP_FULLY_CONNECTED;

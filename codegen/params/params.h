@@ -24,6 +24,9 @@ void nib_params_code_range(const nib_graph *g, const nib_node *n, int64_t *out_l
 /** The same in real units for float results (±INFINITY when unbounded). */
 void nib_params_real_range(const nib_graph *g, const nib_node *n, float *out_lo, float *out_hi);
 
+/** Formats that vector code computes in f32: f32 itself, f16 and bf16. */
+bool nib_params_is_real(nib_format format);
+
 /** What one step of a tensor's numbers is worth: its scale, or 1 of a plain bipolar tensor. */
 double nib_params_unit(const nib_tensor *t);
 

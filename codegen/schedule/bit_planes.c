@@ -98,14 +98,6 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   return !p.acc64 && read_layer(g, n, &p, &l) && nib_direct_accepts(g, kernel);
 }
 
-static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
-                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  (void)g, (void)kernel, (void)v;
-  if (capacity > 0)
-    memset(out_tiles[0], 0, sizeof out_tiles[0]);
-  return 1;
-}
-
 static int64_t planes_bytes(const nib_graph *g, const nib_kernel *kernel) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const nib_tensor *x = nib_node_input(g, n, 0);
@@ -289,7 +281,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
 const nib_schedule nib_schedule_bit_planes = {
     .name = "bit_planes",
     .accepts = accepts,
-    .tiles = tiles,
+    .tiles = nib_schedule_one_tile,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
 };

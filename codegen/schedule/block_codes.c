@@ -7,6 +7,7 @@
 
 #include "emit/snippets.h"
 #include "epilogue/say.h"
+#include "schedule/block_dots.h"
 
 #include <float.h>
 #include <string.h>
@@ -17,11 +18,7 @@ enum { MAX_REGISTERS = 32 };
 
 static bool is_encoded_so(const nib_format_info *f) {
   const nib_block_layout *b = &f->block;
-  const nib_bit_field *codes = &b->codes.low;
-  return f->kind == NIB_KIND_BLOCK && b->element == NIB_I8 && b->packing == NIB_PACKING_FIELDS &&
-         !b->codes.high.bits && codes->at % 8 == 0 && codes->bits == 8 && codes->stride == 8 &&
-         !codes->run && !codes->chunk && b->offset == NIB_NO_FORMAT && b->zero == NIB_NO_FORMAT &&
-         !b->element_zero && !b->element_exponent && !b->element_limit && !b->group_elems &&
+  return nib_block_is_bytes(f) && !b->element_exponent && !b->element_limit &&
          b->scale == NIB_F16 && b->scale_rule == NIB_SCALE_RULE_ABSMAX &&
          b->rounding == NIB_SOURCE_HALF_AWAY;
 }
@@ -40,14 +37,6 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   return x && !x->data && x->format == NIB_F32 && is_encoded_so(f) &&
          f->block_elems % v->lanes == 0 && f->block_elems / v->lanes <= MAX_REGISTERS &&
          nib_tensor_elems(x) <= INT32_MAX / 4;
-}
-
-static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
-                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  (void)g, (void)kernel, (void)v;
-  if (capacity > 0)
-    memset(out_tiles[0], 0, sizeof out_tiles[0]);
-  return 1;
 }
 
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
@@ -130,7 +119,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
 const nib_schedule nib_schedule_block_codes = {
     .name = "block_codes",
     .accepts = accepts,
-    .tiles = tiles,
+    .tiles = nib_schedule_one_tile,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
 };

@@ -45,6 +45,8 @@ typedef struct nib_block_dots {
   const char *tables[NIB_BLOCK_MAX_TABLES];
 } nib_block_dots;
 
+/** Whether a format is blocks of plain int8 codes under one scale that block_rows reads. */
+bool nib_block_is_bytes(const nib_format_info *format);
 /** Plans the kernel's rows (see block_rows.c); false where activations are none that it reads. */
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
                          nib_block_rows *out_rows);

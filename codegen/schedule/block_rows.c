@@ -13,8 +13,7 @@ typedef long long ll;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
-/* Blocks of plain int8 codes under one scale. */
-static bool is_byte_block(const nib_format_info *f) {
+bool nib_block_is_bytes(const nib_format_info *f) {
   const nib_block_layout *b = &f->block;
   const nib_bit_field *codes = &b->codes.low;
   return f->kind == NIB_KIND_BLOCK && b->element == NIB_I8 && b->packing == NIB_PACKING_FIELDS &&
@@ -27,7 +26,7 @@ static bool is_byte_block(const nib_format_info *f) {
 
 int64_t nib_block_rows_group(const nib_tensor *x) {
   const nib_format_info *f = nib_format_get(x->format);
-  if (is_byte_block(f))
+  if (nib_block_is_bytes(f))
     return f->block_elems;
   return 0;
 }
@@ -44,7 +43,7 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   const nib_tensor *x = nib_node_input(g, n, 0);
   memset(r, 0, sizeof *r);
   r->x = x;
-  r->is_block = is_byte_block(nib_format_get(x->format));
+  r->is_block = nib_block_is_bytes(nib_format_get(x->format));
   r->k = x->dims[x->rank - 1];
   r->rows = nib_tensor_elems(x) / r->k;
   r->scale_elems = nib_block_rows_group(x);

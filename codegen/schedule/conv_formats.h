@@ -2,10 +2,22 @@
 #ifndef NIB_SCHEDULE_CONV_FORMATS_H
 #define NIB_SCHEDULE_CONV_FORMATS_H
 
-#include "graph/graph.h"
+#include "schedule/schedule.h"
 
 /** Whether the operands of a convolution suit the vector schedules: 8-bit by 8-bit constants with
  *  an i32 bias, or all of formats that are computed in f32. */
 bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n);
+
+/** The constants of a kernel's filter: C expressions of pointers to them. */
+typedef struct nib_conv_constants {
+  const char *weights, *bias;
+} nib_conv_constants;
+/** Adds what packing gave: `bytes` of `weight_type`, and `bias_elems` biases of 4 bytes. */
+nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
+                                  const void *weights, size_t bytes, const char *bias_type,
+                                  const void *bias, int64_t bias_elems, nib_conv_constants *out);
+
+/** The share of the work that the largest of `parts` ≥ 1 even parts of `units` has. */
+double nib_conv_largest_share(int64_t units, int64_t parts);
 
 #endif

@@ -35,7 +35,7 @@ typedef struct conv_rows {
   cut_axis cut;     /* what begin and end count */
   int64_t units;
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
-  const char *weights, *bias;
+  nib_conv_constants constants;
   const char *weight_type;
   nib_conv_excess excess;
 } conv_rows;
@@ -53,10 +53,24 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n) {
     return false;
   if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
     return false;
-  if (nib_pack_is_real(x->format))
-    return nib_pack_is_real(w->format) && (!bias || nib_pack_is_real(bias->format)) &&
-           nib_pack_is_real(y->format);
+  if (nib_params_is_real(x->format))
+    return nib_params_is_real(w->format) && (!bias || nib_params_is_real(bias->format)) &&
+           nib_params_is_real(y->format);
   return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
+}
+
+nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
+                                  const void *weights, size_t bytes, const char *bias_type,
+                                  const void *bias, int64_t bias_elems, nib_conv_constants *out) {
+  out->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", kernel->name).s,
+                                   weight_type, weights, bytes);
+  out->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", kernel->name).s, bias_type,
+                                bias, (size_t)bias_elems * 4);
+  return out->weights && out->bias ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
+double nib_conv_largest_share(int64_t units, int64_t parts) {
+  return units < 2 ? 1.0 : (double)((units + parts - 1) / parts) / (double)units;
 }
 
 static bool is_supported_root(const nib_graph *g, const nib_node *n) {
@@ -83,7 +97,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n) ||
       !nib_epilogue_can_emit(g, kernel, v))
     return false;
-  const bool is_float = nib_pack_is_real(nib_node_input(g, n, 0)->format);
+  const bool is_float = nib_params_is_real(nib_node_input(g, n, 0)->format);
   if (is_float ? !nib_vocab_has(v, floats, 5) : !nib_vocab_has(v, ints, 6))
     return false;
   nib_conv_walk w;
@@ -220,11 +234,6 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
 
 /* ---- threads ---- */
 
-/* The part of the work that the largest of `parts` parts has. */
-static double largest_share(int64_t units, int64_t parts) {
-  return units < 2 ? 1.0 : (double)((units + parts - 1) / parts) / (double)units;
-}
-
 /* The evenest cut. Parts of panels each stage all rows, which counts as a share. Of equal ones
  * rows, then what divides the larger of weights and activations, so that each thread reads less of
  * it. */
@@ -238,10 +247,10 @@ static cut_axis choose_cut(const nib_conv_walk *w, const nib_stage *stage, int64
   const bool heavy = w->group_elems > s->in_h * s->in_w * s->in_c;
   const double shares[] = {
       [CUT_NONE] = 1.0,
-      [CUT_ROWS] = largest_share(s->out_h, parts),
-      [CUT_PANELS] =
-          largest_share(panels, parts) + (stage->direct ? 0.0 : 0.05) + (heavy ? 1e-3 : 2e-3),
-      [CUT_PIXELS] = largest_share(tiles, parts) + (heavy ? 2e-3 : 1e-3),
+      [CUT_ROWS] = nib_conv_largest_share(s->out_h, parts),
+      [CUT_PANELS] = nib_conv_largest_share(panels, parts) + (stage->direct ? 0.0 : 0.05) +
+                     (heavy ? 1e-3 : 2e-3),
+      [CUT_PIXELS] = nib_conv_largest_share(tiles, parts) + (heavy ? 2e-3 : 1e-3),
   };
   const int64_t units[] = {1, s->out_h, panels, tiles};
   cut_axis best = CUT_NONE;
@@ -291,7 +300,8 @@ static void emit_initial(conv_rows *r, const tile *t) {
   const bool f = r->walk.is_float;
   declare_registers(e, f ? e->vocab->type_f32 : e->vocab->type_i32, "acc", t->pixels, t->columns);
   for (int64_t n = 0; n < t->columns; n++) {
-    const nib_word from = nib_word_of("%s + channel + %lld", r->bias, (ll)(n * r->walk.lanes));
+    const nib_word from =
+        nib_word_of("%s + channel + %lld", r->constants.bias, (ll)(n * r->walk.lanes));
     nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, nib_word_of("acc0_%lld", (ll)n).s, from.s,
             NULL, NULL, NULL);
     for (int64_t m = 1; m < t->pixels; m++)
@@ -436,11 +446,11 @@ static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
   const int64_t per_channel = w->shape.kernel_h * w->segments * w->steps * w->dot_k;
   if (w->shape.groups > 1) {
     nib_text_line(e->body, "const %s *const panel = %s + g * %lld + c * %lld;", r->weight_type,
-                  r->weights, (ll)w->group_elems, (ll)per_channel);
+                  r->constants.weights, (ll)w->group_elems, (ll)per_channel);
     nib_text_line(e->body, "const int32_t channel = g * %lld + c;", (ll)w->group_out);
   } else {
-    nib_text_line(e->body, "const %s *const panel = %s + c * %lld;", r->weight_type, r->weights,
-                  (ll)per_channel);
+    nib_text_line(e->body, "const %s *const panel = %s + c * %lld;", r->weight_type,
+                  r->constants.weights, (ll)per_channel);
     nib_text_line(e->body, "const int32_t channel = c;");
   }
   const bool shorter = w->last_w < w->shape.out_w;
@@ -597,14 +607,10 @@ static nib_status add_constants(conv_rows *r) {
     status = nib_conv_excess_add(e, r->kernel->name, &r->walk, weights, &r->excess);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, elems, &bias);
-  if (status == NIB_OK) {
-    r->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", r->kernel->name).s,
-                                   r->weight_type, weights, bytes);
-    r->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", r->kernel->name).s,
-                                r->walk.is_float ? "float" : "int32_t", bias, (size_t)elems * 4);
-    if (!r->weights || !r->bias)
-      status = NIB_ERROR_OUT_OF_MEMORY;
-  }
+  if (status == NIB_OK)
+    status =
+        nib_conv_add_constants(e, r->kernel, r->weight_type, weights, bytes,
+                               r->walk.is_float ? "float" : "int32_t", bias, elems, &r->constants);
   free(weights);
   free(bias);
   return status;
@@ -649,11 +655,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   NIB_RETURN_IF_ERROR(prepare(&r));
   const size_t before = e->body->size;
   emit_body(&r);
-  if (!e->body->failed)
-    nib_snippets_scan(e->body->data + before, e->snippets);
-  nib_epilogue_release(&r.epilogue);
-  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
-                         : NIB_OK;
+  return nib_epilogue_end(&r.epilogue, e, before);
 }
 
 /* ---- as a stage of a chain ---- */

@@ -31,28 +31,26 @@ typedef struct depthwise_quads {
   int64_t units;               /* that they share */
   int64_t quad_bytes;          /* of one staged group of four rows */
   nib_row_rings rings;         /* what in0 and out hold */
-  const char *weights, *bias;
+  nib_conv_constants constants;
   nib_conv_excess excess;
 } depthwise_quads;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
-
-static double largest_share(int64_t units, int64_t parts) {
-  return (double)((units + parts - 1) / parts) / (double)units;
-}
 
 /* What `threads` threads share: blocks of rows (the last of which also has the rows that overlap),
  * or blocks of channels, of another size if that makes them even. */
 static void init_cut(depthwise_quads *r, int64_t threads, int64_t unit) {
   const nib_conv_shape *s = &r->walk.shape;
   r->units = s->out_h / r->quads.rows;
-  double best = largest_share(r->units > 0 ? r->units : 1, threads);
+  if (threads < 2)
+    return;
+  double best = nib_conv_largest_share(r->units, threads);
   const int64_t most = r->block * 2;
-  for (int64_t block = most / unit * unit; block >= unit && threads > 1; block -= unit) {
+  for (int64_t block = most / unit * unit; block >= unit; block -= unit) {
     const int64_t units = (s->in_c + block - 1) / block;
-    if (largest_share(units, threads) > best - 0.02)
+    if (nib_conv_largest_share(units, threads) > best - 0.02)
       continue;
-    best = largest_share(units, threads);
+    best = nib_conv_largest_share(units, threads);
     r->cut_channels = true;
     r->units = units;
     r->block = block;
@@ -94,7 +92,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
       v->dot_k != quad || !nib_conv_formats_fit(g, n) || !nib_epilogue_can_emit(g, kernel, v))
     return false;
   const nib_tensor *x = nib_node_input(g, n, 0), *f = nib_node_input(g, n, 1);
-  if (nib_pack_is_real(x->format) || !nib_pack_fits_i8(f))
+  if (nib_params_is_real(x->format) || !nib_pack_fits_i8(f))
     return false;
   depthwise_quads r;
   init_shape(g, n, v, &r);
@@ -281,7 +279,8 @@ static void emit_excess(depthwise_quads *r, int64_t pixels) {
     nib_text_line(e->body, "const int32_t *const dots = %s + c / %lld * %lld + %lld;",
                   r->excess.first_dot, (ll)r->walk.lanes, (ll)r->quads.rows, (ll)m);
     nib_text_open(e->body, "for (int32_t i = dots[0]; i < dots[1]; i++) {");
-    nib_text_line(e->body, "const uint8_t *column = a + (%s)[2 * i] * %lld + (%s)[2 * i + 1] * %lld;",
+    nib_text_line(e->body,
+                  "const uint8_t *column = a + (%s)[2 * i] * %lld + (%s)[2 * i + 1] * %lld;",
                   r->excess.at, (ll)r->quad_bytes, r->excess.at, (ll)s->dilation_w * step);
     nib_text_line(e->body, "%s w0;", e->vocab->type_weight);
     nib_say(e, NIB_PRIM_WEIGHT_LOAD, "w0",
@@ -302,7 +301,8 @@ static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
   const nib_conv_shape *s = &r->walk.shape;
   const bool hoisted = r->quads.quads == 1; /* weights stay in registers for the whole row */
   declare(e, e->vocab->type_i32, "acc", r->quads.rows, pixels);
-  nib_say(e, NIB_PRIM_I32_LOAD, "acc0_0", nib_word_of("%s + c", r->bias).s, NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_I32_LOAD, "acc0_0", nib_word_of("%s + c", r->constants.bias).s, NULL, NULL,
+          NULL);
   for (int64_t i = 1; i < r->quads.rows * pixels; i++)
     nib_text_line(e->body, "acc%lld_%lld = acc0_0;", (ll)(i / pixels), (ll)(i % pixels));
   nib_text_line(e->body, "const uint8_t *a = staged + (x * %lld + c%s) * 4;",
@@ -339,7 +339,7 @@ static void emit_channels(depthwise_quads *r, int tail) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t full = s->out_w / r->pixels, rest = s->out_w % r->pixels;
-  nib_text_line(e->body, "const int8_t *const w = %s + c * %lld;", r->weights,
+  nib_text_line(e->body, "const int8_t *const w = %s + c * %lld;", r->constants.weights,
                 (ll)(r->quads.quads * s->kernel_w * r->quads.rows * quad));
   if (r->quads.quads == 1)
     emit_weights(r, 0);
@@ -437,9 +437,9 @@ static nib_status split_weights(const nib_graph *g, const nib_node *n, const nib
   memset(out_excess, 0, sizeof *out_excess);
   NIB_RETURN_IF_ERROR(nib_pack_quads(g, n, &r->quads, s, v->lanes, out_weights, out_bytes));
   const int64_t blocks = round_up(s->out_c, v->lanes) / v->lanes;
-  return v->pair_limit ? nib_pack_split_quads(v, &r->quads, blocks, s->kernel_w, *out_weights,
-                                              out_excess)
-                       : NIB_OK;
+  return v->pair_limit
+             ? nib_pack_split_quads(v, &r->quads, blocks, s->kernel_w, *out_weights, out_excess)
+             : NIB_OK;
 }
 
 static nib_status excess_macs(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
@@ -474,14 +474,9 @@ static nib_status add_constants(depthwise_quads *r, const nib_node *n) {
     status = nib_conv_excess_tables(e, r->kernel->name, r->walk.lanes * quad, &x, &r->excess);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, padded, &bias);
-  if (status == NIB_OK) {
-    r->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", r->kernel->name).s,
-                                   "int8_t", weights, bytes);
-    r->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", r->kernel->name).s, "int32_t",
-                                bias, (size_t)padded * 4);
-    if (!r->weights || !r->bias)
-      status = NIB_ERROR_OUT_OF_MEMORY;
-  }
+  if (status == NIB_OK)
+    status = nib_conv_add_constants(e, r->kernel, "int8_t", weights, bytes, "int32_t", bias, padded,
+                                    &r->constants);
   free(weights);
   free(bias);
   return status;
@@ -513,11 +508,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   NIB_RETURN_IF_ERROR(prepare(&r));
   const size_t before = e->body->size;
   emit_body(&r);
-  if (!e->body->failed)
-    nib_snippets_scan(e->body->data + before, e->snippets);
-  nib_epilogue_release(&r.epilogue);
-  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
-                         : NIB_OK;
+  return nib_epilogue_end(&r.epilogue, e, before);
 }
 
 static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {

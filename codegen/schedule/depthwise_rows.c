@@ -25,7 +25,7 @@ typedef struct depthwise_rows {
   int64_t padded;   /* a multiple of lanes */
   int64_t pixels;   /* of a tile */
   int64_t out_ring; /* rows of out, a ring; 0: all of them */
-  const char *weights, *bias;
+  nib_conv_constants constants;
 } depthwise_rows;
 
 enum {
@@ -37,7 +37,7 @@ static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v
                        nib_stage *stage) {
   memset(w, 0, sizeof *w);
   nib_params_conv_shape(g, n, &w->shape);
-  w->is_float = nib_pack_is_real(nib_node_input(g, n, 0)->format);
+  w->is_float = nib_params_is_real(nib_node_input(g, n, 0)->format);
   w->transposed = true;
   w->group_in = 1;
   w->lanes = v->lanes;
@@ -120,7 +120,7 @@ static void emit_initial(depthwise_rows *r, int64_t pixels) {
   nib_emitter *e = r->e;
   declare(e, register_type(r), "acc", pixels);
   nib_say(e, r->walk.is_float ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, "acc0",
-          nib_word_of("%s + c", r->bias).s, NULL, NULL, NULL);
+          nib_word_of("%s + c", r->constants.bias).s, NULL, NULL, NULL);
   for (int64_t m = 1; m < pixels; m++)
     nib_text_line(e->body, "acc%lld = acc0;", (ll)m);
 }
@@ -161,7 +161,8 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
   emit_initial(r, pixels);
   nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
   nib_text_line(e->body, "const %s *w = %s + ky * %lld + c;",
-                r->walk.is_float ? "float" : "int32_t", r->weights, (ll)(s->kernel_w * r->padded));
+                r->walk.is_float ? "float" : "int32_t", r->constants.weights,
+                (ll)(s->kernel_w * r->padded));
   nib_text_line(e->body, "const %s *a = %s + x * %lld + c;", r->stage.c_type,
                 nib_stage_row(&r->stage), (ll)(s->stride_w * r->channels));
   if (shared) {
@@ -250,14 +251,9 @@ static nib_status add_constants(depthwise_rows *r, const nib_node *n) {
   nib_status status = nib_pack_depthwise(e->graph, n, r->padded, &weights, &bytes);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, r->padded, &bias);
-  if (status == NIB_OK) {
-    r->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", r->kernel->name).s, type,
-                                   weights, bytes);
-    r->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", r->kernel->name).s, type, bias,
-                                (size_t)r->padded * 4);
-    if (!r->weights || !r->bias)
-      status = NIB_ERROR_OUT_OF_MEMORY;
-  }
+  if (status == NIB_OK)
+    status = nib_conv_add_constants(e, r->kernel, type, weights, bytes, type, bias, r->padded,
+                                    &r->constants);
   free(weights);
   free(bias);
   return status;
@@ -290,11 +286,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   NIB_RETURN_IF_ERROR(prepare(&r));
   const size_t before = e->body->size;
   emit_body(&r);
-  if (!e->body->failed)
-    nib_snippets_scan(e->body->data + before, e->snippets);
-  nib_epilogue_release(&r.epilogue);
-  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
-                         : NIB_OK;
+  return nib_epilogue_end(&r.epilogue, e, before);
 }
 
 static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {

@@ -613,14 +613,6 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vo
   return nib_direct_accepts(g, k);
 }
 
-static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab,
-                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  (void)g, (void)k, (void)vocab;
-  if (capacity > 0)
-    memset(out_tiles[0], 0, sizeof out_tiles[0]);
-  return 1;
-}
-
 int64_t nib_direct_scratch_bytes(const nib_graph *g, const nib_kernel *k) {
   return each_stored(g, k, NULL, NULL);
 }
@@ -698,7 +690,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *k) { return nib_direct_
 const nib_schedule nib_schedule_direct = {
     .name = "direct",
     .accepts = accepts,
-    .tiles = tiles,
+    .tiles = nib_schedule_one_tile,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
     .units = units,

@@ -532,11 +532,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   NIB_RETURN_IF_ERROR(prepare(&r, kernel));
   const size_t before = e->body->size;
   emit_body(&r);
-  nib_epilogue_release(&r.epilogue);
-  if (e->body->failed)
-    return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-  nib_snippets_scan(e->body->data + before, e->snippets);
-  return NIB_OK;
+  return nib_epilogue_end(&r.epilogue, e, before);
 }
 
 static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {

@@ -40,6 +40,14 @@ const nib_schedule *nib_schedule_find(const char *name) {
   return NULL;
 }
 
+int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
+                          int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  (void)g, (void)kernel, (void)vocab;
+  if (capacity > 0)
+    memset(out_tiles[0], 0, sizeof out_tiles[0]);
+  return 1;
+}
+
 static bool in_kernel(const nib_kernel *kernel, int32_t node) {
   for (int32_t i = 0; i < kernel->n_nodes; ++i)
     if (kernel->nodes[i] == node)

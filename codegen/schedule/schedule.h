@@ -81,6 +81,10 @@ typedef struct nib_schedule {
 const nib_schedule *nib_schedule_at(size_t i);
 const nib_schedule *nib_schedule_find(const char *name);
 
+/** `tiles` of a schedule that has only one, all zeros. */
+int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
+                          int32_t (*out_tiles)[NIB_MAX_TILE], int capacity);
+
 /** Number of external activation inputs of `kernel` and their tensor ids (order: see nib_schedule).
  */
 int32_t nib_kernel_inputs(const nib_graph *g, const nib_kernel *kernel, int32_t *out_tensors,

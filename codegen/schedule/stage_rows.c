@@ -22,7 +22,7 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   memset(s, 0, sizeof *s);
   s->shape = *shape;
   s->format = input->format;
-  const bool is_float = nib_pack_is_real(input->format), bytes = v->stage != NIB_STAGE_I16;
+  const bool is_float = nib_params_is_real(input->format), bytes = v->stage != NIB_STAGE_I16;
   const bool codes = v->stage == NIB_STAGE_CODES;
   s->c_type = is_float ? "float"
               : codes  ? nib_format_get(input->format)->c_type
@@ -58,7 +58,7 @@ static nib_prim stage_prim(const nib_stage *s) {
 
 bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v) {
   const nib_prim prims[] = {stage_prim(s), NIB_PRIM_STAGE_FILL};
-  return s->direct || nib_pack_is_real(s->format) || nib_vocab_has(v, prims, 2);
+  return s->direct || nib_params_is_real(s->format) || nib_vocab_has(v, prims, 2);
 }
 
 void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e) {
@@ -82,7 +82,7 @@ static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, i
   if (pixels <= 0)
     return;
   const nib_word d = nib_word_of("staged + %lld", (ll)(first_pixel * s->channels));
-  if (nib_pack_is_real(s->format))
+  if (nib_params_is_real(s->format))
     nib_text_line(e->body, "memset(%s, 0, %lld * sizeof(float));", d.s, (ll)(pixels * s->channels));
   else
     nib_say(e, NIB_PRIM_STAGE_FILL, d.s, nib_word_of("%lld", (ll)s->fill).s, NULL, NULL,
@@ -119,7 +119,7 @@ static void emit_cut_copy(const nib_stage *s, nib_emitter *e, const char *from) 
   const nib_word n = nib_word_of("((last - first) * %lld)", (ll)s->channels);
   if (s->format == NIB_F32)
     nib_text_line(e->body, "memcpy(%s, %s, (size_t)%s * sizeof(float));", d.s, x.s, n.s);
-  else if (nib_pack_is_real(s->format))
+  else if (nib_params_is_real(s->format))
     emit_widening(s, e, d.s, x.s, n.s);
   else
     nib_say(e, stage_prim(s), d.s, x.s, nib_word_of("%lld", (ll)s->zero_point).s, NULL, n.s);
@@ -138,7 +138,7 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
   if (s->repeat) { /* each channel `multiplier` times: plain C, as this is rare and short */
     nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i++) {", (ll)(s->copied * s->shape.in_c));
     nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)s->shape.multiplier);
-    if (s->format != NIB_F32 && nib_pack_is_real(s->format))
+    if (s->format != NIB_F32 && nib_params_is_real(s->format))
       nib_text_line(e->body, "(%s)[i * %lld + m] = %s((%s)[i]);", d.s, (ll)s->shape.multiplier,
                     widening(s), from);
     else if (s->format == NIB_F32)
@@ -148,7 +148,7 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
                     (ll)s->shape.multiplier, s->c_type, from, (ll)(s->zero_point - s->fill));
     nib_text_close(e->body, "");
     nib_text_close(e->body, "");
-  } else if (s->format != NIB_F32 && nib_pack_is_real(s->format)) {
+  } else if (s->format != NIB_F32 && nib_params_is_real(s->format)) {
     emit_widening(s, e, d.s, from, n.s);
   } else if (s->format == NIB_F32) {
     nib_text_line(e->body, "memcpy(%s, %s, %s * sizeof(float));", d.s, from, n.s);

@@ -109,21 +109,9 @@ Value nib::lowerCast(Lowering &l) {
 // Bytes
 //===----------------------------------------------------------------------===//
 
-static Num toBits(Num x) {
-  if (!x.isFloat())
-    return x;
-  return x.with(arith::BitcastOp::create(x.at(), x.at().getIntegerType(x.bits()), x));
-}
-
-static Num fromBits(Num bits, Type element) {
-  if (!isa<FloatType>(element))
-    return bits;
-  return bits.with(arith::BitcastOp::create(bits.at(), element, bits));
-}
-
 Value nib::lowerBitcast(Lowering &l) {
   const nib_tensor &x = *l.input(0), &y = l.result();
   Type element = l.elementType(y.format);
   return l.map(dimsOf(y), element, {{l.operand(0), l.identity(x.rank)}},
-               [&](Numbers v) { return fromBits(toBits(v[0]), element); });
+               [&](Numbers v) { return v[0].toBits().fromBits(element); });
 }

@@ -8,18 +8,6 @@
 using namespace mlir;
 using namespace nib;
 
-static Num toBits(Num x) {
-  if (!x.isFloat())
-    return x;
-  return x.with(arith::BitcastOp::create(x.at(), x.at().getIntegerType(x.bits()), x));
-}
-
-static Num fromBits(Num bits, Type element) {
-  if (!isa<FloatType>(element))
-    return bits;
-  return bits.with(arith::BitcastOp::create(bits.at(), element, bits));
-}
-
 //===----------------------------------------------------------------------===//
 // Whole bytes
 //===----------------------------------------------------------------------===//
@@ -39,7 +27,7 @@ static Value packWords(Lowering &l) {
   Operand operands[] = {{l.reshape(l.operand(0), elems), l.mapOf(2, {l.dim(0)})},
                         {byteShifts(l, bytes), l.mapOf(2, {l.dim(1)})}};
   Value y = l.map({elems, bytes}, l.b.getI8Type(), operands, [](Numbers v) {
-    Num bits = toBits(v[0]).toUnsigned(64);
+    Num bits = v[0].toBits().toUnsigned(64);
     return bits.shiftRightUnsigned(v[1].toInt(64)).toInt(8);
   });
   return l.reshape(y, dimsOf(l.result()));
@@ -57,7 +45,7 @@ static Value unpackWords(Lowering &l) {
   });
   if (word != element)
     words = l.map(elems, element, {{words, l.identity(1)}},
-                  [&](Numbers v) { return fromBits(v[0], element); });
+                  [&](Numbers v) { return v[0].fromBits(element); });
   return l.reshape(words, dimsOf(y));
 }
 

@@ -114,6 +114,18 @@ Num Num::truncate(unsigned width) const {
   return with(arith::FPToSIOp::create(*builder, builder->getIntegerType(width), value));
 }
 
+Num Num::toBits() const {
+  if (!isFloat())
+    return *this;
+  return with(arith::BitcastOp::create(*builder, builder->getIntegerType(bits()), value));
+}
+
+Num Num::fromBits(Type element) const {
+  if (!isa<FloatType>(element))
+    return *this;
+  return with(arith::BitcastOp::create(*builder, element, value));
+}
+
 Value Num::toIndex() const {
   return arith::IndexCastOp::create(*builder, builder->getIndexType(), value);
 }

@@ -72,6 +72,9 @@ public:
   Num toFloat(unsigned bits) const;
   Num truncate(unsigned bits) const; ///< of a float, to an integer that holds it
   mlir::Value toIndex() const;
+  /// The bits of a float as an integer, and back; integers stay as they are.
+  Num toBits() const;
+  Num fromBits(mlir::Type element) const;
 
   Num clamp(int64_t lo, int64_t hi) const;
 

@@ -7,8 +7,6 @@
 
 nib_node *nib_simplify_node(nib_simplify *s, int32_t node) { return &s->g->nodes[node]; }
 
-nib_tensor *nib_simplify_tensor(nib_simplify *s, int32_t tensor) { return &s->g->tensors[tensor]; }
-
 void nib_simplify_check(nib_simplify *s, nib_status status) {
   if (s->status == NIB_OK && status != NIB_OK)
     s->status = nib_diag_error(s->diag, status, "simplify: out of memory");

@@ -33,7 +33,6 @@ typedef struct nib_simplify_rule {
 /* --- rewrite.c: what rules are made of --- */
 
 nib_node *nib_simplify_node(nib_simplify *s, int32_t node);
-nib_tensor *nib_simplify_tensor(nib_simplify *s, int32_t tensor);
 /** Node that makes `tensor`, or NIB_NONE. */
 int32_t nib_simplify_producer(const nib_simplify *s, int32_t tensor);
 /** The same if it is of operator `op`, else NIB_NONE. */

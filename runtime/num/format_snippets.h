@@ -178,12 +178,11 @@ static inline float nib_bits_to_f32(uint32_t bits) {
 }
 //@ end
 
-//@ begin nib_bit_field_at
-/* Code number i of a bit field (format.h) of a block; bits: at most 32. */
-static inline uint32_t nib_bit_field_at(const uint8_t *block, int i, int at, int bits, int stride,
-                                        int run, int step, int chunk, int chunk_step) {
+//@ begin nib_bit_field_place
+/* The first bit of code number i of a bit field (format.h). */
+static inline int nib_bit_field_place(int i, int at, int stride, int run, int step, int chunk,
+                                      int chunk_step) {
   int bit = at;
-  uint64_t value = 0;
   if (chunk) {
     bit += i / chunk * chunk_step;
     i %= chunk;
@@ -192,7 +191,16 @@ static inline uint32_t nib_bit_field_at(const uint8_t *block, int i, int at, int
     bit += i / run * step;
     i %= run;
   }
-  bit += i * stride;
+  return bit + i * stride;
+}
+//@ end
+
+//@ begin nib_bit_field_at
+/* Code number i of a bit field (format.h) of a block; bits: at most 32. */
+static inline uint32_t nib_bit_field_at(const uint8_t *block, int i, int at, int bits, int stride,
+                                        int run, int step, int chunk, int chunk_step) {
+  const int bit = nib_bit_field_place(i, at, stride, run, step, chunk, chunk_step);
+  uint64_t value = 0;
   for (int byte = bit / 8; byte <= (bit + bits - 1) / 8; ++byte)
     value |= (uint64_t)block[byte] << (8 * (byte - bit / 8));
   return (uint32_t)(value >> bit % 8 & ((UINT64_C(1) << bits) - 1));
@@ -204,16 +212,7 @@ static inline uint32_t nib_bit_field_at(const uint8_t *block, int i, int at, int
  * count. */
 static inline void nib_bit_field_put(uint8_t *block, int i, int at, int bits, int stride, int run,
                                      int step, int chunk, int chunk_step, uint32_t code) {
-  int bit = at;
-  if (chunk) {
-    bit += i / chunk * chunk_step;
-    i %= chunk;
-  }
-  if (run) {
-    bit += i / run * step;
-    i %= run;
-  }
-  bit += i * stride;
+  const int bit = nib_bit_field_place(i, at, stride, run, step, chunk, chunk_step);
   uint64_t value = (code & ((UINT64_C(1) << bits) - 1)) << bit % 8;
   for (int byte = bit / 8; byte <= (bit + bits - 1) / 8; ++byte, value >>= 8)
     block[byte] = (uint8_t)(block[byte] | value);

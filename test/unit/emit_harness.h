@@ -4,6 +4,7 @@
 #ifndef NIB_TEST_EMIT_HARNESS_H
 #define NIB_TEST_EMIT_HARNESS_H
 
+#include "../support/random.h"
 #include "graph/graph.h"
 #include "nibrt_abi.h"
 #include "num/format.h"
@@ -50,14 +51,6 @@ typedef struct suite {
   int32_t n_inputs, n_outputs;
   char label[64]; /* names the nodes of the case being built */
 } suite;
-
-HARNESS_UNUSED static uint64_t next_random(uint64_t *state) {
-  *state += UINT64_C(0x9E3779B97F4A7C15); /* splitmix64 */
-  uint64_t z = *state;
-  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-  return z ^ (z >> 31);
-}
 
 HARNESS_UNUSED static int64_t pick(suite *s, int64_t lo, int64_t hi) {
   return lo + (int64_t)(next_random(&s->rng) % (uint64_t)(hi - lo + 1));
@@ -108,7 +101,8 @@ HARNESS_UNUSED static int32_t input(suite *s, nib_format f, shape_of d, double s
   return t;
 }
 
-/* Where sums of f16 and bf16 are compared: their random contents lie in [-1, 1), as those of f32 do. */
+/* Where sums of f16 and bf16 are compared: their random contents lie in [-1, 1), as those of f32
+ * do. */
 static bool harness_tame_halves;
 
 /* Random contents; floats in [-1, 1), integers within `span` of 0 (0: the whole range). */
@@ -398,20 +392,33 @@ HARNESS_UNUSED static int compare_with_reference(suite *s, model_run *run, int r
   return compared;
 }
 
-/* Emits the suite's graph, compiles it with `flags` and compares it with the reference; returns the
- * outputs compared. */
-HARNESS_UNUSED static int compare_generated(suite *s, const char *flags, int rounds) {
+/* Emits the suite's graph, compiles it with `flags` and calls `use` with its function, which
+ * returns a count; 0 where that cannot be. */
+HARNESS_UNUSED static int use_generated(suite *s, const char *flags,
+                                        int (*use)(suite *s, model_run *run, int argument),
+                                        int argument) {
+  int count = 0;
   CHECK(nib_graph_validate(s->g, &harness_diag) == NIB_OK);
   char dir[64];
   make_folder(dir);
   const nib_options o = emit_options(dir);
-  CHECK(nib_emit_graph(s->g, &o, &harness_diag) == NIB_OK);
-  void *library = load_models(dir, flags);
-  model_run *run = find_run(library, s->g->name);
-  const int compared = run ? compare_with_reference(s, run, rounds) : 0;
-  if (library)
-    dlclose(library);
+  if (nib_emit_graph(s->g, &o, &harness_diag) != NIB_OK) {
+    printf("%s\n", harness_message);
+    ++harness_failures;
+  } else {
+    void *library = load_models(dir, flags);
+    model_run *run = find_run(library, s->g->name);
+    count = run ? use(s, run, argument) : 0;
+    if (library)
+      dlclose(library);
+  }
   remove_folder(dir);
+  return count;
+}
+
+/* The same, compared with the reference in `rounds` rounds; returns the outputs compared. */
+HARNESS_UNUSED static int compare_generated(suite *s, const char *flags, int rounds) {
+  const int compared = use_generated(s, flags, compare_with_reference, rounds);
   printf("%d outputs compared with the reference\n", compared);
   return compared;
 }

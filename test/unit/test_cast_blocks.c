@@ -90,7 +90,8 @@ static bool same(const nib_tensor *t, const void *a, const void *b) {
   return true;
 }
 
-static void run_casts(suite *s, model_run *run) {
+static int run_casts(suite *s, model_run *run, int argument) {
+  (void)argument;
   const nib_graph *g = s->g;
   void *in[max_ports], *out[max_ports], *arenas[] = {aligned_alloc(64, 64)};
   nib_reference *r = NULL;
@@ -121,26 +122,12 @@ static void run_casts(suite *s, model_run *run) {
     free(out[i]);
   }
   free(arenas[0]);
+  return g->n_outputs;
 }
 
 static void compile_and_run(suite *s) {
-  char dir[64];
   finish(s);
-  CHECK(nib_graph_validate(s->g, &harness_diag) == NIB_OK);
-  make_folder(dir);
-  const nib_options o = emit_options(dir);
-  if (nib_emit_graph(s->g, &o, &harness_diag) != NIB_OK) {
-    printf("%s\n", harness_message);
-    ++harness_failures;
-  } else {
-    void *library = load_models(dir, "-O0 -ffp-contract=off");
-    model_run *run = find_run(library, s->g->name);
-    if (run)
-      run_casts(s, run);
-    if (library)
-      dlclose(library);
-  }
-  remove_folder(dir);
+  use_generated(s, "-O0 -ffp-contract=off", run_casts, 0);
   nib_graph_destroy(s->g);
 }
 

@@ -2,6 +2,7 @@
 // RUN: %unit/test_linear
 /* Float forms of requantization that nib_linear_prove gives, with their fixes, against the rounding
  * itself: around every step of the result, at the ends of the range, and on random accumulators. */
+#include "../support/random.h"
 #include "epilogue/epilogue.h"
 
 #include <math.h>
@@ -10,15 +11,8 @@
 static int failures;
 
 static uint64_t random_state = 3;
-static uint64_t next_random(void) {
-  random_state += UINT64_C(0x9E3779B97F4A7C15);
-  uint64_t z = random_state;
-  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-  return z ^ (z >> 31);
-}
 
-static double random_unit(void) { return (double)(next_random() >> 11) * 0x1p-53; }
+static double random_unit(void) { return (double)(next_random(&random_state) >> 11) * 0x1p-53; }
 
 typedef struct trial {
   nib_rounding rounding;
@@ -70,13 +64,15 @@ static int try_scales(nib_rounding rounding, int exponent, bool is_signed, int m
     const double scale = ldexp(1.0 + random_unit() * 0.999, -exponent);
     int shift = 0;
     const double mantissa = frexp(scale, &shift);
-    trial t = {
-        .rounding = rounding, .zero = (int64_t)(next_random() % 256) - 128, .lo = -128, .hi = 127};
+    trial t = {.rounding = rounding,
+               .zero = (int64_t)(next_random(&random_state) % 256) - 128,
+               .lo = -128,
+               .hi = 127};
     t.rq = (nib_requant){.multiplier = (int32_t)lrint(mantissa * 2147483647.0),
                          .shift = shift,
                          .scale = (float)scale};
-    t.range = (nib_acc_range){-(int64_t)(next_random() % (1 << 24)),
-                              (int64_t)(next_random() % (1 << 24))};
+    t.range = (nib_acc_range){-(int64_t)(next_random(&random_state) % (1 << 24)),
+                              (int64_t)(next_random(&random_state) % (1 << 24))};
     nib_linear l = {.is_signed = is_signed};
     if (!nib_linear_prove(rounding, &t.rq, t.zero, t.lo, t.hi, t.range, most, &l))
       continue;

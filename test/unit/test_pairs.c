@@ -285,7 +285,8 @@ static void add_pair(suite *s, nib_format x, nib_format w, int number) {
   add_case(s, others[number % 3], x, w, number % 2, number / 4);
 }
 
-static void run_cases(suite *s, model_run *run) {
+static int run_cases(suite *s, model_run *run, int argument) {
+  (void)argument;
   const nib_graph *g = s->g;
   void *in[max_ports], *out[max_ports], *arenas[] = {aligned_alloc(64, 64)};
   nib_reference *r = NULL;
@@ -310,10 +311,10 @@ static void run_cases(suite *s, model_run *run) {
   }
   nib_reference_destroy(r);
   free(arenas[0]);
+  return g->n_outputs;
 }
 
 static void compile_and_run(suite *s) {
-  char dir[64];
   const nib_schedule *direct = nib_schedule_find("direct");
   finish(s);
   CHECK(nib_graph_validate(s->g, &harness_diag) == NIB_OK);
@@ -323,20 +324,7 @@ static void compile_and_run(suite *s) {
              nib_op_get(s->g->nodes[k].op)->mnemonic);
       ++harness_failures;
     }
-  make_folder(dir);
-  const nib_options o = emit_options(dir);
-  if (nib_emit_graph(s->g, &o, &harness_diag) != NIB_OK) {
-    printf("%s\n", harness_message);
-    ++harness_failures;
-  } else {
-    void *library = load_models(dir, "-O0 -ffp-contract=off");
-    model_run *run = find_run(library, s->g->name);
-    if (run)
-      run_cases(s, run);
-    if (library)
-      dlclose(library);
-  }
-  remove_folder(dir);
+  use_generated(s, "-O0 -ffp-contract=off", run_cases, 0);
   nib_graph_destroy(s->g);
 }
 

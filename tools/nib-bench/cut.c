@@ -15,38 +15,7 @@ typedef struct cut {
 static int32_t copy_tensor(cut *c, int32_t tensor) {
   if (tensor == NIB_NONE || c->map[tensor] != NIB_NONE)
     return tensor == NIB_NONE ? NIB_NONE : c->map[tensor];
-  const nib_tensor *t = &c->from->tensors[tensor];
-  const int32_t id = nib_graph_add_tensor(c->to, t->name, t->format, t->rank, t->dims);
-  if (id == NIB_NONE)
-    return NIB_NONE;
-  if (t->quantized)
-    nib_graph_set_quant(c->to, id, t->scale, t->zero_point);
-  if (t->data)
-    nib_graph_set_data(c->to, id, t->data, t->data_bytes, NIB_DATA_BORROWED);
-  c->map[tensor] = id;
-  return id;
-}
-
-static void copy_attrs(nib_graph *to, int32_t node, const nib_node *n) {
-  for (int32_t i = 0; i < n->n_attrs; ++i) {
-    const nib_attr *a = &n->attrs[i];
-    switch (nib_attr_get(a->id)->kind) {
-    case NIB_ATTR_INT:
-      nib_graph_set_int(to, node, a->id, a->u.i);
-      break;
-    case NIB_ATTR_INTS:
-      nib_graph_set_ints(to, node, a->id, a->u.ints.v, a->u.ints.n);
-      break;
-    case NIB_ATTR_FLOAT:
-      nib_graph_set_float(to, node, a->id, a->u.f);
-      break;
-    case NIB_ATTR_STRING:
-      nib_graph_set_string(to, node, a->id, a->u.s);
-      break;
-    case NIB_ATTR_DATA:
-      break;
-    }
-  }
+  return c->map[tensor] = nib_graph_copy_tensor(c->to, &c->from->tensors[tensor]);
 }
 
 enum { MAX_INPUTS = 64 };
@@ -68,9 +37,8 @@ static bool add_copy(cut *c, const nib_kernel *k, int copy, int32_t *nodes) {
                    ? nib_graph_add_node(c->to, n->op, n->name, n->source_index, in, n->n_in, out)
                    : NIB_NONE;
     free(in);
-    if (nodes[i] == NIB_NONE)
+    if (nodes[i] == NIB_NONE || nib_graph_copy_attrs(c->to, nodes[i], n) != NIB_OK)
       return false;
-    copy_attrs(c->to, nodes[i], n);
   }
   char *name = copy ? nibc_format("%s_%d", k->name, copy) : nibc_format("%s", k->name);
   const bool ok = name && nib_graph_add_kernel(c->to, name, nodes, k->n_nodes) != NIB_NONE;

@@ -27,13 +27,6 @@ nibc_shape_text nibc_shape(int32_t rank, const int64_t *dims) {
   return s;
 }
 
-int64_t nibc_array_elems(const nibc_array *a) {
-  int64_t n = 1;
-  for (int32_t i = 0; i < a->rank; ++i)
-    n *= a->dims[i];
-  return n;
-}
-
 void nibc_array_free(nibc_array *a) {
   free(a->data);
   memset(a, 0, sizeof *a);

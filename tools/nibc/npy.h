@@ -24,7 +24,6 @@ nib_status nibc_npy_parse(const char *path, const uint8_t *bytes, size_t size,
 /** Writes `path` as a whole (nibc_file_write). */
 nib_status nibc_npy_write(const char *path, const nibc_array *array);
 void nibc_array_free(nibc_array *array);
-int64_t nibc_array_elems(const nibc_array *array);
 /** "1x49x10" into a static-size buffer. */
 typedef struct nibc_shape_text {
   char text[200];

@@ -214,22 +214,6 @@ nib_status nib_onnx_ints(nib_onnx_node *n, int64_t since, size_t i, const char *
   return NIB_OK;
 }
 
-nib_status nib_onnx_constant_float(nib_onnx_node *n, size_t i, float if_absent, float *out) {
-  nib_onnx_value *v = nib_onnx_input(n, i);
-  *out = if_absent;
-  if (!v)
-    return NIB_OK;
-  if (!v->data)
-    return nib_onnx_unsupported(n, "input %zu '%.100s' is not a constant", i, v->name);
-  if (nib_format_get(v->format)->kind != NIB_KIND_FLOAT)
-    return nib_onnx_unsupported(n, "input %zu is %s, not a real number", i,
-                                nib_format_get(v->format)->name);
-  if (nib_onnx_count_elems(v->dims, v->rank) != 1)
-    return nib_onnx_invalid(n, "input %zu is not a single number", i);
-  *out = (float)nib_format_load_real(v->format, v->data, 0);
-  return NIB_OK;
-}
-
 nib_status nib_onnx_normalize_axes(nib_onnx_node *n, int64_t *axes, int32_t count, int32_t rank) {
   uint32_t seen = 0;
   for (int32_t i = 0; i < count; ++i) {

@@ -46,16 +46,10 @@ static int32_t copy_tensor(scene *s, const nib_graph *from, int32_t id) {
   for (int32_t i = 0; i < s->n; ++i)
     if (s->from[i] == id)
       return s->to[i];
-  const nib_tensor *t = &from->tensors[id];
-  const int32_t copy = s->n < MAX_NODES * 8
-                           ? nib_graph_add_tensor(s->g, t->name, t->format, t->rank, t->dims)
-                           : NIB_NONE;
+  const int32_t copy =
+      s->n < MAX_NODES * 8 ? nib_graph_copy_tensor(s->g, &from->tensors[id]) : NIB_NONE;
   if (copy == NIB_NONE)
     return NIB_NONE;
-  if (t->quantized)
-    nib_graph_set_quant(s->g, copy, t->scale, t->zero_point);
-  if (t->data)
-    nib_graph_set_data(s->g, copy, t->data, t->data_bytes, NIB_DATA_BORROWED);
   s->from[s->n] = id;
   s->to[s->n++] = copy;
   return copy;

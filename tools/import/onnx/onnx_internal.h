@@ -154,8 +154,6 @@ nib_status nib_onnx_ints(nib_onnx_node *n, int64_t since, size_t i, const char *
 /** Elements of a constant of integers. */
 nib_status nib_onnx_constant_ints(nib_onnx_node *n, size_t i, int32_t limit, int64_t *out,
                                   int32_t *out_n);
-/** The one element of a constant float input; if_absent when the input is absent. */
-nib_status nib_onnx_constant_float(nib_onnx_node *n, size_t i, float if_absent, float *out);
 /** Makes axes non-negative, checks range and uniqueness. */
 nib_status nib_onnx_normalize_axes(nib_onnx_node *n, int64_t *axes, int32_t count, int32_t rank);
 
