@@ -381,6 +381,27 @@ static double bytes_per_cycle(const nib_machine *m, double working_set) {
   return working_set <= m->l3_bytes ? m->l3_bytes_per_cycle : m->dram_bytes_per_cycle;
 }
 
+/* ---- GPUs ---- */
+
+/* Between two kernels of a graph. */
+static const double k_launch_ns = 2000.0;
+/* Lane operations of one multiply-accumulate in plain loops: loads, addresses, the product. */
+static const double k_loop_mac_operations = 6.0, k_loop_element_operations = 40.0;
+/* Of the tensor cores, in multiply-accumulates a cycle for each lane: those of mma.sync on bytes. */
+static const double k_tensor_macs = 16.0;
+
+static void predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,
+                           nib_cost *out_cost) {
+  const double lanes = m->l1_bytes_per_cycle; /* 128 of each multiprocessor */
+  const bool loops = strcmp(d->schedule, "grid_loops") == 0;
+  const double macs = (double)d->macs * (loops ? k_loop_mac_operations : 1.0 / k_tensor_macs);
+  const double elements = (double)d->elementwise * (loops ? k_loop_element_operations : 4.0);
+  out_cost->compute_ns = (macs + elements) / lanes / m->ghz;
+  out_cost->memory_ns = traffic / m->dram_bytes_per_cycle / m->ghz;
+  out_cost->overhead_ns = k_launch_ns;
+  out_cost->ns = fmax(out_cost->compute_ns, out_cost->memory_ns) + k_launch_ns;
+}
+
 nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *desc,
                             const nib_target *target, nib_cost *out_cost) {
   (void)model;
@@ -395,6 +416,10 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
   const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +
                          (double)desc->output_bytes + 2.0 * (double)desc->scratch_bytes;
+  if (vocab != NULL && vocab->device) {
+    predict_device(desc, m, traffic, out_cost);
+    return NIB_OK;
+  }
   const double bandwidth = or_default(bytes_per_cycle(m, (double)desc->working_set_bytes), 1.0);
   out_cost->compute_ns = (direct ? scalar_cycles(desc, &r) : compute_cycles(desc, &r)) / ghz;
   out_cost->memory_ns = traffic / bandwidth / ghz;

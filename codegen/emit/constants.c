@@ -23,6 +23,7 @@ typedef struct constant_array {
   nib_format format; /* of one initialiser */
   uint8_t *data;     /* padded */
   size_t bytes, padded_bytes;
+  uint64_t offset; /* in a blob */
   uint64_t hash;
   constant_use *uses; /* one for each type asked for */
   size_t n_uses;
@@ -132,9 +133,11 @@ static constant_array *add_array(nib_constants *c, const char *hint, const char 
     c->capacity = capacity;
   }
   constant_array a = {.format = format_of_c_type(c_type), .bytes = bytes, .hash = hash};
-  a.padded_bytes = bytes > SIZE_MAX - padding ? 0 : (bytes + padding - 1) / padding * padding;
+  const size_t unit = c->style == NIB_WEIGHTS_BLOB ? NIB_BLOB_ALIGNMENT : padding;
+  a.padded_bytes = bytes > SIZE_MAX - unit ? 0 : (bytes + unit - 1) / unit * unit;
   if (a.padded_bytes == 0)
-    a.padded_bytes = padding;
+    a.padded_bytes = unit;
+  a.offset = c->n ? c->arrays[c->n - 1].offset + c->arrays[c->n - 1].padded_bytes : 0;
   a.data = calloc(1, a.padded_bytes);
   a.name = make_name(c, hint);
   if (!a.data || !a.name || bytes > a.padded_bytes) {
@@ -160,14 +163,16 @@ static const char *use_array(const nib_constants *c, constant_array *a, const ch
   if (!grown)
     return NULL;
   a->uses = grown;
-  size_t size = strlen(a->name) + strlen(c_type) + 40;
+  size_t size = strlen(a->name) + strlen(c_type) + 80;
   char *expression = malloc(size), *type = strdup(c_type);
   if (!expression || !type) {
     free(expression);
     free(type);
     return NULL;
   }
-  if (strcmp(c_type, array_c_type(c, a)) == 0)
+  if (c->style == NIB_WEIGHTS_BLOB)
+    snprintf(expression, size, "((const %s *)(const void *)(weights + %" PRIu64 "))", c_type, a->offset);
+  else if (strcmp(c_type, array_c_type(c, a)) == 0)
     snprintf(expression, size, "%s", a->name);
   else
     snprintf(expression, size, "((const %s *)(const void *)%s)", c_type, a->name);
@@ -191,7 +196,27 @@ static size_t element_count(const nib_constants *c, const constant_array *a) {
   return a->padded_bytes / (c->style == NIB_WEIGHTS_WORDS ? 8 : nib_format_bytes(a->format));
 }
 
+uint64_t nib_constants_blob_bytes(const nib_constants *c) {
+  return c->n ? c->arrays[c->n - 1].offset + c->arrays[c->n - 1].padded_bytes : 0;
+}
+
+void nib_constants_blob(const nib_constants *c, uint8_t *out) {
+  for (size_t i = 0; i < c->n; ++i)
+    memcpy(out + c->arrays[i].offset, c->arrays[i].data, c->arrays[i].padded_bytes);
+}
+
+static bool declare_blob(const nib_constants *c, nib_text *t, const char *head, const char *tail) {
+  if (c->style != NIB_WEIGHTS_BLOB)
+    return false;
+  if (c->n)
+    nib_text_line(t, "%s uint64_t %s_weights[%" PRIu64 "]%s", head, c->prefix,
+                  nib_constants_blob_bytes(c) / 8, tail);
+  return true;
+}
+
 void nib_constants_declare(const nib_constants *c, nib_text *t) {
+  if (declare_blob(c, t, "extern const", ";"))
+    return;
   for (size_t i = 0; i < c->n; ++i)
     nib_text_line(t, "extern const %s %s[%zu];", array_c_type(c, &c->arrays[i]), c->arrays[i].name,
                   element_count(c, &c->arrays[i]));
@@ -305,6 +330,18 @@ static void define_elements(const constant_array *a, nib_text *t) {
 }
 
 void nib_constants_define(const nib_constants *c, nib_text *t) {
+  if (c->style == NIB_WEIGHTS_BLOB) {
+    /* Declared first, for external linkage. */
+    declare_blob(c, t, "extern const", ";");
+    declare_blob(c, t, "_Alignas(64) const", " = {");
+    for (size_t i = 0; i < c->n; ++i) {
+      nib_text_line(t, "  /* %s: %zu bytes at %" PRIu64 " */", c->arrays[i].name, c->arrays[i].bytes,
+                    c->arrays[i].offset);
+      define_words(&c->arrays[i], t);
+    }
+    nib_text_printf(t, "%s", c->n ? "};\n" : "");
+    return;
+  }
   for (size_t i = 0; i < c->n; ++i) {
     const constant_array *a = &c->arrays[i];
     const char *c_type = array_c_type(c, a);

@@ -13,76 +13,101 @@
 static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_CONV2D] = {.root = nib_direct_conv2d,
                        .accepts = nib_direct_conv_accepts,
-                       .stored_reals = true},
+                       .stored_reals = true,
+                       .spreads = true},
     [NIB_OP_DEPTHWISE_CONV2D] = {.root = nib_direct_depthwise_conv2d,
                                  .accepts = nib_direct_conv_accepts,
-                                 .stored_reals = true},
+                                 .stored_reals = true,
+                                 .spreads = true},
     [NIB_OP_TRANSPOSE_CONV2D] = {.root = nib_direct_transpose_conv2d,
                                  .accepts = nib_direct_conv_accepts,
-                                 .stored_reals = true},
+                                 .stored_reals = true,
+                                 .spreads = true},
     [NIB_OP_FULLY_CONNECTED] = {.root = nib_direct_fully_connected,
                                 .accepts = nib_direct_conv_accepts,
-                                .stored_reals = true},
+                                .stored_reals = true,
+                                .spreads = true},
     [NIB_OP_MATMUL] = {.root = nib_direct_matmul,
                        .accepts = nib_direct_matmul_accepts,
                        .units = nib_direct_matmul_units,
-                       .stored_reals = true},
-    [NIB_OP_AVG_POOL2D] = {.root = nib_direct_avg_pool2d},
-    [NIB_OP_MAX_POOL2D] = {.root = nib_direct_max_pool2d},
-    [NIB_OP_MEAN] = {.root = nib_direct_mean},
-    [NIB_OP_SOFTMAX] = {.root = nib_direct_softmax, .units = nib_direct_softmax_units},
+                       .stored_reals = true,
+                       .spreads = true},
+    [NIB_OP_AVG_POOL2D] = {.root = nib_direct_avg_pool2d, .spreads = true},
+    [NIB_OP_MAX_POOL2D] = {.root = nib_direct_max_pool2d, .spreads = true},
+    [NIB_OP_MEAN] = {.root = nib_direct_mean, .spreads = true},
+    [NIB_OP_SOFTMAX] = {.root = nib_direct_softmax,
+                        .units = nib_direct_softmax_units,
+                        .spreads = true},
     [NIB_OP_PAD] = {.root = nib_direct_pad, .no_followers = true},
-    [NIB_OP_TRANSPOSE] = {.root = nib_direct_transpose, .no_followers = true},
-    [NIB_OP_CONCAT] = {.root = nib_direct_concat, .no_followers = true},
-    [NIB_OP_SLICE] = {.root = nib_direct_slice, .no_followers = true},
-    [NIB_OP_STRIDED_SLICE] = {.root = nib_direct_strided_slice, .no_followers = true},
-    [NIB_OP_BROADCAST] = {.root = nib_direct_broadcast, .no_followers = true},
-    [NIB_OP_GATHER] = {.root = nib_direct_gather, .no_followers = true},
-    [NIB_OP_GATHER_ND] = {.root = nib_direct_gather_nd, .no_followers = true},
-    [NIB_OP_GATHER_ELEMENTS] = {.root = nib_direct_gather_elements, .no_followers = true},
+    [NIB_OP_TRANSPOSE] = {.root = nib_direct_transpose, .no_followers = true, .spreads = true},
+    [NIB_OP_CONCAT] = {.root = nib_direct_concat, .no_followers = true, .spreads = true},
+    [NIB_OP_SLICE] = {.root = nib_direct_slice, .no_followers = true, .spreads = true},
+    [NIB_OP_STRIDED_SLICE] = {.root = nib_direct_strided_slice,
+                              .no_followers = true,
+                              .spreads = true},
+    [NIB_OP_BROADCAST] = {.root = nib_direct_broadcast, .no_followers = true, .spreads = true},
+    [NIB_OP_GATHER] = {.root = nib_direct_gather, .no_followers = true, .spreads = true},
+    [NIB_OP_GATHER_ND] = {.root = nib_direct_gather_nd, .no_followers = true, .spreads = true},
+    [NIB_OP_GATHER_ELEMENTS] = {.root = nib_direct_gather_elements,
+                                .no_followers = true,
+                                .spreads = true},
     [NIB_OP_SCATTER_ND] = {.root = nib_direct_scatter_nd, .no_followers = true},
     [NIB_OP_SCATTER_ELEMENTS] = {.root = nib_direct_scatter_elements, .no_followers = true},
-    [NIB_OP_TOP_K] = {.root = nib_direct_top_k, .no_followers = true},
+    [NIB_OP_TOP_K] = {.root = nib_direct_top_k, .no_followers = true, .spreads = true},
     [NIB_OP_RESHAPE] = {.root = nib_direct_copy,
                         .step = nib_direct_step_identity,
-                        .no_followers = true},
+                        .no_followers = true,
+                        .spreads = true},
     [NIB_OP_SQUEEZE] = {.root = nib_direct_copy,
                         .step = nib_direct_step_identity,
-                        .no_followers = true},
+                        .no_followers = true,
+                        .spreads = true},
     [NIB_OP_EXPAND_DIMS] = {.root = nib_direct_copy,
                             .step = nib_direct_step_identity,
-                            .no_followers = true},
+                            .no_followers = true,
+                            .spreads = true},
     [NIB_OP_SCAST] = {.root = nib_direct_copy,
                       .step = nib_direct_step_identity,
-                      .no_followers = true},
+                      .no_followers = true,
+                      .spreads = true},
     [NIB_OP_PACK] = {.root = nib_direct_pack, .no_followers = true},
-    [NIB_OP_UNPACK] = {.root = nib_direct_unpack, .no_followers = true},
-    [NIB_OP_ADD] = {.step = nib_direct_step_add},
-    [NIB_OP_SUB] = {.step = nib_direct_step_add},
-    [NIB_OP_MUL] = {.step = nib_direct_step_mul},
-    [NIB_OP_DIV] = {.step = nib_direct_step_mul},
-    [NIB_OP_REDUCE] = {.root = nib_direct_reduce},
-    [NIB_OP_CUMULATE] = {.root = nib_direct_cumulate},
-    [NIB_OP_BITCAST] = {.root = nib_direct_copy, .no_followers = true},
-    [NIB_OP_WHERE] = {.step = nib_direct_step_where},
-    [NIB_OP_RELU] = {.step = nib_direct_step_clamp},
-    [NIB_OP_CLAMP] = {.step = nib_direct_step_clamp},
-    [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu},
-    [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup, .first_operand_only = true},
-    [NIB_OP_CAST] = {.step = nib_direct_step_cast, .accepts = nib_direct_cast_accepts},
+    [NIB_OP_UNPACK] = {.root = nib_direct_unpack, .no_followers = true, .spreads = true},
+    [NIB_OP_ADD] = {.step = nib_direct_step_add, .spreads = true},
+    [NIB_OP_SUB] = {.step = nib_direct_step_add, .spreads = true},
+    [NIB_OP_MUL] = {.step = nib_direct_step_mul, .spreads = true},
+    [NIB_OP_DIV] = {.step = nib_direct_step_mul, .spreads = true},
+    [NIB_OP_REDUCE] = {.root = nib_direct_reduce, .spreads = true},
+    [NIB_OP_CUMULATE] = {.root = nib_direct_cumulate, .spreads = true},
+    [NIB_OP_BITCAST] = {.root = nib_direct_copy, .no_followers = true, .spreads = true},
+    [NIB_OP_WHERE] = {.step = nib_direct_step_where, .spreads = true},
+    [NIB_OP_RELU] = {.step = nib_direct_step_clamp, .spreads = true},
+    [NIB_OP_CLAMP] = {.step = nib_direct_step_clamp, .spreads = true},
+    [NIB_OP_LEAKY_RELU] = {.step = nib_direct_step_leaky_relu, .spreads = true},
+    [NIB_OP_LOOKUP] = {.step = nib_direct_step_lookup, .first_operand_only = true, .spreads = true},
+    [NIB_OP_CAST] = {.step = nib_direct_step_cast,
+                     .accepts = nib_direct_cast_accepts,
+                     .spreads = true},
     [NIB_OP_MULTI_THRESHOLD] = {.step = nib_direct_step_multi_threshold,
-                                .first_operand_only = true},
-    [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize, .first_operand_only = true},
-    [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize, .first_operand_only = true},
-    [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize, .first_operand_only = true},
+                                .first_operand_only = true,
+                                .spreads = true},
+    [NIB_OP_QUANTIZE] = {.step = nib_direct_step_quantize,
+                         .first_operand_only = true,
+                         .spreads = true},
+    [NIB_OP_DEQUANTIZE] = {.step = nib_direct_step_dequantize,
+                           .first_operand_only = true,
+                           .spreads = true},
+    [NIB_OP_REQUANTIZE] = {.step = nib_direct_step_requantize,
+                           .first_operand_only = true,
+                           .spreads = true},
 };
 
 const nib_direct_op *nib_direct_op_of(const nib_graph *g, const nib_node *n) {
-  static const nib_direct_op function = {.step = nib_direct_step_function};
-  static const nib_direct_op binary = {.step = nib_direct_step_binary};
+  static const nib_direct_op function = {.step = nib_direct_step_function, .spreads = true};
+  static const nib_direct_op binary = {.step = nib_direct_step_binary, .spreads = true};
   static const nib_direct_op block_cast = {.root = nib_direct_cast_blocks,
                                            .accepts = nib_direct_block_cast_accepts,
-                                           .no_followers = true};
+                                           .no_followers = true,
+                                           .spreads = true};
   const nib_op op = n->op;
   if (nib_direct_is_block_cast(g, n))
     return &block_cast;
@@ -154,6 +179,49 @@ void nib_direct_for(nib_direct *d, const char *var, int64_t n) {
     return;
   }
   nib_text_open(d->t, "for (%s %s = 0; %s < %lld; ++%s) {", d->index, var, var, (long long)n, var);
+}
+
+/* Iterations inside one of loop `level` of a nest. */
+static int64_t iterations_inside(const nib_direct_grid *q, int32_t nest, int32_t level) {
+  int64_t n = 1;
+  for (int32_t i = level + 1; i < q->nests[nest].depth; ++i)
+    n *= q->nests[nest].sizes[i];
+  return n;
+}
+
+/* One loop over the units of the whole nest, of which each thread has every so many; the loops
+ * inside only say which theirs is. */
+void nib_direct_each(nib_direct *d, const char *var, int64_t n) {
+  nib_direct_grid *q = d->grid;
+  if (!q) {
+    nib_direct_for(d, var, n);
+    return;
+  }
+  const bool inside = q->n_nests > 0 && d->t->indent > q->indent;
+  q->level = inside ? q->level + 1 : 0;
+  if (!inside) {
+    q->indent = d->t->indent;
+    q->n_nests++;
+  }
+  const int32_t nest = q->n_nests - 1;
+  if (nest >= NIB_DIRECT_MAX_NESTS || q->level >= NIB_DIRECT_MAX_LOOPS) {
+    q->n_nests = nest;
+    nib_direct_fail(d, &d->g->nodes[d->kernel->nodes[0]], NIB_ERROR_UNSUPPORTED,
+                    "too many loops for CUDA");
+    return;
+  }
+  if (q->measuring) {
+    q->nests[nest].sizes[q->level] = n;
+    q->nests[nest].depth = q->level + 1;
+  }
+  const long long within = iterations_inside(q, nest, q->level);
+  if (q->level == 0) {
+    nib_text_open(d->t, "for (%s unit = first; unit < %lld; unit += all) {", d->index, n * within);
+    nib_text_line(d->t, "const %s %s = unit / %lld;", d->index, var, within);
+  } else {
+    nib_text_open(d->t, "{");
+    nib_text_line(d->t, "const %s %s = unit / %lld %% %lld;", d->index, var, within, (long long)n);
+  }
 }
 
 /* ---- failures and snippets ---- */
@@ -575,7 +643,7 @@ void nib_direct_put(nib_direct *d, const char *index, const char *value) {
 }
 
 void nib_direct_elementwise(nib_direct *d, const nib_node *n) {
-  nib_direct_for(d, "i", nib_tensor_elems(&d->g->tensors[n->out]));
+  nib_direct_each(d, "i", nib_tensor_elems(&d->g->tensors[n->out]));
   nib_direct_put(d, "i", NULL);
   nib_text_close(d->t, "");
 }
@@ -662,12 +730,20 @@ static int64_t units(const nib_graph *g, const nib_kernel *k, const nib_vocab *v
   return n <= INT32_MAX ? n : 1;
 }
 
+int32_t nib_direct_segments(const nib_graph *g, const nib_kernel *k) {
+  int32_t n = 0;
+  for (int32_t first = 0; first < k->n_nodes; ++n)
+    first += segment_at(g, k, first).count;
+  return n;
+}
+
 /* The body comes first, since it finds out which constants to declare above it. */
-nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root) {
+static nib_status emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root,
+                            nib_direct_grid *grid) {
   nib_text body;
   nib_text_init(&body);
   body.indent = e->body->indent;
-  nib_direct d = {.e = e, .g = e->graph, .kernel = k, .t = &body};
+  nib_direct d = {.e = e, .g = e->graph, .kernel = k, .t = &body, .grid = grid};
   d.index = index_type(d.g, k);
   d.n_inputs = nib_kernel_inputs(d.g, k, d.inputs, NIB_DIRECT_MAX_INPUTS);
   each_stored(d.g, k, declare_stored, &d);
@@ -685,7 +761,53 @@ nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root 
   return d.status;
 }
 
+nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root) {
+  return emit_body(e, k, first_root, NULL);
+}
+
 static nib_status emit(nib_emitter *e, const nib_kernel *k) { return nib_direct_emit(e, k, NULL); }
+
+/* Iterations of the largest nest. */
+static int64_t units_of_grid(const nib_direct_grid *q) {
+  int64_t most = 1;
+  for (int32_t i = 0; i < q->n_nests; ++i) {
+    const int64_t n = q->nests[i].sizes[0] * iterations_inside(q, i, 0);
+    most = n > most ? n : most;
+  }
+  return most;
+}
+
+static const char grid_head[] = "const %s first = (%s)(nib_block_x() * %d + nib_thread());";
+
+nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads,
+                                int64_t *out_units) {
+  const char *type = index_type(e->graph, k);
+  *out_units = 1;
+  if (!nib_direct_op_of(e->graph, &e->graph->nodes[k->nodes[0]])->spreads) {
+    nib_text_line(e->body, "if (nib_block_x() != 0 || nib_thread() != 0)");
+    nib_text_line(e->body, "  return;");
+    return emit_body(e, k, NULL, NULL);
+  }
+  nib_direct_grid grid = {.measuring = true};
+  nib_text body, *const real = e->body;
+  nib_text_init(&body);
+  body.indent = real->indent;
+  e->body = &body;
+  const nib_status status = emit_body(e, k, NULL, &grid);
+  e->body = real;
+  nib_text_free(&body);
+  NIB_RETURN_IF_ERROR(status);
+  *out_units = units_of_grid(&grid);
+  if (*out_units > INT32_MAX / 2)
+    return nib_diag_error(e->diag, NIB_ERROR_LIMIT, "kernel '%s': more than 2^30 elements",
+                          k->name);
+  nib_text_line(e->body, grid_head, type, type, threads);
+  nib_text_line(e->body, "const %s all = %lld;", type,
+                (long long)((*out_units + threads - 1) / threads * threads));
+  grid.measuring = false;
+  grid.n_nests = 0;
+  return emit_body(e, k, NULL, &grid);
+}
 
 const nib_schedule nib_schedule_direct = {
     .name = "direct",

@@ -21,6 +21,8 @@ extern "C" {
 #define NIB_DIRECT_MAX_INPUTS 64
 #define NIB_DIRECT_MAX_NODES 64
 #define NIB_DIRECT_MAX_CONSTANTS 256
+#define NIB_DIRECT_MAX_NESTS 64
+#define NIB_DIRECT_MAX_LOOPS 10
 
 /** A C expression, by value. One that is too long becomes text that no compiler accepts. */
 typedef struct nib_expr {
@@ -40,6 +42,19 @@ typedef struct nib_direct_local {
   const char *expression, *c_type;
 } nib_direct_local;
 
+/** How the threads of a CUDA kernel share the loops of a body: nests of independent iterations, in the order
+ *  of the text. Sizes are found by emitting the body once before. */
+typedef struct nib_direct_grid {
+  bool measuring;
+  int32_t n_nests; /**< begun so far */
+  int32_t level;   /**< loops open in the nest */
+  int32_t indent;  /**< of the nest's outermost loop */
+  struct {
+    int64_t sizes[NIB_DIRECT_MAX_LOOPS];
+    int32_t depth;
+  } nests[NIB_DIRECT_MAX_NESTS];
+} nib_direct_grid;
+
 typedef struct nib_direct {
   nib_emitter *e;
   const nib_graph *g;
@@ -50,6 +65,7 @@ typedef struct nib_direct {
   int32_t n_inputs;
   int32_t position;  /**< of the node whose step is being emitted, for names of temporaries */
   const char *index; /**< C type of element indices */
+  nib_direct_grid *grid; /**< where nib_direct_each spreads loops over threads of CUDA, or NULL */
   int64_t cut_units; /**< the next loop of so many iterations runs from begin to end; 0: none */
   nib_direct_local locals[NIB_DIRECT_MAX_CONSTANTS];
   int32_t n_locals;
@@ -119,6 +135,9 @@ void nib_direct_decode_rows(nib_direct *d, const nib_node *n, const char *from,
 
 /** Opens `for (INDEX var = 0; var < n; ++var) {`, or a part of that loop for a thread. */
 void nib_direct_for(nib_direct *d, const char *var, int64_t n);
+/** The same where the iterations may run in any order or at once: they write different elements and share no
+ *  variable. Directly inside one another, such loops are one nest. */
+void nib_direct_each(nib_direct *d, const char *var, int64_t n);
 
 /** Literals. */
 nib_expr nib_direct_f32(float v);
@@ -183,6 +202,12 @@ bool nib_direct_accepts(const nib_graph *g, const nib_kernel *k);
 int64_t nib_direct_scratch_bytes(const nib_graph *g, const nib_kernel *k);
 /** The body of `k`; `first_root` (may be NULL) emits the first segment's root. */
 nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root);
+/** Number of segments of `k`. */
+int32_t nib_direct_segments(const nib_graph *g, const nib_kernel *k);
+/** The body of a CUDA kernel of one segment, in blocks of `threads`; *out_units: of its loops, each for a thread
+ *  of its own. */
+nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads,
+                                int64_t *out_units);
 
 /* ---- the table ---- */
 
@@ -194,6 +219,8 @@ typedef struct nib_direct_op {
   nib_expr (*step)(nib_direct *d, const nib_node *n, const nib_expr *operands, const char *index);
   bool first_operand_only; /**< the step itself indexes its other operands */
   bool stored_reals;       /**< the root loads and stores reals of any format */
+  bool spreads; /**< all that the root writes, it writes in nests of nib_direct_each that need nothing of
+                   one another */
   bool no_followers;       /**< the root writes blocks of memory, not single values */
   bool (*accepts)(const nib_graph *g, const nib_node *n); /**< NULL: always */
   /** Iterations of a loop over results that threads may share: the first of as many that the root

@@ -158,7 +158,7 @@ static void encode_blocks(nib_direct *d, const nib_node *n, const char *from, co
   nib_expr element = nib_expr_printf(
       "const float x = (float)%s;",
       nib_direct_decode(x->format, nib_expr_printf("%s[b * %lld + e]", from, size).s).s);
-  nib_direct_for(d, "b", nib_tensor_elems(x) / size);
+  nib_direct_each(d, "b", nib_tensor_elems(x) / size);
   nib_text_line(d->t, "uint8_t *const q = %s + b * %d; /* %s */", to, info->block_bytes,
                 info->name);
   nib_text_line(d->t, "memset(q, 0, %d);", info->block_bytes);

@@ -136,10 +136,10 @@ static void finish(conv *c, const char *index, const char *channel) {
 /* Opens the loops over batch, rows, columns and channels of the result; returns how many. */
 static int open_result(conv *c) {
   if (c->s.batch > 1)
-    nib_direct_for(c->d, "n", c->s.batch);
-  nib_direct_for(c->d, "oy", c->s.out_h);
-  nib_direct_for(c->d, "ox", c->s.out_w);
-  nib_direct_for(c->d, "oc", c->s.out_c);
+    nib_direct_each(c->d, "n", c->s.batch);
+  nib_direct_each(c->d, "oy", c->s.out_h);
+  nib_direct_each(c->d, "ox", c->s.out_w);
+  nib_direct_each(c->d, "oc", c->s.out_c);
   return c->s.batch > 1 ? 4 : 3;
 }
 
@@ -223,7 +223,7 @@ static long long open_tile(conv *c, int64_t floats_of_pixel) {
   int64_t tile = FLOATS / floats_of_pixel;
   tile = tile < 1 ? 1 : tile > PIXELS ? PIXELS : tile;
   tile = tile < pixels ? tile : pixels;
-  nib_direct_for(d, "t", (pixels + tile - 1) / tile);
+  nib_direct_each(d, "t", (pixels + tile - 1) / tile);
   if (pixels % tile)
     nib_text_line(d->t, "const %s pixels = t < %lld ? %lld : %lld;", d->index,
                   (long long)(pixels / tile), (long long)tile, (long long)(pixels % tile));
@@ -268,7 +268,7 @@ static void conv_of_blocks(conv *c, tap_reader *read_y, tap_reader *read_x) {
   const long long size = nib_format_get(w->format)->block_elems;
   const long long group_in = s->in_c / s->groups, group_out = s->out_c / s->groups;
   const long long tile = open_tile(c, 1);
-  nib_direct_for(d, "oc", s->out_c);
+  nib_direct_each(d, "oc", s->out_c);
   nib_text_line(d->t, "float sums[%lld] = {0};", tile);
   nib_direct_for(d, "ky", s->kernel_h);
   nib_direct_for(d, "kx", s->kernel_w);
@@ -300,7 +300,7 @@ static void depthwise_of_blocks(conv *c) {
   const nib_tensor *w = nib_node_input(d->g, c->n, 1);
   const long long size = nib_format_get(w->format)->block_elems;
   const long long tile = open_tile(c, size);
-  nib_direct_for(d, "b", s->out_c / size);
+  nib_direct_each(d, "b", s->out_c / size);
   nib_text_line(d->t, "float sums[%lld] = {0};", tile * size);
   nib_direct_for(d, "ky", s->kernel_h);
   nib_direct_for(d, "kx", s->kernel_w);
@@ -413,13 +413,13 @@ static void dense_of_blocks(conv *c, int64_t rows) {
   const nib_tensor *x = nib_node_input(d->g, c->n, 0), *w = nib_node_input(d->g, c->n, 1);
   const long long tile = rows < TILE ? rows : TILE, k = c->s.in_c;
   const long long size = nib_format_get(w->format)->block_elems;
-  nib_direct_for(d, "t", (rows + tile - 1) / tile);
+  nib_direct_each(d, "t", (rows + tile - 1) / tile);
   if (rows % tile)
     nib_text_line(d->t, "const %s rows = t < %lld ? %lld : %lld;", d->index, (long long)rows / tile,
                   tile, (long long)rows % tile);
   else
     nib_text_line(d->t, "const %s rows = %lld;", d->index, tile);
-  nib_direct_for(d, "o", c->s.out_c);
+  nib_direct_each(d, "o", c->s.out_c);
   nib_text_line(d->t, "float sums[%lld] = {0};", tile);
   nib_direct_for(d, "b", k / size);
   nib_direct_decode_block(d, "w", w, c->filter.s, nib_expr_printf("o * %lld + b", k / size).s);
@@ -458,8 +458,8 @@ static void dense_from_blocks(conv *c, int64_t rows) {
   const int w = nib_format_get(nib_node_input(d->g, c->n, 1)->format)->block_elems;
   const int large = x > w ? x : w, small = w == 0 || x < w ? x : w, parts = large / small;
   const int32_t larger = x > w ? 0 : 1;
-  nib_direct_for(d, "m", rows);
-  nib_direct_for(d, "o", c->s.out_c);
+  nib_direct_each(d, "m", rows);
+  nib_direct_each(d, "o", c->s.out_c);
   nib_text_line(d->t, "float acc = 0;");
   nib_direct_for(d, "b", c->s.in_c / large);
   nib_expr whole = nib_expr_printf("b * %d + i", small);
@@ -495,13 +495,13 @@ void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
   const char *in = "i", *out = "o";
   nib_expr in_index, out_index;
   if (rows > 1) {
-    nib_direct_for(d, "m", rows);
+    nib_direct_each(d, "m", rows);
     in_index = nib_expr_printf("m * %lld + i", (long long)s->in_c);
     out_index = nib_expr_printf("m * %lld + o", (long long)s->out_c);
     in = in_index.s;
     out = out_index.s;
   }
-  nib_direct_for(d, "o", s->out_c);
+  nib_direct_each(d, "o", s->out_c);
   declare_accumulator(&c, "o");
   nib_direct_for(d, "i", s->in_c);
   accumulate(&c, in, nib_expr_printf("o * %lld + i", (long long)s->in_c).s);

@@ -30,7 +30,12 @@ static void copy_block(nib_direct *d, const nib_node *n, const char *to, const c
   const size_t bytes = nib_format_bytes(d->g->tensors[n->out].format);
   if (inner == 1)
     nib_text_line(d->t, "%s[%s] = %s[%s];", to, to_block, from, from_block);
-  else
+  else if (d->grid) {
+    nib_direct_each(d, "e", inner);
+    nib_text_line(d->t, "%s[%s * %lld + e] = %s[%s * %lld + e];", to, to_block, (long long)inner, from,
+                  from_block, (long long)inner);
+    nib_text_close(d->t, "");
+  } else
     nib_text_line(d->t, "memcpy(&%s[%s * %lld], &%s[%s * %lld], %lld);", to, to_block,
                   (long long)inner, from, from_block, (long long)inner,
                   (long long)(inner * (int64_t)bytes));
@@ -46,8 +51,8 @@ void nib_direct_gather(nib_direct *d, const nib_node *n) {
   nib_expr index = nib_direct_pointer(d, n->in[1], "indices");
   nib_expr to = nib_direct_result_pointer(d, n);
   nib_direct_use(d, n, "nib_index_within");
-  nib_direct_for(d, "row", product(x->dims, 0, axis));
-  nib_direct_for(d, "p", picks);
+  nib_direct_each(d, "row", product(x->dims, 0, axis));
+  nib_direct_each(d, "p", picks);
   nib_expr which = nib_expr_printf("p");
   if (batch > 0)
     which =
@@ -70,7 +75,7 @@ void nib_direct_gather_nd(nib_direct *d, const nib_node *n) {
   nib_expr index = nib_direct_pointer(d, n->in[1], "indices");
   nib_expr to = nib_direct_result_pointer(d, n);
   nib_direct_use(d, n, "nib_index_within");
-  nib_direct_for(d, "t", product(i->dims, 0, i->rank - 1));
+  nib_direct_each(d, "t", product(i->dims, 0, i->rank - 1));
   nib_text_line(d->t, "int64_t at = %s;",
                 batch > 0 ? nib_expr_printf("t / %lld", (long long)tuples).s : "0");
   for (int64_t j = 0; j < k; ++j) {
@@ -97,7 +102,7 @@ static nib_expr flat_index(const nib_tensor *t, int64_t axis) {
 
 static void open_loops(nib_direct *d, const nib_tensor *t) {
   for (int32_t i = 0; i < t->rank; ++i)
-    nib_direct_for(d, nib_expr_printf("%c", 'a' + i).s, t->dims[i]);
+    nib_direct_each(d, nib_expr_printf("%c", 'a' + i).s, t->dims[i]);
 }
 
 void nib_direct_gather_elements(nib_direct *d, const nib_node *n) {
@@ -215,8 +220,8 @@ void nib_direct_top_k(nib_direct *d, const nib_node *n) {
   if (inner != 1)
     step = nib_expr_printf(" * %lld", (long long)inner);
   const char *by = step.s;
-  nib_direct_for(d, "outer", product(x->dims, 0, axis));
-  nib_direct_for(d, "inner", inner);
+  nib_direct_each(d, "outer", product(x->dims, 0, axis));
+  nib_direct_each(d, "inner", inner);
   nib_text_line(d->t, "const %s *const row = %s + outer * %lld + inner;",
                 nib_format_get(x->format)->c_type, from.s, (long long)(size * inner));
   nib_text_line(d->t, "int64_t *const top = %s + outer * %lld + inner;", to.s,

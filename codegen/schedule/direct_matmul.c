@@ -63,8 +63,8 @@ void nib_direct_matmul(nib_direct *d, const nib_node *n) {
   nib_expr pa = nib_direct_pointer(d, n->in[0], "lhs"), pb = nib_direct_pointer(d, n->in[1], "rhs");
   nib_expr start_a = matrix_start(a, y), start_b = matrix_start(b, y), start_y = matrix_start(y, y);
   for (int32_t i = 0; i < y->rank - 2; ++i)
-    nib_direct_for(d, nib_expr_printf("b%d", i).s, y->dims[i]);
-  nib_direct_for(d, "i", y->dims[y->rank - 2]);
+    nib_direct_each(d, nib_expr_printf("b%d", i).s, y->dims[i]);
+  nib_direct_each(d, "i", y->dims[y->rank - 2]);
   nib_expr row = nib_expr_printf("%si * %lld + ", start_a.s, (long long)a->dims[a->rank - 1]);
   if (nib_direct_is_block(b)) {
     nib_direct_block_columns(
@@ -74,7 +74,7 @@ void nib_direct_matmul(nib_direct *d, const nib_node *n) {
       nib_text_close(d->t, "");
     return;
   }
-  nib_direct_for(d, "j", y->dims[y->rank - 1]);
+  nib_direct_each(d, "j", y->dims[y->rank - 1]);
   nib_text_line(d->t, "%s acc = 0;", nib_direct_value_type(y->format));
   nib_expr x = nib_direct_open_columns(d, a, pa.s, row.s);
   nib_expr w =

@@ -78,11 +78,11 @@ static void copy_changed(nib_direct *d, box b, const char *from, const char *to,
       return;
   simplify_box(&b);
   const bool run =
-      !change && (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1));
+      !change && !d->grid && (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1));
   const int32_t loops = run && b.rank > 0 ? b.rank - 1 : b.rank;
   for (int32_t i = 0; i < loops; ++i) {
     char var[] = {(char)('a' + i), 0};
-    nib_direct_for(d, var, b.dims[i]);
+    nib_direct_each(d, var, b.dims[i]);
   }
   if (change && loops == 0)
     nib_text_open(d->t, "{");
@@ -112,6 +112,12 @@ static size_t element_bytes(const nib_direct *d, const nib_node *n) {
 void nib_direct_copy(nib_direct *d, const nib_node *n) {
   nib_expr from = nib_direct_pointer(d, n->in[0], "input");
   nib_expr to = nib_direct_result_pointer(d, n);
+  if (d->grid) {
+    nib_direct_each(d, "i", (int64_t)nib_tensor_bytes(&d->g->tensors[n->out]));
+    nib_text_line(d->t, "((uint8_t *)%s)[i] = ((const uint8_t *)%s)[i];", to.s, from.s);
+    nib_text_close(d->t, "");
+    return;
+  }
   nib_text_line(d->t, "memcpy(%s, %s, %zu);", to.s, from.s,
                 nib_tensor_bytes(&d->g->tensors[n->out]));
 }
@@ -148,7 +154,7 @@ void nib_direct_unpack(nib_direct *d, const nib_node *n) {
   }
   nib_expr from = nib_direct_pointer(d, n->in[0], "input");
   nib_expr to = nib_direct_result_pointer(d, n);
-  nib_direct_for(d, "i", nib_tensor_elems(y));
+  nib_direct_each(d, "i", nib_tensor_elems(y));
   nib_expr code =
       y->format == NIB_TERNARY
           ? nib_expr_printf("nib_packed_ternary((const uint8_t *)%s, i)", from.s)

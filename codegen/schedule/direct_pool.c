@@ -30,10 +30,10 @@ static pool pool_open(nib_direct *d, const nib_node *n) {
   p.input = nib_direct_pointer(d, n->in[0], "input");
   p.loops = p.y->dims[0] > 1 ? 4 : 3;
   if (p.y->dims[0] > 1)
-    nib_direct_for(d, "n", p.y->dims[0]);
-  nib_direct_for(d, "oy", p.y->dims[1]);
-  nib_direct_for(d, "ox", p.y->dims[2]);
-  nib_direct_for(d, "c", p.y->dims[3]);
+    nib_direct_each(d, "n", p.y->dims[0]);
+  nib_direct_each(d, "oy", p.y->dims[1]);
+  nib_direct_each(d, "ox", p.y->dims[2]);
+  nib_direct_each(d, "c", p.y->dims[3]);
   return p;
 }
 

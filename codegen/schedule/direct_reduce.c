@@ -43,7 +43,10 @@ static int open_dims(nib_direct *d, const reduction *r, const nib_tensor *x, boo
     const char var[] = {(char)('a' + i), 0};
     if (r->reduced[i] != reduced || x->dims[i] == 1)
       continue;
-    nib_direct_for(d, var, x->dims[i]);
+    if (reduced)
+      nib_direct_for(d, var, x->dims[i]);
+    else
+      nib_direct_each(d, var, x->dims[i]);
     loops++;
   }
   return loops;
@@ -174,8 +177,8 @@ void nib_direct_cumulate(nib_direct *d, const nib_node *n) {
   nib_expr p = nib_direct_pointer(d, n->in[0], "input");
   nib_expr index =
       nib_expr_printf("(o * %lld + i) * %lld + j", (long long)x->dims[axis], (long long)inner);
-  nib_direct_for(d, "o", outer);
-  nib_direct_for(d, "j", inner);
+  nib_direct_each(d, "o", outer);
+  nib_direct_each(d, "j", inner);
   nib_text_line(d->t, "%s acc = %s;", nib_direct_value_type(x->format), neutral(n, x).s);
   nib_direct_for(d, "i", x->dims[axis]);
   nib_text_line(d->t, "const %s x = %s[%s];", nib_direct_value_type(x->format), p.s, index.s);
@@ -240,8 +243,8 @@ static void softmax_by_reals(softmax *s) {
   int64_t lo = 0, hi = 0;
   s->index = nib_expr_printf("(o * %lld + i) * %lld + j", (long long)s->depth, (long long)s->inner);
   s->scaled = exp_of_element(s);
-  nib_direct_for(d, "o", s->outer);
-  nib_direct_for(d, "j", s->inner);
+  nib_direct_each(d, "o", s->outer);
+  nib_direct_each(d, "j", s->inner);
   nib_text_line(d->t, "float max = -INFINITY, sum = 0.0f;");
   nib_direct_for(d, "i", s->depth);
   nib_expr x = nib_expr_printf("%s[%s]", s->input.s, s->index.s);
@@ -273,7 +276,7 @@ static void softmax_rows(softmax *s, const nib_softmax_params *p) {
   if (!nib_direct_use(d, s->n, wide ? "nib_softmax_i16" : "nib_softmax_8bit"))
     return;
   const bool alone = d->segment.count == 1;
-  nib_direct_for(d, "o", s->outer);
+  nib_direct_each(d, "o", s->outer);
   if (alone)
     nib_text_line(d->t, "%s *const row = %s + o * %lld;", type,
                   nib_direct_result_pointer(d, s->n).s, (long long)s->depth);

@@ -194,7 +194,7 @@ void nib_direct_block_columns(nib_direct *d, const nib_node *n, const char *lhs,
   const nib_format_info *info = nib_format_get(b->format);
   const long long columns = b->dims[b->rank - 1], size = info->block_elems;
   const char *type = nib_direct_value_type(nib_direct_result(d, n)->format);
-  nib_direct_for(d, "c", columns / size);
+  nib_direct_each(d, "c", columns / size);
   nib_text_line(d->t, "%s acc[%lld] = {0};", type, size);
   nib_expr x = nib_direct_open_columns(d, a, lhs, lhs_start);
   nib_text_line(d->t, "const %s factor = %s;", type, nib_direct_real(d, a->format, x.s).s);
@@ -217,14 +217,14 @@ void nib_direct_decode_rows(nib_direct *d, const nib_node *n, const char *from,
   const nib_tensor *x = nib_node_input(d->g, n, 0), *y = nib_direct_result(d, n);
   const long long elems = row_elems, size = nib_format_get(x->format)->block_elems;
   if (!nib_direct_is_block(x)) {
-    nib_direct_for(d, "e", elems);
+    nib_direct_each(d, "e", elems);
     nib_expr value = decoded(d, x, from, nib_expr_printf("%s * %lld + e", from_row, elems).s);
     nib_text_line(d->t, "%s[%s * %lld + e] = %s;", to, to_row, elems,
                   nib_direct_encode(y->format, value.s, false).s);
     nib_text_close(d->t, "");
     return;
   }
-  nib_direct_for(d, "b", elems / size);
+  nib_direct_each(d, "b", elems / size);
   nib_direct_decode_block(d, "w", x, from,
                           nib_expr_printf("%s * %lld + b", from_row, elems / size).s);
   nib_direct_for(d, "e", size);

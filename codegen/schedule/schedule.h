@@ -20,6 +20,28 @@ typedef struct nib_constants nib_constants;
 const char *nib_constants_add(nib_constants *constants, const char *hint, const char *c_type,
                               const void *data, size_t bytes);
 
+/** Where a CUDA kernel's tensor map reads from: one of its parameters. */
+typedef struct nib_launch_map {
+  char parameter[16]; /**< "in0", "out", "scratch", or "weights" + `offset` */
+  uint64_t offset;    /**< in bytes */
+  uint32_t type, swizzle, promote, rank; /**< numbers of CUDA's own enums */
+  uint64_t dims[5], strides_bytes[4];    /**< dimension 0 is contiguous; strides from dimension 1 */
+  uint32_t box[5];
+} nib_launch_map;
+
+#define NIB_MAX_MAPS 4
+
+/** How a CUDA kernel is launched. Maps are its last parameters: `map0`, `map1` … */
+typedef struct nib_launch {
+  int64_t grid[3]; /**< blocks; 0 counts as 1 */
+  int32_t threads; /**< of a block */
+  int32_t blocks_per_sm; /**< that registers must suffice for; 0: the compiler's choice */
+  int32_t cluster; /**< blocks of a cluster, along x; 0: none */
+  int64_t shared_bytes;  /**< dynamic */
+  int32_t n_maps;
+  nib_launch_map maps[NIB_MAX_MAPS];
+} nib_launch;
+
 /** What a schedule emits into. */
 typedef struct nib_emitter {
   const nib_graph *graph;
@@ -29,6 +51,7 @@ typedef struct nib_emitter {
   nib_diag *diag;
   uint64_t snippets[4]; /**< bit set of scalar helper functions used (emit/snippets.h) */
   bool size;            /**< prefer small code */
+  nib_launch *launch;   /**< to be filled by CUDA schedules; NULL for others */
   bool cut;             /**< the function runs units [begin, end) of its outermost loop */
 } nib_emitter;
 
@@ -39,7 +62,12 @@ typedef struct nib_emitter {
  *  body. In the body, the kernel's external input tensors (activations produced outside the kernel, in
  *  order of first use by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result
  *  (the last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come
- *  through nib_constants_add. */
+ *  through nib_constants_add.
+ *
+ *  On CUDA it is
+ *      NIB_KERNEL(threads, blocks) NAME_kNN_<kernel name>(const T *in0, …, T *out, uint8_t *scratch,
+ *                                     const uint8_t *weights, const __grid_constant__ nib_tensor_map map0, …)
+ *  one launch whose threads share the work, and constants are expressions in `weights`. */
 
 /** One of several operators that a schedule runs in turns, each in a schedule of its own. */
 typedef struct nib_kernel_stage {
@@ -53,6 +81,7 @@ typedef struct nib_kernel_stage {
 
 typedef struct nib_schedule {
   const char *name;
+  bool device; /**< for CUDA's vocabularies, and no others */
   /** Whether this schedule can run `kernel` with `vocab` (formats, operators, attributes, shapes).
    */
   bool (*accepts)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);

@@ -58,6 +58,19 @@ static const struct {
 #define MACHINE_GOLDEN_COVE                                                                        \
   { 2.8, 64, 32, 48e3, 2e6, 1.9e6, 128, 48, 10, 4 }
 
+/* GPUs count as one processor: bandwidths are those of all multiprocessors together, the first level is
+ * shared memory. */
+#define MACHINE_AMPERE                                                                             \
+  { 1.41, 16, 255, 164e3, 40e6, 40e6, 13824, 3600, 3600, 1400 }
+#define MACHINE_AMPERE_RTX                                                                         \
+  { 1.7, 16, 255, 100e3, 6e6, 6e6, 10496, 1200, 1200, 500 }
+#define MACHINE_HOPPER                                                                             \
+  { 1.7, 16, 255, 227e3, 50e6, 50e6, 16896, 3300, 3300, 1900 }
+#define MACHINE_BLACKWELL                                                                          \
+  { 1.8, 16, 255, 227e3, 126e6, 126e6, 18944, 6000, 6000, 4400 }
+#define CUDA_ROW(name, description, more, machine)                                                 \
+  { name, description, "nvptx64-nvidia-cuda", name, BIT(CUDA) | (more), machine }
+
 typedef struct target_row {
   const char *name, *description, *triple, *cpu;
   nib_feature_set features;
@@ -83,6 +96,12 @@ static const target_row rows[] = {
     {"znver3", "AMD Zen 3", NULL, "znver3", V3, MACHINE_AVX2},
     {"znver4", "AMD Zen 4", NULL, "znver4", ICELAKE, MACHINE_AVX512},
     {"znver5", "AMD Zen 5", NULL, "znver5", ICELAKE | BIT(AVXVNNI), MACHINE_AVX512},
+    CUDA_ROW("sm_80", "NVIDIA Ampere (A100)", 0, MACHINE_AMPERE),
+    CUDA_ROW("sm_86", "NVIDIA Ampere (RTX 30)", 0, MACHINE_AMPERE_RTX),
+    CUDA_ROW("sm_89", "NVIDIA Ada (RTX 40, L4)", BIT(CUDA_FP8), MACHINE_AMPERE_RTX),
+    CUDA_ROW("sm_90a", "NVIDIA Hopper (H100, H200)", BIT(CUDA_FP8) | BIT(WGMMA), MACHINE_HOPPER),
+    CUDA_ROW("sm_100", "NVIDIA Blackwell (B200)", BIT(CUDA_FP8), MACHINE_BLACKWELL),
+    CUDA_ROW("sm_120", "NVIDIA Blackwell (RTX 50)", BIT(CUDA_FP8), MACHINE_AMPERE_RTX),
     {"x86_64-linux-gnu", "triple: 64-bit x86, Linux", "x86_64-linux-gnu", "x86-64", 0, MACHINE_SSE},
     {"x86_64-pc-linux-gnu", "triple: 64-bit x86, Linux", "x86_64-pc-linux-gnu", "x86-64", 0,
      MACHINE_SSE},
@@ -284,6 +303,11 @@ nib_status nib_target_parse(const char *spec, nib_target *out_target, const nib_
     const nib_feature feature = find_feature(at, size);
     if (feature == NIB_FEATURE_COUNT)
       return unknown_feature(at, size > 80 ? 80 : (int)size, diag);
+    if ((set | (nib_feature_set)1 << feature) & BIT(CUDA))
+      return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                            "target '%s': features of GPUs come with their target (sm_80, sm_90a, …) "
+                            "and cannot be changed",
+                            row->name);
     if (!remove && !row->cpu)
       return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
                             "target '%s' takes no features; use x86-64+%s", row->name,
@@ -297,7 +321,7 @@ nib_status nib_target_parse(const char *spec, nib_target *out_target, const nib_
   out_target->cpu = row->cpu;
   out_target->features = set;
   out_target->machine = native ? host_machine(set) : row->machine;
-  if (!native && row->cpu) { // features beyond the row's bring their register width
+  if (!native && row->cpu && !(base & BIT(CUDA))) { // features beyond the row's bring their register width
     const nib_machine avx2 = MACHINE_AVX2, avx512 = MACHINE_AVX512;
     const int width = set & BIT(AVX512F) ? 64 : set & BIT(AVX2) ? 32 : 16;
     if (width != row->machine.vector_bytes) {

@@ -28,7 +28,10 @@ extern "C" {
   X(AVX512VNNI, "avx512vnni", false)                                                               \
   X(AVX512VBMI, "avx512vbmi", false)                                                               \
   X(AVX512FP16, "avx512fp16", false)                                                               \
-  X(AVXVNNI, "avxvnni", false)
+  X(AVXVNNI, "avxvnni", false)                                                                     \
+  X(CUDA, "cuda", true)       /* NVIDIA's GPUs: mma.sync, cp.async (sm_80) */                      \
+  X(CUDA_FP8, "cuda-fp8", true) /* FP8 operands of mma.sync (sm_89) */                             \
+  X(WGMMA, "wgmma", true)     /* wgmma, TMA, setmaxnreg (sm_90a) */
 
 typedef enum nib_feature {
 #define X(ID, name, ours) NIB_FEATURE_##ID,

@@ -10,6 +10,7 @@ const nib_vocab nib_vocab_c99 = {
     .name = "c99",
     .description = "portable C, one lane",
     .requires_ = 0,
+    .unless = NIB_FEATURE_BIT(CUDA),
     .function_attr = "",
     .includes = "",
     .support = "//@ nib_c99_f32_even\n"

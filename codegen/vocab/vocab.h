@@ -161,6 +161,7 @@ typedef struct nib_vocab {
   int bit_words;              /**< of a register of bit planes; 0: the vocabulary has none */
   const char *type_bits;      /**< C type of that register */
   double bit_count_cycles;    /**< of one BITS_COUNT */
+  bool device;                /**< of CUDA: schedules say its primitives (cuda/device.h) by name */
   int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
   double dot8_cycles;         /**< of one DOT8 */
 } nib_vocab;

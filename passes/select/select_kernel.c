@@ -200,7 +200,7 @@ static nib_status enumerate(const nib_select_context *x, const nib_graph *g,
   for (size_t i = 0; status == NIB_OK && (s = nib_schedule_at(i)) != NULL; ++i) {
     const nib_vocab *v;
     for (size_t k = 0; status == NIB_OK && (v = nib_vocab_at(k)) != NULL; ++k)
-      if (nib_vocab_fits(v, &x->target) && s->accepts(g, kernel, v))
+      if (s->device == v->device && nib_vocab_fits(v, &x->target) && s->accepts(g, kernel, v))
         status = weigh(x, g, kernel, &base, s, v, list);
   }
   nib_kernel_desc_free(&base);

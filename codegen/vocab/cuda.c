@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * CUDA from sm_80. Its schedules (codegen/cuda) say primitives of cuda/device.h by name, so that
+ * none are here. */
+#include "vocab/vocab.h"
+
+const nib_vocab nib_vocab_cuda = {
+    .name = "cuda",
+    .description = "NVIDIA GPUs from sm_80: mma.sync, cp.async",
+    .requires_ = NIB_FEATURE_BIT(CUDA),
+    .device = true,
+    .function_attr = "",
+    .includes = "",
+    .support = "",
+    .lanes = 32,
+    .registers = 255,
+    .dot_k = 4,
+    .dot_cycles = 1.0,
+    .fma_cycles = 1.0,
+    .mac16_cycles = 1.0,
+    .requant_cycles = 8.0,
+    .elementwise_cycles = 4.0,
+};
