@@ -1,0 +1,782 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * What generated CUDA is written in: every instruction that C has no words for, and the only PTX of
+ * the project. The text between the marks of a primitive is copied into generated files that name
+ * it, after the prelude (device.c). It must compile as CUDA by clang without any header, by nvcc,
+ * and, where NIB_EMULATE is defined, as C++ for the CPU: there test/cuda/emulate.h defines every
+ * primitive that has PTX, and this file only the rest.
+ *
+ * Threads of a warp run collectives (marked so) together, all 32 of them. */
+#ifndef NIB_CUDA_DEVICE_H
+#define NIB_CUDA_DEVICE_H
+
+//@ begin nib_device_prelude
+#if defined(NIB_EMULATE)
+/* Everything comes from the header of the emulation, which is included before this text. */
+#elif defined(__CUDACC_RTC__) || (defined(__CUDACC__) && !defined(__clang__))
+#include <stdint.h>
+#include <string.h>
+#define NIB_DEVICE static __device__ __forceinline__
+#define NIB_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
+#define NIB_GRID_CONSTANT const __grid_constant__
+#define NIB_SHARED __shared__
+#define NIB_CONSTANT __device__ const
+#define NIB_ALIGN(n) __align__(n)
+#else
+typedef signed char int8_t;
+typedef short int16_t;
+typedef int int32_t;
+typedef long int64_t;
+typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef unsigned int uint32_t;
+typedef unsigned long uint64_t;
+typedef unsigned long uintptr_t;
+typedef unsigned long size_t;
+#define INT8_MIN (-128)
+#define INT8_MAX 127
+#define UINT8_MAX 255
+#define INT16_MIN (-32768)
+#define INT16_MAX 32767
+#define UINT16_MAX 65535
+#define INT32_MAX 2147483647
+#define INT32_MIN (-INT32_MAX - 1)
+#define UINT32_MAX 4294967295u
+#define INT64_MAX 9223372036854775807l
+#define INT64_MIN (-INT64_MAX - 1)
+#define UINT64_MAX 18446744073709551615ul
+#define INT32_C(x) x
+#define UINT32_C(x) x##u
+#define INT64_C(x) x##l
+#define UINT64_C(x) x##ul
+#define NULL 0
+#define memcpy __builtin_memcpy
+#define memset __builtin_memset
+#define NIB_DEVICE static __attribute__((device, always_inline)) inline
+#define NIB_KERNEL(threads, blocks)                                                                \
+  extern "C" __attribute__((global)) __attribute__((launch_bounds(threads, blocks))) void
+#define NIB_GRID_CONSTANT const __attribute__((grid_constant))
+#define NIB_SHARED __attribute__((shared))
+#define NIB_CONSTANT __attribute__((device)) const
+#define NIB_ALIGN(n) __attribute__((aligned(n)))
+#endif
+#ifndef NIB_EMULATE
+/* What cuTensorMapEncodeTiled makes; a kernel takes it as `NIB_GRID_CONSTANT nib_tensor_map name`.
+ */
+typedef struct NIB_ALIGN(64) nib_tensor_map {
+  uint64_t opaque[16];
+} nib_tensor_map;
+/* The block's dynamic shared memory. */
+extern NIB_SHARED NIB_ALIGN(1024) uint8_t nib_shared[];
+#endif
+//@ end
+
+/* The emulation has bodies of its own for all that follows. */
+#ifndef NIB_EMULATE
+
+/* ---- where a thread is; waiting for others ---- */
+
+//@ begin nib_thread
+/* The number of the thread in its block. */
+NIB_DEVICE int32_t nib_thread(void) {
+#ifdef __clang__
+  return __nvvm_read_ptx_sreg_tid_x();
+#else
+  return (int32_t)threadIdx.x;
+#endif
+}
+//@ end
+
+//@ begin nib_block_x
+NIB_DEVICE int32_t nib_block_x(void) {
+#ifdef __clang__
+  return __nvvm_read_ptx_sreg_ctaid_x();
+#else
+  return (int32_t)blockIdx.x;
+#endif
+}
+//@ end
+
+//@ begin nib_block_y
+NIB_DEVICE int32_t nib_block_y(void) {
+#ifdef __clang__
+  return __nvvm_read_ptx_sreg_ctaid_y();
+#else
+  return (int32_t)blockIdx.y;
+#endif
+}
+//@ end
+
+//@ begin nib_block_z
+NIB_DEVICE int32_t nib_block_z(void) {
+#ifdef __clang__
+  return __nvvm_read_ptx_sreg_ctaid_z();
+#else
+  return (int32_t)blockIdx.z;
+#endif
+}
+//@ end
+
+//@ begin nib_grid_x
+/* The number of blocks along x. */
+NIB_DEVICE int32_t nib_grid_x(void) {
+#ifdef __clang__
+  return __nvvm_read_ptx_sreg_nctaid_x();
+#else
+  return (int32_t)gridDim.x;
+#endif
+}
+//@ end
+
+//@ begin nib_lane
+NIB_DEVICE int32_t nib_lane(void) { return nib_thread() & 31; }
+//@ end
+
+//@ begin nib_warp
+NIB_DEVICE int32_t nib_warp(void) { return nib_thread() >> 5; }
+//@ end
+
+//@ begin nib_sync
+/* All threads of the block. */
+NIB_DEVICE void nib_sync(void) { __asm__ volatile("bar.sync 0;" ::: "memory"); }
+//@ end
+
+//@ begin nib_sync_warp
+NIB_DEVICE void nib_sync_warp(void) { __asm__ volatile("bar.warp.sync 0xffffffff;" ::: "memory"); }
+//@ end
+
+//@ begin nib_sync_some
+/* `threads` threads of the block, whole warps, wait for each other at barrier `id`, 1 to 15. */
+NIB_DEVICE void nib_sync_some(int32_t id, int32_t threads) {
+  __asm__ volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+//@ end
+
+//@ begin nib_arrive_some
+/* Counts as nib_sync_some and does not wait. */
+NIB_DEVICE void nib_arrive_some(int32_t id, int32_t threads) {
+  __asm__ volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+//@ end
+
+//@ begin nib_shuffle
+/* x of the thread `lane` of the warp (collective). */
+NIB_DEVICE uint32_t nib_shuffle(uint32_t x, int32_t lane) {
+  uint32_t d;
+  __asm__ volatile("shfl.sync.idx.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(lane));
+  return d;
+}
+//@ end
+
+//@ begin nib_warp_uniform
+/* The number of the warp, in a way that compilers see to be the same in all of its threads
+ * (collective). */
+NIB_DEVICE int32_t nib_warp_uniform(void) {
+  return (int32_t)nib_shuffle((uint32_t)nib_thread() >> 5, 0);
+}
+//@ end
+
+//@ begin nib_shuffle_xor
+NIB_DEVICE uint32_t nib_shuffle_xor(uint32_t x, int32_t mask) {
+  uint32_t d;
+  __asm__ volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(mask));
+  return d;
+}
+//@ end
+
+//@ begin nib_shuffle_down
+/* x of the thread `by` lanes up; the last ones keep theirs. */
+NIB_DEVICE uint32_t nib_shuffle_down(uint32_t x, int32_t by) {
+  uint32_t d;
+  __asm__ volatile("shfl.sync.down.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(by));
+  return d;
+}
+//@ end
+
+//@ begin nib_bits_f32
+NIB_DEVICE uint32_t nib_bits_f32(float x) {
+  uint32_t d;
+  memcpy(&d, &x, 4);
+  return d;
+}
+//@ end
+
+//@ begin nib_f32_bits
+NIB_DEVICE float nib_f32_bits(uint32_t x) {
+  float d;
+  memcpy(&d, &x, 4);
+  return d;
+}
+//@ end
+
+//@ begin nib_shuffle_f32
+NIB_DEVICE float nib_shuffle_f32(float x, int32_t lane) {
+  return nib_f32_bits(nib_shuffle(nib_bits_f32(x), lane));
+}
+//@ end
+
+//@ begin nib_shuffle_xor_f32
+NIB_DEVICE float nib_shuffle_xor_f32(float x, int32_t mask) {
+  return nib_f32_bits(nib_shuffle_xor(nib_bits_f32(x), mask));
+}
+//@ end
+
+//@ begin nib_shuffle_down_f32
+NIB_DEVICE float nib_shuffle_down_f32(float x, int32_t by) {
+  return nib_f32_bits(nib_shuffle_down(nib_bits_f32(x), by));
+}
+//@ end
+
+/* ---- memory ---- */
+
+//@ begin nib_shared_address
+/* The address in shared memory, in bytes, of a pointer to it. */
+NIB_DEVICE uint32_t nib_shared_address(const void *shared) {
+#ifdef __clang__
+  return (uint32_t)(uintptr_t)(const __attribute__((address_space(3))) void *)shared;
+#else
+  return (uint32_t)__cvta_generic_to_shared(shared);
+#endif
+}
+//@ end
+
+//@ begin nib_policy_once
+/* For data that is read once: it leaves the second-level cache first. */
+NIB_DEVICE uint64_t nib_policy_once(void) {
+  uint64_t policy;
+  __asm__("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+//@ end
+
+//@ begin nib_copy16
+/* Begins to copy `bytes` (0 to 16) to 16 aligned bytes of shared memory; the rest becomes 0. */
+NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
+  __asm__ volatile(
+      "cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(nib_shared_address(shared)),
+      "l"(global), "r"(bytes)
+      : "memory");
+}
+//@ end
+
+//@ begin nib_copy16_once
+/* nib_copy16 of what no other block reads. */
+NIB_DEVICE void nib_copy16_once(void *shared, const void *global, int32_t bytes) {
+  __asm__ volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(
+                       nib_shared_address(shared)),
+                   "l"(global), "r"(bytes), "l"(nib_policy_once())
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_copy4
+/* The same of 4 bytes, or none. */
+NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
+  __asm__ volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(nib_shared_address(shared)),
+                   "l"(global), "r"(bytes)
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_copy_commit
+/* Closes the thread's group of copies. */
+NIB_DEVICE void nib_copy_commit(void) { __asm__ volatile("cp.async.commit_group;" ::: "memory"); }
+//@ end
+
+//@ begin nib_copy_wait
+/* Until at most n of the thread's groups, a literal, are unfinished. */
+#define nib_copy_wait(n) __asm__ volatile("cp.async.wait_group %0;" ::"n"(n) : "memory")
+//@ end
+
+//@ begin nib_load16
+NIB_DEVICE void nib_load16(uint32_t d[4], const void *global) {
+  __asm__ volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                   : "l"(global)
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_load16_once
+/* Of data that nobody writes while the kernel runs and no other block reads. */
+NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) {
+  __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
+                   : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                   : "l"(global), "l"(nib_policy_once()));
+}
+//@ end
+
+//@ begin nib_load8_once
+NIB_DEVICE void nib_load8_once(uint32_t d[2], const void *global) {
+  __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0, %1}, [%2], %3;"
+                   : "=r"(d[0]), "=r"(d[1])
+                   : "l"(global), "l"(nib_policy_once()));
+}
+//@ end
+
+//@ begin nib_load4_once
+NIB_DEVICE uint32_t nib_load4_once(const void *global) {
+  uint32_t d;
+  __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.u32 %0, [%1], %2;"
+                   : "=r"(d)
+                   : "l"(global), "l"(nib_policy_once()));
+  return d;
+}
+//@ end
+
+//@ begin nib_store16
+NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
+  __asm__ volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(global), "r"(x[0]), "r"(x[1]),
+                   "r"(x[2]), "r"(x[3])
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_load_acquire
+/* What nib_store_release or nib_add_release of another block wrote there, and before it everything
+ * else. */
+NIB_DEVICE uint32_t nib_load_acquire(const uint32_t *global) {
+  uint32_t d;
+  __asm__ volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(d) : "l"(global) : "memory");
+  return d;
+}
+//@ end
+
+//@ begin nib_add_release
+/* Adds at once for all blocks, after everything that the thread wrote before; returns the old
+ * value. */
+NIB_DEVICE uint32_t nib_add_release(uint32_t *global, uint32_t x) {
+  uint32_t d;
+  __asm__ volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;"
+                   : "=r"(d)
+                   : "l"(global), "r"(x)
+                   : "memory");
+  return d;
+}
+//@ end
+
+//@ begin nib_add_f32
+NIB_DEVICE void nib_add_f32(float *global, float x) {
+  __asm__ volatile("red.global.add.f32 [%0], %1;" ::"l"(global), "f"(x) : "memory");
+}
+//@ end
+
+//@ begin nib_add_i32
+NIB_DEVICE void nib_add_i32(int32_t *global, int32_t x) {
+  __asm__ volatile("red.global.add.s32 [%0], %1;" ::"l"(global), "r"(x) : "memory");
+}
+//@ end
+
+//@ begin nib_fence
+/* What the thread wrote before is seen by all blocks before what it writes after. */
+NIB_DEVICE void nib_fence(void) { __asm__ volatile("fence.acq_rel.gpu;" ::: "memory"); }
+//@ end
+
+/* ---- matrices in a warp: all of these are collective ---- */
+
+//@ begin nib_ldmatrix4
+/* Four 8 x 8 matrices of 16-bit elements; threads 8i to 8i + 7 point to the rows of matrix i, 16
+ * aligned bytes each. Thread t gets elements 2 (t % 4) and the next of row t / 4 of each. */
+NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                   : "r"(nib_shared_address(row))
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_ldmatrix4_trans
+/* The same of the transposed matrices. */
+NIB_DEVICE void nib_ldmatrix4_trans(uint32_t d[4], const void *row) {
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                   : "r"(nib_shared_address(row))
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_ldmatrix2
+/* Two matrices, to whose rows threads 0 to 15 point. */
+NIB_DEVICE void nib_ldmatrix2(uint32_t d[2], const void *row) {
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+                   : "=r"(d[0]), "=r"(d[1])
+                   : "r"(nib_shared_address(row))
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_ldmatrix2_trans
+NIB_DEVICE void nib_ldmatrix2_trans(uint32_t d[2], const void *row) {
+  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+                   : "=r"(d[0]), "=r"(d[1])
+                   : "r"(nib_shared_address(row))
+                   : "memory");
+}
+//@ end
+
+/* d += a b, of 16 x 8 += 16 x K times K x 8. With g = lane / 4 and t = lane % 4, and e elements in
+ * a register, the thread holds of d: (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1); in
+ * registers of a: row g, columns e t and on; row g + 8, the same; row g, columns e (t + 4) and on;
+ * row g + 8, those; of b: rows e t and on, e (t + 4) and on, of column g. */
+
+//@ begin nib_mma_bf16
+NIB_DEVICE void nib_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2]) {
+  __asm__ volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, "
+                   "%6, %7}, {%8, %9}, "
+                   "{%0, %1, %2, %3};"
+                   : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+//@ end
+
+//@ begin nib_mma_f16
+NIB_DEVICE void nib_mma_f16(float d[4], const uint32_t a[4], const uint32_t b[2]) {
+  __asm__ volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, "
+                   "%6, %7}, {%8, %9}, "
+                   "{%0, %1, %2, %3};"
+                   : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+//@ end
+
+//@ begin nib_mma_f8e4m3
+/* sm_89 and up. */
+NIB_DEVICE void nib_mma_f8e4m3(float d[4], const uint32_t a[4], const uint32_t b[2]) {
+  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0, %1, %2, %3}, {%4, %5, "
+                   "%6, %7}, {%8, %9}, "
+                   "{%0, %1, %2, %3};"
+                   : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+//@ end
+
+//@ begin nib_mma_i8
+/* Sums wrap. */
+NIB_DEVICE void nib_mma_i8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
+  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
+                   "%7}, {%8, %9}, "
+                   "{%0, %1, %2, %3};"
+                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+//@ end
+
+//@ begin nib_mma_u8i8
+NIB_DEVICE void nib_mma_u8i8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
+  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
+                   "%7}, {%8, %9}, "
+                   "{%0, %1, %2, %3};"
+                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+//@ end
+
+//@ begin nib_mma_u8u8
+NIB_DEVICE void nib_mma_u8u8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
+  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
+                   "%7}, {%8, %9}, "
+                   "{%0, %1, %2, %3};"
+                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+//@ end
+
+//@ begin nib_mma_i8u8
+NIB_DEVICE void nib_mma_i8u8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
+  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.u8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
+                   "%7}, {%8, %9}, "
+                   "{%0, %1, %2, %3};"
+                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+//@ end
+
+/* ---- arithmetic on packed values ---- */
+
+//@ begin nib_dot4
+/* c + the dot product of four signed bytes. */
+NIB_DEVICE int32_t nib_dot4(uint32_t a, uint32_t b, int32_t c) {
+  int32_t d;
+  __asm__("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+//@ end
+
+//@ begin nib_dot4_u8i8
+NIB_DEVICE int32_t nib_dot4_u8i8(uint32_t a, uint32_t b, int32_t c) {
+  int32_t d;
+  __asm__("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+//@ end
+
+//@ begin nib_select_bytes
+/* Byte i of the result is byte (selector >> 4i) & 7 of b:a, a being the low half; with bit 3 set,
+ * its sign eight times. */
+NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
+  uint32_t d;
+  __asm__("prmt.b32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(selector));
+  return d;
+}
+//@ end
+
+//@ begin nib_and_or
+/* (a & b) | c in one instruction. */
+NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t d;
+  __asm__("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+//@ end
+
+//@ begin nib_and_xor
+/* (a & b) ^ c in one instruction. */
+NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t d;
+  __asm__("lop3.b32 %0, %1, %2, %3, 0x6a;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+//@ end
+
+/* Pairs of f16 (h) and bf16: the low half is the first. */
+
+//@ begin nib_hfma2
+NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t d;
+  __asm__("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+//@ end
+
+//@ begin nib_hsub2
+NIB_DEVICE uint32_t nib_hsub2(uint32_t a, uint32_t b) {
+  uint32_t d;
+  __asm__("sub.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+  return d;
+}
+//@ end
+
+//@ begin nib_hmul2
+NIB_DEVICE uint32_t nib_hmul2(uint32_t a, uint32_t b) {
+  uint32_t d;
+  __asm__("mul.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+  return d;
+}
+//@ end
+
+//@ begin nib_bf16_fma2
+NIB_DEVICE uint32_t nib_bf16_fma2(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t d;
+  __asm__("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+//@ end
+
+//@ begin nib_bf16_sub2
+/* By a fused multiply-add, which sm_80 has for bf16; a - b rounded once, as it is. */
+NIB_DEVICE uint32_t nib_bf16_sub2(uint32_t a, uint32_t b) {
+  return nib_bf16_fma2(b, 0xbf80bf80u, a);
+}
+//@ end
+
+//@ begin nib_bf16_mul2
+/* a b - 0, so that the sign of a zero stays. */
+NIB_DEVICE uint32_t nib_bf16_mul2(uint32_t a, uint32_t b) {
+  return nib_bf16_fma2(a, b, 0x80008000u);
+}
+//@ end
+
+//@ begin nib_pack_bf16
+/* Two floats as a pair, each to nearest even. */
+NIB_DEVICE uint32_t nib_pack_bf16(float low, float high) {
+  uint32_t d;
+  __asm__("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
+  return d;
+}
+//@ end
+
+//@ begin nib_pack_f16
+NIB_DEVICE uint32_t nib_pack_f16(float low, float high) {
+  uint32_t d;
+  __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
+  return d;
+}
+//@ end
+
+//@ begin nib_f32_f16
+/* The float of the f16 in the low half of x. */
+NIB_DEVICE float nib_f32_f16(uint32_t x) {
+  float d;
+  __asm__("{ .reg .b16 low, high; mov.b32 {low, high}, %1; cvt.f32.f16 %0, low; }"
+          : "=f"(d)
+          : "r"(x));
+  return d;
+}
+//@ end
+
+//@ begin nib_f32_bf16
+NIB_DEVICE float nib_f32_bf16(uint32_t x) { return nib_f32_bits(x << 16); }
+//@ end
+
+/* ---- barriers in shared memory, tensor maps, warpgroups: sm_90 and up ---- */
+
+//@ begin nib_barrier_init
+/* A barrier whose phases end after `count` arrivals and the bytes expected. */
+NIB_DEVICE void nib_barrier_init(uint64_t *barrier, uint32_t count) {
+  __asm__ volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(nib_shared_address(barrier)),
+                   "r"(count)
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_barrier_arrive
+NIB_DEVICE void nib_barrier_arrive(uint64_t *barrier) {
+  __asm__ volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(nib_shared_address(barrier))
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_barrier_expect
+/* Arrives, and expects `bytes` of copies in this phase. */
+NIB_DEVICE void nib_barrier_expect(uint64_t *barrier, uint32_t bytes) {
+  __asm__ volatile(
+      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(nib_shared_address(barrier)),
+      "r"(bytes)
+      : "memory");
+}
+//@ end
+
+//@ begin nib_barrier_wait
+/* Until the phase of this parity (that of the first is 0) has ended; a new barrier has ended one of
+ * parity 1. */
+NIB_DEVICE void nib_barrier_wait(uint64_t *barrier, uint32_t parity) {
+  __asm__ volatile("{\n\t.reg .pred done;\n"
+                   "nib_wait_%=:\n\t"
+                   "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n\t"
+                   "@!done bra nib_wait_%=;\n}" ::"r"(nib_shared_address(barrier)),
+                   "r"(parity)
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_fence_barrier_init
+/* After nib_barrier_init, before the nib_sync that lets others use it. */
+NIB_DEVICE void nib_fence_barrier_init(void) {
+  __asm__ volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+//@ end
+
+//@ begin nib_fence_async
+/* Shared memory that the thread wrote is seen by copies and by nib_wgmma_* that begin after. */
+NIB_DEVICE void nib_fence_async(void) {
+  __asm__ volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+//@ end
+
+//@ begin nib_tma_load2
+/* Begins to copy the box of a two-dimensional tensor map at column x and row y, zeros where it is
+ * outside; its bytes count for the barrier. By one thread. */
+NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t *barrier, int32_t x,
+                              int32_t y) {
+  __asm__ volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+                   "[%0], [%1, {%3, %4}], "
+                   "[%2];" ::"r"(nib_shared_address(shared)),
+                   "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y)
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_tma_load2_once
+/* The same of what no other block reads. */
+NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint64_t *barrier,
+                                   int32_t x, int32_t y) {
+  __asm__ volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.L2:"
+                   ":cache_hint [%0], "
+                   "[%1, {%3, %4}], [%2], %5;" ::"r"(nib_shared_address(shared)),
+                   "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y),
+                   "l"(nib_policy_once())
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_tma_store2
+/* Begins to copy the box from shared memory; what is outside is left out. By one thread, after
+ * nib_fence_async. */
+NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, int32_t x,
+                               int32_t y) {
+  __asm__ volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];" ::"l"(map),
+      "r"(nib_shared_address(shared)), "r"(x), "r"(y)
+      : "memory");
+}
+//@ end
+
+//@ begin nib_tma_commit
+NIB_DEVICE void nib_tma_commit(void) {
+  __asm__ volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+//@ end
+
+//@ begin nib_tma_wait_read
+/* Until at most n, a literal, of the thread's groups of stores still read shared memory. */
+#define nib_tma_wait_read(n)                                                                       \
+  __asm__ volatile("cp.async.bulk.wait_group.read %0;" ::"n"(n) : "memory")
+//@ end
+
+//@ begin nib_copy_bulk
+/* Begins to copy `bytes`, a multiple of 16, that count for the barrier. By one thread. */
+NIB_DEVICE void nib_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier) {
+  __asm__ volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_"
+                   "hint [%0], [%1], %2, "
+                   "[%3], %4;" ::"r"(nib_shared_address(shared)),
+                   "l"(global), "r"(bytes), "r"(nib_shared_address(barrier)), "l"(nib_policy_once())
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_tma_prefetch
+NIB_DEVICE void nib_tma_prefetch(const nib_tensor_map *map) {
+  __asm__ volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+//@ end
+
+//@ begin nib_registers_more
+/* From here on n registers, a literal, in each thread of the warpgroup (collective). */
+#define nib_registers_more(n) __asm__ volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(n))
+//@ end
+
+//@ begin nib_registers_less
+#define nib_registers_less(n) __asm__ volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n))
+//@ end
+
+//@ begin nib_wgmma_fence
+/* Before the first nib_wgmma_*, and where registers of one were touched since. */
+NIB_DEVICE void nib_wgmma_fence(void) {
+  __asm__ volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+//@ end
+
+//@ begin nib_wgmma_commit
+/* Closes the warpgroup's group of nib_wgmma_*. */
+NIB_DEVICE void nib_wgmma_commit(void) {
+  __asm__ volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+//@ end
+
+//@ begin nib_wgmma_wait
+/* Until at most n groups, a literal, are unfinished. */
+#define nib_wgmma_wait(n) __asm__ volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory")
+//@ end
+
+//@ begin nib_wgmma_descriptor
+/* Of a matrix in shared memory whose rows of 128 bytes run along K, in groups of 8 rows of 1024
+ * bytes, swizzled as a tensor map with NIB_SWIZZLE_128B does; it starts at a multiple of 1024. Add
+ * 2 for each 32 bytes along K. */
+NIB_DEVICE uint64_t nib_wgmma_descriptor(const void *shared) {
+  return (uint64_t)((nib_shared_address(shared) & 0x3ffff) >> 4) | (uint64_t)1 << 16 |
+         (uint64_t)(1024 >> 4) << 32 | (uint64_t)1 << 62;
+}
+//@ end
+
+#endif
+#endif
