@@ -196,6 +196,14 @@ static size_t element_count(const nib_constants *c, const constant_array *a) {
   return a->padded_bytes / (c->style == NIB_WEIGHTS_WORDS ? 8 : nib_format_bytes(a->format));
 }
 
+uint64_t nib_constants_offset(const nib_constants *c, const char *expression) {
+  for (size_t i = 0; expression && i < c->n; ++i)
+    for (size_t j = 0; j < c->arrays[i].n_uses; ++j)
+      if (strcmp(c->arrays[i].uses[j].expression, expression) == 0)
+        return c->arrays[i].offset;
+  return 0;
+}
+
 uint64_t nib_constants_blob_bytes(const nib_constants *c) {
   return c->n ? c->arrays[c->n - 1].offset + c->arrays[c->n - 1].padded_bytes : 0;
 }

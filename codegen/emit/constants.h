@@ -28,6 +28,8 @@ void nib_constants_destroy(nib_constants *c); /**< NULL is allowed */
 void nib_constants_declare(const nib_constants *c, nib_text *t);
 /** Appends the definitions. */
 void nib_constants_define(const nib_constants *c, nib_text *t);
+/** Of a blob: where the constant of an expression begins. */
+uint64_t nib_constants_offset(const nib_constants *c, const char *expression);
 /** Of a blob: its bytes with padding, and a copy of them into `out`. */
 uint64_t nib_constants_blob_bytes(const nib_constants *c);
 void nib_constants_blob(const nib_constants *c, uint8_t *out);

@@ -2,6 +2,7 @@
 // NAME.c and NAME_weights.c: kernels first, then what they turned out to need.
 #include "emit/model.h"
 
+#include "cuda/cuda_model.h"
 #include "emit/snippets.h"
 #include "emit/storage.h"
 #include "schedule/schedule.h"
@@ -30,13 +31,6 @@ typedef struct writer {
   int32_t *kernel_offsets; /* of each function in `kernels`, in lines */
 } writer;
 
-static int32_t count_lines(const nib_text *t) {
-  int32_t n = 0;
-  for (size_t i = 0; i < t->size; ++i)
-    n += t->data[i] == '\n';
-  return n;
-}
-
 static const char *c_type(const nib_graph *g, int32_t tensor) {
   return nib_format_get(g->tensors[tensor].format)->c_type;
 }
@@ -58,48 +52,45 @@ static nib_status note_vocab(writer *w, const nib_vocab *v) {
   return NIB_OK;
 }
 
-/* "NAME_k03_conv": the model's prefix, the order of execution, the source's name. */
-static void kernel_symbol(const writer *w, int32_t i, char *out, size_t size) {
-  const nib_kernel *k = &w->g->kernels[i];
-  snprintf(out, size, "%s_k%02d_%.80s", w->o->name, i, k->name ? k->name : "kernel");
+void nib_model_kernel_symbol(const nib_graph *g, const char *name, int32_t i, char *out, size_t size) {
+  const nib_kernel *k = &g->kernels[i];
+  snprintf(out, size, "%s_k%02d_%.80s", name, i, k->name ? k->name : "kernel");
 }
 
-static void write_node_comment(writer *w, const nib_node *n) {
+static void write_node_comment(const nib_graph *g, const nib_node *n, nib_text *t) {
   char name[96], shape[128];
   nib_model_comment_safe(n->name, name, sizeof name);
-  nib_text_printf(&w->kernels, " *   %s", nib_op_get(n->op)->mnemonic);
+  nib_text_printf(t, " *   %s", nib_op_get(n->op)->mnemonic);
   if (name[0])
-    nib_text_printf(&w->kernels, " '%s'", name);
+    nib_text_printf(t, " '%s'", name);
   if (n->source_index >= 0)
-    nib_text_printf(&w->kernels, " (operator %d)", n->source_index);
-  nib_text_printf(&w->kernels, ":");
+    nib_text_printf(t, " (operator %d)", n->source_index);
+  nib_text_printf(t, ":");
   for (int32_t i = 0; i < n->n_in; ++i) {
     if (n->in[i] == NIB_NONE)
       continue;
-    nib_model_shape(&w->g->tensors[n->in[i]], shape, sizeof shape);
-    nib_text_printf(&w->kernels, " %s[%s]", nib_format_get(w->g->tensors[n->in[i]].format)->name,
-                    shape);
+    nib_model_shape(&g->tensors[n->in[i]], shape, sizeof shape);
+    nib_text_printf(t, " %s[%s]", nib_format_get(g->tensors[n->in[i]].format)->name, shape);
   }
-  nib_model_shape(&w->g->tensors[n->out], shape, sizeof shape);
-  nib_text_printf(&w->kernels, " -> %s[%s]\n", nib_format_get(w->g->tensors[n->out].format)->name,
-                  shape);
+  nib_model_shape(&g->tensors[n->out], shape, sizeof shape);
+  nib_text_printf(t, " -> %s[%s]\n", nib_format_get(g->tensors[n->out].format)->name, shape);
 }
 
-static void write_kernel_comment(writer *w, int32_t index) {
-  const nib_kernel *k = &w->g->kernels[index];
-  nib_text_printf(&w->kernels, "\n/* Kernel %d, schedule %s, vocabulary %s", index, k->schedule,
+void nib_model_kernel_comment(const nib_graph *g, int32_t index, nib_text *t) {
+  const nib_kernel *k = &g->kernels[index];
+  nib_text_printf(t, "\n/* Kernel %d, schedule %s, vocabulary %s", index, k->schedule,
                   vocab_of(k)->name);
   int used = 0;
   for (int i = 0; i < NIB_MAX_TILE; ++i)
     if (k->tile[i])
       used = i + 1;
   for (int i = 0; i < used; ++i)
-    nib_text_printf(&w->kernels, "%s%d", i ? "x" : ", tile ", k->tile[i]);
-  nib_text_printf(&w->kernels, ":\n");
+    nib_text_printf(t, "%s%d", i ? "x" : ", tile ", k->tile[i]);
+  nib_text_printf(t, ":\n");
   for (int32_t i = 0; i < k->n_nodes; ++i)
-    write_node_comment(w, &w->g->nodes[k->nodes[i]]);
-  w->kernels.size -= 1; /* the comment ends on the last line */
-  nib_text_printf(&w->kernels, " */\n");
+    write_node_comment(g, &g->nodes[k->nodes[i]], t);
+  t->size -= 1; /* the comment ends on the last line */
+  nib_text_printf(t, " */\n");
 }
 
 static bool is_cut(const nib_kernel *k) { return k->parts > 1; }
@@ -118,7 +109,7 @@ static void write_signature(writer *w, int32_t index, const int32_t *inputs, int
   const int32_t output = nib_kernel_output(w->g, k);
   const char *restricted = works_in_place(w->g, inputs, n, output) ? "" : "restrict ";
   char symbol[256];
-  kernel_symbol(w, index, symbol, sizeof symbol);
+  nib_model_kernel_symbol(w->g, w->o->name, index, symbol, sizeof symbol);
   if (v->function_attr[0])
     nib_text_printf(&w->kernels, "%s\n", v->function_attr);
   nib_text_printf(&w->kernels, "static void %s(", symbol);
@@ -172,7 +163,7 @@ static nib_status write_arguments(writer *w, int32_t index, nib_text *t) {
   const int32_t n = nib_kernel_inputs(w->g, k, inputs, max_inputs);
   const int32_t output = nib_kernel_output(w->g, k);
   char symbol[256];
-  kernel_symbol(w, index, symbol, sizeof symbol);
+  nib_model_kernel_symbol(w->g, w->o->name, index, symbol, sizeof symbol);
   nib_text_printf(t, "  %s(", symbol);
   for (int32_t i = 0; i < n; ++i) {
     if (!address(w, inputs[i], false, t))
@@ -252,8 +243,8 @@ static nib_status write_kernel(writer *w, int32_t index) {
     return nib_diag_error(w->diag, NIB_ERROR_UNSUPPORTED,
                           "kernel %d '%s': schedule %s cannot run it", index, k->name, k->schedule);
   NIB_RETURN_IF_ERROR(note_vocab(w, vocab));
-  w->kernel_offsets[index] = count_lines(&w->kernels) + 1;
-  write_kernel_comment(w, index);
+  w->kernel_offsets[index] = nib_text_lines(&w->kernels) + 1;
+  nib_model_kernel_comment(w->g, index, &w->kernels);
   write_signature(w, index, inputs, n);
   nib_emitter e = {.graph = w->g,
                    .vocab = vocab,
@@ -492,10 +483,10 @@ static void write_source(writer *w, nib_text *t) {
     write_cut(w, t);
 }
 
-static void write_weights(writer *w, nib_text *t) {
-  const bool words = w->o->weights == NIB_WEIGHTS_WORDS;
+void nib_model_write_weights(const nib_model_options *o, const nib_constants *constants, nib_text *t) {
+  const bool words = o->weights == NIB_WEIGHTS_WORDS || (o->target->features & NIB_FEATURE_BIT(CUDA));
   nib_text_printf(t, "/* %s: constants of the model, generated by Nibble " NIB_VERSION ".\n",
-                  w->o->name);
+                  o->name);
   if (words)
     nib_text_printf(t,
                     " * Little-endian bytes in 64-bit words, which compile fast: for a big-endian "
@@ -503,9 +494,9 @@ static void write_weights(writer *w, nib_text *t) {
   else
     nib_text_printf(t,
                     " * One initialiser per element. */\n#include <math.h>\n#include <stdint.h>\n");
-  nib_constants_define(w->constants, t);
-  if (nib_constants_count(w->constants) == 0)
-    nib_text_printf(t, "\n/* The model has none. */\ntypedef uint8_t %s_no_weights;\n", w->o->name);
+  nib_constants_define(constants, t);
+  if (nib_constants_count(constants) == 0)
+    nib_text_printf(t, "\n/* The model has none. */\ntypedef uint8_t %s_no_weights;\n", o->name);
 }
 
 static nib_status write_all(writer *w, nib_model_text *m) {
@@ -513,12 +504,12 @@ static nib_status write_all(writer *w, nib_model_text *m) {
     NIB_RETURN_IF_ERROR(write_kernel(w, i));
   NIB_RETURN_IF_ERROR(write_run(w));
   write_source(w, &m->source);
-  const int32_t before = count_lines(&m->source);
+  const int32_t before = nib_text_lines(&m->source);
   for (int32_t i = 0; i < w->g->n_kernels; ++i)
     m->kernel_lines[i] = before + w->kernel_offsets[i];
   nib_text_printf(&m->source, "%.*s%.*s", (int)w->kernels.size,
                   w->kernels.size ? w->kernels.data : "", (int)w->run.size, w->run.data);
-  write_weights(w, &m->weights);
+  nib_model_write_weights(w->o, w->constants, &m->weights);
   m->weights_bytes = nib_constants_bytes(w->constants);
   nib_model_write_header(w->g, w->o, m->weights_bytes, &m->header);
   nib_model_write_example(w->g, w->o, &m->example);
@@ -540,6 +531,12 @@ nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
   out_model->n_kernels = g->n_kernels;
   const size_t n = (size_t)g->n_kernels + 1;
   out_model->kernel_lines = calloc(n, sizeof *out_model->kernel_lines);
+  if (out_model->kernel_lines && o->target->features & NIB_FEATURE_BIT(CUDA)) {
+    const nib_status device = nib_cuda_model_write(g, o, out_model, diag);
+    if (device != NIB_OK)
+      nib_model_free(out_model);
+    return device;
+  }
   writer w = {.g = g, .o = o, .diag = diag};
   w.constants = nib_constants_create(o->name, o->weights);
   w.kernel_offsets = calloc(n, sizeof *w.kernel_offsets);
@@ -560,6 +557,7 @@ nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
 void nib_model_free(nib_model_text *m) {
   nib_text_free(&m->header);
   nib_text_free(&m->source);
+  nib_text_free(&m->device);
   nib_text_free(&m->weights);
   nib_text_free(&m->example);
   free(m->kernel_lines);

@@ -24,11 +24,12 @@ typedef struct nib_model_options {
 /** The generated files' contents; all owned. */
 typedef struct nib_model_text {
   nib_text header, source, weights, example;
+  nib_text device; /**< NAME.cu, of models for CUDA */
   const char *abi; /**< nibrt_abi.h, static */
   bool is_cut;     /**< some kernel is cut for threads: nibrt_pool.h and .c go beside it */
   size_t weights_bytes;
   int32_t n_kernels;
-  int32_t *kernel_lines; /**< first line of each kernel's function in `source`, from 1 */
+  int32_t *kernel_lines; /**< first line of each kernel's function in `source`, or in `device`, from 1 */
 } nib_model_text;
 
 /** Writes the text of every file. Deterministic: depends on the graph and the options alone. */
@@ -50,6 +51,11 @@ void nib_model_wrapper_name(const char *name, char *out, size_t size);
 void nib_model_comment_safe(const char *text, char *out, size_t size);
 /** "1x49x10x1" */
 void nib_model_shape(const nib_tensor *t, char *out, size_t size);
+/** "NAME_k03_conv": the model's prefix, the order of execution, the source's name. */
+void nib_model_kernel_symbol(const nib_graph *g, const char *name, int32_t i, char *out, size_t size);
+/** What stands above a kernel's function. */
+void nib_model_kernel_comment(const nib_graph *g, int32_t index, nib_text *t);
+void nib_model_write_weights(const nib_model_options *o, const nib_constants *constants, nib_text *t);
 void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size_t weights_bytes,
                             nib_text *t);
 void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib_text *t);

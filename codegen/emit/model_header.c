@@ -121,33 +121,9 @@ static void write_sizes(const nib_graph *g, const nib_model_options *o, size_t w
                   nib_tensor_bytes(&g->tensors[g->outputs[i]]));
 }
 
-void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size_t weights_bytes,
-                            nib_text *t) {
-  char guard[160], wrapper[160];
-  upper(o->name, guard, sizeof guard);
+static void write_entry(const nib_graph *g, const nib_model_options *o, nib_text *t) {
+  char wrapper[160];
   nib_model_wrapper_name(o->name, wrapper, sizeof wrapper);
-  nib_text_printf(t, "/* %s: a neural network compiled by Nibble " NIB_VERSION " for %s.\n *\n",
-                  o->name, o->target->spec);
-  nib_model_write_ports(g, t);
-  if (g->arena_bytes > 0 && g->lower_bound_bytes > 0)
-    nib_text_printf(t, " *\n * Arena: %" PRId64 " bytes, of which %" PRId64 " are unavoidable.\n",
-                    g->arena_bytes, g->lower_bound_bytes);
-  nib_text_printf(
-      t, o->allocates
-             ? " *\n * Memory is taken from malloc and given back before a call returns: several "
-               "threads may run\n * the model. */\n"
-             : " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
-               " run the model,\n * each with an arena of its own. */\n");
-  if (nib_model_is_cut(g)) {
-    t->size -= strlen(" */\n");
-    nib_text_printf(t,
-                    " A call uses up to %d threads if its nibrt_exec\n * has any, such as those of "
-                    "nibrt_pool.h; results do not depend on it. */\n",
-                    g->threads);
-  }
-  nib_text_printf(t, "#ifndef NIB_MODEL_%s_H\n#define NIB_MODEL_%s_H\n\n", guard, guard);
-  nib_text_printf(t, "#include \"nibrt_abi.h\"\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
-  write_sizes(g, o, weights_bytes, t);
   nib_text_printf(
       t,
       "\n/* Runs the network once. in[i] and out[i] are the buffers listed above, aligned for "
@@ -163,7 +139,56 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
   for (int32_t i = 0; i < g->n_outputs; ++i)
     nib_text_printf(t, "%s out%d[%" PRId64 "], ", c_type(g, g->outputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->outputs[i]]));
-  nib_text_printf(t, "void *arena);\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+  nib_text_printf(t, "void *arena);\n");
+}
+
+static void write_device_entry(const nib_model_options *o, nib_text *t) {
+  nib_text_printf(
+      t,
+      "\n/* The model as nibrt_cuda_open puts it on a device. */\nextern const nibrt_cuda_model %s_cuda;\n\n"
+      "/* Runs the network once: nibrt_cuda_run with exec->device, a session of %s_cuda. in[i] and out[i] are the\n"
+      " * buffers listed above, in host or device memory, and must not overlap. arenas is NULL, or\n"
+      " * arenas[NIBRT_SPACE_DEVICE] is device memory of the arena's size, or NULL for the session's own. */\n"
+      "nibrt_status %s_run(const nibrt_exec *exec, const void *const *in, void *const *out,\n"
+      "    void *const *arenas);\n",
+      o->name, o->name, o->name);
+}
+
+void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size_t weights_bytes,
+                            nib_text *t) {
+  char guard[160];
+  upper(o->name, guard, sizeof guard);
+  nib_text_printf(t, "/* %s: a neural network compiled by Nibble " NIB_VERSION " for %s.\n *\n",
+                  o->name, o->target->spec);
+  nib_model_write_ports(g, t);
+  if (g->arena_bytes > 0 && g->lower_bound_bytes > 0)
+    nib_text_printf(t, " *\n * Arena: %" PRId64 " bytes, of which %" PRId64 " are unavoidable.\n",
+                    g->arena_bytes, g->lower_bound_bytes);
+  nib_text_printf(
+      t, o->allocates
+             ? " *\n * Memory is taken from malloc and given back before a call returns: several "
+               "threads may run\n * the model. */\n"
+         : o->target->features & NIB_FEATURE_BIT(CUDA)
+             ? " *\n * A session has what a run needs on the device; each is used by one thread at a time. */\n"
+             : " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
+               " run the model,\n * each with an arena of its own. */\n");
+  if (nib_model_is_cut(g)) {
+    t->size -= strlen(" */\n");
+    nib_text_printf(t,
+                    " A call uses up to %d threads if its nibrt_exec\n * has any, such as those of "
+                    "nibrt_pool.h; results do not depend on it. */\n",
+                    g->threads);
+  }
+  nib_text_printf(t, "#ifndef NIB_MODEL_%s_H\n#define NIB_MODEL_%s_H\n\n", guard, guard);
+  const bool device = o->target->features & NIB_FEATURE_BIT(CUDA);
+  nib_text_printf(t, "#include \"%s\"\n", device ? "nibrt_cuda.h" : "nibrt_abi.h");
+  nib_text_printf(t, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+  write_sizes(g, o, weights_bytes, t);
+  if (device)
+    write_device_entry(o, t);
+  else
+    write_entry(g, o, t);
+  nib_text_printf(t, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }
 
 bool nib_model_is_cut(const nib_graph *g) {
@@ -192,7 +217,9 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
   nib_text_printf(t, "%s};\n  void *const out[] = {", g->n_inputs ? "" : "NULL");
   for (int32_t i = 0; i < g->n_outputs; ++i)
     nib_text_printf(t, "%sout%d", i ? ", " : "", i);
-  nib_text_printf(t, "%s};\n  void *const arenas[] = {arena};\n", g->n_outputs ? "" : "NULL");
+  const bool device = o->target->features & NIB_FEATURE_BIT(CUDA);
+  nib_text_printf(t, "%s};\n%s", g->n_outputs ? "" : "NULL",
+                  device ? "" : "  void *const arenas[] = {arena};\n");
   for (int32_t i = 0; i < g->n_inputs; ++i)
     nib_text_printf(t,
                     "  if (argc > %d && !read_file(argv[%d], in%d, sizeof in%d))\n    return 1;\n",
@@ -206,7 +233,18 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
                     "  if (!pool)\n    return 1;\n"
                     "  nibrt_exec exec;\n  nibrt_pool_exec(pool, &exec);\n",
                     g->threads);
-  nib_text_printf(t,
+  if (device)
+    nib_text_printf(t,
+                    "  const nibrt_cuda_options options = {.size = sizeof options, .message = print_message};\n"
+                    "  nibrt_exec exec = {.size = sizeof exec, .version = NIBRT_ABI_VERSION};\n"
+                    "  nibrt_cuda_session *session;\n"
+                    "  if (nibrt_cuda_open(&%s_cuda, &options, &session) != NIBRT_OK)\n    return 1;\n"
+                    "  exec.device = session;\n"
+                    "  if (%s_run(&exec, in, out, NULL) != NIBRT_OK)\n    return 1;\n"
+                    "  nibrt_cuda_close(session);\n",
+                    o->name, o->name);
+  else
+    nib_text_printf(t,
                   "  if (%s_run(%s, in, out, arenas) != NIBRT_OK) {\n"
                   "    fprintf(stderr, \"%s_run failed\\n\");\n    return 1;\n  }\n%s",
                   o->name, cut ? "&exec" : "NULL", o->name,
@@ -231,7 +269,11 @@ void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib
       " * cc -O2 *.c -lm%s -o %s */\n#include \"%s.h\"\n%s\n#include <stdio.h>\n\n",
       o->name, nib_model_is_cut(g) ? " -pthread" : "", o->name, o->name,
       nib_model_is_cut(g) ? "#include \"nibrt_pool.h\"\n" : "");
-  nib_text_printf(t,
+  if (o->target->features & NIB_FEATURE_BIT(CUDA))
+    nib_text_printf(t, "static void print_message(void *user, const char *text) {\n  (void)user;\n"
+                       "  fprintf(stderr, \"%%s\\n\", text);\n}\n\n");
+  else
+    nib_text_printf(t,
                   "static _Alignas(64) uint8_t arena[%s_ARENA_BYTES > 0 ? %s_ARENA_BYTES : 1];\n",
                   caps, caps);
   for (int32_t i = 0; i < g->n_inputs; ++i)

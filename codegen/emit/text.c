@@ -93,3 +93,10 @@ void nib_text_close(nib_text *t, const char *suffix) {
   t->indent--;
   nib_text_line(t, "}%s", suffix);
 }
+
+int32_t nib_text_lines(const nib_text *t) {
+  int32_t n = 0;
+  for (size_t i = 0; i < t->size; ++i)
+    n += t->data[i] == '\n';
+  return n;
+}

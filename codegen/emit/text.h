@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,6 +27,8 @@ void nib_text_line(nib_text *t, const char *format, ...) __attribute__((format(p
 /** nib_text_line, then indents by one; nib_text_close un-indents and writes "}" + suffix. */
 void nib_text_open(nib_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void nib_text_close(nib_text *t, const char *suffix);
+/** Lines that have ended. */
+int32_t nib_text_lines(const nib_text *t);
 
 #ifdef __cplusplus
 }
