@@ -25,10 +25,6 @@ typedef struct writer {
   int32_t n_launches, n_maps;
 } writer;
 
-static const char *c_type(const nib_graph *g, int32_t tensor) {
-  return nib_format_get(g->tensors[tensor].format)->c_type;
-}
-
 /* ---- kernels ---- */
 
 /* Kernels that work in place have an input and a result in the same bytes: no restrict. */
@@ -48,8 +44,8 @@ static void write_signature(const nib_graph *g, const nib_kernel *k, const char 
                   launch->threads, launch->blocks_per_sm > 0 ? launch->blocks_per_sm : 1,
                   launch->cluster > 1 ? nib_word_of(", %d", launch->cluster).s : "", symbol);
   for (int32_t i = 0; i < n; ++i)
-    nib_text_printf(t, "const %s *%sin%d, ", c_type(g, inputs[i]), restricted, i);
-  nib_text_printf(t, "%s *%sout%s, const uint8_t *__restrict__ weights", c_type(g, output), restricted,
+    nib_text_printf(t, "const %s *%sin%d, ", nib_model_c_type(g, inputs[i]), restricted, i);
+  nib_text_printf(t, "%s *%sout%s, const uint8_t *__restrict__ weights", nib_model_c_type(g, output), restricted,
                   k->scratch_bytes > 0 ? ", uint8_t *scratch" : "");
   for (int32_t i = 0; i < launch->n_maps; ++i)
     nib_text_printf(t, ", NIB_GRID_CONSTANT nib_tensor_map map%d", i);
@@ -155,7 +151,7 @@ static nib_status write_place(writer *w, int32_t tensor, nib_text *t) {
   case NIB_STORAGE_CONSTANT: {
     const nib_tensor *x = &w->g->tensors[s.index];
     const char *p = nib_constants_add(w->constants, x->name[0] ? x->name : "constant",
-                                      c_type(w->g, s.index), x->data, x->data_bytes);
+                                      nib_model_c_type(w->g, s.index), x->data, x->data_bytes);
     nib_text_printf(t, "{NIBRT_CUDA_WEIGHTS, 0, %" PRIu64 "}", nib_constants_offset(w->constants, p));
     return p ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
   }
@@ -277,25 +273,6 @@ static void write_tables(writer *w, nib_text *t) {
                   w->n_maps ? "maps" : "NULL", w->n_launches, w->n_maps, g->n_inputs, g->n_outputs);
 }
 
-static void write_run(writer *w, nib_text *t) {
-  const char *name = w->o->name;
-  nib_text_printf(
-      t,
-      "\nstatic nibrt_status %s_fail(const nibrt_exec *exec, nibrt_status status, const char *text) {\n"
-      "  if (status != NIBRT_ERROR_ABI && exec && exec->message)\n    exec->message(exec->user, text);\n"
-      "  return status;\n}\n"
-      "\nnibrt_status %s_run(const nibrt_exec *exec, const void *const *in, void *const *out,\n"
-      "    void *const *arenas) {\n"
-      "  if (exec && (exec->size < NIBRT_EXEC_SIZE_1 || exec->version < 1 || exec->version > "
-      "NIBRT_ABI_VERSION))\n"
-      "    return %s_fail(exec, NIBRT_ERROR_ABI, \"%s: exec has another version of nibrt_abi.h\");\n"
-      "  if (!exec || exec->size < NIBRT_EXEC_SIZE_3 || !exec->device)\n"
-      "    return %s_fail(exec, NIBRT_ERROR_NULL_ARGUMENT,\n"
-      "                   \"%s: exec->device is NULL: it is a session of nibrt_cuda_open(&%s_cuda, ...)\");\n"
-      "  return nibrt_cuda_run(exec->device, in, out, arenas ? arenas[NIBRT_SPACE_DEVICE] : NULL);\n}\n",
-      name, name, name, name, name, name, name);
-}
-
 static nib_status write_all(writer *w, nib_model_text *m) {
   const nib_graph *g = w->g;
   for (int32_t i = 0; i < g->n_kernels; ++i) {
@@ -316,7 +293,7 @@ static nib_status write_all(writer *w, nib_model_text *m) {
   nib_constants_declare(w->constants, &m->source);
   nib_text_printf(&m->source, "extern const unsigned char %s_image[];\n", w->o->name);
   write_tables(w, &m->source);
-  write_run(w, &m->source);
+  nib_model_write_cuda_run(g, w->o, &m->source);
   nib_model_write_weights(w->o, w->constants, &m->weights);
   m->weights_bytes = nib_constants_bytes(w->constants);
   nib_model_write_header(g, w->o, m->weights_bytes, &m->header);

@@ -31,10 +31,6 @@ typedef struct writer {
   int32_t *kernel_offsets; /* of each function in `kernels`, in lines */
 } writer;
 
-static const char *c_type(const nib_graph *g, int32_t tensor) {
-  return nib_format_get(g->tensors[tensor].format)->c_type;
-}
-
 /* ---- kernels ---- */
 
 static const nib_vocab *vocab_of(const nib_kernel *k) {
@@ -114,8 +110,8 @@ static void write_signature(writer *w, int32_t index, const int32_t *inputs, int
     nib_text_printf(&w->kernels, "%s\n", v->function_attr);
   nib_text_printf(&w->kernels, "static void %s(", symbol);
   for (int32_t i = 0; i < n; ++i)
-    nib_text_printf(&w->kernels, "const %s *%sin%d, ", c_type(w->g, inputs[i]), restricted, i);
-  nib_text_printf(&w->kernels, "%s *%sout%s%s) {\n", c_type(w->g, output), restricted,
+    nib_text_printf(&w->kernels, "const %s *%sin%d, ", nib_model_c_type(w->g, inputs[i]), restricted, i);
+  nib_text_printf(&w->kernels, "%s *%sout%s%s) {\n", nib_model_c_type(w->g, output), restricted,
                   k->scratch_bytes > 0 ? ", uint8_t *scratch" : "",
                   is_cut(k) ? ", int32_t begin, int32_t end" : "");
 }
@@ -125,7 +121,7 @@ static void write_signature(writer *w, int32_t index, const int32_t *inputs, int
 /* The C expression of a tensor's address. False if it has none. */
 static bool address(writer *w, int32_t tensor, bool writable, nib_text *t) {
   const nib_storage s = nib_storage_of(w->g, tensor);
-  const char *type = c_type(w->g, tensor), *c = writable ? "" : "const ";
+  const char *type = nib_model_c_type(w->g, tensor), *c = writable ? "" : "const ";
   switch (s.kind) {
   case NIB_STORAGE_INPUT:
     nib_text_printf(t, "(%s%s *)in[%d]", c, type, s.index);
@@ -324,10 +320,10 @@ static void write_wrapper(writer *w) {
   nib_model_wrapper_name(w->o->name, wrapper, sizeof wrapper);
   nib_text_printf(&w->run, "\nnibrt_status %s(", wrapper);
   for (int32_t i = 0; i < g->n_inputs; ++i)
-    nib_text_printf(&w->run, "const %s in%d[%" PRId64 "], ", c_type(g, g->inputs[i]), i,
+    nib_text_printf(&w->run, "const %s in%d[%" PRId64 "], ", nib_model_c_type(g, g->inputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->inputs[i]]));
   for (int32_t i = 0; i < g->n_outputs; ++i)
-    nib_text_printf(&w->run, "%s out%d[%" PRId64 "], ", c_type(g, g->outputs[i]), i,
+    nib_text_printf(&w->run, "%s out%d[%" PRId64 "], ", nib_model_c_type(g, g->outputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->outputs[i]]));
   nib_text_printf(&w->run, "void *arena) {\n  const void *const in[] = {");
   for (int32_t i = 0; i < g->n_inputs; ++i)

@@ -42,6 +42,10 @@ const char *nib_model_abi(void);
 const char *nib_model_pool_header(void);
 const char *nib_model_pool_source(void);
 
+/** The texts of nibrt_cuda.h and nibrt_cuda.c. */
+const char *nib_model_cuda_header(void);
+const char *nib_model_cuda_source(void);
+
 /** The name of the typed wrapper: `name`, or NAME_infer when C or its library has that word. */
 void nib_model_wrapper_name(const char *name, char *out, size_t size);
 
@@ -59,6 +63,16 @@ void nib_model_write_weights(const nib_model_options *o, const nib_constants *co
 void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size_t weights_bytes,
                             nib_text *t);
 void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib_text *t);
+/** The C type of a tensor's elements. */
+const char *nib_model_c_type(const nib_graph *g, int32_t tensor);
+/** Statements of main: inputs read from the files named, outputs printed. */
+void nib_model_write_example_inputs(const nib_graph *g, nib_text *t);
+void nib_model_write_example_outputs(const nib_graph *g, nib_text *t);
+/** Of a CUDA target: the declarations of NAME.h; NAME_run and the wrapper, which need NAME_cuda; the
+ *  main of NAME_main.c. */
+void nib_model_write_cuda_interface(const nib_graph *g, const nib_model_options *o, nib_text *t);
+void nib_model_write_cuda_run(const nib_graph *g, const nib_model_options *o, nib_text *t);
+void nib_model_write_cuda_main(const nib_graph *g, const nib_model_options *o, nib_text *t);
 /** Lines of " * " documentation of inputs and outputs. */
 void nib_model_write_ports(const nib_graph *g, nib_text *t);
 /** Whether some kernel is cut for threads. */

@@ -54,7 +54,7 @@ void nib_model_wrapper_name(const char *name, char *out, size_t size) {
   snprintf(out, size, "%s%s", name, strstr(reserved, word) ? "_infer" : "");
 }
 
-static const char *c_type(const nib_graph *g, int32_t tensor) {
+const char *nib_model_c_type(const nib_graph *g, int32_t tensor) {
   return nib_format_get(g->tensors[tensor].format)->c_type;
 }
 
@@ -64,7 +64,7 @@ static void write_port(const nib_graph *g, const char *kind, int32_t i, int32_t 
   char name[96], shape[128];
   nib_model_comment_safe(x->name, name, sizeof name);
   nib_model_shape(x, shape, sizeof shape);
-  nib_text_printf(t, " *   %s%d  %s[%s]", kind, i, c_type(g, tensor), shape);
+  nib_text_printf(t, " *   %s%d  %s[%s]", kind, i, nib_model_c_type(g, tensor), shape);
   if (x->quantized && x->zero_point)
     nib_text_printf(t, "  real = (code %c %" PRId64 ") * %.9g", x->zero_point < 0 ? '+' : '-',
                     x->zero_point < 0 ? -x->zero_point : x->zero_point, x->scale);
@@ -121,7 +121,7 @@ static void write_sizes(const nib_graph *g, const nib_model_options *o, size_t w
                   nib_tensor_bytes(&g->tensors[g->outputs[i]]));
 }
 
-static void write_entry(const nib_graph *g, const nib_model_options *o, nib_text *t) {
+static void write_interface(const nib_graph *g, const nib_model_options *o, nib_text *t) {
   char wrapper[160];
   nib_model_wrapper_name(o->name, wrapper, sizeof wrapper);
   nib_text_printf(
@@ -134,24 +134,12 @@ static void write_entry(const nib_graph *g, const nib_model_options *o, nib_text
       "    void *const *arenas);\n\n/* The same for one caller, with types. */\nnibrt_status %s(",
       g->arena_bytes > 0 ? g->arena_bytes : 0, o->name, wrapper);
   for (int32_t i = 0; i < g->n_inputs; ++i)
-    nib_text_printf(t, "const %s in%d[%" PRId64 "], ", c_type(g, g->inputs[i]), i,
+    nib_text_printf(t, "const %s in%d[%" PRId64 "], ", nib_model_c_type(g, g->inputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->inputs[i]]));
   for (int32_t i = 0; i < g->n_outputs; ++i)
-    nib_text_printf(t, "%s out%d[%" PRId64 "], ", c_type(g, g->outputs[i]), i,
+    nib_text_printf(t, "%s out%d[%" PRId64 "], ", nib_model_c_type(g, g->outputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->outputs[i]]));
   nib_text_printf(t, "void *arena);\n");
-}
-
-static void write_device_entry(const nib_model_options *o, nib_text *t) {
-  nib_text_printf(
-      t,
-      "\n/* The model as nibrt_cuda_open puts it on a device. */\nextern const nibrt_cuda_model %s_cuda;\n\n"
-      "/* Runs the network once: nibrt_cuda_run with exec->device, a session of %s_cuda. in[i] and out[i] are the\n"
-      " * buffers listed above, in host or device memory, and must not overlap. arenas is NULL, or\n"
-      " * arenas[NIBRT_SPACE_DEVICE] is device memory of the arena's size, or NULL for the session's own. */\n"
-      "nibrt_status %s_run(const nibrt_exec *exec, const void *const *in, void *const *out,\n"
-      "    void *const *arenas);\n",
-      o->name, o->name, o->name);
 }
 
 void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size_t weights_bytes,
@@ -164,14 +152,16 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
   if (g->arena_bytes > 0 && g->lower_bound_bytes > 0)
     nib_text_printf(t, " *\n * Arena: %" PRId64 " bytes, of which %" PRId64 " are unavoidable.\n",
                     g->arena_bytes, g->lower_bound_bytes);
-  nib_text_printf(
-      t, o->allocates
-             ? " *\n * Memory is taken from malloc and given back before a call returns: several "
-               "threads may run\n * the model. */\n"
-         : o->target->features & NIB_FEATURE_BIT(CUDA)
-             ? " *\n * A session has what a run needs on the device; each is used by one thread at a time. */\n"
-             : " *\n * Nothing is allocated and nothing is kept between calls: several threads may"
-               " run the model,\n * each with an arena of its own. */\n");
+  static const char *const uses_of_memory[] = {
+      " *\n * Nothing is allocated and nothing is kept between calls: several threads may run the "
+      "model,\n * each with an arena of its own. */\n",
+      " *\n * Memory is taken from malloc and given back before a call returns: several threads "
+      "may "
+      "run\n * the model. */\n",
+      " *\n * A session (nibrt_cuda.h) holds the model on a device; one thread at a time uses it. "
+      "*/\n"};
+  const bool cuda = nib_target_is_cuda(o->target);
+  nib_text_printf(t, "%s", uses_of_memory[cuda ? 2 : o->allocates]);
   if (nib_model_is_cut(g)) {
     t->size -= strlen(" */\n");
     nib_text_printf(t,
@@ -180,14 +170,13 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
                     g->threads);
   }
   nib_text_printf(t, "#ifndef NIB_MODEL_%s_H\n#define NIB_MODEL_%s_H\n\n", guard, guard);
-  const bool device = o->target->features & NIB_FEATURE_BIT(CUDA);
-  nib_text_printf(t, "#include \"%s\"\n", device ? "nibrt_cuda.h" : "nibrt_abi.h");
-  nib_text_printf(t, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+  nib_text_printf(t, "#include \"%s\"\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+                  cuda ? "nibrt_cuda.h" : "nibrt_abi.h");
   write_sizes(g, o, weights_bytes, t);
-  if (device)
-    write_device_entry(o, t);
+  if (cuda)
+    nib_model_write_cuda_interface(g, o, t);
   else
-    write_entry(g, o, t);
+    write_interface(g, o, t);
   nib_text_printf(t, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }
 
@@ -209,46 +198,16 @@ static const char *print_format(nib_format format) {
   }
 }
 
-static void write_example_main(const nib_graph *g, const nib_model_options *o, nib_text *t) {
-  nib_text_printf(t, "\nint main(int argc, char **argv) {\n");
-  nib_text_printf(t, "  const void *const in[] = {");
-  for (int32_t i = 0; i < g->n_inputs; ++i)
-    nib_text_printf(t, "%sin%d", i ? ", " : "", i);
-  nib_text_printf(t, "%s};\n  void *const out[] = {", g->n_inputs ? "" : "NULL");
-  for (int32_t i = 0; i < g->n_outputs; ++i)
-    nib_text_printf(t, "%sout%d", i ? ", " : "", i);
-  const bool device = o->target->features & NIB_FEATURE_BIT(CUDA);
-  nib_text_printf(t, "%s};\n%s", g->n_outputs ? "" : "NULL",
-                  device ? "" : "  void *const arenas[] = {arena};\n");
+void nib_model_write_example_inputs(const nib_graph *g, nib_text *t) {
   for (int32_t i = 0; i < g->n_inputs; ++i)
     nib_text_printf(t,
                     "  if (argc > %d && !read_file(argv[%d], in%d, sizeof in%d))\n    return 1;\n",
                     i + 1, i + 1, i, i);
   if (!g->n_inputs)
     nib_text_printf(t, "  (void)argc, (void)argv;\n");
-  const bool cut = nib_model_is_cut(g);
-  if (cut)
-    nib_text_printf(t,
-                    "  nibrt_pool *const pool = nibrt_pool_create(%d);\n"
-                    "  if (!pool)\n    return 1;\n"
-                    "  nibrt_exec exec;\n  nibrt_pool_exec(pool, &exec);\n",
-                    g->threads);
-  if (device)
-    nib_text_printf(t,
-                    "  const nibrt_cuda_options options = {.size = sizeof options, .message = print_message};\n"
-                    "  nibrt_exec exec = {.size = sizeof exec, .version = NIBRT_ABI_VERSION};\n"
-                    "  nibrt_cuda_session *session;\n"
-                    "  if (nibrt_cuda_open(&%s_cuda, &options, &session) != NIBRT_OK)\n    return 1;\n"
-                    "  exec.device = session;\n"
-                    "  if (%s_run(&exec, in, out, NULL) != NIBRT_OK)\n    return 1;\n"
-                    "  nibrt_cuda_close(session);\n",
-                    o->name, o->name);
-  else
-    nib_text_printf(t,
-                  "  if (%s_run(%s, in, out, arenas) != NIBRT_OK) {\n"
-                  "    fprintf(stderr, \"%s_run failed\\n\");\n    return 1;\n  }\n%s",
-                  o->name, cut ? "&exec" : "NULL", o->name,
-                  cut ? "  nibrt_pool_destroy(pool);\n" : "");
+}
+
+void nib_model_write_example_outputs(const nib_graph *g, nib_text *t) {
   for (int32_t i = 0; i < g->n_outputs; ++i) {
     const nib_tensor *x = &g->tensors[g->outputs[i]];
     const int64_t n = nib_tensor_elems(x), shown = n > 64 ? 64 : n;
@@ -257,30 +216,56 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
     nib_text_printf(t, "    printf(%sout%d[i]);\n  printf(\"%s\\n\");\n", print_format(x->format),
                     i, shown < n ? " ..." : "");
   }
+}
+
+static void write_example_main(const nib_graph *g, const nib_model_options *o, nib_text *t) {
+  nib_text_printf(t, "\nint main(int argc, char **argv) {\n");
+  nib_text_printf(t, "  const void *const in[] = {");
+  for (int32_t i = 0; i < g->n_inputs; ++i)
+    nib_text_printf(t, "%sin%d", i ? ", " : "", i);
+  nib_text_printf(t, "%s};\n  void *const out[] = {", g->n_inputs ? "" : "NULL");
+  for (int32_t i = 0; i < g->n_outputs; ++i)
+    nib_text_printf(t, "%sout%d", i ? ", " : "", i);
+  nib_text_printf(t, "%s};\n  void *const arenas[] = {arena};\n", g->n_outputs ? "" : "NULL");
+  nib_model_write_example_inputs(g, t);
+  const bool cut = nib_model_is_cut(g);
+  if (cut)
+    nib_text_printf(t,
+                    "  nibrt_pool *const pool = nibrt_pool_create(%d);\n"
+                    "  if (!pool)\n    return 1;\n"
+                    "  nibrt_exec exec;\n  nibrt_pool_exec(pool, &exec);\n",
+                    g->threads);
+  nib_text_printf(t,
+                  "  if (%s_run(%s, in, out, arenas) != NIBRT_OK) {\n"
+                  "    fprintf(stderr, \"%s_run failed\\n\");\n    return 1;\n  }\n%s",
+                  o->name, cut ? "&exec" : "NULL", o->name,
+                  cut ? "  nibrt_pool_destroy(pool);\n" : "");
+  nib_model_write_example_outputs(g, t);
   nib_text_printf(t, "  return 0;\n}\n");
 }
 
 void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib_text *t) {
   char caps[128];
   upper(o->name, caps, sizeof caps);
+  const bool cuda = nib_target_is_cuda(o->target);
   nib_text_printf(
       t,
       "/* An example of use: %s [raw input file ...]; inputs without a file are zeros.\n"
       " * cc -O2 *.c -lm%s -o %s */\n#include \"%s.h\"\n%s\n#include <stdio.h>\n\n",
-      o->name, nib_model_is_cut(g) ? " -pthread" : "", o->name, o->name,
-      nib_model_is_cut(g) ? "#include \"nibrt_pool.h\"\n" : "");
-  if (o->target->features & NIB_FEATURE_BIT(CUDA))
-    nib_text_printf(t, "static void print_message(void *user, const char *text) {\n  (void)user;\n"
-                       "  fprintf(stderr, \"%%s\\n\", text);\n}\n\n");
-  else
+      o->name,
+      cuda                  ? " -ldl"
+      : nib_model_is_cut(g) ? " -pthread"
+                            : "",
+      o->name, o->name, nib_model_is_cut(g) ? "#include \"nibrt_pool.h\"\n" : "");
+  if (!cuda)
     nib_text_printf(t,
-                  "static _Alignas(64) uint8_t arena[%s_ARENA_BYTES > 0 ? %s_ARENA_BYTES : 1];\n",
-                  caps, caps);
+                    "static _Alignas(64) uint8_t arena[%s_ARENA_BYTES > 0 ? %s_ARENA_BYTES : 1];\n",
+                    caps, caps);
   for (int32_t i = 0; i < g->n_inputs; ++i)
-    nib_text_printf(t, "static %s in%d[%" PRId64 "];\n", c_type(g, g->inputs[i]), i,
+    nib_text_printf(t, "static %s in%d[%" PRId64 "];\n", nib_model_c_type(g, g->inputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->inputs[i]]));
   for (int32_t i = 0; i < g->n_outputs; ++i)
-    nib_text_printf(t, "static %s out%d[%" PRId64 "];\n", c_type(g, g->outputs[i]), i,
+    nib_text_printf(t, "static %s out%d[%" PRId64 "];\n", nib_model_c_type(g, g->outputs[i]), i,
                     nib_tensor_elems(&g->tensors[g->outputs[i]]));
   if (g->n_inputs)
     nib_text_printf(t,
@@ -291,5 +276,8 @@ void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib
                     "  if (n != bytes)\n"
                     "    fprintf(stderr, \"%%s: %%zu bytes, expected %%zu\\n\", path, n, bytes);\n"
                     "  return n == bytes;\n}\n");
-  write_example_main(g, o, t);
+  if (cuda)
+    nib_model_write_cuda_main(g, o, t);
+  else
+    write_example_main(g, o, t);
 }

@@ -333,6 +333,10 @@ nib_status nib_target_parse(const char *spec, nib_target *out_target, const nib_
   return NIB_OK;
 }
 
+bool nib_target_is_cuda(const nib_target *target) {
+  return target && (target->features & BIT(CUDA)) != 0;
+}
+
 bool nib_target_runs_here(const nib_target *target) {
   if (!target->cpu)
     return true;

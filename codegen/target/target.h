@@ -64,6 +64,8 @@ typedef struct nib_target {
 /** Parses a target spec. "native" is read off the host's processor. Unknown names and features give
  *  NIB_ERROR_INVALID_USAGE and a message listing what exists. */
 nib_status nib_target_parse(const char *spec, nib_target *out_target, const nib_diag *diag);
+/** Whether `target` is a GPU of CUDA's. */
+bool nib_target_is_cuda(const nib_target *target);
 /** Whether this host can execute code for `target` (triple and all features present). */
 bool nib_target_runs_here(const nib_target *target);
 const char *nib_feature_name(nib_feature feature);

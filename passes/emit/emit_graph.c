@@ -41,19 +41,35 @@ static nib_status model_options(const nib_graph *g, const nib_options *o, nib_ta
 static nib_status write_files(const nib_model_options *mo, const nib_model_text *m, const char *dir,
                               const nib_diag *diag) {
   char header[max_name + 16], source[max_name + 16], weights[max_name + 16], example[max_name + 16];
+  char device[max_name + 16];
+  snprintf(device, sizeof device, "%s.cu", mo->name);
   snprintf(header, sizeof header, "%s.h", mo->name);
   snprintf(source, sizeof source, "%s.c", mo->name);
   snprintf(weights, sizeof weights, "%s_weights.c", mo->name);
   snprintf(example, sizeof example, "%s_main.c", mo->name);
-  const nib_file files[] = {
-      {header, m->header.data, m->header.size},    {source, m->source.data, m->source.size},
-      {weights, m->weights.data, m->weights.size}, {"nibrt_abi.h", m->abi, strlen(m->abi)},
-      {example, m->example.data, m->example.size},
+  const nib_file pool[] = {
       {"nibrt_pool.h", nib_model_pool_header(), strlen(nib_model_pool_header())},
       {"nibrt_pool.c", nib_model_pool_source(), strlen(nib_model_pool_source())},
   };
-  const size_t all = sizeof files / sizeof *files;
-  return nib_files_write(dir, files, m->is_cut ? all : all - 2, diag);
+  const nib_file cuda[] = {
+      {"nibrt_cuda.h", nib_model_cuda_header(), strlen(nib_model_cuda_header())},
+      {"nibrt_cuda.c", nib_model_cuda_source(), strlen(nib_model_cuda_source())},
+      {device, m->device.data, m->device.size},
+  };
+  nib_file files[5 + 3] = {
+      {header, m->header.data, m->header.size},    {source, m->source.data, m->source.size},
+      {weights, m->weights.data, m->weights.size}, {"nibrt_abi.h", m->abi, strlen(m->abi)},
+      {example, m->example.data, m->example.size},
+  };
+  size_t n = 5;
+  if (m->device.size) {
+    memcpy(files + n, cuda, sizeof cuda);
+    n += sizeof cuda / sizeof *cuda;
+  } else if (m->is_cut) {
+    memcpy(files + n, pool, sizeof pool);
+    n += sizeof pool / sizeof *pool;
+  }
+  return nib_files_write(dir, files, n, diag);
 }
 
 nib_status nib_emit_graph(const nib_graph *g, const nib_options *o, const nib_diag *diag) {

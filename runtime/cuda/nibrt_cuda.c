@@ -190,6 +190,8 @@ static nibrt_status check(nibrt_cuda_session *s, result r, const char *doing, co
 
 const char *nibrt_cuda_error(const nibrt_cuda_session *s) { return s ? s->error : ""; }
 
+const nibrt_cuda_model *nibrt_cuda_model_of(const nibrt_cuda_session *s) { return s->model; }
+
 /* ---- opening ---- */
 
 static int find_entry(nibrt_cuda_session *s, const char *name, void *out) {

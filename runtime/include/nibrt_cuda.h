@@ -104,6 +104,9 @@ nibrt_status nibrt_cuda_run(nibrt_cuda_session *session, const void *const *in, 
 /** What went wrong in the last nibrt_cuda_run, "" if nothing did; valid until the next call. */
 const char *nibrt_cuda_error(const nibrt_cuda_session *session);
 
+/** The model that the session was opened for. */
+const nibrt_cuda_model *nibrt_cuda_model_of(const nibrt_cuda_session *session);
+
 /** Waits for the work of the session and frees what it holds; NULL is allowed. Its memory must not
  * be in use by a graph of the caller's. */
 void nibrt_cuda_close(nibrt_cuda_session *session);
