@@ -146,6 +146,14 @@ static bool use(primitives *p, const char *name, size_t size) {
   return false; /* their texts name nothing else */
 }
 
+/* Functions of C's library are primitives with a prefix. */
+static bool use_function(primitives *p, const char *name, size_t size) {
+  char word[max_name];
+  const int length =
+      snprintf(word, sizeof word, "nib_math_%.*s", (int)(size < 16 ? size : 16), name);
+  return use(p, word, (size_t)length);
+}
+
 /* Marks the primitives named in text[0..size); returns whether any was new. */
 static bool scan(primitives *p, const char *text, size_t size) {
   bool grew = false;
@@ -155,6 +163,8 @@ static bool scan(primitives *p, const char *text, size_t size) {
       i++;
     if (i - start > 4 && memcmp(text + start, "nib_", 4) == 0)
       grew |= use(p, text + start, i - start);
+    else if (i - start > 2 && i < size && text[i] == '(')
+      grew |= use_function(p, text + start, i - start);
     if (i == start)
       i++;
   }

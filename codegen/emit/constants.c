@@ -171,7 +171,8 @@ static const char *use_array(const nib_constants *c, constant_array *a, const ch
     return NULL;
   }
   if (c->style == NIB_WEIGHTS_BLOB)
-    snprintf(expression, size, "((const %s *)(const void *)(weights + %" PRIu64 "))", c_type, a->offset);
+    snprintf(expression, size, "((const %s *)(const void *)(weights + %" PRIu64 "))", c_type,
+             a->offset);
   else if (strcmp(c_type, array_c_type(c, a)) == 0)
     snprintf(expression, size, "%s", a->name);
   else
@@ -343,8 +344,8 @@ void nib_constants_define(const nib_constants *c, nib_text *t) {
     declare_blob(c, t, "extern const", ";");
     declare_blob(c, t, "_Alignas(64) const", " = {");
     for (size_t i = 0; i < c->n; ++i) {
-      nib_text_line(t, "  /* %s: %zu bytes at %" PRIu64 " */", c->arrays[i].name, c->arrays[i].bytes,
-                    c->arrays[i].offset);
+      nib_text_line(t, "  /* %s: %zu bytes at %" PRIu64 " */", c->arrays[i].name,
+                    c->arrays[i].bytes, c->arrays[i].offset);
       define_words(&c->arrays[i], t);
     }
     nib_text_printf(t, "%s", c->n ? "};\n" : "");
