@@ -68,17 +68,20 @@ nib_status nib_check_c(const nib_graph *g, const nib_model_options *o, const nib
       {source_name, m->source.data, (unsigned long)m->source.size},
       {header_name, m->header.data, (unsigned long)m->header.size},
       {"/nibble/nibrt_abi.h", m->abi, (unsigned long)strlen(m->abi)},
+      {"/nibble/nibrt_cuda.h", nib_model_cuda_header(),
+       (unsigned long)strlen(nib_model_cuda_header())},
   };
   const char *args[8] = {"-std=c11", "-Wall", "-Wextra", "-pedantic"};
   int n_args = 4;
-  if (o->target && o->target->triple) {
+  if (o->target && o->target->triple && !nib_target_is_cuda(o->target)) {
     snprintf(triple, sizeof triple, "--target=%s", o->target->triple);
     args[n_args++] = triple;
   }
   CXIndex index = clang_createIndex(0, 0);
   CXTranslationUnit unit = NULL;
-  const enum CXErrorCode code = clang_parseTranslationUnit2(index, source_name, args, n_args, files,
-                                                            3, CXTranslationUnit_KeepGoing, &unit);
+  const enum CXErrorCode code =
+      clang_parseTranslationUnit2(index, source_name, args, n_args, files,
+                                  sizeof files / sizeof *files, CXTranslationUnit_KeepGoing, &unit);
   nib_status status = code == CXError_Success && unit
                           ? check_unit(g, m, unit, diag)
                           : nib_diag_error(diag, NIB_ERROR_INTERNAL,
