@@ -306,7 +306,7 @@ static nib_status write_all(writer *w, nib_model_text *m) {
       "they\n * are launched. cc -c *.c, and link with -ldl -lm. */\n#include \"%s.h\"\n\n",
       w->o->name, w->o->target->spec, w->o->name, w->o->name);
   nib_constants_declare(w->constants, &m->source);
-  nib_text_printf(&m->source, "extern const unsigned char %s_image[];\n", w->o->name);
+  nib_text_printf(&m->source, "extern const uint64_t %s_image[];\n", w->o->name);
   write_tables(w, &m->source);
   nib_model_write_cuda_run(g, w->o, &m->source);
   nib_model_write_weights(w->o, w->constants, &m->weights);

@@ -5,6 +5,7 @@
  * the compiler (path, size, date), its flags and nibc's version. An entry is the object with the
  * hash of its bytes behind it: a damaged one is compiled again, not loaded. */
 #include "binary.h"
+#include "cuda.h"
 #include "file_io.h"
 #include "lower.h"
 #include "message.h"
@@ -50,7 +51,8 @@ static char *cache_dir(void) {
 
 static int is_source(const struct dirent *entry) {
   const char *dot = strrchr(entry->d_name, '.');
-  return dot && (strcmp(dot, ".c") == 0 || strcmp(dot, ".h") == 0 || strcmp(dot, ".ll") == 0);
+  return dot && (strcmp(dot, ".c") == 0 || strcmp(dot, ".h") == 0 || strcmp(dot, ".ll") == 0 ||
+                 strcmp(dot, ".cu") == 0);
 }
 
 static nib_status hash_sources(const char *dir, XXH3_state_t *hash) {
@@ -79,7 +81,7 @@ static nib_status hash_sources(const char *dir, XXH3_state_t *hash) {
 
 /* "<32 hexadecimal digits>.so" */
 static nib_status object_name(const char *dir, const nibc_compiler *compiler, const char *flags,
-                              char **out_name) {
+                              bool cuda, char **out_name) {
   XXH3_state_t *hash = XXH3_createState();
   if (!hash)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
@@ -92,6 +94,10 @@ static nib_status object_name(const char *dir, const nibc_compiler *compiler, co
   XXH3_128bits_update(hash, compiler->path, strlen(compiler->path) + 1);
   XXH3_128bits_update(hash, identity, sizeof identity);
   XXH3_128bits_update(hash, flags, strlen(flags) + 1);
+  char *programs = cuda ? nibc_cuda_identity() : NULL;
+  if (programs)
+    XXH3_128bits_update(hash, programs, strlen(programs));
+  free(programs);
   const nib_status status = hash_sources(dir, hash);
   const XXH128_hash_t digest = XXH3_128bits_digest(hash);
   XXH3_freeState(hash);
@@ -104,17 +110,17 @@ static nib_status object_name(const char *dir, const nibc_compiler *compiler, co
 /* Compiles the sources in `dir` into `dir`/model.so. */
 static nib_status compile_shared(const nibc_session *s, const nibc_compiler *compiler,
                                  const char *flags, const char *dir, const char *output) {
-  char *names[2];
+  char *names[NIBC_MOST_SOURCES];
   const int n = nibc_session_sources(s, names);
-  const char *sources[] = {names[0], names[1]};
+  const char *sources[] = {names[0], names[1], names[2]};
   const double begin = nibc_step_begin(nibc_is_lowered(s->options) ? "compile" : "compile the C");
   const nib_status status =
       names[0] && names[n - 1]
           ? nibc_compiler_run(compiler, NIBC_SHARED, flags, dir, sources, n, output)
           : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   nibc_step_end(begin, status);
-  free(names[0]);
-  free(names[1]);
+  for (int i = 0; i < NIBC_MOST_SOURCES; ++i)
+    free(names[i]);
   return status;
 }
 
@@ -124,7 +130,7 @@ static nib_status cache_path(const nibc_session *s, const nibc_compiler *compile
   *out_path = NULL;
   char *cache = s->options->no_cache || s->options->dry_run ? NULL : cache_dir();
   char *name = NULL;
-  const nib_status status = cache ? object_name(dir, compiler, flags, &name) : NIB_OK;
+  const nib_status status = cache ? object_name(dir, compiler, flags, nib_target_is_cuda(&s->target), &name) : NIB_OK;
   if (name)
     *out_path = nibc_path_join(cache, name);
   free(name);
@@ -172,7 +178,14 @@ static nib_status make_object(const nibc_session *s, const nibc_compiler *compil
   char *path = nibc_path_join(b->kept, "model.so");
   if (!path)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-  nib_status status = compile_shared(s, compiler, flags, b->kept, "model.so");
+  nibc_cuda_build build;
+  nib_status status = NIB_OK;
+  if (nib_target_is_cuda(&s->target)) {
+    status = nibc_cuda_compile(s, b->kept, NIBC_CUDA_IMAGE, &build);
+    nibc_cuda_build_free(&build);
+  }
+  if (status == NIB_OK)
+    status = compile_shared(s, compiler, flags, b->kept, "model.so");
   if (status == NIB_OK && cached)
     store(path, cached);
   if (status == NIB_OK && !(b->handle = dlopen(path, BINDING)))
@@ -181,13 +194,42 @@ static nib_status make_object(const nibc_session *s, const nibc_compiler *compil
   return status;
 }
 
-static nib_status prepare(const nibc_session *s, nibc_binary *b) {
-  char *symbol = nibc_format("%s_run", s->name);
-  void *address = symbol ? dlsym(b->handle, symbol) : NULL;
-  free(symbol);
+static void *find(const nibc_binary *b, const char *format, const char *name) {
+  char symbol[256];
+  snprintf(symbol, sizeof symbol, format, name);
+  void *address = dlsym(b->handle, symbol);
   if (!address)
-    return nibc_fail(NIB_ERROR_INTERNAL, "the compiled model has no function %s_run", s->name);
+    nibc_error("the compiled model has no symbol %s", symbol);
+  return address;
+}
+
+static void say(void *user, const char *text) {
+  (void)user;
+  nibc_error("%s", text);
+}
+
+/* A session of the model's own runtime, which is in the object. */
+static nib_status open_device(const nibc_session *s, nibc_binary *b) {
+  nibrt_status (*open)(const nibrt_cuda_model *, const nibrt_cuda_options *, nibrt_cuda_session **);
+  void *const model = find(b, "%s_cuda", s->name);
+  void *const addresses[] = {find(b, "nibrt_cuda_open%s", ""), find(b, "nibrt_cuda_close%s", "")};
+  if (!model || !addresses[0] || !addresses[1])
+    return NIB_ERROR_INTERNAL;
+  memcpy(&open, &addresses[0], sizeof open);
+  memcpy(&b->close_device, &addresses[1], sizeof b->close_device);
+  const nibrt_cuda_options options = {.size = sizeof options, .message = say};
+  if (open(model, &options, &b->device) == NIBRT_OK)
+    return NIB_OK;
+  return nibc_error_count() ? NIB_ERROR_IO : nibc_fail(NIB_ERROR_IO, "the device cannot be opened");
+}
+
+static nib_status prepare(const nibc_session *s, nibc_binary *b) {
+  void *address = find(b, "%s_run", s->name);
+  if (!address)
+    return NIB_ERROR_INTERNAL;
   memcpy(&b->run, &address, sizeof address);
+  if (nib_target_is_cuda(&s->target))
+    return open_device(s, b);
   const size_t bytes = s->planned->arena_bytes > 0 ? (size_t)s->planned->arena_bytes : 1;
   const size_t unit = NIBRT_ARENA_ALIGNMENT;
   b->arena = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
@@ -197,12 +239,19 @@ static nib_status prepare(const nibc_session *s, nibc_binary *b) {
   return b->arena ? NIB_OK : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory for the arena");
 }
 
+/* Whether code for the target can run on this machine; a message if not. */
+static nib_status check_runs_here(const nibc_session *s) {
+  if (nib_target_is_cuda(&s->target))
+    return nibc_cuda_check_driver(s);
+  if (nib_target_runs_here(&s->target))
+    return NIB_OK;
+  return nibc_fail(NIB_ERROR_INVALID_INPUT,
+                   "this processor cannot run code for '%s' (see `nibc targets`)", s->target.spec);
+}
+
 nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
   memset(b, 0, sizeof *b);
-  if (!nib_target_runs_here(&s->target))
-    return nibc_fail(NIB_ERROR_INVALID_INPUT,
-                     "this processor cannot run code for '%s' (see `nibc targets`)",
-                     s->target.spec);
+  NIB_RETURN_IF_ERROR(check_runs_here(s));
   nibc_compiler compiler;
   NIB_RETURN_IF_ERROR(nibc_compiler_find(&compiler));
   char *flags = nibc_compiler_flags(&s->target, s->options->size), *path = NULL;
@@ -229,16 +278,20 @@ nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
 
 nib_status nibc_binary_run(const nibc_binary *b, const void *const *in, void *const *out) {
   void *arenas[NIBRT_SPACE_COUNT] = {b->arena};
-  nibrt_exec exec;
+  nibrt_exec exec = {.size = sizeof exec, .version = NIBRT_ABI_VERSION};
   if (b->pool)
     nibrt_pool_exec(b->pool, &exec);
-  const nibrt_status result = b->run(b->pool ? &exec : NULL, in, out, arenas);
+  exec.device = b->device;
+  const nibrt_status result =
+      b->run(b->pool || b->device ? &exec : NULL, in, out, b->device ? NULL : arenas);
   return result == NIBRT_OK
              ? NIB_OK
              : nibc_fail(NIB_ERROR_INTERNAL, "the compiled model returned error %d", (int)result);
 }
 
 void nibc_binary_unload(nibc_binary *b) {
+  if (b->device)
+    b->close_device(b->device);
   nibrt_pool_destroy(b->pool);
   if (b->handle)
     dlclose(b->handle);

@@ -3,7 +3,7 @@
 #ifndef NIBC_BINARY_H
 #define NIBC_BINARY_H
 
-#include "nibrt_abi.h"
+#include "nibrt_cuda.h"
 #include "nibrt_pool.h"
 #include "session.h"
 
@@ -11,6 +11,8 @@ typedef struct nibc_binary {
   void *handle; /**< dlopen */
   nibrt_status (*run)(const nibrt_exec *exec, const void *const *in, void *const *out,
                       void *const *arenas);
+  nibrt_cuda_session *device; /**< of a CUDA target */
+  void (*close_device)(nibrt_cuda_session *device);
   nibrt_pool *pool; /**< of --threads; NULL: one thread */
   void *arena; /**< aligned, as large as the plan says */
   char *kept;  /**< temporary folder of an uncached object, or NULL */

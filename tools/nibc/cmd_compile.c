@@ -75,10 +75,10 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   nibc_compiler compiler;
   NIB_RETURN_IF_ERROR(nibc_compiler_find(&compiler));
   char *flags = nibc_compiler_flags(&s->target, s->options->size);
-  char *names[2] = {NULL, NULL};
+  char *names[NIBC_MOST_SOURCES];
   const int n = nibc_session_sources(s, names);
   char *example = nibc_format("%s_main.c", s->name), *archive = nibc_format("lib%s.a", s->name);
-  const char *sources[] = {names[0], names[1]};
+  const char *sources[] = {names[0], names[1], names[2]};
   nib_status status = flags && names[0] && names[n - 1] && example && archive
                           ? NIB_OK
                           : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
@@ -86,7 +86,7 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   if (status == NIB_OK)
     status = nibc_compiler_run(&compiler, artifact, flags, dir, sources, n, NULL);
   nibc_step_end(begin, status);
-  if (status == NIB_OK && artifact == NIBC_OBJECT)
+  if (status == NIB_OK && artifact == NIBC_OBJECT && size)
     measure(dir, sources, n, size);
   if (status == NIB_OK && !measure_only && is(emit, "lib"))
     status = nibc_archive(&compiler, dir, archive, sources, n);
@@ -98,12 +98,29 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   if (status == NIB_OK && !measure_only)
     remove_in(dir, example);
   free(flags);
-  free(names[0]);
-  free(names[1]);
+  for (int i = 0; i < NIBC_MOST_SOURCES; ++i)
+    free(names[i]);
   free(example);
   free(archive);
   nibc_compiler_free(&compiler);
   return status;
+}
+
+/* The same for a CUDA target: kernels become what --emit asks, the host's part stays C or becomes a library. */
+static nib_status make_cuda_files(const nibc_session *s, const char *dir, const char *emit,
+                                  nibc_code_size *size) {
+  if (is(emit, "cuda"))
+    return NIB_OK;
+  const nibc_cuda_step last = is(emit, "ptx")     ? NIBC_CUDA_PTX
+                              : is(emit, "cubin") ? NIBC_CUDA_CUBIN
+                                                  : NIBC_CUDA_IMAGE;
+  NIB_RETURN_IF_ERROR(nibc_cuda_compile(s, dir, last, &size->cuda));
+  char *source = nibc_format("%s.cu", s->name);
+  if (source && !is(emit, "c"))
+    remove_in(dir, source);
+  free(source);
+  size->code_bytes = size->cuda.cubin_bytes >= 0 ? size->cuda.cubin_bytes : size->cuda.ptx_bytes;
+  return is(emit, "lib") ? compile_files(s, dir, emit, false, NULL) : NIB_OK;
 }
 
 /* Everything that goes into the output folder, made in the folder `dir`. */
@@ -111,6 +128,8 @@ static nib_status make_files(nibc_session *s, const char *dir, nibc_code_size *s
   const nibc_options *o = s->options;
   const char *emit = o->emit ? o->emit : nibc_is_lowered(o) ? "llvm" : "c";
   NIB_RETURN_IF_ERROR(nibc_session_emit(s, dir));
+  if (nib_target_is_cuda(&s->target))
+    return make_cuda_files(s, dir, emit, size);
   if (nibc_is_lowered(o) && is(emit, "llvm"))
     return NIB_OK;
   if (strcmp(emit, "c") != 0)
@@ -120,7 +139,7 @@ static nib_status make_files(nibc_session *s, const char *dir, nibc_code_size *s
 
 nib_status nibc_write_files(nibc_session *s, FILE *table) {
   const nibc_options *o = s->options;
-  nibc_code_size size = {-1, -1};
+  nibc_code_size size = NIBC_NOT_MEASURED;
   const bool to_dir = o->out_dir && !o->dry_run;
   char *created = NULL, *temporary = NULL;
   nib_status status = to_dir ? nibc_dir_create(o->out_dir, &created) : NIB_OK;
@@ -141,6 +160,7 @@ nib_status nibc_write_files(nibc_session *s, FILE *table) {
     status = nibc_explain_print(table, s);
   if (status == NIB_OK && table)
     nibc_report_print(table, s, &size);
+  nibc_cuda_build_free(&size.cuda);
   return status;
 }
 
@@ -190,7 +210,7 @@ static nib_status compile_to_ir(const nibc_options *o) {
       status = nibc_report_check_limits(&session);
     if (status == NIB_OK && o->report && session.planned && last == NIBC_STAGE_SELECT &&
         !o->dry_run)
-      status = nibc_report_write(o->report, &session, &(nibc_code_size){-1, -1});
+      status = nibc_report_write(o->report, &session, &NIBC_NOT_MEASURED);
   }
   if (status == NIB_OK)
     status = write_ir(&session);

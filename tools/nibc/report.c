@@ -2,6 +2,7 @@
  * The table after a compilation and --report's JSON. */
 #include "report.h"
 #include "explain.h"
+#include "cuda/cuda_model.h"
 #include "desc/kernel_desc.h"
 #include "emit/text.h"
 #include "file_io.h"
@@ -94,6 +95,19 @@ static void print_inner(FILE *to, const nib_graph *g) {
             nibc_number(tensors).text, nibc_number(bytes).text);
 }
 
+/* Registers and memory of CUDA kernels, as ptxas says. */
+static void print_cuda(FILE *to, const nibc_cuda_build *b) {
+  const nibc_cuda_kernel *most = NULL;
+  int spilling = 0;
+  for (int i = 0; i < b->n; ++i) {
+    most = !most || b->kernels[i].registers > most->registers ? &b->kernels[i] : most;
+    spilling += b->kernels[i].spill_bytes > 0;
+  }
+  if (most)
+    fprintf(to, "ptxas:   %d kernels, at most %d registers (%s), %d spill\n", b->n, most->registers, most->name,
+            spilling);
+}
+
 void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *size) {
   const nib_graph *g = s->planned;
   if (nibc_is_lowered(s->options)) {
@@ -109,7 +123,11 @@ void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *si
   fprintf(to, "weights: %s bytes\n",
           nibc_number(size->weights_bytes >= 0 ? size->weights_bytes : nibc_count_weights(g)).text);
   if (size->code_bytes >= 0)
-    fprintf(to, "code:    %s bytes\n", nibc_number(size->code_bytes).text);
+    fprintf(to, "code:    %s bytes%s\n", nibc_number(size->code_bytes).text,
+            size->cuda.cubin_bytes >= 0 ? " (cubin)"
+            : size->cuda.ptx_bytes >= 0 ? " (PTX)"
+                                        : "");
+  print_cuda(to, &size->cuda);
   fprintf(to, "target:  %s\n", s->target.spec);
 }
 
@@ -267,6 +285,37 @@ static cJSON *operator_json(const nibc_session *s, int32_t index) {
   return j;
 }
 
+/* How a CUDA kernel is launched, and what it uses where ptxas said so. */
+static nib_status add_launch(cJSON *j, const nibc_session *s, int32_t index, const nibc_cuda_build *b) {
+  const nib_model_options options = {.name = s->name, .target = &s->target, .size = s->options->size};
+  nib_constants *constants = nib_constants_create(s->name, NIB_WEIGHTS_BLOB);
+  nib_launch launch;
+  nib_text text;
+  nib_text_init(&text);
+  const nib_status status =
+      constants
+          ? nib_cuda_kernel_write(s->planned, &options, index, constants, &text, &launch, nibc_diag())
+          : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  nib_text_free(&text);
+  nib_constants_destroy(constants);
+  if (status != NIB_OK)
+    return status;
+  cJSON *grid = cJSON_AddArrayToObject(j, "grid");
+  for (int i = 0; i < 3; ++i)
+    cJSON_AddItemToArray(grid, cJSON_CreateNumber(launch.grid[i] ? (double)launch.grid[i] : 1));
+  cJSON_AddNumberToObject(j, "threads", launch.threads);
+  cJSON_AddNumberToObject(j, "dynamic_shared_bytes", (double)launch.shared_bytes);
+  char symbol[256];
+  nib_model_kernel_symbol(s->planned, s->name, index, symbol, sizeof symbol);
+  const nibc_cuda_kernel *k = nibc_cuda_find(b, symbol);
+  if (!k)
+    return NIB_OK;
+  cJSON_AddNumberToObject(j, "registers", k->registers);
+  cJSON_AddNumberToObject(j, "static_shared_bytes", (double)k->shared_bytes);
+  cJSON_AddNumberToObject(j, "spill_bytes", (double)k->spill_bytes);
+  return NIB_OK;
+}
+
 static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
   int64_t macs, bytes;
   nibc_count_work(g, k->nodes, k->n_nodes, &macs, &bytes);
@@ -395,6 +444,8 @@ nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc
   for (int32_t i = 0; i < s->planned->n_kernels; ++i) {
     cJSON *kernel = kernel_json(s->planned, &s->planned->kernels[i]);
     cJSON_AddItemToArray(kernels, kernel);
+    if (nib_target_is_cuda(&s->target) && explained == NIB_OK)
+      explained = add_launch(kernel, s, i, &size->cuda);
     if (o->explain && explained == NIB_OK)
       explained = nibc_explain_add(kernel, s, &s->planned->kernels[i]);
   }

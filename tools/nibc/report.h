@@ -3,6 +3,7 @@
 #ifndef NIBC_REPORT_H
 #define NIBC_REPORT_H
 
+#include "cuda.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -10,7 +11,9 @@
 /** Sizes measured in the compiled objects; -1: not compiled. */
 typedef struct nibc_code_size {
   int64_t code_bytes, weights_bytes;
+  nibc_cuda_build cuda; /**< of a CUDA target */
 } nibc_code_size;
+#define NIBC_NOT_MEASURED ((nibc_code_size){-1, -1, {.ptx_bytes = -1, .cubin_bytes = -1}})
 
 /** One line per kernel, then arena, weights and code. */
 void nibc_report_print(FILE *to, const nibc_session *session, const nibc_code_size *size);

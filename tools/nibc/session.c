@@ -393,10 +393,11 @@ nib_status nibc_session_begin(const nibc_options *options, nibc_session *s) {
     return nibc_fail(NIB_ERROR_INVALID_USAGE, "--name is empty");
   if (strlen(s->name) > MAX_NAME)
     return nibc_fail(NIB_ERROR_INVALID_USAGE, "--name: at most %d characters", MAX_NAME);
-  if (strcmp(s->name, "nibrt_abi") == 0)
+  if (strcmp(s->name, "nibrt_abi") == 0 || strcmp(s->name, "nibrt_cuda") == 0)
     return nibc_fail(NIB_ERROR_INVALID_USAGE,
-                     "the name 'nibrt_abi' is taken by the runtime's header; choose another with "
-                     "--name");
+                     "the name '%s' is taken by the runtime's header; choose another with "
+                     "--name",
+                     s->name);
   make_context(s);
   return NIB_OK;
 }
@@ -595,11 +596,13 @@ nib_status nibc_session_run_text(nibc_session *s, const char *pipeline) {
   return run_passes(s, pipeline, "the pass pipeline", NIB_ERROR_INVALID_USAGE);
 }
 
-int nibc_session_sources(const nibc_session *s, char *out_names[2]) {
-  const bool lowered = nibc_is_lowered(s->options);
+int nibc_session_sources(const nibc_session *s, char *out_names[NIBC_MOST_SOURCES]) {
+  const bool lowered = nibc_is_lowered(s->options), cuda = nib_target_is_cuda(&s->target);
+  const int n = lowered ? 1 : cuda ? 3 : 2;
   out_names[0] = nibc_format(lowered ? "%s.ll" : "%s.c", s->name);
-  out_names[1] = lowered ? NULL : nibc_format("%s_weights.c", s->name);
-  return lowered ? 1 : 2;
+  out_names[1] = n > 1 ? nibc_format("%s_weights.c", s->name) : NULL;
+  out_names[2] = n > 2 ? nibc_format("nibrt_cuda.c") : NULL;
+  return n;
 }
 
 /* The pass takes the folder as text inside a pipeline, whose grammar not every path survives: it

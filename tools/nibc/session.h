@@ -54,9 +54,10 @@ nib_status nibc_session_run(nibc_session *session, nibc_stage from, nibc_stage t
 /** Writes the C files of the session's module (selected), or the LLVM IR of a lowered one, into the
  *  folder `dir`. */
 nib_status nibc_session_emit(nibc_session *session, const char *dir);
-/** Names of the files that nibc_session_emit wrote for the compiler: one or two (free() each; NULL
- *  when out of memory). */
-int nibc_session_sources(const nibc_session *session, char *out_names[2]);
+/** Names of the C files that nibc_session_emit wrote for the compiler: one to NIBC_MOST_SOURCES (free() each;
+ *  NULL when out of memory). */
+#define NIBC_MOST_SOURCES 3
+int nibc_session_sources(const nibc_session *session, char *out_names[NIBC_MOST_SOURCES]);
 /** Runs a pipeline in mlir-opt's words. */
 nib_status nibc_session_run_text(nibc_session *session, const char *pipeline);
 

@@ -21,8 +21,6 @@ static nib_status check_later(const nibc_options *o) {
   nib_status status = NIB_OK;
   if (is(o->precision, "f16") || is(o->precision, "bf16"))
     status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--precision=%s is not supported yet", o->precision);
-  if (is(o->emit, "ptx") || is(o->emit, "cuda"))
-    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--emit=%s is not supported yet", o->emit);
   if (o->threads > NIBC_MOST_THREADS)
     status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--threads=%lld: at most %d are supported",
                        (long long)o->threads, NIBC_MOST_THREADS);
@@ -99,6 +97,29 @@ static nib_status check_codegen(const nibc_options *o) {
                : NIB_OK;
 }
 
+/* What goes with a CUDA target alone, and what does not go with one. */
+static nib_status check_cuda(const nibc_options *o) {
+  static const nib_diag silent = {0};
+  nib_target target;
+  const char *spec = o->target ? o->target : "native";
+  if (nib_target_parse(spec, &target, &silent) != NIB_OK)
+    return NIB_OK; // said where the target is needed
+  const bool makes_kernels = is(o->emit, "cuda") || is(o->emit, "ptx") || is(o->emit, "cubin");
+  if (!nib_target_is_cuda(&target))
+    return makes_kernels ? nibc_fail(NIB_ERROR_INVALID_USAGE,
+                                     "--emit=%s goes with a CUDA target, as --target=sm_90a, not with %s",
+                                     o->emit, spec)
+                         : NIB_OK;
+  const bool makes_code = is(o->emit, "llvm") || is(o->emit, "asm") || is(o->emit, "obj");
+  if (makes_code)
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     "--emit=%s does not go with --target=%s; kernels are written by cuda, ptx and cubin", o->emit,
+                     spec);
+  const char *other = nibc_is_lowered(o) ? "--codegen=mlir" : o->threads > 1 ? "--threads" : NULL;
+  return other ? nibc_fail(NIB_ERROR_INVALID_USAGE, "%s goes with a processor, not with --target=%s", other, spec)
+               : NIB_OK;
+}
+
 nib_status nibc_check_options(const nibc_options *o) {
   if (o->rounding && nib_rounding_find(o->rounding) == NIB_ROUNDING_COUNT)
     return unknown_rounding(o->rounding);
@@ -114,6 +135,7 @@ nib_status nibc_check_options(const nibc_options *o) {
                      "--stop-after and --pass-pipeline exclude each other");
   NIB_RETURN_IF_ERROR(check_weight_formats(o));
   NIB_RETURN_IF_ERROR(check_codegen(o));
+  NIB_RETURN_IF_ERROR(check_cuda(o));
   return check_later(o);
 }
 

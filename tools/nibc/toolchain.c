@@ -18,8 +18,7 @@
 
 extern char **environ;
 
-/* The first executable file of that name in $PATH, or NULL. */
-static char *find_program(const char *name) {
+char *nibc_program_find(const char *name) {
   if (strchr(name, '/'))
     return access(name, X_OK) == 0 ? nibc_format("%s", name) : NULL;
   const char *path = getenv("PATH");
@@ -39,9 +38,9 @@ nib_status nibc_compiler_find(nibc_compiler *out) {
   memset(out, 0, sizeof *out);
   const char *chosen = getenv("NIBC_CC");
   if (chosen && *chosen)
-    out->path = find_program(chosen);
+    out->path = nibc_program_find(chosen);
   for (size_t i = 0; !(chosen && *chosen) && !out->path && i < sizeof names / sizeof *names; ++i)
-    out->path = find_program(names[i]);
+    out->path = nibc_program_find(names[i]);
   if (!out->path)
     return nibc_fail(NIB_ERROR_IO,
                      "no C compiler found (%s); install clang-22, or name one in "
@@ -49,9 +48,9 @@ nib_status nibc_compiler_find(nibc_compiler *out) {
                      chosen && *chosen ? chosen : "clang-22, clang, cc");
   const char *slash = strrchr(out->path, '/');
   out->is_clang = strstr(slash ? slash : out->path, "clang") != NULL;
-  out->archiver = find_program("llvm-ar-22");
+  out->archiver = nibc_program_find("llvm-ar-22");
   if (!out->archiver)
-    out->archiver = find_program("ar");
+    out->archiver = nibc_program_find("ar");
   return NIB_OK;
 }
 
@@ -65,7 +64,7 @@ char *nibc_compiler_flags(const nib_target *target, bool size) {
   nib_text flags;
   nib_text_init(&flags);
   nib_text_printf(&flags, "-std=c11 %s -ffp-contract=off -fno-math-errno", size ? "-Os" : "-O3");
-  if (target->cpu) {
+  if (target->cpu && !nib_target_is_cuda(target)) { // of CUDA's the host's part is plain C
     const bool native = strcmp(target->cpu, "native") == 0;
     nib_target row;
     nib_feature_set have = 0;
@@ -122,8 +121,7 @@ static void child_signals(posix_spawnattr_t *out) {
   posix_spawnattr_setflags(out, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 }
 
-/* Runs argv in `dir`; its standard error into *out_messages (at most 64 KB, free()). */
-static nib_status spawn(const char *dir, char *const *argv, char **out_messages) {
+nib_status nibc_program_run(const char *dir, const char *const *argv, char **out_messages) {
   int ends[2];
   *out_messages = NULL;
   if (pipe(ends))
@@ -140,7 +138,7 @@ static nib_status spawn(const char *dir, char *const *argv, char **out_messages)
   pid_t child = -1;
   nibc_interrupt_hold();
   const int failure =
-      environment ? posix_spawn(&child, argv[0], &actions, &attributes, argv, environment) : ENOMEM;
+      environment ? posix_spawn(&child, argv[0], &actions, &attributes, (char *const *)argv, environment) : ENOMEM;
   nibc_interrupt_child(failure ? 0 : child);
   nibc_interrupt_release();
   if (environment)
@@ -153,7 +151,7 @@ static nib_status spawn(const char *dir, char *const *argv, char **out_messages)
     close(ends[0]);
     return nibc_fail(NIB_ERROR_IO, "%s: %s", argv[0], strerror(failure));
   }
-  const size_t capacity = 1 << 16;
+  const size_t capacity = 1 << 20;
   char *messages = calloc(1, capacity + 1), discard[4096];
   for (size_t used = 0;;) {
     const bool keep = messages && used < capacity;
@@ -189,7 +187,7 @@ static int split(char *flags, const char **argv, int n) {
 
 static nib_status run_compiler(const char *dir, const char **argv) {
   char *messages = NULL;
-  nib_status status = spawn(dir, (char *const *)argv, &messages);
+  nib_status status = nibc_program_run(dir, argv, &messages);
   if (status != NIB_OK) {
     if (messages && *messages)
       fprintf(stderr, "%s", messages);
@@ -239,6 +237,7 @@ nib_status nibc_compiler_run(const nibc_compiler *compiler, nibc_artifact artifa
     argv[n++] = "-o";
     argv[n++] = output;
     argv[n++] = "-lm";
+    argv[n++] = "-ldl";
     status = run_compiler(dir, argv);
   }
   for (int i = 0; artifact != NIBC_SHARED && status == NIB_OK && i < n_sources; ++i) {

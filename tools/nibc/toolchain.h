@@ -41,6 +41,12 @@ nib_status nibc_archive(const nibc_compiler *compiler, const char *dir, const ch
 /** "net.c" with its extension changed to that of `artifact`; free(). */
 char *nibc_artifact_name(const char *source, nibc_artifact artifact);
 
+/** The first executable file of that name in $PATH, or NULL (free()). A name with a slash is a path. */
+char *nibc_program_find(const char *name);
+/** Runs argv, which ends in NULL, in `dir`; what it prints goes into *out_messages (at most 1 MB, free()).
+ *  NIB_ERROR_IO if its exit status is not 0, with a message only if it could not be started. */
+nib_status nibc_program_run(const char *dir, const char *const *argv, char **out_messages);
+
 /** Bytes of code and of read-only data in an ELF object; false if `path` is not one. */
 bool nibc_object_size(const char *path, int64_t *out_code, int64_t *out_rodata);
 
