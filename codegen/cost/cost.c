@@ -387,16 +387,30 @@ static double bytes_per_cycle(const nib_machine *m, double working_set) {
 static const double k_launch_ns = 2000.0;
 /* Lane operations of one multiply-accumulate in plain loops: loads, addresses, the product. */
 static const double k_loop_mac_operations = 6.0, k_loop_element_operations = 40.0;
-/* Of the tensor cores, in multiply-accumulates a cycle for each lane: those of mma.sync on bytes. */
+/* Of the tensor cores, in multiply-accumulates a cycle for each lane: those of mma.sync on bytes.
+ */
 static const double k_tensor_macs = 16.0;
+
+/* Blocks beyond one for each multiprocessor run after the first; a tile's unused rows and columns
+ * cost as much. */
+static double tile_cycles(const nib_kernel_desc *d, double lanes) {
+  const double mr = d->tile[0] > 0 ? d->tile[0] : 64, nr = d->tile[1] > 0 ? d->tile[1] : 64;
+  const double m = rows_of(d), n = columns_of(d), processors = lanes / 128;
+  const double blocks = ceil(m / mr) * ceil(n / nr), waves = ceil(blocks / processors);
+  const double macs = mr * nr * ((double)d->macs / (m * n) + 64);
+  /* A small tile reads each operand more often: from shared memory, at 128 bytes a cycle. */
+  return waves * fmax(macs / (128 * k_tensor_macs), macs * (1 / mr + 1 / nr) / 128);
+}
 
 static void predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,
                            nib_cost *out_cost) {
   const double lanes = m->l1_bytes_per_cycle; /* 128 of each multiprocessor */
   const bool loops = strcmp(d->schedule, "grid_loops") == 0;
-  const double macs = (double)d->macs * (loops ? k_loop_mac_operations : 1.0 / k_tensor_macs);
-  const double elements = (double)d->elementwise * (loops ? k_loop_element_operations : 4.0);
-  out_cost->compute_ns = (macs + elements) / lanes / m->ghz;
+  const double macs =
+      loops ? (double)d->macs * k_loop_mac_operations / lanes : tile_cycles(d, lanes);
+  const double elements =
+      (double)d->elementwise * (loops ? k_loop_element_operations : 4.0) / lanes;
+  out_cost->compute_ns = (macs + elements) / m->ghz;
   out_cost->memory_ns = traffic / m->dram_bytes_per_cycle / m->ghz;
   out_cost->overhead_ns = k_launch_ns;
   out_cost->ns = fmax(out_cost->compute_ns, out_cost->memory_ns) + k_launch_ns;

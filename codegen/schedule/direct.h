@@ -194,6 +194,10 @@ void nib_direct_add_product(nib_direct *d, const nib_node *n, const char *acc_ty
 void nib_direct_finish_sum(nib_direct *d, const nib_node *n, const nib_conv_params *p,
                            const char *index, const char *channel);
 
+/** The same of reals: the float `acc` is the sum without bias; `bias` is a pointer to all, or "". */
+void nib_direct_finish_real(nib_direct *d, const nib_node *n, const char *bias, const char *index,
+                            const char *channel);
+
 /* ---- for schedules that have another first root and leave everything else to these loops ---- */
 
 typedef void nib_direct_root(nib_direct *d, const nib_node *n);

@@ -119,18 +119,21 @@ void nib_direct_finish_sum(nib_direct *d, const nib_node *n, const nib_conv_para
   nib_direct_put(d, index, nib_direct_saturate(d, n, "scaled", p->out_zp, p->lo, p->hi).s);
 }
 
+void nib_direct_finish_real(nib_direct *d, const nib_node *n, const char *bias, const char *index,
+                            const char *channel) {
+  if (bias[0])
+    nib_text_line(d->t, "acc += %s;",
+                  nib_direct_decode(nib_node_input(d->g, n, 2)->format,
+                                    nib_expr_printf("%s[%s]", bias, channel).s)
+                      .s);
+  nib_direct_put(d, index, nib_direct_activate_real(d, n, "acc").s);
+}
+
 static void finish(conv *c, const char *index, const char *channel) {
-  nib_direct *d = c->d;
-  if (c->is_float) {
-    if (c->bias.s[0])
-      nib_text_line(d->t, "acc += %s;",
-                    nib_direct_decode(nib_node_input(d->g, c->n, 2)->format,
-                                      nib_expr_printf("%s[%s]", c->bias.s, channel).s)
-                        .s);
-    nib_direct_put(d, index, nib_direct_activate_real(d, c->n, "acc").s);
-    return;
-  }
-  nib_direct_finish_sum(d, c->n, &c->p, index, channel);
+  if (c->is_float)
+    nib_direct_finish_real(c->d, c->n, c->bias.s, index, channel);
+  else
+    nib_direct_finish_sum(c->d, c->n, &c->p, index, channel);
 }
 
 /* Opens the loops over batch, rows, columns and channels of the result; returns how many. */
