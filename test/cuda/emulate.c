@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Fibres, their scheduler, rendezvous, and launches.
+#define _GNU_SOURCE
+#include "emulate_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1
+#endif
+#endif
+#ifdef HAS_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+/* ---- switching stacks ---- */
+
+enum { stack_bytes = 256 * 1024, guard_bytes = 4096 };
+
+#ifdef __x86_64__
+typedef void *context;
+void nib_emulated_switch(void **save, void *to);
+__asm__(".text\n"
+        ".hidden nib_emulated_switch\n"
+        ".globl nib_emulated_switch\n"
+        ".type nib_emulated_switch, @function\n"
+        "nib_emulated_switch:\n"
+        "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n  pushq %r15\n"
+        "  movq %rsp, (%rdi)\n"
+        "  movq %rsi, %rsp\n"
+        "  popq %r15\n  popq %r14\n  popq %r13\n  popq %r12\n  popq %rbx\n  popq %rbp\n"
+        "  ret\n"
+        ".size nib_emulated_switch, . - nib_emulated_switch\n");
+static void context_switch(context *save, context *to) { nib_emulated_switch(save, *to); }
+static void context_make(context *c, uint8_t *stack, void (*entry)(void)) {
+  void **top = (void **)(stack + stack_bytes);
+  top[-1] = NULL;
+  memcpy(&top[-2], &entry, sizeof entry);
+  *c = top - 8; /* six registers below the address of entry */
+  memset(*c, 0, 6 * sizeof(void *));
+}
+#else
+#include <ucontext.h>
+typedef ucontext_t context;
+static void context_switch(context *save, context *to) { swapcontext(save, to); }
+static void context_make(context *c, uint8_t *stack, void (*entry)(void)) {
+  getcontext(c);
+  c->uc_stack.ss_sp = stack;
+  c->uc_stack.ss_size = stack_bytes;
+  c->uc_link = NULL;
+  makecontext(c, entry, 0);
+}
+#endif
+
+/* ---- the block that runs ---- */
+
+typedef enum fibre_state { READY, WAITING, DONE } fibre_state;
+
+typedef struct fibre {
+  context ctx;
+  uint8_t *stack;
+  nib_emulated_place place;
+  fibre_state state;
+  const void *object; /* waited for */
+  const char *what;
+  void *fake_stack;
+} fibre;
+
+typedef struct named_barrier {
+  int arrived, expected; /* expected 0: all that have not ended */
+} named_barrier;
+
+static struct {
+  fibre fibres[max_threads];
+  int n_stacks, n, live;
+  int ready[max_threads], ready_first, n_ready;
+  int running; /* -1: the scheduler */
+  context scheduler;
+  const void *scheduler_stack;
+  size_t scheduler_stack_bytes;
+  meeting warps[max_threads / 32], warpgroups[max_threads / 128];
+  named_barrier barriers[16];
+  uint64_t spins;
+  const nib_emulated_kernel *kernel;
+  void **params;
+  uint8_t *area;
+  uint32_t shared_bytes;
+  int block[3];
+  bool failed, eager;
+  char error[1024];
+} b = {.running = -1};
+
+const nib_emulated_place *nib_emulated_now;
+uint8_t *nib_emulated_shared;
+
+const char *nib_emulated_error(void) { return b.error; }
+bool emulated_failed(void) { return b.failed; }
+bool emulated_eager(void) { return b.eager; }
+int emulated_thread(void) { return b.running; }
+
+static void to_scheduler(fibre *f) {
+#ifdef HAS_ASAN
+  __sanitizer_start_switch_fiber(f->state == DONE ? NULL : &f->fake_stack, b.scheduler_stack,
+                                 b.scheduler_stack_bytes);
+#endif
+  context_switch(&f->ctx, &b.scheduler);
+#ifdef HAS_ASAN
+  __sanitizer_finish_switch_fiber(f->fake_stack, &b.scheduler_stack, &b.scheduler_stack_bytes);
+#endif
+}
+
+static void resume(int i) {
+  fibre *f = &b.fibres[i];
+  b.running = i;
+  nib_emulated_now = &f->place;
+#ifdef HAS_ASAN
+  void *fake = NULL;
+  __sanitizer_start_switch_fiber(&fake, f->stack, stack_bytes);
+#endif
+  context_switch(&b.scheduler, &f->ctx);
+#ifdef HAS_ASAN
+  __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+#endif
+  b.running = -1;
+}
+
+void emulated_fail(const char *format, ...) {
+  if (!b.failed) {
+    b.failed = true;
+    int n = snprintf(b.error, sizeof b.error, "kernel %s, block (%d, %d, %d)", b.kernel->name,
+                     b.block[0], b.block[1], b.block[2]);
+    if (b.running >= 0)
+      n += snprintf(b.error + n, sizeof b.error - (size_t)n, ", thread %d", b.running);
+    n += snprintf(b.error + n, sizeof b.error - (size_t)n, ": ");
+    va_list args;
+    va_start(args, format);
+    vsnprintf(b.error + n, sizeof b.error - (size_t)n, format, args);
+    va_end(args);
+  }
+  while (b.running >= 0) { /* the scheduler does not come back */
+    b.fibres[b.running].state = DONE;
+    to_scheduler(&b.fibres[b.running]);
+  }
+}
+
+static void make_ready(int i) {
+  b.fibres[i].state = READY;
+  b.ready[(b.ready_first + b.n_ready++) % max_threads] = i;
+}
+
+void emulated_wait(const void *object, const char *what) {
+  fibre *f = &b.fibres[b.running];
+  f->state = WAITING;
+  f->object = object;
+  f->what = what;
+  to_scheduler(f);
+}
+
+void emulated_wake(const void *object) {
+  for (int i = 0; i < b.n; ++i)
+    if (b.fibres[i].state == WAITING && b.fibres[i].object == object)
+      make_ready(i);
+}
+
+/* ---- rendezvous ---- */
+
+static void meet(meeting *m, int first, int size, const char *what, performer *perform, void *arg) {
+  if (m->arrived && strcmp(m->what, what) != 0)
+    emulated_fail("%s, while others of threads %d to %d are at %s", what, first, first + size - 1,
+                  m->what);
+  m->what = what;
+  m->args[b.running - first] = arg;
+  if (++m->arrived < size) {
+    emulated_wait(m, what);
+    return;
+  }
+  m->arrived = 0;
+  perform(m->args, size, first);
+  emulated_wake(m);
+}
+
+void emulated_meet_warp(const char *what, performer *perform, void *arg) {
+  int first = b.running & ~31;
+  meet(&b.warps[first / 32], first, b.n - first < 32 ? b.n - first : 32, what, perform, arg);
+}
+
+void emulated_meet_warpgroup(const char *what, performer *perform, void *arg) {
+  int first = b.running & ~127;
+  if (b.n - first < 128)
+    emulated_fail("%s in a warpgroup of %d threads", what, b.n - first);
+  meet(&b.warpgroups[first / 128], first, 128, what, perform, arg);
+}
+
+static const char *const collective_names[] = {
+    [NIB_EMULATED_SYNC] = "bar.warp.sync",
+    [NIB_EMULATED_SHUFFLE] = "shfl.idx",
+    [NIB_EMULATED_SHUFFLE_XOR] = "shfl.bfly",
+    [NIB_EMULATED_SHUFFLE_DOWN] = "shfl.down",
+    [NIB_EMULATED_LDMATRIX4] = "ldmatrix.x4",
+    [NIB_EMULATED_LDMATRIX4_TRANS] = "ldmatrix.x4.trans",
+    [NIB_EMULATED_LDMATRIX2] = "ldmatrix.x2",
+    [NIB_EMULATED_LDMATRIX2_TRANS] = "ldmatrix.x2.trans",
+    [NIB_EMULATED_MMA] = "mma",
+};
+
+static void perform_warp(void **args, int n, int first) {
+  (void)first;
+  nib_emulated_warp_args **of = (nib_emulated_warp_args **)args;
+  int collective = of[0]->by >> 8;
+  if (n < 32 && collective >= NIB_EMULATED_LDMATRIX4)
+    emulated_fail("%s in a warp of %d threads", collective_names[collective], n);
+  else
+    emulated_perform_warp(collective, of, n);
+}
+
+void nib_emulated_warp(int collective, nib_emulated_warp_args *args) {
+  args->by = (int32_t)((uint32_t)collective << 8) | (args->by & 255);
+  emulated_meet_warp(collective_names[collective], perform_warp, args);
+}
+
+static bool is_complete(const named_barrier *bar) {
+  return bar->arrived > 0 && bar->arrived >= (bar->expected ? bar->expected : b.live);
+}
+
+static bool arrive(int32_t id, int32_t threads, const char *what) {
+  if (id < 0 || id > 15 || threads < 0 || threads % 32 || threads > b.n)
+    emulated_fail("%s %d, %d: no such barrier, or not whole warps of the block's %d threads", what,
+                  id, threads, b.n);
+  named_barrier *bar = &b.barriers[id];
+  if (bar->arrived && bar->expected != threads)
+    emulated_fail("%s %d, %d: others wait there for %d threads", what, id, threads, bar->expected);
+  bar->expected = threads;
+  bar->arrived++;
+  if (!is_complete(bar))
+    return false;
+  bar->arrived = 0;
+  emulated_wake(bar);
+  return true;
+}
+
+void nib_emulated_bar_sync(int32_t id, int32_t threads) {
+  if (!arrive(id, threads, "bar.sync"))
+    emulated_wait(&b.barriers[id], "bar.sync");
+}
+
+void nib_emulated_bar_arrive(int32_t id, int32_t threads) { arrive(id, threads, "bar.arrive"); }
+
+void nib_emulated_check_aligned(const void *global, size_t alignment) {
+  if ((uintptr_t)global % alignment)
+    emulated_fail("an access of %zu bytes is not aligned", alignment);
+}
+
+uint32_t nib_emulated_load_acquire(const uint32_t *global) {
+  /* Others of the block may be those who write; another block cannot. */
+  if (++b.spins > 20000000)
+    emulated_fail("polls memory for ever: blocks run one after another here");
+  make_ready(b.running);
+  to_scheduler(&b.fibres[b.running]);
+  return *(const volatile uint32_t *)global;
+}
+
+/* ---- shared memory ---- */
+
+uint32_t nib_emulated_shared_address(const void *shared) {
+  ptrdiff_t offset = (const uint8_t *)shared - nib_emulated_shared;
+  if (offset < 0 || offset > (ptrdiff_t)b.shared_bytes)
+    emulated_fail("the shared address of memory that is not nib_shared");
+  return (uint32_t)offset + shared_base;
+}
+
+bool emulated_check_shared(const void *p, size_t bytes, size_t alignment, const char *what) {
+  const uint8_t *at = p;
+  if ((uintptr_t)p % alignment) {
+    emulated_fail("%s: not aligned to %zu bytes", what, alignment);
+    return false;
+  }
+  if (at < b.area || at >= b.area + max_shared + 2 * guard_bytes)
+    return true;
+  if (at < nib_emulated_shared || at + bytes > nib_emulated_shared + b.shared_bytes) {
+    emulated_fail("%s: bytes %td to %td of %u bytes of shared memory", what,
+                  at - nib_emulated_shared, at - nib_emulated_shared + (ptrdiff_t)bytes,
+                  b.shared_bytes);
+    return false;
+  }
+  return true;
+}
+
+const uint8_t *emulated_at_shared(uint32_t address, size_t bytes, const char *what) {
+  if (address < shared_base || address + bytes > shared_base + b.shared_bytes) {
+    emulated_fail("%s: bytes %d to %d of %u bytes of shared memory", what,
+                  (int)address - shared_base, (int)address - shared_base + (int)bytes,
+                  b.shared_bytes);
+    return NULL;
+  }
+  return nib_emulated_shared + (address - shared_base);
+}
+
+/* Ends at a page that cannot be touched, but for what aligns its start. */
+static bool place_shared(uint32_t bytes) {
+  size_t all = (max_shared + guard_bytes - 1) / guard_bytes * guard_bytes;
+  if (!b.area) {
+    b.area =
+        mmap(NULL, all + guard_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b.area == MAP_FAILED) {
+      b.area = NULL;
+      return false;
+    }
+    mprotect(b.area + all, guard_bytes, PROT_NONE);
+  }
+  b.shared_bytes = bytes;
+  nib_emulated_shared = b.area + all - ((size_t)bytes + 1023) / 1024 * 1024;
+  return true;
+}
+
+enum { poison = 0xcb };
+
+static void check_slack(void) {
+  const uint8_t *end = nib_emulated_shared + b.shared_bytes;
+  for (size_t i = 0; (b.shared_bytes + i) % 1024; ++i)
+    if (end[i] != poison) {
+      emulated_fail("byte %zu of %u bytes of shared memory was written", b.shared_bytes + i,
+                    b.shared_bytes);
+      return;
+    }
+}
+
+/* ---- launches ---- */
+
+static void fibre_main(void) {
+#ifdef HAS_ASAN
+  __sanitizer_finish_switch_fiber(NULL, &b.scheduler_stack, &b.scheduler_stack_bytes);
+#endif
+  b.kernel->call(b.params);
+  emulated_async_thread_ends(b.running);
+  fibre *f = &b.fibres[b.running];
+  f->state = DONE;
+  b.live--;
+  named_barrier *bar = &b.barriers[0];
+  if (!bar->expected && is_complete(bar)) {
+    bar->arrived = 0;
+    emulated_wake(bar);
+  }
+  to_scheduler(f);
+}
+
+static bool make_stacks(int n) {
+  for (; b.n_stacks < n; ++b.n_stacks) {
+    uint8_t *p = mmap(NULL, guard_bytes + stack_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+      return false;
+    mprotect(p, guard_bytes, PROT_NONE);
+    b.fibres[b.n_stacks].stack = p + guard_bytes;
+  }
+  return true;
+}
+
+/* Names what the threads that are left wait for. */
+static void fail_deadlock(void) {
+  char text[600];
+  int n = 0, kinds = 0;
+  for (int i = 0; i < b.n && kinds < 4; ++i) {
+    const fibre *f = &b.fibres[i];
+    bool first = f->state == WAITING;
+    int same = 0, last = i;
+    for (int j = 0; first && j < b.n; ++j)
+      if (b.fibres[j].state == WAITING && b.fibres[j].object == f->object) {
+        first = j >= i;
+        last = j;
+        same++;
+      }
+    if (!first)
+      continue;
+    n += snprintf(text + n, sizeof text - (size_t)n, "%s%d thread%s (%d to %d) at %s",
+                  kinds ? "; " : "", same, same > 1 ? "s" : "", i, last, f->what);
+    for (int id = 0; id < 16; ++id)
+      if (f->object == &b.barriers[id])
+        n += snprintf(text + n, sizeof text - (size_t)n, " %d, where %d of %d arrived", id,
+                      b.barriers[id].arrived,
+                      b.barriers[id].expected ? b.barriers[id].expected : b.live);
+    const uint8_t *at = f->object;
+    if (at >= nib_emulated_shared && at < nib_emulated_shared + b.shared_bytes)
+      n += snprintf(text + n, sizeof text - (size_t)n, " at byte %td of shared memory",
+                    at - nib_emulated_shared);
+    kinds++;
+  }
+  emulated_fail("threads wait for ever: %s; %d of %d threads have ended", text, b.n - b.live, b.n);
+}
+
+static void run_block(void) {
+  b.ready_first = b.n_ready = 0;
+  b.live = b.n;
+  b.spins = 0;
+  memset(b.barriers, 0, sizeof b.barriers);
+  for (int i = 0; i < max_threads / 32; ++i)
+    b.warps[i].arrived = 0;
+  for (int i = 0; i < max_threads / 128; ++i)
+    b.warpgroups[i].arrived = 0;
+  memset(nib_emulated_shared, poison, ((size_t)b.shared_bytes + 1023) / 1024 * 1024);
+  emulated_async_reset();
+  emulated_matrix_reset();
+  for (int i = 0; i < b.n; ++i) {
+    fibre *f = &b.fibres[i];
+    f->place.thread = i;
+    memcpy(f->place.block, b.block, sizeof b.block);
+    f->fake_stack = NULL;
+    context_make(&f->ctx, f->stack, fibre_main);
+    make_ready(i);
+  }
+  while (b.live && !b.failed) {
+    if (b.n_ready) {
+      int i = b.ready[b.ready_first];
+      b.ready_first = (b.ready_first + 1) % max_threads;
+      b.n_ready--;
+      resume(i);
+    } else if (!emulated_async_step()) {
+      fail_deadlock();
+    }
+  }
+  while (!b.failed && emulated_async_step()) /* copies that nobody waited for */
+    ;
+  if (!b.failed)
+    check_slack();
+}
+
+int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3], uint32_t threads,
+                        uint32_t shared_bytes, void **params) {
+  const char *async = getenv("NIB_EMULATE_ASYNC");
+  b.eager = async && strcmp(async, "eager") == 0;
+  b.failed = false;
+  b.kernel = kernel;
+  b.params = params;
+  memset(b.block, 0, sizeof b.block);
+  if (threads == 0 || (int32_t)threads > kernel->most_threads || threads > max_threads)
+    emulated_fail("launched with %u threads; it has launch bounds of %d", threads,
+                  kernel->most_threads);
+  else if (shared_bytes > max_shared)
+    emulated_fail("launched with %u bytes of shared memory", shared_bytes);
+  else if (!make_stacks((int)threads) || !place_shared(shared_bytes))
+    emulated_fail("out of memory");
+  if (b.failed)
+    return 1;
+  b.n = (int)threads;
+  for (int i = 0; i < b.n; ++i)
+    for (int j = 0; j < 3; ++j)
+      b.fibres[i].place.grid[j] = (int32_t)grid[j];
+  for (uint32_t z = 0; z < grid[2] && !b.failed; ++z)
+    for (uint32_t y = 0; y < grid[1] && !b.failed; ++y)
+      for (uint32_t x = 0; x < grid[0] && !b.failed; ++x) {
+        b.block[0] = (int)x, b.block[1] = (int)y, b.block[2] = (int)z;
+        run_block();
+      }
+  return b.failed;
+}

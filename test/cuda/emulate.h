@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * The words of codegen/cuda/device.h for the CPU: included before a generated .cu, which is
+ * compiled as C++ with NIB_EMULATE (emulate.py does it). See emulate_runtime.h. */
+#ifndef NIB_EMULATE_H
+#define NIB_EMULATE_H
+
+#ifndef NIB_EMULATE
+#define NIB_EMULATE 1
+#endif
+#include "emulate_runtime.h"
+
+#include <math.h>
+#include <string.h>
+#include <utility>
+
+#define NIB_DEVICE static inline __attribute__((unused))
+#define NIB_KERNEL(threads, blocks) extern "C" void
+#define NIB_GRID_CONSTANT const
+#define NIB_SHARED static
+#define NIB_CONSTANT static const
+#define NIB_ALIGN(n) __attribute__((aligned(n)))
+#define nib_shared nib_emulated_shared
+
+typedef struct NIB_ALIGN(64) nib_tensor_map {
+  uint64_t opaque[16];
+} nib_tensor_map;
+
+/* ---- where a thread is; waiting for others ---- */
+
+NIB_DEVICE int32_t nib_thread(void) { return nib_emulated_now->thread; }
+NIB_DEVICE int32_t nib_block_x(void) { return nib_emulated_now->block[0]; }
+NIB_DEVICE int32_t nib_block_y(void) { return nib_emulated_now->block[1]; }
+NIB_DEVICE int32_t nib_block_z(void) { return nib_emulated_now->block[2]; }
+NIB_DEVICE int32_t nib_grid_x(void) { return nib_emulated_now->grid[0]; }
+NIB_DEVICE int32_t nib_lane(void) { return nib_thread() & 31; }
+NIB_DEVICE int32_t nib_warp(void) { return nib_thread() >> 5; }
+
+NIB_DEVICE uint32_t nib_emulated_shuffle(int collective, uint32_t x, int32_t by) {
+  nib_emulated_warp_args args = {};
+  args.x = x;
+  args.by = by & 255;
+  nib_emulated_warp(collective, &args);
+  return args.result;
+}
+NIB_DEVICE uint32_t nib_shuffle(uint32_t x, int32_t lane) {
+  return nib_emulated_shuffle(NIB_EMULATED_SHUFFLE, x, lane);
+}
+NIB_DEVICE uint32_t nib_shuffle_xor(uint32_t x, int32_t mask) {
+  return nib_emulated_shuffle(NIB_EMULATED_SHUFFLE_XOR, x, mask);
+}
+NIB_DEVICE uint32_t nib_shuffle_down(uint32_t x, int32_t by) {
+  return nib_emulated_shuffle(NIB_EMULATED_SHUFFLE_DOWN, x, by);
+}
+NIB_DEVICE uint32_t nib_bits_f32(float x) {
+  uint32_t d;
+  memcpy(&d, &x, 4);
+  return d;
+}
+NIB_DEVICE float nib_f32_bits(uint32_t x) {
+  float d;
+  memcpy(&d, &x, 4);
+  return d;
+}
+NIB_DEVICE float nib_shuffle_f32(float x, int32_t lane) {
+  return nib_f32_bits(nib_shuffle(nib_bits_f32(x), lane));
+}
+NIB_DEVICE float nib_shuffle_xor_f32(float x, int32_t mask) {
+  return nib_f32_bits(nib_shuffle_xor(nib_bits_f32(x), mask));
+}
+NIB_DEVICE float nib_shuffle_down_f32(float x, int32_t by) {
+  return nib_f32_bits(nib_shuffle_down(nib_bits_f32(x), by));
+}
+NIB_DEVICE int32_t nib_warp_uniform(void) {
+  return (int32_t)nib_shuffle((uint32_t)nib_thread() >> 5, 0);
+}
+
+NIB_DEVICE void nib_sync(void) { nib_emulated_bar_sync(0, 0); }
+NIB_DEVICE void nib_sync_warp(void) {
+  nib_emulated_warp_args args = {};
+  nib_emulated_warp(NIB_EMULATED_SYNC, &args);
+}
+NIB_DEVICE void nib_sync_some(int32_t id, int32_t threads) { nib_emulated_bar_sync(id, threads); }
+NIB_DEVICE void nib_arrive_some(int32_t id, int32_t threads) {
+  nib_emulated_bar_arrive(id, threads);
+}
+
+/* ---- memory ---- */
+
+NIB_DEVICE uint32_t nib_shared_address(const void *shared) {
+  return nib_emulated_shared_address(shared);
+}
+NIB_DEVICE uint64_t nib_policy_once(void) { return 0; }
+NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
+  nib_emulated_copy_async(shared, global, 16, bytes);
+}
+NIB_DEVICE void nib_copy16_once(void *shared, const void *global, int32_t bytes) {
+  nib_copy16(shared, global, bytes);
+}
+NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
+  nib_emulated_copy_async(shared, global, 4, bytes);
+}
+NIB_DEVICE void nib_copy_commit(void) { nib_emulated_copy_commit(); }
+#define nib_copy_wait(n) nib_emulated_copy_wait(n)
+
+NIB_DEVICE void nib_load16(uint32_t d[4], const void *global) {
+  nib_emulated_check_aligned(global, 16);
+  memcpy(d, global, 16);
+}
+NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) { nib_load16(d, global); }
+NIB_DEVICE void nib_load8_once(uint32_t d[2], const void *global) {
+  nib_emulated_check_aligned(global, 8);
+  memcpy(d, global, 8);
+}
+NIB_DEVICE uint32_t nib_load4_once(const void *global) {
+  uint32_t d;
+  nib_emulated_check_aligned(global, 4);
+  memcpy(&d, global, 4);
+  return d;
+}
+NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
+  nib_emulated_check_aligned(global, 16);
+  memcpy(global, x, 16);
+}
+NIB_DEVICE uint32_t nib_load_acquire(const uint32_t *global) {
+  return nib_emulated_load_acquire(global);
+}
+NIB_DEVICE uint32_t nib_add_release(uint32_t *global, uint32_t x) {
+  uint32_t d = *global;
+  *global += x;
+  return d;
+}
+NIB_DEVICE void nib_add_f32(float *global, float x) { *global += x; }
+NIB_DEVICE void nib_add_i32(int32_t *global, int32_t x) {
+  *global = (int32_t)((uint32_t)*global + (uint32_t)x);
+}
+NIB_DEVICE void nib_fence(void) {}
+
+/* ---- matrices in a warp ---- */
+
+NIB_DEVICE void nib_emulated_ldmatrix(int collective, uint32_t *d, const void *row) {
+  nib_emulated_warp_args args = {};
+  args.d = d;
+  args.row = row;
+  nib_emulated_warp(collective, &args);
+}
+NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
+  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX4, d, row);
+}
+NIB_DEVICE void nib_ldmatrix4_trans(uint32_t d[4], const void *row) {
+  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX4_TRANS, d, row);
+}
+NIB_DEVICE void nib_ldmatrix2(uint32_t d[2], const void *row) {
+  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX2, d, row);
+}
+NIB_DEVICE void nib_ldmatrix2_trans(uint32_t d[2], const void *row) {
+  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX2_TRANS, d, row);
+}
+
+NIB_DEVICE void nib_emulated_mma(nib_emulated_type type, void *d, const uint32_t *a,
+                                 const uint32_t *b) {
+  nib_emulated_warp_args args = {};
+  args.type = type;
+  args.d = d;
+  args.a = a;
+  args.b = b;
+  nib_emulated_warp(NIB_EMULATED_MMA, &args);
+}
+#define NIB_EMULATED_MMA_OF(name, type, number)                                                    \
+  NIB_DEVICE void nib_mma_##name(number d[4], const uint32_t a[4], const uint32_t b[2]) {          \
+    nib_emulated_mma(NIB_EMULATED_##type, d, a, b);                                                \
+  }
+NIB_EMULATED_MMA_OF(bf16, bf16, float)
+NIB_EMULATED_MMA_OF(f16, f16, float)
+NIB_EMULATED_MMA_OF(f8e4m3, f8e4m3, float)
+NIB_EMULATED_MMA_OF(i8, i8, int32_t)
+NIB_EMULATED_MMA_OF(u8i8, u8i8, int32_t)
+NIB_EMULATED_MMA_OF(u8u8, u8, int32_t)
+NIB_EMULATED_MMA_OF(i8u8, i8u8, int32_t)
+
+/* ---- arithmetic on packed values ---- */
+
+NIB_DEVICE int32_t nib_dot4(uint32_t a, uint32_t b, int32_t c) {
+  uint32_t d = (uint32_t)c;
+  for (int i = 0; i < 32; i += 8)
+    d += (uint32_t)((int8_t)(a >> i) * (int8_t)(b >> i));
+  return (int32_t)d;
+}
+NIB_DEVICE int32_t nib_dot4_u8i8(uint32_t a, uint32_t b, int32_t c) {
+  uint32_t d = (uint32_t)c;
+  for (int i = 0; i < 32; i += 8)
+    d += (uint32_t)((uint8_t)(a >> i) * (int8_t)(b >> i));
+  return (int32_t)d;
+}
+NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
+  uint64_t all = (uint64_t)b << 32 | a;
+  uint32_t d = 0;
+  for (int i = 0; i < 4; ++i) {
+    uint32_t s = selector >> 4 * i, byte = (uint32_t)(all >> (s & 7) * 8) & 255;
+    d |= (s & 8 ? (byte & 128 ? 255u : 0u) : byte) << 8 * i;
+  }
+  return d;
+}
+NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) { return (a & b) | c; }
+NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) { return (a & b) ^ c; }
+NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
+  return nib_emulated_fma2(a, b, c, 0);
+}
+NIB_DEVICE uint32_t nib_hsub2(uint32_t a, uint32_t b) { return nib_hfma2(b, 0xbc00bc00u, a); }
+NIB_DEVICE uint32_t nib_hmul2(uint32_t a, uint32_t b) { return nib_hfma2(a, b, 0x80008000u); }
+NIB_DEVICE uint32_t nib_bf16_fma2(uint32_t a, uint32_t b, uint32_t c) {
+  return nib_emulated_fma2(a, b, c, 1);
+}
+NIB_DEVICE uint32_t nib_bf16_sub2(uint32_t a, uint32_t b) {
+  return nib_bf16_fma2(b, 0xbf80bf80u, a);
+}
+NIB_DEVICE uint32_t nib_bf16_mul2(uint32_t a, uint32_t b) {
+  return nib_bf16_fma2(a, b, 0x80008000u);
+}
+NIB_DEVICE uint32_t nib_pack_bf16(float low, float high) {
+  return nib_emulated_encode(low, 1) | nib_emulated_encode(high, 1) << 16;
+}
+NIB_DEVICE uint32_t nib_pack_f16(float low, float high) {
+  return nib_emulated_encode(low, 0) | nib_emulated_encode(high, 0) << 16;
+}
+NIB_DEVICE float nib_f32_f16(uint32_t x) {
+  return nib_emulated_decode(NIB_EMULATED_f16, x & 0xffff);
+}
+NIB_DEVICE float nib_f32_bf16(uint32_t x) { return nib_f32_bits(x << 16); }
+
+/* ---- barriers in shared memory, tensor maps, warpgroups ---- */
+
+NIB_DEVICE void nib_barrier_init(uint64_t *barrier, uint32_t count) {
+  nib_emulated_barrier_init(barrier, count);
+}
+NIB_DEVICE void nib_barrier_arrive(uint64_t *barrier) { nib_emulated_barrier_arrive(barrier, 0); }
+NIB_DEVICE void nib_barrier_expect(uint64_t *barrier, uint32_t bytes) {
+  nib_emulated_barrier_arrive(barrier, bytes);
+}
+NIB_DEVICE void nib_barrier_wait(uint64_t *barrier, uint32_t parity) {
+  nib_emulated_barrier_wait(barrier, parity);
+}
+NIB_DEVICE void nib_fence_barrier_init(void) {}
+NIB_DEVICE void nib_fence_async(void) {}
+NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t *barrier, int32_t x,
+                              int32_t y) {
+  const int32_t at[] = {x, y};
+  nib_emulated_tma_load(shared, map, barrier, at, 2);
+}
+NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint64_t *barrier,
+                                   int32_t x, int32_t y) {
+  nib_tma_load2(shared, map, barrier, x, y);
+}
+NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, int32_t x,
+                               int32_t y) {
+  const int32_t at[] = {x, y};
+  nib_emulated_tma_store(map, shared, at, 2);
+}
+NIB_DEVICE void nib_tma_commit(void) {}
+#define nib_tma_wait_read(n) ((void)(n))
+NIB_DEVICE void nib_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier) {
+  nib_emulated_copy_bulk(shared, global, bytes, barrier);
+}
+NIB_DEVICE void nib_tma_prefetch(const nib_tensor_map *) {}
+#define nib_registers_more(n) nib_emulated_registers(n)
+#define nib_registers_less(n) nib_emulated_registers(n)
+NIB_DEVICE void nib_wgmma_fence(void) {}
+NIB_DEVICE void nib_wgmma_commit(void) { nib_emulated_wgmma_commit(); }
+#define nib_wgmma_wait(n) nib_emulated_wgmma_wait(n)
+NIB_DEVICE uint64_t nib_wgmma_descriptor(const void *shared) {
+  const uint64_t rows_of_128_bytes = 1, stride_of_8_rows = 1024 / 16, unused_lead = 1;
+  return (uint64_t)(nib_shared_address(shared) / 16 % 16384) | unused_lead << 16 |
+         stride_of_8_rows << 32 | rows_of_128_bytes << 62;
+}
+
+#define NIB_EMULATED_WGMMA(type, number, n)                                                        \
+  NIB_DEVICE void nib_wgmma_##type##_n##n(number *d, uint64_t a, uint64_t b, int32_t accumulate) { \
+    nib_emulated_wgmma(NIB_EMULATED_##type, n, d, NULL, a, b, accumulate);                         \
+  }                                                                                                \
+  NIB_DEVICE void nib_wgmma_##type##_n##n##_ra(number *d, const uint32_t *a, uint64_t b,           \
+                                               int32_t accumulate) {                               \
+    nib_emulated_wgmma(NIB_EMULATED_##type, n, d, a, 0, b, accumulate);                            \
+  }
+#define NIB_EMULATED_WGMMAS(n)                                                                     \
+  NIB_EMULATED_WGMMA(bf16, float, n)                                                               \
+  NIB_EMULATED_WGMMA(f16, float, n)                                                                \
+  NIB_EMULATED_WGMMA(f8e4m3, float, n)                                                             \
+  NIB_EMULATED_WGMMA(f8e5m2, float, n)                                                             \
+  NIB_EMULATED_WGMMA(i8, int32_t, n)                                                               \
+  NIB_EMULATED_WGMMA(u8, int32_t, n)                                                               \
+  NIB_EMULATED_WGMMA(i8u8, int32_t, n)                                                             \
+  NIB_EMULATED_WGMMA(u8i8, int32_t, n)
+#define NIB_EMULATED_EIGHT(a, b, c, d, e, f, g, h)                                                 \
+  NIB_EMULATED_WGMMAS(a)                                                                           \
+  NIB_EMULATED_WGMMAS(b)                                                                           \
+  NIB_EMULATED_WGMMAS(c)                                                                           \
+  NIB_EMULATED_WGMMAS(d)                                                                           \
+  NIB_EMULATED_WGMMAS(e)                                                                           \
+  NIB_EMULATED_WGMMAS(f)                                                                           \
+  NIB_EMULATED_WGMMAS(g)                                                                           \
+  NIB_EMULATED_WGMMAS(h)
+NIB_EMULATED_EIGHT(8, 16, 24, 32, 40, 48, 56, 64)
+NIB_EMULATED_EIGHT(72, 80, 88, 96, 104, 112, 120, 128)
+NIB_EMULATED_EIGHT(136, 144, 152, 160, 168, 176, 184, 192)
+NIB_EMULATED_EIGHT(200, 208, 216, 224, 232, 240, 248, 256)
+
+/* ---- a kernel in the module's table: its parameters, unpacked ---- */
+
+template <typename... A> struct nib_emulated_params {
+  static constexpr uint32_t bytes[sizeof...(A) + 1] = {(uint32_t)sizeof(A)..., 0};
+  template <void (*kernel)(A...), size_t... i>
+  static void call_with(void **params, std::index_sequence<i...>) {
+    kernel(*(A *)params[i]...);
+  }
+  template <void (*kernel)(A...)> static void call(void **params) {
+    call_with<kernel>(params, std::make_index_sequence<sizeof...(A)>());
+  }
+  template <void (*kernel)(A...)>
+  static constexpr nib_emulated_kernel entry(const char *name, int32_t threads) {
+    return {name, threads, (int32_t)sizeof...(A), bytes, call<kernel>};
+  }
+};
+template <typename... A> nib_emulated_params<A...> nib_emulated_params_of(void (*)(A...));
+#define NIB_EMULATED_KERNEL(kernel, threads)                                                       \
+  decltype(nib_emulated_params_of(kernel))::entry<kernel>(#kernel, threads)
+
+#endif

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Copies that happen later (cp.async, TMA), and the barriers in memory that count them.
+#include "emulate_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- cp.async: of each thread, groups in order ---- */
+
+typedef struct thread_copy {
+  uint8_t *to;
+  const uint8_t *from;
+  int32_t size, bytes;
+  int32_t group;
+} thread_copy;
+
+static struct {
+  thread_copy *list;
+  int first, n, capacity;
+  int32_t groups; /* closed */
+} copies[max_threads];
+
+static void copy_now(const thread_copy *c) {
+  memcpy(c->to, c->from, (size_t)c->bytes);
+  memset(c->to + c->bytes, 0, (size_t)(c->size - c->bytes));
+}
+
+void nib_emulated_copy_async(void *shared, const void *global, int32_t size, int32_t bytes) {
+  int t = emulated_thread();
+  if (bytes < 0 || bytes > size)
+    emulated_fail("cp.async of %d bytes of %d", bytes, size);
+  if ((uintptr_t)global % (size_t)size)
+    emulated_fail("cp.async: source not aligned to %d bytes", size);
+  emulated_check_shared(shared, (size_t)size, (size_t)size, "cp.async");
+  thread_copy c = {shared, global, size, bytes, copies[t].groups};
+  if (emulated_eager()) {
+    copy_now(&c);
+    return;
+  }
+  if (copies[t].n == copies[t].capacity) {
+    int capacity = copies[t].capacity ? 2 * copies[t].capacity : 16;
+    thread_copy *list = realloc(copies[t].list, sizeof *list * (size_t)capacity);
+    if (!list)
+      emulated_fail("out of memory");
+    copies[t].list = list;
+    copies[t].capacity = capacity;
+  }
+  copies[t].list[copies[t].n++] = c;
+}
+
+void nib_emulated_copy_commit(void) { copies[emulated_thread()].groups++; }
+
+static void finish_copies(int t, int32_t groups) {
+  while (copies[t].first < copies[t].n && copies[t].list[copies[t].first].group < groups)
+    copy_now(&copies[t].list[copies[t].first++]);
+  if (copies[t].first == copies[t].n)
+    copies[t].first = copies[t].n = 0;
+}
+
+void nib_emulated_copy_wait(int32_t groups) {
+  int t = emulated_thread();
+  finish_copies(t, copies[t].groups - groups);
+}
+
+void emulated_async_thread_ends(int t) { finish_copies(t, copies[t].groups + 1); }
+
+/* ---- mbarrier: 64 bits in shared memory, in a layout of our own ---- */
+
+typedef struct barrier_bits {
+  uint64_t pending : 20, count : 20, phase : 1;
+  int64_t bytes : 23;
+} barrier_bits;
+
+enum { max_barriers = 256 };
+static const void *barriers[max_barriers]; /* that were initialized in this block */
+static int n_barriers;
+
+static barrier_bits *find_barrier(uint64_t *barrier, const char *what) {
+  if (!emulated_check_shared(barrier, 8, 8, what))
+    return NULL;
+  for (int i = 0; i < n_barriers; ++i)
+    if (barriers[i] == barrier)
+      return (barrier_bits *)barrier;
+  emulated_fail("%s: the barrier was not initialized", what);
+  return NULL;
+}
+
+void nib_emulated_barrier_init(uint64_t *barrier, uint32_t count) {
+  emulated_check_shared(barrier, 8, 8, "mbarrier.init");
+  if (count == 0 || count >= 1 << 20)
+    emulated_fail("mbarrier.init with a count of %u", count);
+  barrier_bits bits = {.pending = count & 0xfffff, .count = count & 0xfffff};
+  memcpy(barrier, &bits, sizeof bits);
+  int i = 0;
+  while (i < n_barriers && barriers[i] != barrier)
+    ++i;
+  if (i == max_barriers)
+    emulated_fail("mbarrier.init: more than %d barriers", max_barriers);
+  barriers[i] = barrier;
+  n_barriers += i == n_barriers;
+}
+
+static void end_phase_if_complete(barrier_bits *bar) {
+  if (bar->pending || bar->bytes)
+    return;
+  bar->phase ^= 1;
+  bar->pending = bar->count;
+  emulated_wake(bar);
+}
+
+static void complete_bytes(uint64_t *barrier, uint32_t bytes) {
+  barrier_bits *bar = find_barrier(barrier, "complete_tx");
+  if (!bar)
+    return;
+  bar->bytes -= bytes;
+  end_phase_if_complete(bar);
+}
+
+void nib_emulated_barrier_arrive(uint64_t *barrier, uint32_t expected_bytes) {
+  barrier_bits *bar = find_barrier(barrier, "mbarrier.arrive");
+  if (expected_bytes >= 1 << 20)
+    emulated_fail("mbarrier.arrive.expect_tx of %u bytes: more than the count holds",
+                  expected_bytes);
+  if (bar->pending == 0)
+    emulated_fail("mbarrier.arrive: more arrivals than the %u of a phase", (unsigned)bar->count);
+  bar->bytes += expected_bytes;
+  bar->pending--;
+  end_phase_if_complete(bar);
+}
+
+void nib_emulated_barrier_wait(uint64_t *barrier, uint32_t parity) {
+  barrier_bits *bar = find_barrier(barrier, "mbarrier.try_wait");
+  if (parity > 1)
+    emulated_fail("mbarrier.try_wait: parity %u", parity);
+  while (bar->phase == parity)
+    emulated_wait(bar, parity ? "mbarrier.try_wait of parity 1" : "mbarrier.try_wait of parity 0");
+}
+
+/* ---- the copy engine ---- */
+
+typedef struct engine_copy {
+  nib_emulated_map map;
+  bool mapped;
+  int32_t at[5];
+  uint8_t *to;
+  const uint8_t *from;
+  uint32_t bytes;
+  uint64_t *barrier;
+} engine_copy;
+
+static engine_copy *queue;
+static int queue_first, queue_n, queue_capacity;
+
+static uint32_t box_bytes(const nib_emulated_map *m) {
+  uint32_t n = m->element_bytes;
+  for (int i = 0; i < m->rank; ++i)
+    n *= m->box[i];
+  return n;
+}
+
+/* Where byte `offset` of a box that starts at `shared` lies: swizzles exchange units of 16 bytes by
+ * bits of the shared address. */
+static uint8_t *swizzled(uint8_t *shared, uint32_t offset, int swizzle) {
+  static const uint32_t masks[] = {0, 1, 3, 7};
+  uint32_t address = (uint32_t)(shared - nib_emulated_shared) + shared_base + offset;
+  return nib_emulated_shared + ((address ^ (address >> 7 & masks[swizzle]) << 4) - shared_base);
+}
+
+/* Copies row by row of dimension 0, in runs of one element; `store`: from shared memory. */
+static void copy_box(const nib_emulated_map *m, const int32_t *at, uint8_t *shared, bool store) {
+  uint32_t index[5] = {0}, offset = 0, size = m->element_bytes;
+  for (;;) {
+    bool inside = true;
+    uint64_t from = 0;
+    for (int i = 0; i < m->rank; ++i) {
+      int64_t x = (int64_t)at[i] + index[i];
+      inside &= x >= 0 && x < (int64_t)m->dims[i];
+      from += (uint64_t)x * (i ? m->strides[i - 1] : size);
+    }
+    uint8_t *s = swizzled(shared, offset, m->swizzle);
+    uint8_t *g = (uint8_t *)(uintptr_t)m->base + from;
+    if (store && inside)
+      memcpy(g, s, size);
+    else if (!store && inside)
+      memcpy(s, g, size);
+    else if (!store)
+      memset(s, 0, size);
+    offset += size;
+    int i = 0;
+    while (i < m->rank && ++index[i] == m->box[i])
+      index[i++] = 0;
+    if (i == m->rank)
+      return;
+  }
+}
+
+static void engine_now(const engine_copy *c) {
+  if (c->mapped)
+    copy_box(&c->map, c->at, c->to, false);
+  else
+    memcpy(c->to, c->from, c->bytes);
+  complete_bytes(c->barrier, c->bytes);
+}
+
+static void engine_begin(const engine_copy *c) {
+  find_barrier(c->barrier, "cp.async.bulk");
+  if (emulated_eager()) {
+    engine_now(c);
+    return;
+  }
+  if (queue_n == queue_capacity) {
+    int capacity = queue_capacity ? 2 * queue_capacity : 64;
+    engine_copy *list = realloc(queue, sizeof *list * (size_t)capacity);
+    if (!list)
+      emulated_fail("out of memory");
+    queue = list;
+    queue_capacity = capacity;
+  }
+  queue[queue_n++] = *c;
+}
+
+bool emulated_async_step(void) {
+  if (queue_first == queue_n)
+    return false;
+  engine_copy c = queue[queue_first++];
+  if (queue_first == queue_n)
+    queue_first = queue_n = 0;
+  engine_now(&c);
+  return true;
+}
+
+static void check_map(nib_emulated_map *out, const void *map, int rank, const void *shared,
+                      const char *what) {
+  if ((uintptr_t)map % 64)
+    emulated_fail("%s: the tensor map is not aligned to 64 bytes", what);
+  memcpy(out, map, sizeof *out);
+  if (out->magic != NIB_EMULATED_MAP_MAGIC || out->rank != rank)
+    emulated_fail("%s: not a tensor map of rank %d", what, rank);
+  emulated_check_shared(shared, box_bytes(out), 128, what);
+  static const uint32_t repeats[] = {128, 256, 512, 1024};
+  if (((uint32_t)((const uint8_t *)shared - nib_emulated_shared) + shared_base) %
+      repeats[out->swizzle])
+    emulated_fail(
+        "%s: shared memory is not aligned to the %u bytes after which the swizzle repeats", what,
+        repeats[out->swizzle]);
+}
+
+void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
+                           int rank) {
+  engine_copy c = {.mapped = true, .to = shared, .barrier = barrier};
+  check_map(&c.map, map, rank, shared, "cp.async.bulk.tensor");
+  memcpy(c.at, at, sizeof *at * (size_t)rank);
+  c.bytes = box_bytes(&c.map);
+  engine_begin(&c);
+}
+
+void nib_emulated_tma_store(const void *map, const void *shared, const int32_t *at, int rank) {
+  nib_emulated_map m;
+  check_map(&m, map, rank, shared, "cp.async.bulk.tensor");
+  copy_box(&m, at, (uint8_t *)(uintptr_t)shared, true);
+}
+
+void nib_emulated_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier) {
+  if (bytes % 16 || (uintptr_t)global % 16)
+    emulated_fail("cp.async.bulk of %u bytes: size or source are not multiples of 16", bytes);
+  emulated_check_shared(shared, bytes, 16, "cp.async.bulk");
+  engine_copy c = {.to = shared, .from = global, .bytes = bytes, .barrier = barrier};
+  engine_begin(&c);
+}
+
+void emulated_async_reset(void) {
+  for (int t = 0; t < max_threads; ++t) {
+    copies[t].first = copies[t].n = 0;
+    copies[t].groups = 0;
+  }
+  n_barriers = 0;
+  queue_first = queue_n = 0;
+}
