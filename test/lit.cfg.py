@@ -9,10 +9,11 @@ Substitutions:
   %unit           the folder of unit tests
   %shared         the folder with the real models (feature `shared`)
   %source %build %llvm   the checkout, the build folder, the prefix of LLVM
-  %python %cc %gcc %clang
+  %python %cc %gcc %clang %ptxas
 
-Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind and what the processor has (avx2, fma, avx512f, avx512vnni).
+Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind, ptxas, nvcc, cuda (a driver) and what the processor has (avx2, fma, avx512f, avx512vnni).
 """
+import ctypes
 import os
 import pathlib
 import shutil
@@ -36,6 +37,21 @@ config.excludes = ["Inputs"]
 def first_program(*names):
     """Path of the first of `names` that exists, or an empty string."""
     return next((path for name in names if (path := shutil.which(name))), "")
+
+
+def cuda_program(name):
+    """Path of a program of the CUDA toolkit, where nibc looks for it, or an empty string."""
+    folders = [os.environ.get("PATH", ""), os.path.join(os.environ.get("CUDA_HOME") or "/", "bin"), "/usr/local/cuda/bin"]
+    return shutil.which(name, path=os.pathsep.join(folders)) or ""
+
+
+def has_cuda_driver():
+    """Whether there is a driver, which is not asked whether there is a device."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def processor_flags():
@@ -70,6 +86,7 @@ config.substitutions += [
     ("%clang", clang),
     ("%gcc", gcc),
     ("%cc", config.nib_cc),
+    ("%ptxas", cuda_program("ptxas")),
 ]
 
 features = {
@@ -78,6 +95,9 @@ features = {
     "gcc": bool(gcc),
     "clang": bool(clang),
     "valgrind": bool(shutil.which("valgrind")),
+    "ptxas": bool(cuda_program("ptxas")),
+    "nvcc": bool(cuda_program("nvcc")),
+    "cuda": has_cuda_driver(),
     "long": bool(os.environ.get("NIB_LONG")),
 }
 flags = processor_flags()

@@ -22,6 +22,9 @@ EXPLAINED = {
     "shared": "the real models are absent (../shared, or the folder NIB_SHARED)",
     "long": "takes minutes: make check-long",
     "valgrind": "valgrind is not installed",
+    "ptxas": "ptxas of the CUDA toolkit is not installed",
+    "nvcc": "nvcc of the CUDA toolkit is not installed",
+    "cuda": "there is no CUDA driver",
 }
 
 

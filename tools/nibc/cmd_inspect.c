@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * nibc inspect and nibc targets. */
 #include "commands.h"
+#include "cuda.h"
 #include "compare.h"
 #include "message.h"
 #include "npy.h"
@@ -152,9 +153,13 @@ nib_status nibc_command_targets(const nibc_options *o) {
          "targets:\n");
   for (size_t i = 0; nib_target_row(i, &name, &description, &set); ++i) {
     nib_target target;
-    const bool here =
-        nib_target_parse(name, &target, NULL) == NIB_OK && nib_target_runs_here(&target);
-    printf("  %-26s %s%s\n", name, description, here ? "" : " (does not run here)");
+    const bool known = nib_target_parse(name, &target, NULL) == NIB_OK;
+    const bool cuda = known && nib_target_is_cuda(&target);
+    const bool here = known && (cuda ? nibc_cuda_has_driver() : nib_target_runs_here(&target));
+    printf("  %-26s %s%s\n", name, description,
+           here   ? ""
+           : cuda ? " (no driver here)"
+                  : " (does not run here)");
     if (!set)
       continue;
     printf("  %-26s ", "");

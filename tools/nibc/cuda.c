@@ -28,6 +28,12 @@ static char *find_tool(const char *name) {
   return path;
 }
 
+/* $NIBC_PTXAS names another. */
+static char *find_assembler(void) {
+  const char *chosen = getenv("NIBC_PTXAS");
+  return find_tool(chosen && *chosen ? chosen : "ptxas");
+}
+
 /* clang-22, else clang, else nvcc; $NIBC_CUDA_CC names another. */
 static char *find_compiler(void) {
   static const char *const names[] = {"clang-22", "clang", "nvcc"};
@@ -46,7 +52,7 @@ static bool is_nvcc(const char *path) {
 }
 
 char *nibc_cuda_identity(void) {
-  char *programs[] = {find_compiler(), find_tool("ptxas")};
+  char *programs[] = {find_compiler(), find_assembler()};
   nib_text t;
   nib_text_init(&t);
   for (int i = 0; i < 2; ++i) {
@@ -308,10 +314,7 @@ static nib_status build(const nibc_session *s, const char *dir, nibc_cuda_step l
                         nibc_cuda_build *b) {
   NIB_RETURN_IF_ERROR(make_ptx(s, dir, source, ptx));
   b->ptx_bytes = file_bytes(dir, ptx);
-  if (last == NIBC_CUDA_PTX && !s->options->no_fallback && !s->options->verbose &&
-      !s->options->report && !s->options->explain)
-    return NIB_OK;
-  char *assembler = find_tool("ptxas");
+  char *assembler = find_assembler();
   if (!assembler && last == NIBC_CUDA_CUBIN)
     return nibc_fail(
         NIB_ERROR_IO,
@@ -350,14 +353,18 @@ nib_status nibc_cuda_compile(const nibc_session *s, const char *dir, nibc_cuda_s
 
 /* ---- running ---- */
 
-nib_status nibc_cuda_check_driver(const nibc_session *s) {
+bool nibc_cuda_has_driver(void) {
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!driver) {
-    const nib_status status =
-        nibc_fail(NIB_ERROR_IO, "no CUDA driver to run %s on: %s", s->target.spec, dlerror());
-    nibc_hint("'nibc compile --target=%s' needs none", s->target.spec);
-    return status;
-  }
-  dlclose(driver);
-  return NIB_OK;
+  if (driver)
+    dlclose(driver);
+  return driver != NULL;
+}
+
+nib_status nibc_cuda_check_driver(const nibc_session *s) {
+  if (nibc_cuda_has_driver())
+    return NIB_OK;
+  const nib_status status =
+      nibc_fail(NIB_ERROR_IO, "no CUDA driver to run %s on: %s", s->target.spec, dlerror());
+  nibc_hint("'nibc compile --target=%s' needs none", s->target.spec);
+  return status;
 }

@@ -39,6 +39,8 @@ const nibc_cuda_kernel *nibc_cuda_find(const nibc_cuda_build *build, const char 
  */
 char *nibc_cuda_identity(void);
 
+/** Whether a driver is installed. */
+bool nibc_cuda_has_driver(void);
 /** NIB_ERROR_IO and a message where there is no driver to run on. */
 nib_status nibc_cuda_check_driver(const nibc_session *session);
 
