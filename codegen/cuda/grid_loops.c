@@ -5,8 +5,7 @@
 enum { THREADS = 128 };
 
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
-  (void)vocab;
-  return nib_direct_accepts(g, k) && nib_direct_segments(g, k) == 1;
+  return !(vocab->requires_ & NIB_FEATURE_BIT(WGMMA)) && nib_direct_accepts(g, k) && nib_direct_segments(g, k) == 1;
 }
 
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
