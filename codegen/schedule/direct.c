@@ -222,6 +222,8 @@ void nib_direct_each(nib_direct *d, const char *var, int64_t n) {
     nib_text_open(d->t, "{");
     nib_text_line(d->t, "const %s %s = unit / %lld %% %lld;", d->index, var, within, (long long)n);
   }
+  if (n == 1) /* indices leave it out */
+    nib_text_line(d->t, "(void)%s;", var);
 }
 
 /* ---- failures and snippets ---- */
@@ -777,18 +779,21 @@ static int64_t units_of_grid(const nib_direct_grid *q) {
   return most;
 }
 
+static nib_status emit_by_one_thread(nib_emitter *e, const nib_kernel *k) {
+  nib_text_line(e->body, "if (nib_block_x() != 0 || nib_thread() != 0)");
+  nib_text_line(e->body, "  return;");
+  return emit_body(e, k, NULL, NULL);
+}
+
 static const char grid_head[] = "const %s first = (%s)(nib_block_x() * %d + nib_thread());";
 
 nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads,
                                 int64_t *out_units) {
   const char *type = index_type(e->graph, k);
   *out_units = 1;
-  if (!nib_direct_op_of(e->graph, &e->graph->nodes[k->nodes[0]])->spreads) {
-    nib_text_line(e->body, "if (nib_block_x() != 0 || nib_thread() != 0)");
-    nib_text_line(e->body, "  return;");
-    return emit_body(e, k, NULL, NULL);
-  }
   nib_direct_grid grid = {.measuring = true};
+  if (!nib_direct_op_of(e->graph, &e->graph->nodes[k->nodes[0]])->spreads)
+    return emit_by_one_thread(e, k);
   nib_text body, *const real = e->body;
   nib_text_init(&body);
   body.indent = real->indent;
@@ -797,6 +802,8 @@ nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t thr
   e->body = real;
   nib_text_free(&body);
   NIB_RETURN_IF_ERROR(status);
+  if (grid.n_nests == 0)
+    return emit_by_one_thread(e, k);
   *out_units = units_of_grid(&grid);
   if (*out_units > INT32_MAX / 2)
     return nib_diag_error(e->diag, NIB_ERROR_LIMIT, "kernel '%s': more than 2^30 elements",
