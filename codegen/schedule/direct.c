@@ -566,16 +566,18 @@ static nib_expr operand_code(nib_direct *d, const nib_node *n, const char *index
 static void store_value(nib_direct *d, const nib_node *n, const char *index, const char *value) {
   const nib_tensor *t = &d->g->tensors[n->out];
   const char *type = nib_format_get(t->format)->c_type;
-  nib_expr p = nib_direct_pointer(d, n->out, "out");
   const int32_t position = position_of(d->g, d->kernel, n->out);
+  nib_expr to = d->result && position == d->kernel->n_nodes - 1
+                    ? nib_expr_printf("%s", d->result)
+                    : nib_expr_printf("%s[%s]", nib_direct_pointer(d, n->out, "out").s, index);
   if (has_code(d, position))
-    nib_text_line(d->t, "%s[%s] = c%d;", p.s, index, position);
+    nib_text_line(d->t, "%s = c%d;", to.s, position);
   else if (nib_direct_is_stored_real(t->format))
-    nib_text_line(d->t, "%s[%s] = %s;", p.s, index, nib_direct_encode(t->format, value, false).s);
+    nib_text_line(d->t, "%s = %s;", to.s, nib_direct_encode(t->format, value, false).s);
   else if (strcmp(type, nib_direct_value_type(t->format)) == 0)
-    nib_text_line(d->t, "%s[%s] = %s;", p.s, index, value);
+    nib_text_line(d->t, "%s = %s;", to.s, value);
   else
-    nib_text_line(d->t, "%s[%s] = (%s)%s;", p.s, index, type, value);
+    nib_text_line(d->t, "%s = (%s)%s;", to.s, type, value);
 }
 
 /* An expression of the step's result. Loaded operands are values of their own, so that expressions

@@ -65,6 +65,7 @@ typedef struct nib_direct {
   int32_t n_inputs;
   int32_t position;  /**< of the node whose step is being emitted, for names of temporaries */
   const char *index; /**< C type of element indices */
+  const char *result; /**< a variable for the kernel's result, instead of its place in memory; or NULL */
   nib_direct_grid *grid; /**< where nib_direct_each spreads loops over threads of CUDA, or NULL */
   int64_t cut_units; /**< the next loop of so many iterations runs from begin to end; 0: none */
   nib_direct_local locals[NIB_DIRECT_MAX_CONSTANTS];
@@ -193,6 +194,8 @@ void nib_direct_add_product(nib_direct *d, const nib_node *n, const char *acc_ty
  *  is the variable `acc`: requantized for `channel`, or as it is. */
 void nib_direct_finish_sum(nib_direct *d, const nib_node *n, const nib_conv_params *p,
                            const char *index, const char *channel);
+/** An expression: the result of a matmul whose sum is the variable `acc`. */
+nib_expr nib_direct_matmul_value(nib_direct *d, const nib_node *n);
 
 /** The same of reals: the float `acc` is the sum without bias; `bias` is a pointer to all, or "". */
 void nib_direct_finish_real(nib_direct *d, const nib_node *n, const char *bias, const char *index,

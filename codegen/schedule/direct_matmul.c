@@ -18,7 +18,7 @@ static nib_expr matrix_start(const nib_tensor *t, const nib_tensor *y) {
   return sum;
 }
 
-static nib_expr result_value(nib_direct *d, const nib_node *n) {
+nib_expr nib_direct_matmul_value(nib_direct *d, const nib_node *n) {
   const nib_tensor *a = nib_node_input(d->g, n, 0), *b = nib_node_input(d->g, n, 1);
   const nib_tensor *y = &d->g->tensors[n->out];
   if (!y->quantized)
@@ -83,7 +83,7 @@ void nib_direct_matmul(nib_direct *d, const nib_node *n) {
                          number_of(d, b, w.s).s);
   nib_direct_close_columns(d, a);
   nib_expr index = nib_expr_printf("%si * %lld + j", start_y.s, (long long)y->dims[y->rank - 1]);
-  nib_direct_put(d, index.s, result_value(d, n).s);
+  nib_direct_put(d, index.s, nib_direct_matmul_value(d, n).s);
   for (int32_t i = 0; i < y->rank; ++i)
     nib_text_close(d->t, "");
 }

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * Operators as products of rows by rows: shapes, packed weights, and what comes after the sum. */
+#include "cuda/gemm.h"
+
+#include "params/params.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_pointwise(const nib_conv_shape *s) {
+  return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 && s->stride_w == 1 &&
+         s->groups == 1 && s->pad_top == 0 && s->pad_left == 0 && s->pad_bottom == 0 &&
+         s->pad_right == 0;
+}
+
+static bool read_shape(const nib_graph *g, const nib_node *n, nib_gemm *p) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  if (n->op == NIB_OP_MATMUL) {
+    if (w->rank != 2 || !w->data || x->rank < 2)
+      return false;
+    p->k = w->dims[0];
+    p->n = w->dims[1];
+    p->m = p->k > 0 ? nib_tensor_elems(x) / p->k : 0;
+    return true;
+  }
+  if (n->op != NIB_OP_FULLY_CONNECTED && n->op != NIB_OP_CONV2D)
+    return false;
+  nib_conv_shape s;
+  nib_params_conv_shape(g, n, &s);
+  p->m = s.batch * s.out_h * s.out_w;
+  p->n = s.out_c;
+  p->k = s.in_c;
+  return is_pointwise(&s);
+}
+
+static const char *float_type(nib_format format) {
+  return format == NIB_BF16       ? "bf16"
+         : format == NIB_F16      ? "f16"
+         : format == NIB_F8E4M3FN ? "f8e4m3"
+                                  : NULL;
+}
+
+static bool is_byte(const nib_tensor *t) {
+  const nib_format_info *f = nib_format_get(t->format);
+  return (f->kind == NIB_KIND_SIGNED || f->kind == NIB_KIND_UNSIGNED) && f->bytes == 1;
+}
+
+static int64_t zero_of(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
+
+static bool is_signed(const nib_tensor *t) {
+  return nib_format_get(t->format)->kind == NIB_KIND_SIGNED;
+}
+
+static int64_t code_at(const nib_tensor *t, int64_t i) {
+  return is_signed(t) ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[i];
+}
+
+/* Whether weights without their zero point are int8. */
+static bool weights_fit(const nib_tensor *w) {
+  const int64_t zero = zero_of(w), n = nib_tensor_elems(w);
+  if (!w->data)
+    return zero == 0 && is_signed(w);
+  if (zero == 0 && is_signed(w))
+    return true;
+  int64_t low = 0, high = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t code = code_at(w, i) - zero;
+    low = code < low ? code : low;
+    high = code > high ? code : high;
+  }
+  return low >= INT8_MIN && high <= INT8_MAX;
+}
+
+static bool integers_fit(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  if (!is_byte(x) || !is_byte(w) || !weights_fit(w) || (!w->data && zero_of(x) != 0))
+    return false;
+  const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
+  if (n->op == NIB_OP_MATMUL)
+    return nib_format_bytes(y->format) <= 4;
+  nib_conv_params p;
+  if ((bias && (!bias->data || bias->format != NIB_I32)) || nib_params_conv(g, n, &p) != NIB_OK)
+    return false;
+  free(p.requant);
+  return !p.acc64 && y->format != NIB_I64;
+}
+
+bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out) {
+  memset(out, 0, sizeof *out);
+  const nib_node *n = &g->nodes[k->nodes[0]];
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  if (!x || !w || x->data || !nib_direct_accepts(g, k) || nib_direct_segments(g, k) != 1 ||
+      !read_shape(g, n, out))
+    return false;
+  if (float_type(x->format)) {
+    out->type = float_type(x->format);
+    out->is_float = true;
+    if (w->format != x->format || g->tensors[n->out].format != x->format)
+      return false;
+  } else {
+    out->type = is_signed(x) ? "i8" : "u8i8";
+    if (!integers_fit(g, n))
+      return false;
+  }
+  out->bytes = nib_format_bytes(x->format);
+  out->constant = w->data != NULL;
+  out->pitch = out->k * out->bytes;
+  if (out->constant)
+    out->pitch = (out->pitch + 15) / 16 * 16;
+  return out->m > 0 && out->n > 0 && out->k > 0 && out->m < INT32_MAX / 2 &&
+         out->n < INT32_MAX / 2 && out->k < INT32_MAX / 2;
+}
+
+nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p,
+                                 void **out_data, size_t *out_bytes) {
+  const nib_tensor *w = nib_node_input(g, n, 1);
+  const bool columns = n->op == NIB_OP_MATMUL;
+  const int64_t zero = zero_of(w);
+  *out_bytes = (size_t)(p->n * p->pitch);
+  uint8_t *data = *out_data = calloc(1, *out_bytes);
+  if (!data)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  for (int64_t j = 0; j < p->n; ++j) {
+    uint8_t *row = data + j * p->pitch;
+    if (!columns && zero == 0) {
+      memcpy(row, (const uint8_t *)w->data + j * p->k * p->bytes, (size_t)(p->k * p->bytes));
+      continue;
+    }
+    for (int64_t i = 0; i < p->k; ++i) {
+      const int64_t from = columns ? i * p->n + j : j * p->k + i;
+      if (p->is_float)
+        memcpy(row + i * p->bytes, (const uint8_t *)w->data + from * p->bytes, (size_t)p->bytes);
+      else
+        row[i] = (uint8_t)(code_at(w, from) - zero);
+    }
+  }
+  return NIB_OK;
+}
+
+/* What the sum of plain products lacks: the bias, and the zero point of the activations times the weights. */
+static int32_t *start_of_sums(const nib_graph *g, const nib_node *n, const nib_gemm *p) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  const nib_tensor *bias = nib_node_input(g, n, 2);
+  int32_t *start = malloc((size_t)p->n * sizeof *start);
+  for (int64_t j = 0; start && j < p->n; ++j) {
+    int64_t sum = 0;
+    for (int64_t i = 0; zero_of(x) != 0 && i < p->k; ++i)
+      sum += code_at(w, n->op == NIB_OP_MATMUL ? i * p->n + j : j * p->k + i) - zero_of(w);
+    const uint32_t base = bias ? (uint32_t)((const int32_t *)bias->data)[j] : 0;
+    start[j] = (int32_t)(base - (uint32_t)(sum * zero_of(x)));
+  }
+  return start;
+}
+
+nib_expr nib_gemm_start(nib_direct *d, const nib_node *n, const nib_gemm *p) {
+  const bool has_bias = n->op != NIB_OP_MATMUL && nib_node_input(d->g, n, 2);
+  if (p->is_float)
+    return has_bias ? nib_direct_pointer(d, n->in[2], "bias") : nib_expr_printf("%s", "");
+  if (!has_bias && zero_of(nib_node_input(d->g, n, 0)) == 0)
+    return nib_expr_printf("%s", "");
+  int32_t *start = start_of_sums(d->g, n, p);
+  if (!start) {
+    nib_direct_fail(d, n, NIB_ERROR_OUT_OF_MEMORY, "out of memory for its bias");
+    return nib_expr_printf("%s", "");
+  }
+  nib_expr e = nib_direct_constant(d, "start", "int32_t", start, (size_t)p->n * sizeof *start);
+  free(start);
+  return e;
+}
+
+void nib_gemm_finish(nib_direct *d, const nib_node *n, const nib_gemm *p, const char *start,
+                     const char *sum, const char *index, const char *channel) {
+  if (p->is_float) {
+    const nib_format format = d->g->tensors[n->out].format;
+    nib_expr value = nib_expr_printf("%s", sum);
+    if (start[0])
+      value = nib_expr_printf(
+          "%s + %s", sum,
+          nib_direct_decode(format, nib_expr_printf("%s[%s]", start, channel).s).s);
+    nib_text_line(d->t, "const float acc = %s;", value.s);
+    nib_direct_put(d, index,
+                   n->op == NIB_OP_MATMUL ? "acc" : nib_direct_activate_real(d, n, "acc").s);
+    return;
+  }
+  if (start[0])
+    nib_text_line(d->t, "const int32_t acc = (int32_t)((uint32_t)%s + (uint32_t)%s[%s]);", sum,
+                  start, channel);
+  else
+    nib_text_line(d->t, "const int32_t acc = %s;", sum);
+  if (n->op == NIB_OP_MATMUL) {
+    nib_direct_put(d, index, nib_direct_matmul_value(d, n).s);
+    return;
+  }
+  nib_conv_params params;
+  if (nib_params_conv(d->g, n, &params) != NIB_OK) {
+    nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
+    return;
+  }
+  nib_direct_finish_sum(d, n, &params, index, channel);
+  free(params.requant);
+}
