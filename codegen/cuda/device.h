@@ -19,6 +19,8 @@
 #include <string.h>
 #define NIB_DEVICE static __device__ __forceinline__
 #define NIB_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
+#define NIB_KERNEL_CLUSTER(threads, blocks, cluster)                                               \
+  extern "C" __global__ void __cluster_dims__(cluster, 1, 1) __launch_bounds__(threads, blocks)
 #define NIB_GRID_CONSTANT const __grid_constant__
 #define NIB_SHARED __shared__
 #define NIB_CONSTANT __device__ const
@@ -86,6 +88,9 @@ typedef unsigned long size_t;
 #define NIB_DEVICE static __attribute__((device, always_inline)) inline
 #define NIB_KERNEL(threads, blocks)                                                                \
   extern "C" __attribute__((global)) __attribute__((launch_bounds(threads, blocks))) void
+#define NIB_KERNEL_CLUSTER(threads, blocks, cluster)                                               \
+  extern "C" __attribute__((global)) __attribute__((cluster_dims(cluster, 1, 1)))                  \
+  __attribute__((launch_bounds(threads, blocks))) void
 #define NIB_GRID_CONSTANT const __attribute__((grid_constant))
 #define NIB_SHARED __attribute__((shared))
 #define NIB_CONSTANT __attribute__((device)) const
@@ -237,6 +242,19 @@ NIB_DEVICE float nib_f32_bits(uint32_t x) {
   float d;
   memcpy(&d, &x, 4);
   return d;
+}
+//@ end
+
+//@ begin nib_transpose_quad
+/* Of each four threads that follow one another: w[j] of thread i goes to w[i] of thread j (collective). */
+NIB_DEVICE void nib_transpose_quad(uint32_t w[4]) {
+  const bool odd = nib_thread() & 1, high = nib_thread() & 2;
+  uint32_t x = nib_shuffle_xor(odd ? w[0] : w[1], 1), y = nib_shuffle_xor(odd ? w[2] : w[3], 1);
+  w[0] = odd ? x : w[0], w[1] = odd ? w[1] : x;
+  w[2] = odd ? y : w[2], w[3] = odd ? w[3] : y;
+  x = nib_shuffle_xor(high ? w[0] : w[2], 2), y = nib_shuffle_xor(high ? w[1] : w[3], 2);
+  w[0] = high ? x : w[0], w[2] = high ? w[2] : x;
+  w[1] = high ? y : w[1], w[3] = high ? w[3] : y;
 }
 //@ end
 
@@ -551,6 +569,17 @@ NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) 
 }
 //@ end
 
+//@ begin nib_join_halves
+/* The low halves of four words, then the high ones. */
+NIB_DEVICE void nib_join_halves(uint32_t w[4]) {
+  const uint32_t a = nib_select_bytes(w[0], w[1], 0x7632), b = nib_select_bytes(w[2], w[3], 0x7632);
+  w[0] = nib_select_bytes(w[0], w[1], 0x5410);
+  w[1] = nib_select_bytes(w[2], w[3], 0x5410);
+  w[2] = a;
+  w[3] = b;
+}
+//@ end
+
 //@ begin nib_and_or
 /* (a & b) | c in one instruction. */
 NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) {
@@ -730,6 +759,47 @@ NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint
 }
 //@ end
 
+//@ begin nib_tma_load2_both
+/* The same into both blocks of the cluster, at the same place; in each its bytes count for the
+ * barrier at the same place. */
+NIB_DEVICE void nib_tma_load2_both(void *shared, const nib_tensor_map *map, uint64_t *barrier,
+                                   int32_t x, int32_t y) {
+  __asm__ volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+                   ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(
+                       nib_shared_address(shared)),
+                   "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y), "h"((uint16_t)3)
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_cluster_rank
+/* The number of the block in its cluster. */
+NIB_DEVICE int32_t nib_cluster_rank(void) {
+  int32_t d;
+  __asm__("mov.u32 %0, %%cluster_ctarank;" : "=r"(d));
+  return d;
+}
+//@ end
+
+//@ begin nib_cluster_sync
+/* All threads of all blocks of the cluster. */
+NIB_DEVICE void nib_cluster_sync(void) {
+  __asm__ volatile("barrier.cluster.arrive;\n\tbarrier.cluster.wait;" ::: "memory");
+}
+//@ end
+
+//@ begin nib_barrier_arrive_at
+/* nib_barrier_arrive at the same place in block `rank` of the cluster. */
+NIB_DEVICE void nib_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
+  __asm__ volatile("{\n\t.reg .b32 there;\n\t"
+                   "mapa.shared::cluster.u32 there, %0, %1;\n\t"
+                   "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n\t}" ::"r"(
+                       nib_shared_address(barrier)),
+                   "r"(rank)
+                   : "memory");
+}
+//@ end
+
 //@ begin nib_tma_store2
 /* Begins to copy the box from shared memory; what is outside is left out. By one thread, after
  * nib_fence_async. */
@@ -797,6 +867,15 @@ NIB_DEVICE void nib_wgmma_commit(void) {
 //@ begin nib_wgmma_wait
 /* Until at most n groups, a literal, are unfinished. */
 #define nib_wgmma_wait(n) __asm__ volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory")
+//@ end
+
+//@ begin nib_keep_f32
+/* No instruction: later reads of a register of nib_wgmma_* stay behind an earlier nib_wgmma_wait. */
+NIB_DEVICE void nib_keep_f32(float *x) { __asm__ volatile("" : "+f"(*x)::"memory"); }
+//@ end
+
+//@ begin nib_keep_i32
+NIB_DEVICE void nib_keep_i32(int32_t *x) { __asm__ volatile("" : "+r"(*x)::"memory"); }
 //@ end
 
 //@ begin nib_wgmma_descriptor

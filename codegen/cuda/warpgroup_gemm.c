@@ -7,7 +7,10 @@
  * a cluster two blocks, one below the other, load half a box of weights each for both. */
 #include "cuda/gemm.h"
 
+#include "emit/constants.h"
+
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,11 +179,6 @@ static void emit_producer(nib_direct *d, const plan *q) {
   nib_text_close(d->t, "");
 }
 
-static const char *release(const plan *q) {
-  return q->cluster > 1 ? "if (lane < 2)\n%*s  nib_barrier_arrive_at(&empty[last], lane);"
-                        : "if (lane == 0)\n%*s  nib_barrier_arrive(&empty[last]);";
-}
-
 static void emit_products(nib_direct *d, const plan *q) {
   const bool is_float = q->p.is_float;
   nib_text_line(d->t, "int32_t last = 0;");
@@ -213,17 +211,22 @@ static void emit_products(nib_direct *d, const plan *q) {
                                      : "  nib_barrier_arrive(&empty[last]);");
 }
 
-/* Declares `row` and `channel` of element `c` (0 or 1) of the row half `r` in the 8 columns of block `b`, kept
- * within the result so that operands can be read. */
+/* Declares the variable, kept below `n` where `clamp`: operands are read there. */
+static void declare_kept(nib_direct *d, const char *name, const char *value, bool clamp, int64_t n) {
+  if (!clamp) {
+    nib_text_line(d->t, "const %s %s = %s;", d->index, name, value);
+    return;
+  }
+  nib_text_line(d->t, "const %s any_%s = %s, %s = any_%s < %lld ? any_%s : %lld;", d->index, name,
+                value, name, name, (ll)n, name, (ll)n - 1);
+}
+
+/* `row` and `channel` of element `c` (0 or 1) of row half `r` in the 8 columns of block `b`. */
 static void declare_place(nib_direct *d, const plan *q, bool clamp) {
-  const nib_gemm *p = &q->p;
-  nib_expr row = nib_expr_printf("row0 + first_row + 8 * r"),
-           channel = nib_expr_printf("column0 + 8 * b + 2 * (lane %% 4) + c");
-  if (clamp && p->m % (q->rows * q->cluster))
-    row = nib_expr_printf("nib_least(%s, %lld)", row.s, (ll)p->m - 1);
-  if (clamp && p->n % q->columns)
-    channel = nib_expr_printf("nib_least(%s, %lld)", channel.s, (ll)p->n - 1);
-  nib_text_line(d->t, "const %s row = %s, channel = %s;", d->index, row.s, channel.s);
+  declare_kept(d, "row", "row0 + first_row + 8 * r", clamp && q->p.m % (q->rows * q->cluster),
+               q->p.m);
+  declare_kept(d, "channel", "column0 + 8 * b + 2 * (lane % 4) + c",
+               clamp && q->p.n % q->columns, q->p.n);
 }
 
 static const char *within(const plan *q, char *text, size_t size, const char *column) {
