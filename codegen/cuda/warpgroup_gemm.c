@@ -8,6 +8,7 @@
 #include "cuda/gemm.h"
 
 #include "emit/constants.h"
+#include "emit/storage.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -65,10 +66,18 @@ static double cycles_of(const plan *q) {
   return start + (double)ceil_div(q->units_m * q->tiles_n, PROCESSORS / q->cluster) * tile;
 }
 
+/* What the copy engine reads begins at a multiple of 16 bytes: a piece of another tensor may not. */
+static bool is_aligned(const nib_graph *g, int32_t tensor) {
+  const nib_storage place = nib_storage_of(g, tensor);
+  return place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0;
+}
+
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
+  const nib_node *n = &g->nodes[k->nodes[0]];
   nib_gemm p;
-  return strcmp(vocab->name, "cuda90a") == 0 && nib_gemm_of(g, k, &p) &&
-         p.k * p.bytes % 16 == 0; /* the copy engine's strides */
+  return (vocab->requires_ & NIB_FEATURE_BIT(WGMMA)) && nib_gemm_of(g, k, &p) &&
+         p.k * p.bytes % 16 == 0 && is_aligned(g, n->in[0]) &&
+         (p.constant || is_aligned(g, n->in[1]));
 }
 
 typedef struct weighed_tile {
