@@ -81,17 +81,19 @@ typedef struct named_barrier {
 static struct {
   fibre fibres[max_threads];
   int n_stacks, n, live;
+  int threads, cluster; /* of each block; blocks */
+  int block_live[max_cluster];
   int ready[max_threads], ready_first, n_ready;
   int running; /* -1: the scheduler */
   context scheduler;
   const void *scheduler_stack;
   size_t scheduler_stack_bytes;
   meeting warps[max_threads / 32], warpgroups[max_threads / 128];
-  named_barrier barriers[16];
+  named_barrier barriers[max_cluster][16], together;
   uint64_t spins;
   const nib_emulated_kernel *kernel;
   void **params;
-  uint8_t *area;
+  uint8_t *areas[max_cluster], *shared[max_cluster];
   uint32_t shared_bytes;
   int block[3];
   bool failed, eager;
@@ -105,6 +107,34 @@ const char *nib_emulated_error(void) { return b.error; }
 bool emulated_failed(void) { return b.failed; }
 bool emulated_eager(void) { return b.eager; }
 int emulated_thread(void) { return b.running; }
+int emulated_cluster(void) { return b.cluster; }
+
+/* Of the running thread. */
+static int rank(void) { return b.fibres[b.running].place.rank; }
+
+int emulated_block_of(const void *shared) {
+  const uint8_t *at = shared;
+  for (int i = 0; i < b.cluster; ++i)
+    if (at >= b.areas[i] && at < b.areas[i] + max_shared + 2 * guard_bytes)
+      return i;
+  return b.running >= 0 ? rank() : 0;
+}
+
+int emulated_use_block(int i) {
+  int before = 0;
+  while (before < b.cluster - 1 && b.shared[before] != nib_emulated_shared)
+    ++before;
+  nib_emulated_shared = b.shared[i];
+  return before;
+}
+
+void *emulated_in_block(const void *shared, int to) {
+  if (to < 0 || to >= b.cluster) {
+    emulated_fail("block %d of a cluster of %d", to, b.cluster);
+    return NULL;
+  }
+  return b.shared[to] + ((const uint8_t *)shared - b.shared[emulated_block_of(shared)]);
+}
 
 static void to_scheduler(fibre *f) {
 #ifdef HAS_ASAN
@@ -121,6 +151,7 @@ static void resume(int i) {
   fibre *f = &b.fibres[i];
   b.running = i;
   nib_emulated_now = &f->place;
+  nib_emulated_shared = b.shared[f->place.rank];
 #ifdef HAS_ASAN
   void *fake = NULL;
   __sanitizer_start_switch_fiber(&fake, f->stack, stack_bytes);
@@ -227,14 +258,15 @@ void nib_emulated_warp(int collective, nib_emulated_warp_args *args) {
 }
 
 static bool is_complete(const named_barrier *bar) {
-  return bar->arrived > 0 && bar->arrived >= (bar->expected ? bar->expected : b.live);
+  const int live = bar == &b.together ? b.live : b.block_live[(bar - b.barriers[0]) / 16];
+  return bar->arrived > 0 && bar->arrived >= (bar->expected ? bar->expected : live);
 }
 
 static bool arrive(int32_t id, int32_t threads, const char *what) {
-  if (id < 0 || id > 15 || threads < 0 || threads % 32 || threads > b.n)
+  if (id < 0 || id > 15 || threads < 0 || threads % 32 || threads > b.threads)
     emulated_fail("%s %d, %d: no such barrier, or not whole warps of the block's %d threads", what,
-                  id, threads, b.n);
-  named_barrier *bar = &b.barriers[id];
+                  id, threads, b.threads);
+  named_barrier *bar = &b.barriers[rank()][id];
   if (bar->arrived && bar->expected != threads)
     emulated_fail("%s %d, %d: others wait there for %d threads", what, id, threads, bar->expected);
   bar->expected = threads;
@@ -248,7 +280,17 @@ static bool arrive(int32_t id, int32_t threads, const char *what) {
 
 void nib_emulated_bar_sync(int32_t id, int32_t threads) {
   if (!arrive(id, threads, "bar.sync"))
-    emulated_wait(&b.barriers[id], "bar.sync");
+    emulated_wait(&b.barriers[rank()][id], "bar.sync");
+}
+
+void nib_emulated_cluster_sync(void) {
+  b.together.arrived++;
+  if (!is_complete(&b.together)) {
+    emulated_wait(&b.together, "barrier.cluster");
+    return;
+  }
+  b.together.arrived = 0;
+  emulated_wake(&b.together);
 }
 
 void nib_emulated_bar_arrive(int32_t id, int32_t threads) { arrive(id, threads, "bar.arrive"); }
@@ -282,7 +324,10 @@ bool emulated_check_shared(const void *p, size_t bytes, size_t alignment, const 
     emulated_fail("%s: not aligned to %zu bytes", what, alignment);
     return false;
   }
-  if (at < b.area || at >= b.area + max_shared + 2 * guard_bytes)
+  bool somewhere = false;
+  for (int i = 0; i < b.cluster; ++i)
+    somewhere |= at >= b.areas[i] && at < b.areas[i] + max_shared + 2 * guard_bytes;
+  if (!somewhere)
     return true;
   if (at < nib_emulated_shared || at + bytes > nib_emulated_shared + b.shared_bytes) {
     emulated_fail("%s: bytes %td to %td of %u bytes of shared memory", what,
@@ -306,24 +351,26 @@ const uint8_t *emulated_at_shared(uint32_t address, size_t bytes, const char *wh
 /* Ends at a page that cannot be touched, but for what aligns its start. */
 static bool place_shared(uint32_t bytes) {
   size_t all = (max_shared + guard_bytes - 1) / guard_bytes * guard_bytes;
-  if (!b.area) {
-    b.area =
-        mmap(NULL, all + guard_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (b.area == MAP_FAILED) {
-      b.area = NULL;
-      return false;
-    }
-    mprotect(b.area + all, guard_bytes, PROT_NONE);
-  }
   b.shared_bytes = bytes;
-  nib_emulated_shared = b.area + all - ((size_t)bytes + 1023) / 1024 * 1024;
+  for (int i = 0; i < b.cluster; ++i) {
+    if (!b.areas[i]) {
+      uint8_t *area =
+          mmap(NULL, all + guard_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (area == MAP_FAILED)
+        return false;
+      mprotect(area + all, guard_bytes, PROT_NONE);
+      b.areas[i] = area;
+    }
+    b.shared[i] = b.areas[i] + all - ((size_t)bytes + 1023) / 1024 * 1024;
+  }
+  nib_emulated_shared = b.shared[0];
   return true;
 }
 
 enum { poison = 0xcb };
 
-static void check_slack(void) {
-  const uint8_t *end = nib_emulated_shared + b.shared_bytes;
+static void check_slack(const uint8_t *shared) {
+  const uint8_t *end = shared + b.shared_bytes;
   for (size_t i = 0; (b.shared_bytes + i) % 1024; ++i)
     if (end[i] != poison) {
       emulated_fail("byte %zu of %u bytes of shared memory was written", b.shared_bytes + i,
@@ -343,11 +390,13 @@ static void fibre_main(void) {
   fibre *f = &b.fibres[b.running];
   f->state = DONE;
   b.live--;
-  named_barrier *bar = &b.barriers[0];
-  if (!bar->expected && is_complete(bar)) {
-    bar->arrived = 0;
-    emulated_wake(bar);
-  }
+  b.block_live[f->place.rank]--;
+  named_barrier *const waiting[] = {&b.barriers[f->place.rank][0], &b.together};
+  for (int i = 0; i < 2; ++i)
+    if (!waiting[i]->expected && is_complete(waiting[i])) {
+      waiting[i]->arrived = 0;
+      emulated_wake(waiting[i]);
+    }
   to_scheduler(f);
 }
 
@@ -381,15 +430,16 @@ static void fail_deadlock(void) {
       continue;
     n += snprintf(text + n, sizeof text - (size_t)n, "%s%d thread%s (%d to %d) at %s",
                   kinds ? "; " : "", same, same > 1 ? "s" : "", i, last, f->what);
+    const named_barrier *bars = b.barriers[f->place.rank];
     for (int id = 0; id < 16; ++id)
-      if (f->object == &b.barriers[id])
+      if (f->object == &bars[id])
         n += snprintf(text + n, sizeof text - (size_t)n, " %d, where %d of %d arrived", id,
-                      b.barriers[id].arrived,
-                      b.barriers[id].expected ? b.barriers[id].expected : b.live);
-    const uint8_t *at = f->object;
-    if (at >= nib_emulated_shared && at < nib_emulated_shared + b.shared_bytes)
+                      bars[id].arrived,
+                      bars[id].expected ? bars[id].expected : b.block_live[f->place.rank]);
+    const uint8_t *at = f->object, *shared = b.shared[f->place.rank];
+    if (at >= shared && at < shared + b.shared_bytes)
       n += snprintf(text + n, sizeof text - (size_t)n, " at byte %td of shared memory",
-                    at - nib_emulated_shared);
+                    at - shared);
     kinds++;
   }
   emulated_fail("threads wait for ever: %s; %d of %d threads have ended", text, b.n - b.live, b.n);
@@ -400,17 +450,23 @@ static void run_block(void) {
   b.live = b.n;
   b.spins = 0;
   memset(b.barriers, 0, sizeof b.barriers);
+  memset(&b.together, 0, sizeof b.together);
   for (int i = 0; i < max_threads / 32; ++i)
     b.warps[i].arrived = 0;
   for (int i = 0; i < max_threads / 128; ++i)
     b.warpgroups[i].arrived = 0;
-  memset(nib_emulated_shared, poison, ((size_t)b.shared_bytes + 1023) / 1024 * 1024);
+  for (int i = 0; i < b.cluster; ++i) {
+    memset(b.shared[i], poison, ((size_t)b.shared_bytes + 1023) / 1024 * 1024);
+    b.block_live[i] = b.threads;
+  }
   emulated_async_reset();
   emulated_matrix_reset();
   for (int i = 0; i < b.n; ++i) {
     fibre *f = &b.fibres[i];
-    f->place.thread = i;
+    f->place.thread = i % b.threads;
+    f->place.rank = i / b.threads;
     memcpy(f->place.block, b.block, sizeof b.block);
+    f->place.block[0] += f->place.rank;
     f->fake_stack = NULL;
     context_make(&f->ctx, f->stack, fibre_main);
     make_ready(i);
@@ -427,8 +483,8 @@ static void run_block(void) {
   }
   while (!b.failed && emulated_async_step()) /* copies that nobody waited for */
     ;
-  if (!b.failed)
-    check_slack();
+  for (int i = 0; i < b.cluster && !b.failed; ++i)
+    check_slack(b.shared[i]);
 }
 
 int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3], uint32_t threads,
@@ -439,22 +495,28 @@ int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3
   b.kernel = kernel;
   b.params = params;
   memset(b.block, 0, sizeof b.block);
+  b.cluster = kernel->cluster > 0 ? kernel->cluster : 1;
+  b.threads = (int)threads;
   if (threads == 0 || (int32_t)threads > kernel->most_threads || threads > max_threads)
     emulated_fail("launched with %u threads; it has launch bounds of %d", threads,
                   kernel->most_threads);
+  else if (b.cluster > max_cluster || threads * (uint32_t)b.cluster > max_threads ||
+           (b.cluster > 1 && (threads % 128 || grid[0] % (uint32_t)b.cluster)))
+    emulated_fail("a cluster of %d blocks of %u threads in a grid of %u", b.cluster, threads,
+                  grid[0]);
   else if (shared_bytes > max_shared)
     emulated_fail("launched with %u bytes of shared memory", shared_bytes);
-  else if (!make_stacks((int)threads) || !place_shared(shared_bytes))
+  else if (!make_stacks((int)threads * b.cluster) || !place_shared(shared_bytes))
     emulated_fail("out of memory");
   if (b.failed)
     return 1;
-  b.n = (int)threads;
+  b.n = (int)threads * b.cluster;
   for (int i = 0; i < b.n; ++i)
     for (int j = 0; j < 3; ++j)
       b.fibres[i].place.grid[j] = (int32_t)grid[j];
   for (uint32_t z = 0; z < grid[2] && !b.failed; ++z)
     for (uint32_t y = 0; y < grid[1] && !b.failed; ++y)
-      for (uint32_t x = 0; x < grid[0] && !b.failed; ++x) {
+      for (uint32_t x = 0; x < grid[0] && !b.failed; x += (uint32_t)b.cluster) {
         b.block[0] = (int)x, b.block[1] = (int)y, b.block[2] = (int)z;
         run_block();
       }

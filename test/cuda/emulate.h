@@ -16,6 +16,7 @@
 
 #define NIB_DEVICE static inline __attribute__((unused))
 #define NIB_KERNEL(threads, blocks) extern "C" void
+#define NIB_KERNEL_CLUSTER(threads, blocks, cluster) extern "C" void
 #define NIB_GRID_CONSTANT const
 #define NIB_SHARED static
 #define NIB_CONSTANT static const
@@ -61,6 +62,15 @@ NIB_DEVICE float nib_f32_bits(uint32_t x) {
   float d;
   memcpy(&d, &x, 4);
   return d;
+}
+NIB_DEVICE void nib_transpose_quad(uint32_t w[4]) {
+  const bool odd = nib_thread() & 1, high = nib_thread() & 2;
+  uint32_t x = nib_shuffle_xor(odd ? w[0] : w[1], 1), y = nib_shuffle_xor(odd ? w[2] : w[3], 1);
+  w[odd ? 0 : 1] = x;
+  w[odd ? 2 : 3] = y;
+  x = nib_shuffle_xor(high ? w[0] : w[2], 2), y = nib_shuffle_xor(high ? w[1] : w[3], 2);
+  w[high ? 0 : 2] = x;
+  w[high ? 1 : 3] = y;
 }
 NIB_DEVICE float nib_shuffle_f32(float x, int32_t lane) {
   return nib_f32_bits(nib_shuffle(nib_bits_f32(x), lane));
@@ -201,6 +211,13 @@ NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) 
   }
   return d;
 }
+NIB_DEVICE void nib_join_halves(uint32_t w[4]) {
+  const uint32_t x[4] = {w[0], w[1], w[2], w[3]};
+  for (int i = 0; i < 2; ++i) {
+    w[i] = (x[2 * i] & 0xffff) | x[2 * i + 1] << 16;
+    w[i + 2] = x[2 * i] >> 16 | (x[2 * i + 1] & 0xffff0000);
+  }
+}
 NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) { return (a & b) | c; }
 NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) { return (a & b) ^ c; }
 NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
@@ -251,6 +268,18 @@ NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint
                                    int32_t x, int32_t y) {
   nib_tma_load2(shared, map, barrier, x, y);
 }
+NIB_DEVICE void nib_tma_load2_both(void *shared, const nib_tensor_map *map, uint64_t *barrier,
+                                   int32_t x, int32_t y) {
+  const int32_t at[] = {x, y};
+  nib_emulated_tma_load_all(shared, map, barrier, at, 2);
+}
+NIB_DEVICE int32_t nib_cluster_rank(void) { return nib_emulated_now->rank; }
+NIB_DEVICE void nib_cluster_sync(void) { nib_emulated_cluster_sync(); }
+NIB_DEVICE void nib_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
+  nib_emulated_barrier_arrive_at(barrier, rank);
+}
+NIB_DEVICE void nib_keep_f32(float *) {}
+NIB_DEVICE void nib_keep_i32(int32_t *) {}
 NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, int32_t x,
                                int32_t y) {
   const int32_t at[] = {x, y};
@@ -316,12 +345,12 @@ template <typename... A> struct nib_emulated_params {
     call_with<kernel>(params, std::make_index_sequence<sizeof...(A)>());
   }
   template <void (*kernel)(A...)>
-  static constexpr nib_emulated_kernel entry(const char *name, int32_t threads) {
-    return {name, threads, (int32_t)sizeof...(A), bytes, call<kernel>};
+  static constexpr nib_emulated_kernel entry(const char *name, int32_t threads, int32_t cluster) {
+    return {name, threads, cluster, (int32_t)sizeof...(A), bytes, call<kernel>};
   }
 };
 template <typename... A> nib_emulated_params<A...> nib_emulated_params_of(void (*)(A...));
-#define NIB_EMULATED_KERNEL(kernel, threads)                                                       \
-  decltype(nib_emulated_params_of(kernel))::entry<kernel>(#kernel, threads)
+#define NIB_EMULATED_KERNEL(kernel, threads, cluster)                                              \
+  decltype(nib_emulated_params_of(kernel))::entry<kernel>(#kernel, threads, cluster)
 
 #endif

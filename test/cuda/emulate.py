@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 
-KERNEL = re.compile(r"\bNIB_KERNEL\(\s*(\w+)\s*,\s*\w+\s*\)\s*(?:void\s+)?(\w+)\s*\(")
+KERNEL = re.compile(
+    r"\bNIB_KERNEL(?:_CLUSTER)?\(\s*(\w+)\s*,\s*\w+\s*(?:,\s*(\w+)\s*)?\)\s*(?:void\s+)?(\w+)\s*\("
+)
 
 
 def main() -> int:
@@ -33,7 +35,7 @@ def main() -> int:
     kernels = KERNEL.findall(text)
     if not kernels:
         sys.exit(f"{args.source}: no NIB_KERNEL")
-    entries = "".join(f"    NIB_EMULATED_KERNEL({name}, {threads}),\n" for threads, name in kernels)
+    entries = "".join(f"    NIB_EMULATED_KERNEL({name}, {threads}, {cluster or 1}),\n" for threads, cluster, name in kernels)
     sources = [here / name for name in ("emulate.c", "emulate_async.c", "emulate_matrix.c")]
     sanitize = ["-fsanitize=address", "-fno-omit-frame-pointer"] if args.sanitize else []
     common = ["-O2", "-g", "-fPIC", "-ffp-contract=off", "-fno-strict-aliasing", "-I", here, *sanitize]

@@ -109,7 +109,9 @@ static void end_phase_if_complete(barrier_bits *bar) {
 }
 
 static void complete_bytes(uint64_t *barrier, uint32_t bytes) {
+  const int before = emulated_use_block(emulated_block_of(barrier));
   barrier_bits *bar = find_barrier(barrier, "complete_tx");
+  emulated_use_block(before);
   if (!bar)
     return;
   bar->bytes -= bytes;
@@ -126,6 +128,13 @@ void nib_emulated_barrier_arrive(uint64_t *barrier, uint32_t expected_bytes) {
   bar->bytes += expected_bytes;
   bar->pending--;
   end_phase_if_complete(bar);
+}
+
+void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
+  uint64_t *there = emulated_in_block(barrier, rank);
+  const int before = emulated_use_block(rank);
+  nib_emulated_barrier_arrive(there, 0);
+  emulated_use_block(before);
 }
 
 void nib_emulated_barrier_wait(uint64_t *barrier, uint32_t parity) {
@@ -195,10 +204,12 @@ static void copy_box(const nib_emulated_map *m, const int32_t *at, uint8_t *shar
 }
 
 static void engine_now(const engine_copy *c) {
+  const int before = emulated_use_block(emulated_block_of(c->to));
   if (c->mapped)
     copy_box(&c->map, c->at, c->to, false);
   else
     memcpy(c->to, c->from, c->bytes);
+  emulated_use_block(before);
   complete_bytes(c->barrier, c->bytes);
 }
 
@@ -252,6 +263,21 @@ void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, con
   memcpy(c.at, at, sizeof *at * (size_t)rank);
   c.bytes = box_bytes(&c.map);
   engine_begin(&c);
+}
+
+void nib_emulated_tma_load_all(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
+                               int rank) {
+  engine_copy c = {.mapped = true};
+  check_map(&c.map, map, rank, shared, "cp.async.bulk.tensor.multicast");
+  memcpy(c.at, at, sizeof *at * (size_t)rank);
+  c.bytes = box_bytes(&c.map);
+  for (int i = 0; i < emulated_cluster(); ++i) {
+    c.to = emulated_in_block(shared, i);
+    c.barrier = emulated_in_block(barrier, i);
+    const int before = emulated_use_block(i);
+    engine_begin(&c);
+    emulated_use_block(before);
+  }
 }
 
 void nib_emulated_tma_store(const void *map, const void *shared, const int32_t *at, int rank) {

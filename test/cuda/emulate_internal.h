@@ -9,7 +9,8 @@
 #include <stdbool.h>
 
 enum {
-  max_threads = 1024,
+  max_threads = 1024, /* of a block, or of a cluster's */
+  max_cluster = 2,
   max_shared = 227 * 1024,
   shared_base = 1024, /* the shared address of nib_shared: the first kilobyte is the system's */
 };
@@ -18,7 +19,14 @@ enum {
 void emulated_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool emulated_failed(void);
 
-int emulated_thread(void);
+int emulated_thread(void); /* counted through the cluster */
+int emulated_cluster(void);
+/* The same place in the shared memory of another block of the cluster. */
+void *emulated_in_block(const void *shared, int rank);
+/* Shared addresses are of that block's memory until the next thread runs, or this is called again; returns the
+ * block before. */
+int emulated_use_block(int rank);
+int emulated_block_of(const void *shared);
 bool emulated_eager(void);
 
 /* Threads that wait for each other: all `size` of them, or the launch fails. The last one runs

@@ -22,6 +22,7 @@ extern "C" {
 typedef struct nib_emulated_kernel {
   const char *name;
   int32_t most_threads; /* of NIB_KERNEL */
+  int32_t cluster;      /* blocks of a cluster: they run together, the others one after another */
   int32_t n_params;
   const uint32_t *param_bytes;
   void (*call)(void **params);
@@ -29,7 +30,7 @@ typedef struct nib_emulated_kernel {
 
 /* Where the running thread is. */
 typedef struct nib_emulated_place {
-  int32_t thread, block[3], grid[3];
+  int32_t thread, block[3], grid[3], rank;
 } nib_emulated_place;
 extern const nib_emulated_place *nib_emulated_now;
 extern uint8_t *nib_emulated_shared; /* the block's dynamic shared memory */
@@ -85,6 +86,7 @@ typedef struct nib_emulated_warp_args {
 void nib_emulated_warp(int collective, nib_emulated_warp_args *args);
 void nib_emulated_bar_sync(int32_t id, int32_t threads); /* threads 0: all */
 void nib_emulated_bar_arrive(int32_t id, int32_t threads);
+void nib_emulated_cluster_sync(void);
 uint32_t nib_emulated_shared_address(const void *shared);
 void nib_emulated_copy_async(void *shared, const void *global, int32_t size, int32_t bytes);
 void nib_emulated_copy_commit(void);
@@ -94,9 +96,13 @@ uint32_t nib_emulated_load_acquire(const uint32_t *global);
 
 void nib_emulated_barrier_init(uint64_t *barrier, uint32_t count);
 void nib_emulated_barrier_arrive(uint64_t *barrier, uint32_t expected_bytes);
+void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t rank);
 void nib_emulated_barrier_wait(uint64_t *barrier, uint32_t parity);
 void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
                            int rank);
+/* Into every block of the cluster. */
+void nib_emulated_tma_load_all(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
+                               int rank);
 void nib_emulated_tma_store(const void *map, const void *shared, const int32_t *at, int rank);
 void nib_emulated_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier);
 
