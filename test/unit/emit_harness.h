@@ -101,7 +101,7 @@ HARNESS_UNUSED static int32_t input(suite *s, nib_format f, shape_of d, double s
   return t;
 }
 
-/* Where sums of f16 and bf16 are compared: their random contents lie in [-1, 1), as those of f32
+/* Where sums of f16, bf16 and f8 are compared: their random contents lie in [-1, 1), as those of f32
  * do. */
 static bool harness_tame_halves;
 
@@ -113,7 +113,10 @@ HARNESS_UNUSED static void fill_random(uint64_t *rng, nib_format f, void *data, 
     const int64_t v = span ? (int64_t)(r % (uint64_t)(2 * span + 1)) - span : (int64_t)r;
     switch (nib_format_bytes(f)) {
     case 1:
-      ((uint8_t *)data)[i] = (uint8_t)v;
+      if (harness_tame_halves && f == NIB_F8E4M3FN)
+        nib_format_store_real(f, data, i, (double)(r >> 40) / 8388608.0 - 1.0);
+      else
+        ((uint8_t *)data)[i] = (uint8_t)v;
       break;
     case 2:
       if (harness_tame_halves && (f == NIB_F16 || f == NIB_BF16))
@@ -328,10 +331,11 @@ HARNESS_UNUSED static int64_t count_differences(const nib_tensor *t, const void 
       const double w = (double)((const float *)want)[i], x = (double)((const float *)got)[i];
       same = fabs(w - x) <= 1e-5 * largest || (isnan(w) && isnan(x));
     }
-    if (!same && (t->format == NIB_F16 || t->format == NIB_BF16)) { /* a step of rounding apart */
+    if (!same && (t->format == NIB_F16 || t->format == NIB_BF16 ||
+                  t->format == NIB_F8E4M3FN)) { /* a step of rounding apart */
       const double w = nib_format_load_real(t->format, want, i);
       const double x = nib_format_load_real(t->format, got, i);
-      same = fabs(w - x) <= 1e-5 * largest + ldexp(fabs(w), t->format == NIB_F16 ? -10 : -7);
+      same = fabs(w - x) <= 1e-5 * largest + ldexp(fabs(w), -nib_format_get(t->format)->real.mantissa_bits);
     }
     if (!same && bad++ == 0)
       *out_first = i;
