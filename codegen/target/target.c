@@ -18,9 +18,10 @@
 
 static const struct {
   const char *name;
+  nib_arch arch;
   bool ours;
 } features[NIB_FEATURE_COUNT] = {
-#define X(ID, text, is_ours) [NIB_FEATURE_##ID] = {text, is_ours},
+#define X(ID, text, family, is_ours) [NIB_FEATURE_##ID] = {text, NIB_ARCH_##family, is_ours},
     NIB_FEATURES(X)
 #undef X
 };
@@ -43,6 +44,24 @@ static const struct {
     {NIB_FEATURE_AVX512VBMI, BIT(AVX512BW)},
     {NIB_FEATURE_AVX512FP16, BIT(AVX512BW)},
     {NIB_FEATURE_AVXVNNI, BIT(AVX2)},
+    {NIB_FEATURE_D, BIT(F)},
+    {NIB_FEATURE_ZFHMIN, BIT(F)},
+    {NIB_FEATURE_ZFH, BIT(ZFHMIN)},
+    {NIB_FEATURE_ZHINX, BIT(ZFINX)},
+    {NIB_FEATURE_V, BIT(D)},
+    {NIB_FEATURE_ZVFHMIN, BIT(V)},
+    {NIB_FEATURE_ZVFH, BIT(ZVFHMIN) | BIT(ZFHMIN)},
+    {NIB_FEATURE_ZVL128B, BIT(V)},
+    {NIB_FEATURE_ZVL256B, BIT(ZVL128B)},
+    {NIB_FEATURE_ZVL512B, BIT(ZVL256B)},
+    {NIB_FEATURE_ZVL1024B, BIT(ZVL512B)},
+    {NIB_FEATURE_ZVQDOTQ, BIT(V)},
+    {NIB_FEATURE_XTHEADVDOT, BIT(V)},
+    {NIB_FEATURE_XANDESVDOT, BIT(V)},
+    {NIB_FEATURE_XFVEC, BIT(ZHINX)},
+    {NIB_FEATURE_VFDOTPEX, BIT(XFVEC)},
+    {NIB_FEATURE_VFDOTPEX2, BIT(VFDOTPEX)},
+    {NIB_FEATURE_VFCPKA, BIT(XFVEC)},
 };
 
 /* Cache sizes are per core (the third level: a fair share); bandwidths are sustained reads of one
@@ -58,8 +77,8 @@ static const struct {
 #define MACHINE_GOLDEN_COVE                                                                        \
   { 2.8, 64, 32, 48e3, 2e6, 1.9e6, 128, 48, 10, 4 }
 
-/* GPUs count as one processor: bandwidths are those of all multiprocessors together, the first level is
- * shared memory. */
+/* GPUs count as one processor: bandwidths are those of all multiprocessors together, the first
+ * level is shared memory. */
 #define MACHINE_AMPERE                                                                             \
   { 1.41, 16, 255, 164e3, 40e6, 40e6, 13824, 3600, 3600, 1400 }
 #define MACHINE_AMPERE_RTX                                                                         \
@@ -69,12 +88,29 @@ static const struct {
 #define MACHINE_BLACKWELL                                                                          \
   { 1.8, 16, 255, 227e3, 126e6, 126e6, 18944, 6000, 6000, 4400 }
 #define CUDA_ROW(name, description, more, machine)                                                 \
-  { name, description, "nvptx64-nvidia-cuda", name, BIT(CUDA) | (more), machine }
+  {                                                                                                \
+    name, description, "nvptx64-nvidia-cuda", name, BIT(CUDA) | (more), machine, NIB_ARCH_CUDA, 0, \
+        false                                                                                      \
+  }
+
+/* A small in-order core, without and with vectors. */
+#define MACHINE_RISCV_MCU                                                                          \
+  { 0.2, 4, 28, 32e3, 512e3, 512e3, 4, 4, 4, 2 }
+#define MACHINE_RISCV                                                                              \
+  { 1.5, 8, 28, 32e3, 512e3, 1e6, 8, 8, 4, 2 }
+#define RISCV_ROW(name, description, xlen, bare_metal, features, machine)                          \
+  {                                                                                                \
+    name, description, name, "rv" #xlen "imac", features, machine, NIB_ARCH_RISCV, xlen,           \
+        bare_metal                                                                                 \
+  }
 
 typedef struct target_row {
   const char *name, *description, *triple, *cpu;
   nib_feature_set features;
   nib_machine machine;
+  nib_arch arch; /* ANY: x86 where there is a processor */
+  int32_t xlen;
+  bool bare_metal;
 } target_row;
 
 static const target_row rows[] = {
@@ -107,6 +143,12 @@ static const target_row rows[] = {
      MACHINE_SSE},
     {"x86_64-unknown-linux-gnu", "triple: 64-bit x86, Linux", "x86_64-unknown-linux-gnu", "x86-64",
      0, MACHINE_SSE},
+    RISCV_ROW("riscv64-linux-gnu", "triple: 64-bit RISC-V, Linux", 64, false, BIT(F) | BIT(D),
+              MACHINE_RISCV),
+    RISCV_ROW("riscv64-unknown-elf", "triple: 64-bit RISC-V, bare metal", 64, true, BIT(F) | BIT(D),
+              MACHINE_RISCV),
+    RISCV_ROW("riscv32-unknown-elf", "triple: 32-bit RISC-V, bare metal", 32, true, 0,
+              MACHINE_RISCV_MCU),
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
@@ -259,15 +301,74 @@ static nib_status unknown_target(const char *spec, int size, const nib_diag *dia
                         size > 80 ? 80 : size, spec, list);
 }
 
-static nib_status unknown_feature(const char *name, int size, const nib_diag *diag) {
+static nib_arch row_arch(const target_row *row) {
+  return row->arch == NIB_ARCH_ANY && row->cpu ? NIB_ARCH_X86 : row->arch;
+}
+
+/* With the features of the target's family alone. */
+static nib_status unknown_feature(const target_row *row, const char *name, int size,
+                                  const nib_diag *diag) {
   char list[1024] = "";
-  for (int f = 0; f < NIB_FEATURE_COUNT; ++f) {
-    append(list, sizeof list, f ? ", " : "");
-    append(list, sizeof list, features[f].name);
-  }
+  for (int f = 0; f < NIB_FEATURE_COUNT; ++f)
+    if (row_arch(row) == NIB_ARCH_ANY || features[f].arch == row_arch(row)) {
+      append(list, sizeof list, list[0] ? ", " : "");
+      append(list, sizeof list, features[f].name);
+    }
   return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
                         "unknown target feature '%.*s'; there are: %s", size > 80 ? 80 : size, name,
                         list);
+}
+
+/* Whether a known feature may be added to or taken from `row`; what to do instead. */
+static nib_status check_feature(const target_row *row, nib_feature feature, bool remove,
+                                const nib_diag *diag) {
+  static const char *const takers[] = {[NIB_ARCH_ANY] = "x86-64",
+                                       [NIB_ARCH_X86] = "x86-64",
+                                       [NIB_ARCH_CUDA] = "sm_90a",
+                                       [NIB_ARCH_RISCV] = "riscv64-linux-gnu"};
+  const nib_arch arch = row_arch(row), of = features[feature].arch;
+  const char *name = features[feature].name;
+  if (arch == NIB_ARCH_CUDA || of == NIB_ARCH_CUDA)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "target '%s': features of GPUs come with their target (sm_80, sm_90a, …) "
+                          "and cannot be changed",
+                          row->name);
+  const bool packed = of == NIB_ARCH_RISCV && closure(feature) & BIT(XFVEC);
+  const char *taker = packed ? "riscv32-unknown-elf" : takers[of];
+  if (arch == NIB_ARCH_ANY)
+    return remove
+               ? NIB_OK
+               : nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                                "target '%s' takes no features; use %s+%s", row->name, taker, name);
+  if (arch != of)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "target '%s': %s is a feature of %s; use %s+%s", row->name, name,
+                          of == NIB_ARCH_X86 ? "x86" : "RISC-V", taker, name);
+  if (packed && row->xlen != 32 && !remove)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "target '%s': %s keeps two halves in a 32-bit register; use %s+%s",
+                          row->name, name, taker, name);
+  return NIB_OK;
+}
+
+/* Sets of RISC-V features that no processor has. */
+static nib_status check_set(const target_row *row, nib_feature_set set, const nib_diag *diag) {
+  if (row_arch(row) != NIB_ARCH_RISCV)
+    return NIB_OK;
+  if ((set & BIT(F)) && (set & BIT(ZFINX)))
+    return nib_diag_error(
+        diag, NIB_ERROR_INVALID_USAGE,
+        "target '%s': floats are in registers of their own (f) or in those of integers (zfinx), "
+        "not in both; %s",
+        row->name,
+        row->bare_metal ? "take the other away with ,-f or ,-zfinx"
+                        : "zfinx goes with riscv32-unknown-elf or riscv64-unknown-elf,-f");
+  if (!row->bare_metal && !(set & BIT(D)))
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "target '%s': its calling convention (lp64d) needs f and d; use "
+                          "riscv64-unknown-elf to do without",
+                          row->name);
+  return NIB_OK;
 }
 
 /* The row's name, then what differs from the row, in the order of the feature table. A row that
@@ -281,6 +382,23 @@ static void normalise_spec(nib_target *t, nib_feature_set row_features) {
       continue;
     append(t->spec, sizeof t->spec, t->features & bit ? "+" : ",-");
     append(t->spec, sizeof t->spec, features[f].name);
+  }
+}
+
+/* Features beyond the row's bring their register width. */
+static void widen_machine(nib_target *t) {
+  if (t->arch == NIB_ARCH_X86) {
+    const nib_machine sse = MACHINE_SSE, avx2 = MACHINE_AVX2, avx512 = MACHINE_AVX512;
+    const int width = t->features & BIT(AVX512F) ? 64 : t->features & BIT(AVX2) ? 32 : 16;
+    if (width != t->machine.vector_bytes)
+      t->machine = width == 64 ? avx512 : width == 32 ? avx2 : sse;
+  } else if (t->arch == NIB_ARCH_RISCV && t->features & BIT(V)) {
+    const int32_t fixed = nib_target_vlen(t);
+    const int bytes = fixed ? fixed / 8 : 16;
+    t->machine.vector_bytes = bytes;
+    t->machine.vector_registers = 32;
+    t->machine.l1_bytes_per_cycle = bytes;
+    t->machine.l2_bytes_per_cycle = bytes;
   }
 }
 
@@ -302,33 +420,23 @@ nib_status nib_target_parse(const char *spec, nib_target *out_target, const nib_
     const size_t size = strcspn(at, "+,");
     const nib_feature feature = find_feature(at, size);
     if (feature == NIB_FEATURE_COUNT)
-      return unknown_feature(at, size > 80 ? 80 : (int)size, diag);
-    if ((set | (nib_feature_set)1 << feature) & BIT(CUDA))
-      return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
-                            "target '%s': features of GPUs come with their target (sm_80, sm_90a, …) "
-                            "and cannot be changed",
-                            row->name);
-    if (!remove && !row->cpu)
-      return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
-                            "target '%s' takes no features; use x86-64+%s", row->name,
-                            features[feature].name);
+      return unknown_feature(row, at, size > 80 ? 80 : (int)size, diag);
+    NIB_RETURN_IF_ERROR(check_feature(row, feature, remove, diag));
     set = remove ? set & ~dependents(feature) : set | closure(feature);
     at += size;
   }
 
+  NIB_RETURN_IF_ERROR(check_set(row, set, diag));
   out_target->name = row->name;
   out_target->triple = row->triple;
   out_target->cpu = row->cpu;
+  out_target->arch = row_arch(row);
+  out_target->xlen = row->xlen;
+  out_target->bare_metal = row->bare_metal;
   out_target->features = set;
   out_target->machine = native ? host_machine(set) : row->machine;
-  if (!native && row->cpu && !(base & BIT(CUDA))) { // features beyond the row's bring their register width
-    const nib_machine avx2 = MACHINE_AVX2, avx512 = MACHINE_AVX512;
-    const int width = set & BIT(AVX512F) ? 64 : set & BIT(AVX2) ? 32 : 16;
-    if (width != row->machine.vector_bytes) {
-      const nib_machine sse = MACHINE_SSE;
-      out_target->machine = width == 64 ? avx512 : width == 32 ? avx2 : sse;
-    }
-  }
+  if (!native)
+    widen_machine(out_target);
   normalise_spec(out_target, base);
   return NIB_OK;
 }
@@ -337,9 +445,43 @@ bool nib_target_is_cuda(const nib_target *target) {
   return target && (target->features & BIT(CUDA)) != 0;
 }
 
+bool nib_target_is_riscv(const nib_target *target) {
+  return target && target->arch == NIB_ARCH_RISCV;
+}
+
+void nib_target_march(const nib_target *target, char *text, size_t capacity) {
+  if (capacity)
+    text[0] = 0;
+  append(text, capacity, target->cpu ? target->cpu : "");
+  for (int f = 0; f < NIB_FEATURE_COUNT; ++f) {
+    if (!(target->features >> f & 1) || features[f].arch != NIB_ARCH_RISCV || features[f].ours)
+      continue;
+    append(text, capacity, "_");
+    append(text, capacity, features[f].name);
+    append(text, capacity, f == NIB_FEATURE_ZVQDOTQ ? "0p0" : ""); // experimental: by its version
+  }
+}
+
+const char *nib_target_abi(const nib_target *target) {
+  static const char *const abis[2][3] = {{"ilp32", "ilp32f", "ilp32d"}, {"lp64", "lp64f", "lp64d"}};
+  const nib_feature_set set = target->features;
+  return abis[target->xlen == 64][set & BIT(D) ? 2 : set & BIT(F) ? 1 : 0];
+}
+
+int32_t nib_target_vlen(const nib_target *target) {
+  const nib_feature_set set = target->features;
+  return set & BIT(ZVL1024B)  ? 1024
+         : set & BIT(ZVL512B) ? 512
+         : set & BIT(ZVL256B) ? 256
+         : set & BIT(ZVL128B) ? 128
+                              : 0;
+}
+
 bool nib_target_runs_here(const nib_target *target) {
   if (!target->cpu)
     return true;
+  if (target->arch == NIB_ARCH_RISCV)
+    return false; // in an emulator
 #if defined(__x86_64__)
   return (target->features & ~host_features()) == 0;
 #else
@@ -349,6 +491,10 @@ bool nib_target_runs_here(const nib_target *target) {
 
 const char *nib_feature_name(nib_feature feature) {
   return (unsigned)feature < NIB_FEATURE_COUNT ? features[feature].name : "?";
+}
+
+nib_arch nib_feature_arch(nib_feature feature) {
+  return (unsigned)feature < NIB_FEATURE_COUNT ? features[feature].arch : NIB_ARCH_ANY;
 }
 
 bool nib_feature_is_ours(nib_feature feature) {

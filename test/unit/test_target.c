@@ -47,6 +47,19 @@ static void expect_error(const char *spec, const char *words) {
 
 #define BIT NIB_FEATURE_BIT
 
+static void expect_march(const char *spec, const char *march, const char *abi, int32_t vlen) {
+  nib_target t;
+  char text[256] = "";
+  const nib_status status = nib_target_parse(spec, &t, &diag);
+  if (status == NIB_OK)
+    nib_target_march(&t, text, sizeof text);
+  if (status != NIB_OK || strcmp(text, march) != 0 || strcmp(nib_target_abi(&t), abi) != 0 ||
+      nib_target_vlen(&t) != vlen || !nib_target_is_riscv(&t) || nib_target_runs_here(&t)) {
+    printf("%s: status %d, -march=%s (want %s)\n", spec, status, text, march);
+    ++failures;
+  }
+}
+
 int main(void) {
   const nib_feature_set v3 = BIT(SSE41) | BIT(AVX) | BIT(AVX2) | BIT(FMA) | BIT(F16C);
   const nib_feature_set v4 =
@@ -79,6 +92,39 @@ int main(void) {
   expect_error("x86-64-v4,,avx2", "unknown target feature ''");
   expect_error("c99+avx2", "takes no features");
 
+  // RISC-V: LLVM's names, each with what it needs.
+  const nib_feature_set fd = BIT(F) | BIT(D), v = fd | BIT(V);
+  expect_features("riscv64-linux-gnu", fd, "riscv64-linux-gnu");
+  expect_features("riscv64-linux-gnu+v,+zvfh", v | BIT(ZVFH) | BIT(ZVFHMIN) | BIT(ZFHMIN),
+                  "riscv64-linux-gnu+zfhmin+v+zvfhmin+zvfh");
+  expect_features("riscv64-linux-gnu+zvl256b", v | BIT(ZVL128B) | BIT(ZVL256B),
+                  "riscv64-linux-gnu+v+zvl128b+zvl256b");
+  expect_features("riscv32-unknown-elf", 0, "riscv32-unknown-elf");
+  expect_features("riscv32-unknown-elf+zfh", BIT(F) | BIT(ZFH) | BIT(ZFHMIN),
+                  "riscv32-unknown-elf+f+zfhmin+zfh");
+  expect_features("riscv32-unknown-elf+vfdotpex-funct3-2",
+                  BIT(ZFINX) | BIT(ZHINX) | BIT(XFVEC) | BIT(VFDOTPEX) | BIT(VFDOTPEX2),
+                  "riscv32-unknown-elf+zfinx+zhinx+xfvec+vfdotpex+vfdotpex-funct3-2");
+  expect_features("riscv64-unknown-elf,-f+zhinx", BIT(ZFINX) | BIT(ZHINX),
+                  "riscv64-unknown-elf,-f,-d+zfinx+zhinx");
+  expect_march("riscv64-linux-gnu+zvfh+zvl256b+zvqdotq",
+               "rv64imac_f_d_zfhmin_v_zvfhmin_zvfh_zvl128b_zvl256b_zvqdotq0p0", "lp64d", 256);
+  expect_march("riscv64-linux-gnu+v", "rv64imac_f_d_v", "lp64d", 0);
+  expect_march("riscv32-unknown-elf+zfh", "rv32imac_f_zfhmin_zfh", "ilp32f", 0);
+  expect_march("riscv32-unknown-elf+vfcpka", "rv32imac_zfinx_zhinx", "ilp32", 0);
+  // What does not go together, and what to write instead.
+  expect_error("riscv64-linux-gnu+avx2", "avx2 is a feature of x86; use x86-64+avx2");
+  expect_error("x86-64-v4+zvfh", "zvfh is a feature of RISC-V; use riscv64-linux-gnu+zvfh");
+  expect_error("x86-64+xfvec", "use riscv32-unknown-elf+xfvec");
+  expect_error("c99+v", "takes no features; use riscv64-linux-gnu+v");
+  expect_error("riscv64-linux-gnu+xfvec", "32-bit register; use riscv32-unknown-elf+xfvec");
+  expect_error("riscv32-unknown-elf+f+zfinx", "take the other away");
+  expect_error("riscv64-linux-gnu+zfinx", "riscv64-unknown-elf,-f");
+  expect_error("riscv64-linux-gnu,-d", "calling convention (lp64d) needs f and d");
+  expect_error("riscv64-linux-gnu+vv", "there are: f, d, zfhmin");
+  expect_error("sm_90a+v", "features of GPUs");
+  expect_error("x86-64+cuda", "features of GPUs");
+
   nib_target c99, native, reduced, v4_target;
   CHECK(nib_target_parse("c99", &c99, &diag) == NIB_OK && nib_target_runs_here(&c99));
   CHECK(nib_target_parse("native", &native, &diag) == NIB_OK && nib_target_runs_here(&native));
@@ -110,7 +156,11 @@ int main(void) {
   for (int f = 0; f < NIB_FEATURE_COUNT; ++f) {
     char spec[64];
     nib_target t;
-    snprintf(spec, sizeof spec, "x86-64+%s", nib_feature_name((nib_feature)f));
+    const nib_arch arch = nib_feature_arch((nib_feature)f);
+    if (arch == NIB_ARCH_CUDA) // comes with its target
+      continue;
+    snprintf(spec, sizeof spec, "%s+%s", arch == NIB_ARCH_X86 ? "x86-64" : "riscv32-unknown-elf",
+             nib_feature_name((nib_feature)f));
     CHECK(nib_target_parse(spec, &t, &diag) == NIB_OK && (t.features >> f & 1));
   }
   printf("%d failures\n", failures);
