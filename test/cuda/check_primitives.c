@@ -1,0 +1,708 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs the kernels of Inputs/primitives_*.cu through libcuda.so.1, emulated or real, and compares
+// what they write with definitions written from the PTX ISA.
+//
+// Usage: check_primitives MODULE..., each a PTX or cubin file (the emulated driver takes
+// "emulated:PATH" itself). Cases whose kernel no module has are left out.
+#include <dlfcn.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long address;
+#define FUNCTIONS(X)                                                                               \
+  X(cuInit, (unsigned))                                                                            \
+  X(cuDeviceGet, (int *, int))                                                                     \
+  X(cuDeviceGetName, (char *, int, int))                                                           \
+  X(cuDevicePrimaryCtxRetain, (void **, int))                                                      \
+  X(cuCtxPushCurrent_v2, (void *))                                                                 \
+  X(cuModuleLoadDataEx, (void **, const void *, unsigned, const int *, void **))                   \
+  X(cuModuleGetFunction, (void **, void *, const char *))                                          \
+  X(cuFuncSetAttribute, (void *, int, int))                                                        \
+  X(cuMemAlloc_v2, (address *, size_t))                                                            \
+  X(cuMemFree_v2, (address))                                                                       \
+  X(cuMemcpyHtoD_v2, (address, const void *, size_t))                                              \
+  X(cuMemcpyDtoH_v2, (void *, address, size_t))                                                    \
+  X(cuCtxSynchronize, (void))                                                                      \
+  X(cuGetErrorString, (int, const char **))                                                        \
+  X(cuTensorMapEncodeTiled, (void *, int, uint32_t, void *, const uint64_t *, const uint64_t *,    \
+                             const uint32_t *, const uint32_t *, int, int, int, int))              \
+  X(cuLaunchKernel, (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, \
+                     void *, void **, void **))
+#define X(name, parameters) static int(*name) parameters;
+FUNCTIONS(X)
+#undef X
+
+static void *modules[8];
+static int n_modules, failures, cases;
+
+static void call(int code, const char *what) {
+  if (code == 0)
+    return;
+  const char *text = NULL;
+  if (cuGetErrorString)
+    cuGetErrorString(code, &text);
+  printf("%s: %s\n", what, text ? text : "failed");
+  exit(1);
+}
+#define CALL(f, ...) call(f(__VA_ARGS__), #f)
+
+static uint32_t state = 12345;
+static uint32_t random32(void) {
+  state = state * 1664525 + 1013904223;
+  return state ^ state >> 16;
+}
+
+/* ---- buffers and launches ---- */
+
+typedef struct buffer {
+  address device;
+  void *host;
+  size_t bytes;
+} buffer;
+
+static buffer make(size_t bytes, bool random) {
+  buffer b = {0, calloc(1, bytes), bytes};
+  if (!b.host)
+    exit(1);
+  for (size_t i = 0; i + 4 <= bytes && random; i += 4)
+    memcpy((uint8_t *)b.host + i, &(uint32_t){random32()}, 4);
+  CALL(cuMemAlloc_v2, &b.device, bytes);
+  return b;
+}
+static void up(const buffer *b) { CALL(cuMemcpyHtoD_v2, b->device, b->host, b->bytes); }
+static void down(const buffer *b) { CALL(cuMemcpyDtoH_v2, b->host, b->device, b->bytes); }
+static void drop(buffer *b) {
+  CALL(cuMemFree_v2, b->device);
+  free(b->host);
+}
+static uint32_t *words(const buffer *b) { return b->host; }
+
+static void *find(const char *name) {
+  void *f = NULL;
+  for (int i = 0; i < n_modules && !f; ++i)
+    if (cuModuleGetFunction(&f, modules[i], name) != 0)
+      f = NULL;
+  return f;
+}
+
+static void launch(void *f, const char *name, const unsigned grid[3], unsigned threads,
+                   unsigned shared, void **args) {
+  CALL(cuFuncSetAttribute, f, 8, (int)shared);
+  call(cuLaunchKernel(f, grid[0], grid[1], grid[2], threads, 1, 1, shared, NULL, args, NULL), name);
+  call(cuCtxSynchronize(), name);
+}
+static const unsigned one[3] = {1, 1, 1};
+
+static void compare(const char *name, const void *got, const void *want, size_t n_words) {
+  const uint32_t *g = got, *w = want;
+  cases++;
+  for (size_t i = 0; i < n_words; ++i)
+    if (g[i] != w[i]) {
+      printf("%s: word %zu is %08x and should be %08x\n", name, i, g[i], w[i]);
+      failures++;
+      return;
+    }
+}
+
+/* ---- sm_80 ---- */
+
+static void check_place(void *f) {
+  const unsigned grid[3] = {2, 3, 2};
+  buffer out = make(12 * 96 * 32, false);
+  launch(f, "place", grid, 96, 0, (void *[]){&out.device});
+  down(&out);
+  int32_t *want = malloc(out.bytes);
+  for (int block = 0, i = 0; block < 12; ++block)
+    for (int t = 0; t < 96; ++t) {
+      const int32_t v[8] = {t, block % 2, block / 2 % 3, block / 6, 2, t % 32, t / 32, t / 32};
+      memcpy(want + 8 * i++, v, sizeof v);
+    }
+  compare("place", out.host, want, out.bytes / 4);
+  free(want);
+  drop(&out);
+}
+
+static void check_waiting(void *f) {
+  buffer out = make(128 * 4, false);
+  launch(f, "waiting", one, 128, 1024, (void *[]){&out.device});
+  down(&out);
+  int32_t want[128];
+  for (int t = 0; t < 128; ++t)
+    want[t] = 3 * (127 - t) + (t < 64 ? 5 * (63 - t) : 7 * (127 - t)) + 11 * (t ^ 31);
+  compare("waiting", out.host, want, 128);
+  drop(&out);
+}
+
+static void check_shuffles(void *f) {
+  buffer x = make(256, true), lanes = make(256, true), out = make(6 * 256, false);
+  uint32_t want[384];
+  for (int t = 0; t < 64; ++t)
+    words(&lanes)[t] %= 32;
+  for (int t = 0; t < 64; ++t) {
+    int warp = t & 32, lane = t & 31, idx = warp + (int)words(&lanes)[t];
+    want[t] = words(&x)[idx];
+    want[64 + t] = words(&x)[warp + (lane ^ 5)];
+    want[128 + t] = words(&x)[lane + 3 < 32 ? t + 3 : t];
+    want[192 + t] = words(&x)[idx] & 0xffff;
+    want[256 + t] = words(&x)[warp + (lane ^ 16)] & 0xffff;
+    want[320 + t] = words(&x)[lane == 0 ? t + 31 : t] & 0xffff;
+  }
+  up(&x), up(&lanes);
+  launch(f, "shuffles", one, 64, 0, (void *[]){&x.device, &lanes.device, &out.device});
+  down(&out);
+  compare("shuffles", out.host, want, 384);
+  drop(&x), drop(&lanes), drop(&out);
+}
+
+static void check_copies(void *f) {
+  buffer x = make(1024, true), out = make(2304, false);
+  uint8_t shared[2304] = {0};
+  for (int t = 0; t < 64; ++t) {
+    const uint8_t *from = x.host;
+    memcpy(shared + 16 * t, from + 16 * t, (size_t)(t % 17));
+    memcpy(shared + 1024 + 16 * t, from + 16 * (63 - t), (size_t)(16 - t % 17));
+    memcpy(shared + 2048 + 4 * t, from + 4 * t, t % 3 ? 4 : 0);
+  }
+  uint8_t want[2304];
+  for (int t = 0; t < 64; ++t) {
+    memcpy(want + 16 * t, shared + 16 * (63 - t), 16);
+    memcpy(want + 1024 + 16 * t, shared + 1024 + 16 * (63 - t), 16);
+    memcpy(want + 2048 + 4 * t, shared + 2048 + 4 * (63 - t), 4);
+  }
+  up(&x);
+  launch(f, "copies", one, 64, 2304, (void *[]){&x.device, &out.device});
+  down(&out);
+  compare("copies", out.host, want, 576);
+  drop(&x), drop(&out);
+}
+
+/* Element `column` of the row that thread 8 * matrix + row points to. */
+static uint16_t matrix_element(const buffer *x, const buffer *rows, int matrix, int row,
+                               int column) {
+  uint16_t e;
+  memcpy(&e, (uint8_t *)x->host + 16 * words(rows)[8 * matrix + row] + 2 * column, 2);
+  return e;
+}
+
+static void check_matrices(void *f) {
+  buffer x = make(2048, true), rows = make(128, true), out = make(32 * 48, false);
+  uint32_t want[32 * 12];
+  for (int t = 0; t < 32; ++t)
+    words(&rows)[t] %= 128;
+  for (int t = 0; t < 32; ++t)
+    for (int i = 0; i < 12; ++i) {
+      int matrix = i % 4 - (i >= 10 ? 2 : 0), row = t / 4, column = t % 4 * 2;
+      bool transposed = (i >= 4 && i < 8) || i >= 10;
+      uint32_t low = transposed ? matrix_element(&x, &rows, matrix, column, row)
+                                : matrix_element(&x, &rows, matrix, row, column);
+      uint32_t high = transposed ? matrix_element(&x, &rows, matrix, column + 1, row)
+                                 : matrix_element(&x, &rows, matrix, row, column + 1);
+      want[12 * t + i] = low | high << 16;
+    }
+  up(&x), up(&rows);
+  launch(f, "matrices", one, 32, 2048, (void *[]){&x.device, &rows.device, &out.device});
+  down(&out);
+  compare("matrices", out.host, want, 32 * 12);
+  drop(&x), drop(&rows), drop(&out);
+}
+
+/* ---- products: small numbers, so that every order of sums gives the same ---- */
+
+typedef struct number_type {
+  const char *name;
+  int bytes;
+  bool integer;
+  int a_low, a_high, b_low, b_high;
+} number_type;
+static const number_type number_types[] = {
+    {"bf16", 2, false, -8, 8, -8, 8},      {"f16", 2, false, -8, 8, -8, 8},
+    {"f8e4m3", 1, false, -8, 8, -8, 8},    {"f8e5m2", 1, false, -4, 4, -4, 4},
+    {"i8", 1, true, -128, 127, -128, 127}, {"u8", 1, true, 0, 255, 0, 255},
+    {"u8u8", 1, true, 0, 255, 0, 255},     {"i8u8", 1, true, -128, 127, 0, 255},
+    {"u8i8", 1, true, 0, 255, -128, 127},
+};
+
+/* Small integers as codes: of bf16, f16 and the eights, by their fields. */
+static uint32_t code_of(const number_type *t, int x) {
+  if (t->integer)
+    return (uint32_t)x & 255;
+  static const struct {
+    const char *name;
+    int bias, fraction, sign;
+  } fields[] = {
+      {"bf16", 127, 7, 15}, {"f16", 15, 10, 15}, {"f8e4m3", 7, 3, 7}, {"f8e5m2", 15, 2, 7}};
+  for (int i = 0; i < 4; ++i)
+    if (strcmp(fields[i].name, t->name) == 0) {
+      uint32_t sign = x < 0 ? 1u << fields[i].sign : 0, magnitude = (uint32_t)abs(x), exponent = 0;
+      if (!x)
+        return 0;
+      while (magnitude >> (exponent + 1))
+        exponent++;
+      uint32_t fraction =
+          (magnitude << fields[i].fraction >> exponent) - (1u << fields[i].fraction);
+      return sign | (exponent + (uint32_t)fields[i].bias) << fields[i].fraction | fraction;
+    }
+  return 0;
+}
+
+static int pick(int low, int high) { return low + (int)(random32() % (uint32_t)(high - low + 1)); }
+static void put_code(const number_type *t, void *at, size_t index, int x) {
+  uint32_t code = code_of(t, x);
+  memcpy((uint8_t *)at + index * (size_t)t->bytes, &code, (size_t)t->bytes); /* little-endian */
+}
+static uint32_t result_bits(const number_type *t, int64_t x) {
+  float real = (float)x;
+  uint32_t bits = (uint32_t)x;
+  if (!t->integer)
+    memcpy(&bits, &real, 4);
+  return bits;
+}
+
+static const number_type *type_named(const char *name) {
+  for (size_t i = 0; i < sizeof number_types / sizeof *number_types; ++i)
+    if (strcmp(number_types[i].name, name) == 0)
+      return &number_types[i];
+  exit(1);
+}
+
+/* Where element i of the thread's part of A lies in a 16 x K matrix: "Matrix Fragments for
+ * mma.m16n8k16" and k32, whose elements are i of 8 and of 16. */
+static void a_element(int bytes, int lane, int i, int *row, int *column) {
+  int group = lane >> 2, in_group = lane % 4;
+  if (bytes == 2) {
+    *row = (0 <= i && i < 2) || (4 <= i && i < 6) ? group : group + 8;
+    *column = i < 4 ? in_group * 2 + (i & 1) : in_group * 2 + (i & 1) + 8;
+  } else {
+    *row = (0 <= i && i < 4) || (8 <= i && i < 12) ? group : group + 8;
+    *column = i < 8 ? in_group * 4 + (i & 3) : in_group * 4 + (i & 3) + 16;
+  }
+}
+static void b_element(int bytes, int lane, int i, int *row, int *column) {
+  int group = lane >> 2, in_group = lane % 4;
+  if (bytes == 2)
+    *row = i < 2 ? in_group * 2 + (i & 1) : in_group * 2 + (i & 1) + 8;
+  else
+    *row = i < 4 ? in_group * 4 + (i & 3) : in_group * 4 + (i & 3) + 16;
+  *column = group;
+}
+
+static void check_mma(void *f, const char *name) {
+  const number_type *t = type_named(name);
+  int k = 32 / t->bytes, a[16][32], b[32][8], c[16][8];
+  buffer fa = make(512, false), fb = make(256, false), fd = make(512, false);
+  uint32_t want[128];
+  for (int i = 0; i < 16 * k; ++i)
+    a[i / k][i % k] = i < k ? t->a_high : i < 2 * k ? t->a_low : pick(t->a_low, t->a_high);
+  for (int i = 0; i < 8 * k; ++i)
+    b[i / 8][i % 8] = i % 8 == 0 ? t->b_low : pick(t->b_low, t->b_high);
+  for (int i = 0; i < 128; ++i)
+    c[i / 8][i % 8] = i == 77 && t->integer ? INT32_MAX : pick(-1000, 1000);
+  for (int lane = 0; lane < 32; ++lane) {
+    int row, column;
+    for (int i = 0; i < 16 / t->bytes; ++i) {
+      a_element(t->bytes, lane, i, &row, &column);
+      put_code(t, fa.host, (size_t)(lane * (16 / t->bytes) + i), a[row][column]);
+    }
+    for (int i = 0; i < 8 / t->bytes; ++i) {
+      b_element(t->bytes, lane, i, &row, &column);
+      put_code(t, fb.host, (size_t)(lane * (8 / t->bytes) + i), b[row][column]);
+    }
+    for (int i = 0; i < 4; ++i) {
+      row = i < 2 ? lane >> 2 : (lane >> 2) + 8;
+      column = lane % 4 * 2 + (i & 1);
+      int64_t sum = c[row][column];
+      words(&fd)[4 * lane + i] = result_bits(t, sum);
+      for (int l = 0; l < k; ++l)
+        sum += (int64_t)a[row][l] * b[l][column];
+      want[4 * lane + i] = result_bits(t, sum);
+    }
+  }
+  up(&fa), up(&fb), up(&fd);
+  launch(f, name, one, 32, 0, (void *[]){&fa.device, &fb.device, &fd.device});
+  down(&fd);
+  char label[64];
+  snprintf(label, sizeof label, "mma_%s", name);
+  compare(label, fd.host, want, 128);
+  drop(&fa), drop(&fb), drop(&fd);
+}
+
+/* ---- arithmetic ---- */
+
+/* The number of a 16-bit code, and the nearest code, even on a tie, found by bisection among all
+ * codes. */
+static double number16(uint32_t code, bool bf16) {
+  int fraction_bits = bf16 ? 7 : 10, bias = bf16 ? 127 : 15, top = bf16 ? 255 : 31;
+  int exponent = (int)(code >> fraction_bits) & top,
+      fraction = (int)code & ((1 << fraction_bits) - 1);
+  double sign = code & 0x8000 ? -1 : 1;
+  if (exponent == top)
+    return fraction ? NAN : sign * INFINITY;
+  double significand = fraction + (exponent ? 1 << fraction_bits : 0);
+  return sign * significand * pow(2, (exponent ? exponent : 1) - bias - fraction_bits);
+}
+static bool is_nan16(uint32_t code, bool bf16) { return isnan(number16(code, bf16)); }
+
+/* x + error is exact, error being smaller than any distance between codes. */
+static uint32_t nearest16(double x, double error, bool bf16) {
+  uint32_t sign = signbit(x) ? 0x8000 : 0, low = 0,
+           high = bf16 ? 0x7f80 : 0x7c00; /* codes around |x| */
+  if (isnan(x))
+    return 0x7fff;
+  if (sign)
+    x = -x, error = -error;
+  while (high - low > 1) {
+    uint32_t middle = (low + high) / 2;
+    double m = number16(middle, bf16);
+    if (m < x || (m == x && error >= 0))
+      low = middle;
+    else
+      high = middle;
+  }
+  /* Infinity is as far as the next power of two. */
+  double up =
+      high == (bf16 ? 0x7f80u : 0x7c00u) ? (bf16 ? pow(2, 128) : 65536) : number16(high, bf16);
+  double middle = (number16(low, bf16) + up) / 2;
+  if (x > middle || (x == middle && error > 0))
+    return sign | high;
+  if (x < middle || error < 0)
+    return sign | low;
+  return sign | (low & 1 ? high : low);
+}
+
+/* Of codes: a b + c. Products are exact in double; what their sum loses is `error`. */
+static uint32_t fma16(uint32_t a, uint32_t b, uint32_t c, bool bf16) {
+  double p = number16(a, bf16) * number16(b, bf16), q = number16(c, bf16), sum = p + q, error = 0;
+  if (isfinite(sum)) {
+    double big = fabs(p) > fabs(q) ? p : q, small = fabs(p) > fabs(q) ? q : p;
+    error = small - (sum - big);
+  }
+  return nearest16(sum, error, bf16);
+}
+static uint32_t pair(uint32_t low, uint32_t high) { return low | high << 16; }
+
+static uint32_t select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
+  uint8_t bytes[8], out[4];
+  uint32_t d;
+  memcpy(bytes, &a, 4);
+  memcpy(bytes + 4, &b, 4);
+  for (int i = 0; i < 4; ++i) {
+    uint32_t s = selector >> 4 * i & 15;
+    out[i] = s < 8 ? bytes[s] : (uint8_t) - (bytes[s - 8] >> 7);
+  }
+  memcpy(&d, out, 4);
+  return d;
+}
+
+static void check_arithmetic(void *f) {
+  enum { blocks = 40, n = 128 * blocks, kinds = 15 };
+  static const char *const names[kinds] = {"dot4",      "dot4_u8i8", "select_bytes", "and_or",
+                                           "and_xor",   "hfma2",     "hsub2",        "hmul2",
+                                           "bf16_fma2", "bf16_sub2", "bf16_mul2",    "pack_bf16",
+                                           "pack_f16",  "f32_f16",   "f32_bf16"};
+  static const uint32_t special[] = {0,          0x80008000, 0x00010001, 0x7c007bff, 0x3c003c00,
+                                     0xbf803f80, 0x7f807f7f, 0x00800080, 0x64006401, 0x43004301,
+                                     0x80808080, 0x7f7f7f7f, 0xffffffff};
+  buffer a = make(4 * n, true), b = make(4 * n, true), c = make(4 * n, true),
+         out = make(4 * n * kinds, false);
+  for (int i = 0; i < n; i += 3) {
+    words(&a)[i] = special[random32() % 13];
+    words(i % 2 ? &b : &c)[i] = special[random32() % 13];
+  }
+  for (int i = 1; i < n; i += 3) { /* floats that f16 can hold or nearly */
+    float x = ldexpf((float)(int32_t)random32(), (int)(random32() % 40) - 55);
+    memcpy(&words(&a)[i], &x, 4);
+    x = ldexpf((float)(int32_t)(random32() % 8192), -12 - (int)(random32() % 20));
+    memcpy(&words(&b)[i], &x, 4);
+  }
+  up(&a), up(&b), up(&c);
+  launch(f, "arithmetic", (unsigned[3]){blocks, 1, 1}, 128, 0,
+         (void *[]){&a.device, &b.device, &c.device, &out.device});
+  down(&out);
+  uint32_t *want = malloc(out.bytes);
+  for (int i = 0; i < n; ++i) {
+    uint32_t x = words(&a)[i], y = words(&b)[i], z = words(&c)[i], w[kinds];
+    int64_t ss = 0, us = 0;
+    for (int j = 0; j < 4; ++j) {
+      int8_t sx = (int8_t)(x >> 8 * j), sy = (int8_t)(y >> 8 * j);
+      ss += sx * sy;
+      us += (uint8_t)sx * sy;
+    }
+    uint32_t xl = x & 0xffff, xh = x >> 16, yl = y & 0xffff, yh = y >> 16, zl = z & 0xffff,
+             zh = z >> 16;
+    float fx, fy, f16 = (float)number16(xl, false), fbf = (float)number16(xl, true);
+    memcpy(&fx, &x, 4);
+    memcpy(&fy, &y, 4);
+    w[0] = (uint32_t)(ss + (int64_t)z);
+    w[1] = (uint32_t)(us + (int64_t)z);
+    w[2] = select_bytes(x, y, z);
+    w[3] = (x & y) | z;
+    w[4] = (x & y) ^ z;
+    w[5] = pair(fma16(xl, yl, zl, false), fma16(xh, yh, zh, false));
+    w[6] = pair(fma16(0x3c00, xl, yl ^ 0x8000, false), fma16(0x3c00, xh, yh ^ 0x8000, false));
+    w[7] = pair(nearest16(number16(xl, false) * number16(yl, false), 0, false),
+                nearest16(number16(xh, false) * number16(yh, false), 0, false));
+    w[8] = pair(fma16(xl, yl, zl, true), fma16(xh, yh, zh, true));
+    w[9] = pair(fma16(0x3f80, xl, yl ^ 0x8000, true), fma16(0x3f80, xh, yh ^ 0x8000, true));
+    w[10] = pair(nearest16(number16(xl, true) * number16(yl, true), 0, true),
+                 nearest16(number16(xh, true) * number16(yh, true), 0, true));
+    w[11] = pair(nearest16(fx, 0, true), nearest16(fy, 0, true));
+    w[12] = pair(nearest16(fx, 0, false), nearest16(fy, 0, false));
+    memcpy(&w[13], &f16, 4);
+    memcpy(&w[14], &fbf, 4);
+    for (int kind = 0; kind < kinds; ++kind) {
+      uint32_t *got = &words(&out)[kind * n + i];
+      want[kind * n + i] = w[kind];
+      /* One NaN is as good as another. */
+      bool bf16 = kind >= 8 && kind <= 11;
+      for (int half = 0; half < 32 && kind >= 5 && kind <= 12; half += 16)
+        if (is_nan16(*got >> half & 0xffff, bf16) && is_nan16(w[kind] >> half & 0xffff, bf16))
+          want[kind * n + i] = (want[kind * n + i] & ~(0xffffu << half)) | (*got & 0xffffu << half);
+      if (kind >= 13 && is_nan16(xl, kind == 14) && (*got & 0x7fffffff) > 0x7f800000)
+        want[kind * n + i] = *got;
+    }
+  }
+  for (int kind = 0; kind < kinds; ++kind)
+    compare(names[kind], words(&out) + kind * n, want + kind * n, n);
+  free(want);
+  drop(&a), drop(&b), drop(&c), drop(&out);
+}
+
+static void check_memory(void *f) {
+  enum { blocks = 7 };
+  buffer x = make(512, true), out = make(640, false), partial = make(4 * 32 * blocks, false),
+         count = make(4, false), sum = make(4, false), isum = make(4, false);
+  uint32_t want[160];
+  float fsum = 0;
+  int32_t integer = 0;
+  for (int t = 0; t < 32; ++t) {
+    const uint32_t *w = words(&x);
+    for (int i = 0; i < 4; ++i)
+      want[4 * t + i] = w[4 * t + i] + w[4 * (31 - t) + i];
+    want[4 * t] ^= w[2 * t];
+    want[4 * t + 1] ^= w[2 * t + 1];
+    want[4 * t + 2] ^= w[t];
+    want[128 + t] = (uint32_t)(t * blocks * (blocks + 1) / 2);
+    for (int block = 0; block < blocks; ++block)
+      fsum += (float)(t + block), integer += t - 40;
+  }
+  up(&x), up(&count), up(&sum), up(&isum);
+  launch(f, "memory", (unsigned[3]){blocks, 1, 1}, 32, 16,
+         (void *[]){&x.device, &out.device, &partial.device, &count.device, &sum.device,
+                    &isum.device});
+  down(&out), down(&sum), down(&isum);
+  compare("memory", out.host, want, 160);
+  compare("add_f32", sum.host, &fsum, 1);
+  compare("add_i32", isum.host, &integer, 1);
+  drop(&x), drop(&out), drop(&partial), drop(&count), drop(&sum), drop(&isum);
+}
+
+/* ---- sm_90 ---- */
+
+enum { UINT8 = 0, UINT16 = 1 };
+
+static void make_map(uint8_t map[128], const buffer *b, int type, int columns, int rows, int pitch,
+                     int box_columns, int box_rows, int swizzle) {
+  const uint64_t dims[] = {(uint64_t)columns, (uint64_t)rows}, strides[] = {(uint64_t)pitch};
+  const uint32_t box[] = {(uint32_t)box_columns, (uint32_t)box_rows}, steps[] = {1, 1};
+  CALL(cuTensorMapEncodeTiled, map, type, 2, (void *)(uintptr_t)b->device, dims, strides, box,
+       steps, 0, swizzle, 0, 0);
+}
+
+/* Where 16 bytes of row `row` of a box lie whose rows are `width` bytes: CUtensorMapSwizzle's
+ * tables, in units of 16 bytes from an address that is a multiple of 1024. */
+static int swizzled_unit(int row, int unit, int width, int swizzle) {
+  int linear = row * (width / 16) + unit;
+  switch (swizzle) {
+  case 1: /* 32 bytes: within pairs of units, exchanged in every other group of 8 */
+    return linear / 8 % 2 ? linear ^ 1 : linear;
+  case 2: /* 64 bytes: four units, four groups */
+    return linear ^ linear / 8 % 4;
+  case 3: /* 128 bytes: eight units, one row after another */
+    return linear ^ linear / 8 % 8;
+  default:
+    return linear;
+  }
+}
+
+static void check_box(void *f) {
+  enum { rows = 40, columns = 320, pitch = 336 };
+  static const int widths[] = {48, 32, 64, 128};
+  static const int at[][2] = {{0, 0}, {64, 3}, {-16, -2}, {256, 35}, {304, 39}, {512, 0}, {-7, 5}};
+  buffer x = make(rows * pitch, true), place = make(16, false), out = make(4096, false);
+  up(&x);
+  for (int swizzle = 0; swizzle < 4; ++swizzle)
+    for (size_t i = 0; i < sizeof at / sizeof *at; ++i) {
+      enum { box_rows = 16 };
+      int width = widths[swizzle];
+      _Alignas(64) uint8_t map[128];
+      uint8_t want[4096] = {0};
+      make_map(map, &x, UINT8, columns, rows, pitch, width, box_rows, swizzle);
+      for (int row = 0; row < box_rows; ++row)
+        for (int column = 0; column < width; ++column) {
+          int r = at[i][1] + row, c = at[i][0] + column;
+          if (r >= 0 && r < rows && c >= 0 && c < columns)
+            want[16 * swizzled_unit(row, column / 16, width, swizzle) + column % 16] =
+                ((uint8_t *)x.host)[r * pitch + c];
+        }
+      const int32_t arguments[] = {at[i][0], at[i][1], width * box_rows, (int)i % 2};
+      memcpy(place.host, arguments, sizeof arguments);
+      up(&place);
+      launch(f, "box", one, 32, 8192 + 64, (void *[]){map, &place.device, &out.device});
+      down(&out);
+      char label[64];
+      snprintf(label, sizeof label, "box of swizzle %d at %d, %d", swizzle, at[i][0], at[i][1]);
+      compare(label, out.host, want, (size_t)(width * box_rows) / 4);
+    }
+  drop(&x), drop(&place), drop(&out);
+}
+
+static void check_store_box(void *f) {
+  enum { rows = 20, columns = 200, pitch = 208, box_rows = 8, width = 64 };
+  buffer y = make(rows * pitch, true), x = make(width * box_rows, true), place = make(16, false);
+  _Alignas(64) uint8_t map[128];
+  make_map(map, &y, UINT8, columns, rows, pitch, width, box_rows, 2);
+  const int32_t arguments[] = {160, 14, width * box_rows, 0};
+  memcpy(place.host, arguments, sizeof arguments);
+  up(&y), up(&x), up(&place);
+  uint8_t *want = malloc(y.bytes);
+  memcpy(want, y.host, y.bytes);
+  for (int row = 0; row < box_rows; ++row)
+    for (int column = 0; column < width; ++column)
+      if (14 + row < rows && 160 + column < columns)
+        want[(14 + row) * pitch + 160 + column] =
+            ((uint8_t *)x.host)[16 * swizzled_unit(row, column / 16, width, 2) + column % 16];
+  launch(f, "store_box", one, 32, width * box_rows, (void *[]){map, &place.device, &x.device});
+  down(&y);
+  compare("store_box", y.host, want, y.bytes / 4);
+  free(want);
+  drop(&y), drop(&x), drop(&place);
+}
+
+static void check_ring(void *f) {
+  buffer x = make(9 * 384, true), out = make(384, false);
+  uint32_t want[96] = {0};
+  for (int i = 0; i < 9; ++i)
+    for (int t = 0; t < 96; ++t)
+      want[t] = 3 * want[t] + words(&x)[96 * i + t];
+  up(&x);
+  launch(f, "ring", one, 128, 8192 + 64, (void *[]){&x.device, &out.device});
+  down(&out);
+  compare("ring", out.host, want, 96);
+  drop(&x), drop(&out);
+}
+
+/* acc of 64 x n = A B: A of 64 rows and B of n columns, both stored along K, 256 bytes a row. */
+static void check_wgmma(void *f, const char *type, int n) {
+  const number_type *t = type_named(type);
+  int k = 256 / t->bytes, step = 32 / t->bytes;
+  int32_t half = 128 / t->bytes;
+  buffer a = make(64 * 256, false), b = make((size_t)n * 256, false),
+         fragments = make(8 * 128 * 16, false), out = make((size_t)n * 64 * 8, false);
+  int *va = malloc(sizeof *va * 64 * 256), *vb = malloc(sizeof *vb * 256 * 256);
+  for (int i = 0; i < 64 * k; ++i)
+    put_code(t, a.host, (size_t)i, va[i] = pick(t->a_low, t->a_high));
+  for (int i = 0; i < n * k; ++i)
+    put_code(t, b.host, (size_t)i, vb[i] = pick(t->b_low, t->b_high));
+  uint32_t *want = malloc(out.bytes);
+  for (int thread = 0; thread < 128; ++thread) {
+    for (int s = 0; s < 8; ++s)
+      for (int i = 0; i < 16 / t->bytes; ++i) {
+        int row, column;
+        a_element(t->bytes, thread % 32, i, &row, &column);
+        put_code(t, fragments.host, (size_t)((s * 128 + thread) * (16 / t->bytes) + i),
+                 va[(16 * (thread / 32) + row) * k + s * step + column]);
+      }
+    /* "WGMMA .m64nNk16 register fragment layout for accumulator matrix D" */
+    for (int i = 0; i < n / 2; ++i) {
+      int row = 16 * (thread / 32) + thread % 32 / 4 + 8 * (i / 2 % 2),
+          column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+      int64_t sum = 0;
+      for (int l = 0; l < k; ++l)
+        sum += (int64_t)va[row * k + l] * vb[column * k + l];
+      want[thread * (n / 2) + i] = want[(128 + thread) * (n / 2) + i] = result_bits(t, sum);
+    }
+  }
+  _Alignas(64) uint8_t map_a[128], map_b[128];
+  make_map(map_a, &a, t->bytes == 2 ? UINT16 : UINT8, k, 64, 256, half, 64, 3);
+  make_map(map_b, &b, t->bytes == 2 ? UINT16 : UINT8, k, n, 256, half, n, 3);
+  up(&a), up(&b), up(&fragments);
+  char label[64];
+  snprintf(label, sizeof label, "wgmma_%s_n%d", type, n);
+  launch(f, label, one, 128, (unsigned)(2 * 8192 + 2 * n * 128 + 64),
+         (void *[]){map_a, map_b, &fragments.device, &out.device, &half});
+  down(&out);
+  compare(label, out.host, want, out.bytes / 4);
+  free(va), free(vb), free(want);
+  drop(&a), drop(&b), drop(&fragments), drop(&out);
+}
+
+static char *read_file(const char *path) {
+  FILE *file = fopen(path, "rb");
+  char *data = NULL;
+  if (file && fseek(file, 0, SEEK_END) == 0) {
+    long size = ftell(file);
+    rewind(file);
+    data = calloc(1, (size_t)size + 1);
+    if (data && fread(data, 1, (size_t)size, file) != (size_t)size)
+      data[0] = 0;
+  }
+  if (file)
+    fclose(file);
+  return data;
+}
+
+int main(int argc, char **argv) {
+  void *library = dlopen("libcuda.so.1", RTLD_NOW), *context = NULL;
+  int device = 0;
+  char name[128] = "";
+  if (!library) {
+    printf("%s\n", dlerror());
+    return 1;
+  }
+#define X(f, parameters)                                                                           \
+  if (!(*(void **)&f = dlsym(library, #f)))                                                        \
+    return printf("libcuda.so.1 has no %s\n", #f), 1;
+  FUNCTIONS(X)
+#undef X
+  CALL(cuInit, 0);
+  CALL(cuDeviceGet, &device, 0);
+  CALL(cuDeviceGetName, name, sizeof name, device);
+  CALL(cuDevicePrimaryCtxRetain, &context, device);
+  CALL(cuCtxPushCurrent_v2, context);
+  for (int i = 1; i < argc && n_modules < 8; ++i) {
+    char *image = strncmp(argv[i], "emulated:", 9) == 0 ? argv[i] : read_file(argv[i]);
+    if (!image)
+      return printf("%s: cannot be read\n", argv[i]), 1;
+    CALL(cuModuleLoadDataEx, &modules[n_modules++], image, 0, NULL, NULL);
+  }
+
+  static const struct {
+    const char *name;
+    void (*check)(void *f);
+  } plain[] = {{"place", check_place},         {"waiting", check_waiting},
+               {"shuffles", check_shuffles},   {"copies", check_copies},
+               {"matrices", check_matrices},   {"arithmetic", check_arithmetic},
+               {"memory", check_memory},       {"box", check_box},
+               {"store_box", check_store_box}, {"ring", check_ring}};
+  void *f;
+  for (size_t i = 0; i < sizeof plain / sizeof *plain; ++i)
+    if ((f = find(plain[i].name)))
+      plain[i].check(f);
+  for (size_t i = 0; i < sizeof number_types / sizeof *number_types; ++i) {
+    char kernel[64];
+    snprintf(kernel, sizeof kernel, "mma_%s", number_types[i].name);
+    if ((f = find(kernel)))
+      check_mma(f, number_types[i].name);
+    for (int n = 8; n <= 256; n += 8) {
+      snprintf(kernel, sizeof kernel, "wgmma_%s_n%d", number_types[i].name, n);
+      if ((f = find(kernel)))
+        check_wgmma(f, number_types[i].name, n);
+    }
+  }
+  printf("%s: %d of %d cases are as defined\n", name, cases - failures, cases);
+  return failures || !cases;
+}
