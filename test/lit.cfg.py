@@ -9,7 +9,7 @@ Substitutions:
   %unit           the folder of unit tests
   %shared         the folder with the real models (feature `shared`)
   %source %build %llvm   the checkout, the build folder, the prefix of LLVM
-  %python %cc %gcc %clang %ptxas
+  %python %cc %gcc %clang %ptxas %nvcc
 
 Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind, ptxas, nvcc, cuda (a driver) and what the processor has (avx2, fma, avx512f, avx512vnni).
 """
@@ -87,6 +87,7 @@ config.substitutions += [
     ("%gcc", gcc),
     ("%cc", config.nib_cc),
     ("%ptxas", cuda_program("ptxas")),
+    ("%nvcc", cuda_program("nvcc")),
 ]
 
 features = {

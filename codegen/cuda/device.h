@@ -107,9 +107,6 @@ extern NIB_SHARED NIB_ALIGN(1024) uint8_t nib_shared[];
 #endif
 //@ end
 
-/* The emulation has bodies of its own for all that follows. */
-#ifndef NIB_EMULATE
-
 /* ---- where a thread is; waiting for others ---- */
 
 //@ begin nib_thread
@@ -887,8 +884,6 @@ NIB_DEVICE uint64_t nib_wgmma_descriptor(const void *shared) {
          (uint64_t)(1024 >> 4) << 32 | (uint64_t)1 << 62;
 }
 //@ end
-
-#endif
 
 /* ---- functions of C's library that clang has no instructions for; nvcc and the emulation have their own ----
  *

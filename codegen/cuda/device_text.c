@@ -171,6 +171,17 @@ static bool scan(primitives *p, const char *text, size_t size) {
   return grew;
 }
 
+/* Whether the emulation needs a body of its own: there is PTX, or something else of a compiler's. */
+static bool is_for_device(const primitive *p) {
+  static const char *const signs[] = {"__asm__", "__clang__"};
+  for (size_t i = 0; i < sizeof signs / sizeof *signs; ++i) {
+    const char *at = strstr(p->text, signs[i]);
+    if (at && at < p->text + p->text_size)
+      return true;
+  }
+  return false;
+}
+
 void nib_cuda_primitives(const char *uses, nib_text *out) {
   primitives *p = malloc(sizeof *p);
   if (!p) {
@@ -186,10 +197,18 @@ void nib_cuda_primitives(const char *uses, nib_text *out) {
       if (p->list[i].used)
         grew |= scan(p, p->list[i].text, p->list[i].text_size);
   }
-  for (int i = 0; i < p->n; ++i)
-    if (p->list[i].used)
-      nib_text_printf(out, "%.*s%s", (int)p->list[i].text_size, p->list[i].text,
-                      i ? "\n" : "\n#ifndef NIB_EMULATE\n\n");
+  bool guarded = false;
+  for (int i = 0; i < p->n; ++i) {
+    if (!p->list[i].used)
+      continue;
+    if (i && guarded != is_for_device(&p->list[i]))
+      nib_text_printf(out, guarded ? "#endif\n\n" : "#ifndef NIB_EMULATE\n");
+    guarded = i && is_for_device(&p->list[i]);
+    nib_text_printf(out, "%.*s\n", (int)p->list[i].text_size, p->list[i].text);
+  }
+  if (!guarded && p->n_wgmmas)
+    nib_text_printf(out, "#ifndef NIB_EMULATE\n");
+  guarded |= p->n_wgmmas > 0;
   for (int i = 0; i < p->n_wgmmas; ++i) {
     char type[16];
     int n;
@@ -198,7 +217,8 @@ void nib_cuda_primitives(const char *uses, nib_text *out) {
         nib_cuda_wgmma(out, type, n, a_in_registers))
       nib_text_printf(out, "\n");
   }
-  nib_text_printf(out, "#endif\n\n");
+  if (guarded)
+    nib_text_printf(out, "#endif\n\n");
   free(p);
 }
 

@@ -2,8 +2,9 @@
  *
  * Runs a model compiled for CUDA on files and compares its results with others', bit by bit:
  *     check_model [--rounds N] [--tolerance R] in0.bin … out0.bin …
- * Built with -DMODEL=NAME, beside the model's own files. Runs from host memory, as a graph and one launch at a time,
- * and prints one line: what was compared, and the median times. Exit status 1 on any difference. */
+ * Built with -DMODEL=NAME, beside the model's own files. Runs from host memory, as a graph and one
+ * launch at a time, and prints one line: what was compared, and the median times. Exit status 1 on
+ * any difference. */
 #define _POSIX_C_SOURCE 200809L
 #include "nibrt_cuda.h"
 
@@ -62,10 +63,12 @@ static uint64_t differences(const void *y, const void *expected, uint64_t bytes,
   return n;
 }
 
-/* Runs `rounds` times; the outputs are poisoned before the first. The median time goes to *out_us. */
-static int run(const nibrt_cuda_model *m, uint32_t no_graph, const void *const *in, void *const *out,
-               int rounds, double *out_us) {
-  const nibrt_cuda_options options = {.size = sizeof options, .no_graph = no_graph, .message = print_message};
+/* Runs `rounds` times; the outputs are poisoned before the first. The median time goes to *out_us.
+ */
+static int run(const nibrt_cuda_model *m, uint32_t no_graph, const void *const *in,
+               void *const *out, int rounds, double *out_us) {
+  const nibrt_cuda_options options = {
+      .size = sizeof options, .no_graph = no_graph, .message = print_message};
   nibrt_cuda_session *session;
   if (nibrt_cuda_open(m, &options, &session) != NIBRT_OK)
     return 0;
@@ -97,7 +100,8 @@ int main(int argc, char **argv) {
     else
       tolerance = atof(argv[at + 1]);
   if (argc - at != (int)(m->n_inputs + m->n_outputs) || argc - at > MAX_PORTS) {
-    fprintf(stderr, "%s: %u input files and %u of results are needed\n", argv[0], m->n_inputs, m->n_outputs);
+    fprintf(stderr, "%s: %u input files and %u of results are needed\n", argv[0], m->n_inputs,
+            m->n_outputs);
     return 2;
   }
   const void *in[MAX_PORTS];
@@ -106,7 +110,8 @@ int main(int argc, char **argv) {
     if (!(in[i] = read_file(argv[at++], m->input_bytes[i])))
       return 2;
   for (uint32_t i = 0; i < m->n_outputs; ++i)
-    if (!(expected[i] = read_file(argv[at++], m->output_bytes[i])) || !(out[i] = malloc(m->output_bytes[i])))
+    if (!(expected[i] = read_file(argv[at++], m->output_bytes[i])) ||
+        !(out[i] = malloc(m->output_bytes[i])))
       return 2;
   double us[2] = {0, 0};
   uint64_t wrong = 0, bytes = 0;
@@ -118,7 +123,8 @@ int main(int argc, char **argv) {
       bytes += m->output_bytes[i];
     }
   }
-  printf("%-28s %s: %llu of %llu bytes differ; %u launches, graph %.1f us, one by one %.1f us\n", m->name,
-         wrong ? "WRONG" : "equal", (unsigned long long)wrong, (unsigned long long)bytes, m->n_launches, us[0], us[1]);
+  printf("%-28s %s: %llu of %llu bytes differ; %u launches, graph %.1f us, one by one %.1f us\n",
+         m->name, wrong ? "WRONG" : "equal", (unsigned long long)wrong, (unsigned long long)bytes,
+         m->n_launches, us[0], us[1]);
   return wrong ? 1 : 0;
 }

@@ -210,6 +210,23 @@ static void check_matrices(void *f) {
   drop(&x), drop(&rows), drop(&out);
 }
 
+static void check_quads(void *f) {
+  buffer x = make(1024, true), out = make(2048, false);
+  uint32_t want[512];
+  for (int t = 0; t < 64; ++t)
+    for (int j = 0; j < 4; ++j) {
+      const uint32_t *w = words(&x) + 4 * t;
+      want[4 * t + j] = words(&x)[4 * (t / 4 * 4 + j) + t % 4];
+      want[256 + 4 * t + j] = j < 2 ? (w[2 * j] & 0xffff) | w[2 * j + 1] << 16
+                                    : w[2 * j - 4] >> 16 | (w[2 * j - 3] & 0xffff0000);
+    }
+  up(&x);
+  launch(f, "quads", one, 64, 0, (void *[]){&x.device, &out.device});
+  down(&out);
+  compare("quads", out.host, want, 512);
+  drop(&x), drop(&out);
+}
+
 /* ---- products: small numbers, so that every order of sums gives the same ---- */
 
 typedef struct number_type {
@@ -595,6 +612,23 @@ static void check_ring(void *f) {
   drop(&x), drop(&out);
 }
 
+static void check_both(void *f) {
+  buffer x = make(48 * 128, true), out = make(2 * 256, false);
+  _Alignas(64) uint8_t map[128];
+  uint32_t want[128] = {0};
+  for (int block = 0; block < 2; ++block)
+    for (int t = 0; t < 64; ++t)
+      for (int i = 0; i < 3; ++i)
+        for (int j = t; j < 512; j += 64)
+          want[64 * block + t] = 5 * want[64 * block + t] + words(&x)[512 * i + j];
+  make_map(map, &x, UINT8, 128, 48, 128, 128, 8, 0);
+  up(&x);
+  launch(f, "both", (const unsigned[3]){2, 1, 1}, 64, 2048 + 64, (void *[]){map, &out.device});
+  down(&out);
+  compare("both", out.host, want, 128);
+  drop(&x), drop(&out);
+}
+
 /* acc of 64 x n = A B: A of 64 rows and B of n columns, both stored along K, 256 bytes a row. */
 static void check_wgmma(void *f, const char *type, int n) {
   const number_type *t = type_named(type);
@@ -678,16 +712,18 @@ int main(int argc, char **argv) {
     if (!image)
       return printf("%s: cannot be read\n", argv[i]), 1;
     CALL(cuModuleLoadDataEx, &modules[n_modules++], image, 0, NULL, NULL);
+    if (image != argv[i])
+      free(image);
   }
 
   static const struct {
     const char *name;
     void (*check)(void *f);
-  } plain[] = {{"place", check_place},         {"waiting", check_waiting},
-               {"shuffles", check_shuffles},   {"copies", check_copies},
-               {"matrices", check_matrices},   {"arithmetic", check_arithmetic},
-               {"memory", check_memory},       {"box", check_box},
-               {"store_box", check_store_box}, {"ring", check_ring}};
+  } plain[] = {
+      {"place", check_place},   {"waiting", check_waiting},   {"shuffles", check_shuffles},
+      {"copies", check_copies}, {"matrices", check_matrices}, {"arithmetic", check_arithmetic},
+      {"memory", check_memory}, {"box", check_box},           {"store_box", check_store_box},
+      {"ring", check_ring},     {"both", check_both},         {"quads", check_quads}};
   void *f;
   for (size_t i = 0; i < sizeof plain / sizeof *plain; ++i)
     if ((f = find(plain[i].name)))

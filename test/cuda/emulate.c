@@ -66,6 +66,7 @@ typedef enum fibre_state { READY, WAITING, DONE } fibre_state;
 
 typedef struct fibre {
   context ctx;
+  struct block *block;
   uint8_t *stack;
   nib_emulated_place place;
   fibre_state state;
@@ -78,24 +79,29 @@ typedef struct named_barrier {
   int arrived, expected; /* expected 0: all that have not ended */
 } named_barrier;
 
+/* Blocks of a cluster run together; without clusters there is one. */
+typedef struct block {
+  int index[3], live; /* live: threads that have not ended */
+  meeting warps[max_threads / 32], warpgroups[max_threads / 128];
+  named_barrier barriers[16];
+  uint8_t *area, *shared;
+} block;
+
 static struct {
-  fibre fibres[max_threads];
-  int n_stacks, n, live;
-  int threads, cluster; /* of each block; blocks */
-  int block_live[max_cluster];
-  int ready[max_threads], ready_first, n_ready;
+  fibre fibres[max_cluster * max_threads]; /* those of one block after those of another */
+  block blocks[max_cluster];
+  named_barrier cluster_barrier;
+  int n_stacks, n, cluster; /* n: threads of a block */
+  int ready[max_cluster * max_threads], ready_first, n_ready;
   int running; /* -1: the scheduler */
+  block *now;  /* whose shared memory is meant */
   context scheduler;
   const void *scheduler_stack;
   size_t scheduler_stack_bytes;
-  meeting warps[max_threads / 32], warpgroups[max_threads / 128];
-  named_barrier barriers[max_cluster][16], together;
   uint64_t spins;
   const nib_emulated_kernel *kernel;
   void **params;
-  uint8_t *areas[max_cluster], *shared[max_cluster];
   uint32_t shared_bytes;
-  int block[3];
   bool failed, eager;
   char error[1024];
 } b = {.running = -1};
@@ -106,35 +112,17 @@ uint8_t *nib_emulated_shared;
 const char *nib_emulated_error(void) { return b.error; }
 bool emulated_failed(void) { return b.failed; }
 bool emulated_eager(void) { return b.eager; }
-int emulated_thread(void) { return b.running; }
-int emulated_cluster(void) { return b.cluster; }
+int emulated_fibre(void) { return b.running; }
 
-/* Of the running thread. */
-static int rank(void) { return b.fibres[b.running].place.rank; }
-
-int emulated_block_of(const void *shared) {
-  const uint8_t *at = shared;
-  for (int i = 0; i < b.cluster; ++i)
-    if (at >= b.areas[i] && at < b.areas[i] + max_shared + 2 * guard_bytes)
-      return i;
-  return b.running >= 0 ? rank() : 0;
-}
-
-int emulated_use_block(int i) {
-  int before = 0;
-  while (before < b.cluster - 1 && b.shared[before] != nib_emulated_shared)
-    ++before;
-  nib_emulated_shared = b.shared[i];
+static int rank_of(const block *k) { return (int)(k - b.blocks); }
+int emulated_enter_block(int rank) {
+  int before = rank_of(b.now);
+  b.now = &b.blocks[rank];
+  nib_emulated_shared = b.now->shared;
   return before;
 }
-
-void *emulated_in_block(const void *shared, int to) {
-  if (to < 0 || to >= b.cluster) {
-    emulated_fail("block %d of a cluster of %d", to, b.cluster);
-    return NULL;
-  }
-  return b.shared[to] + ((const uint8_t *)shared - b.shared[emulated_block_of(shared)]);
-}
+int emulated_cluster(void) { return b.cluster; }
+bool emulated_block_ended(int rank) { return b.blocks[rank].live == 0; }
 
 static void to_scheduler(fibre *f) {
 #ifdef HAS_ASAN
@@ -151,7 +139,7 @@ static void resume(int i) {
   fibre *f = &b.fibres[i];
   b.running = i;
   nib_emulated_now = &f->place;
-  nib_emulated_shared = b.shared[f->place.rank];
+  emulated_enter_block(rank_of(f->block));
 #ifdef HAS_ASAN
   void *fake = NULL;
   __sanitizer_start_switch_fiber(&fake, f->stack, stack_bytes);
@@ -167,9 +155,10 @@ void emulated_fail(const char *format, ...) {
   if (!b.failed) {
     b.failed = true;
     int n = snprintf(b.error, sizeof b.error, "kernel %s, block (%d, %d, %d)", b.kernel->name,
-                     b.block[0], b.block[1], b.block[2]);
+                     b.now->index[0], b.now->index[1], b.now->index[2]);
     if (b.running >= 0)
-      n += snprintf(b.error + n, sizeof b.error - (size_t)n, ", thread %d", b.running);
+      n += snprintf(b.error + n, sizeof b.error - (size_t)n, ", thread %d",
+                    b.fibres[b.running].place.thread);
     n += snprintf(b.error + n, sizeof b.error - (size_t)n, ": ");
     va_list args;
     va_start(args, format);
@@ -184,7 +173,7 @@ void emulated_fail(const char *format, ...) {
 
 static void make_ready(int i) {
   b.fibres[i].state = READY;
-  b.ready[(b.ready_first + b.n_ready++) % max_threads] = i;
+  b.ready[(b.ready_first + b.n_ready++) % (max_cluster * max_threads)] = i;
 }
 
 void emulated_wait(const void *object, const char *what) {
@@ -196,7 +185,7 @@ void emulated_wait(const void *object, const char *what) {
 }
 
 void emulated_wake(const void *object) {
-  for (int i = 0; i < b.n; ++i)
+  for (int i = 0; i < b.cluster * b.n; ++i)
     if (b.fibres[i].state == WAITING && b.fibres[i].object == object)
       make_ready(i);
 }
@@ -208,7 +197,7 @@ static void meet(meeting *m, int first, int size, const char *what, performer *p
     emulated_fail("%s, while others of threads %d to %d are at %s", what, first, first + size - 1,
                   m->what);
   m->what = what;
-  m->args[b.running - first] = arg;
+  m->args[nib_emulated_now->thread - first] = arg;
   if (++m->arrived < size) {
     emulated_wait(m, what);
     return;
@@ -219,15 +208,15 @@ static void meet(meeting *m, int first, int size, const char *what, performer *p
 }
 
 void emulated_meet_warp(const char *what, performer *perform, void *arg) {
-  int first = b.running & ~31;
-  meet(&b.warps[first / 32], first, b.n - first < 32 ? b.n - first : 32, what, perform, arg);
+  int first = nib_emulated_now->thread & ~31;
+  meet(&b.now->warps[first / 32], first, b.n - first < 32 ? b.n - first : 32, what, perform, arg);
 }
 
 void emulated_meet_warpgroup(const char *what, performer *perform, void *arg) {
-  int first = b.running & ~127;
+  int first = nib_emulated_now->thread & ~127;
   if (b.n - first < 128)
     emulated_fail("%s in a warpgroup of %d threads", what, b.n - first);
-  meet(&b.warpgroups[first / 128], first, 128, what, perform, arg);
+  meet(&b.now->warpgroups[first / 128], first, 128, what, perform, arg);
 }
 
 static const char *const collective_names[] = {
@@ -257,43 +246,49 @@ void nib_emulated_warp(int collective, nib_emulated_warp_args *args) {
   emulated_meet_warp(collective_names[collective], perform_warp, args);
 }
 
-static bool is_complete(const named_barrier *bar) {
-  const int live = bar == &b.together ? b.live : b.block_live[(bar - b.barriers[0]) / 16];
-  return bar->arrived > 0 && bar->arrived >= (bar->expected ? bar->expected : live);
+/* Threads that have not ended, of the block or, for the barrier of the cluster, of all its blocks.
+ */
+static int live(const named_barrier *bar) {
+  int n = 0;
+  for (int i = 0; i < b.cluster; ++i)
+    n += bar == &b.cluster_barrier || &b.blocks[i] == b.now ? b.blocks[i].live : 0;
+  return n;
 }
 
-static bool arrive(int32_t id, int32_t threads, const char *what) {
-  if (id < 0 || id > 15 || threads < 0 || threads % 32 || threads > b.threads)
-    emulated_fail("%s %d, %d: no such barrier, or not whole warps of the block's %d threads", what,
-                  id, threads, b.threads);
-  named_barrier *bar = &b.barriers[rank()][id];
-  if (bar->arrived && bar->expected != threads)
-    emulated_fail("%s %d, %d: others wait there for %d threads", what, id, threads, bar->expected);
-  bar->expected = threads;
-  bar->arrived++;
-  if (!is_complete(bar))
+static bool release_if_complete(named_barrier *bar) {
+  if (!bar->arrived || bar->arrived < (bar->expected ? bar->expected : live(bar)))
     return false;
   bar->arrived = 0;
   emulated_wake(bar);
   return true;
 }
 
-void nib_emulated_bar_sync(int32_t id, int32_t threads) {
-  if (!arrive(id, threads, "bar.sync"))
-    emulated_wait(&b.barriers[rank()][id], "bar.sync");
+static bool arrive(int32_t id, int32_t threads, const char *what) {
+  if (id < 0 || id > 15 || threads < 0 || threads % 32 || threads > b.n)
+    emulated_fail("%s %d, %d: no such barrier, or not whole warps of the block's %d threads", what,
+                  id, threads, b.n);
+  named_barrier *bar = &b.now->barriers[id];
+  if (bar->arrived && bar->expected != threads)
+    emulated_fail("%s %d, %d: others wait there for %d threads", what, id, threads, bar->expected);
+  bar->expected = threads;
+  bar->arrived++;
+  return release_if_complete(bar);
 }
 
-void nib_emulated_cluster_sync(void) {
-  b.together.arrived++;
-  if (!is_complete(&b.together)) {
-    emulated_wait(&b.together, "barrier.cluster");
-    return;
-  }
-  b.together.arrived = 0;
-  emulated_wake(&b.together);
+void nib_emulated_bar_sync(int32_t id, int32_t threads) {
+  if (!arrive(id, threads, "bar.sync"))
+    emulated_wait(&b.now->barriers[id], "bar.sync");
 }
 
 void nib_emulated_bar_arrive(int32_t id, int32_t threads) { arrive(id, threads, "bar.arrive"); }
+
+void nib_emulated_cluster_sync(void) {
+  b.cluster_barrier.arrived++;
+  if (!release_if_complete(&b.cluster_barrier))
+    emulated_wait(&b.cluster_barrier, "barrier.cluster");
+}
+
+int32_t nib_emulated_cluster_rank(void) { return rank_of(b.now); }
 
 void nib_emulated_check_aligned(const void *global, size_t alignment) {
   if ((uintptr_t)global % alignment)
@@ -324,10 +319,7 @@ bool emulated_check_shared(const void *p, size_t bytes, size_t alignment, const 
     emulated_fail("%s: not aligned to %zu bytes", what, alignment);
     return false;
   }
-  bool somewhere = false;
-  for (int i = 0; i < b.cluster; ++i)
-    somewhere |= at >= b.areas[i] && at < b.areas[i] + max_shared + 2 * guard_bytes;
-  if (!somewhere)
+  if (at < b.now->area || at >= b.now->area + max_shared + 2 * guard_bytes)
     return true;
   if (at < nib_emulated_shared || at + bytes > nib_emulated_shared + b.shared_bytes) {
     emulated_fail("%s: bytes %td to %td of %u bytes of shared memory", what,
@@ -349,28 +341,25 @@ const uint8_t *emulated_at_shared(uint32_t address, size_t bytes, const char *wh
 }
 
 /* Ends at a page that cannot be touched, but for what aligns its start. */
-static bool place_shared(uint32_t bytes) {
+static bool place_shared(block *k) {
   size_t all = (max_shared + guard_bytes - 1) / guard_bytes * guard_bytes;
-  b.shared_bytes = bytes;
-  for (int i = 0; i < b.cluster; ++i) {
-    if (!b.areas[i]) {
-      uint8_t *area =
-          mmap(NULL, all + guard_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (area == MAP_FAILED)
-        return false;
-      mprotect(area + all, guard_bytes, PROT_NONE);
-      b.areas[i] = area;
+  if (!k->area) {
+    k->area =
+        mmap(NULL, all + guard_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (k->area == MAP_FAILED) {
+      k->area = NULL;
+      return false;
     }
-    b.shared[i] = b.areas[i] + all - ((size_t)bytes + 1023) / 1024 * 1024;
+    mprotect(k->area + all, guard_bytes, PROT_NONE);
   }
-  nib_emulated_shared = b.shared[0];
+  k->shared = k->area + all - ((size_t)b.shared_bytes + 1023) / 1024 * 1024;
   return true;
 }
 
 enum { poison = 0xcb };
 
-static void check_slack(const uint8_t *shared) {
-  const uint8_t *end = shared + b.shared_bytes;
+static void check_slack(const block *k) {
+  const uint8_t *end = k->shared + b.shared_bytes;
   for (size_t i = 0; (b.shared_bytes + i) % 1024; ++i)
     if (end[i] != poison) {
       emulated_fail("byte %zu of %u bytes of shared memory was written", b.shared_bytes + i,
@@ -389,14 +378,10 @@ static void fibre_main(void) {
   emulated_async_thread_ends(b.running);
   fibre *f = &b.fibres[b.running];
   f->state = DONE;
-  b.live--;
-  b.block_live[f->place.rank]--;
-  named_barrier *const waiting[] = {&b.barriers[f->place.rank][0], &b.together};
-  for (int i = 0; i < 2; ++i)
-    if (!waiting[i]->expected && is_complete(waiting[i])) {
-      waiting[i]->arrived = 0;
-      emulated_wake(waiting[i]);
-    }
+  f->block->live--;
+  if (!f->block->barriers[0].expected)
+    release_if_complete(&f->block->barriers[0]);
+  release_if_complete(&b.cluster_barrier);
   to_scheduler(f);
 }
 
@@ -414,13 +399,15 @@ static bool make_stacks(int n) {
 
 /* Names what the threads that are left wait for. */
 static void fail_deadlock(void) {
-  char text[600];
-  int n = 0, kinds = 0;
-  for (int i = 0; i < b.n && kinds < 4; ++i) {
+  char text[700] = "";
+  int n = 0, kinds = 0, all = b.cluster * b.n, ended = all;
+  for (int i = 0; i < b.cluster; ++i)
+    ended -= b.blocks[i].live;
+  for (int i = 0; i < all && kinds < 4; ++i) {
     const fibre *f = &b.fibres[i];
     bool first = f->state == WAITING;
     int same = 0, last = i;
-    for (int j = 0; first && j < b.n; ++j)
+    for (int j = 0; first && j < all; ++j)
       if (b.fibres[j].state == WAITING && b.fibres[j].object == f->object) {
         first = j >= i;
         last = j;
@@ -429,52 +416,69 @@ static void fail_deadlock(void) {
     if (!first)
       continue;
     n += snprintf(text + n, sizeof text - (size_t)n, "%s%d thread%s (%d to %d) at %s",
-                  kinds ? "; " : "", same, same > 1 ? "s" : "", i, last, f->what);
-    const named_barrier *bars = b.barriers[f->place.rank];
-    for (int id = 0; id < 16; ++id)
-      if (f->object == &bars[id])
+                  kinds ? "; " : "", same, same > 1 ? "s" : "", f->place.thread,
+                  b.fibres[last].place.thread, f->what);
+    emulated_enter_block(rank_of(f->block));
+    for (int id = 0; id < 16; ++id) {
+      const named_barrier *bar = &b.now->barriers[id];
+      if (f->object == bar)
         n += snprintf(text + n, sizeof text - (size_t)n, " %d, where %d of %d arrived", id,
-                      bars[id].arrived,
-                      bars[id].expected ? bars[id].expected : b.block_live[f->place.rank]);
-    const uint8_t *at = f->object, *shared = b.shared[f->place.rank];
-    if (at >= shared && at < shared + b.shared_bytes)
+                      bar->arrived, bar->expected ? bar->expected : live(bar));
+    }
+    const uint8_t *at = f->object;
+    if (at >= b.now->shared && at < b.now->shared + b.shared_bytes)
       n += snprintf(text + n, sizeof text - (size_t)n, " at byte %td of shared memory",
-                    at - shared);
+                    at - b.now->shared);
+    if (b.cluster > 1)
+      n +=
+          snprintf(text + n, sizeof text - (size_t)n, " (block %d of the cluster)", rank_of(b.now));
     kinds++;
   }
-  emulated_fail("threads wait for ever: %s; %d of %d threads have ended", text, b.n - b.live, b.n);
+  emulated_fail("threads wait for ever: %s; %d of %d threads have ended", text, ended, all);
 }
 
-static void run_block(void) {
-  b.ready_first = b.n_ready = 0;
-  b.live = b.n;
-  b.spins = 0;
-  memset(b.barriers, 0, sizeof b.barriers);
-  memset(&b.together, 0, sizeof b.together);
+static bool any_live(void) {
+  for (int i = 0; i < b.cluster; ++i)
+    if (b.blocks[i].live)
+      return true;
+  return false;
+}
+
+static void begin_block(int rank, const int index[3]) {
+  block *k = &b.blocks[rank];
+  memcpy(k->index, index, sizeof k->index);
+  k->index[0] += rank;
+  k->live = b.n;
+  memset(k->barriers, 0, sizeof k->barriers);
   for (int i = 0; i < max_threads / 32; ++i)
-    b.warps[i].arrived = 0;
+    k->warps[i].arrived = 0;
   for (int i = 0; i < max_threads / 128; ++i)
-    b.warpgroups[i].arrived = 0;
-  for (int i = 0; i < b.cluster; ++i) {
-    memset(b.shared[i], poison, ((size_t)b.shared_bytes + 1023) / 1024 * 1024);
-    b.block_live[i] = b.threads;
-  }
-  emulated_async_reset();
-  emulated_matrix_reset();
+    k->warpgroups[i].arrived = 0;
+  memset(k->shared, poison, ((size_t)b.shared_bytes + 1023) / 1024 * 1024);
   for (int i = 0; i < b.n; ++i) {
-    fibre *f = &b.fibres[i];
-    f->place.thread = i % b.threads;
-    f->place.rank = i / b.threads;
-    memcpy(f->place.block, b.block, sizeof b.block);
-    f->place.block[0] += f->place.rank;
+    fibre *f = &b.fibres[rank * b.n + i];
+    f->block = k;
+    f->place.thread = i;
+    memcpy(f->place.block, k->index, sizeof k->index);
     f->fake_stack = NULL;
     context_make(&f->ctx, f->stack, fibre_main);
-    make_ready(i);
+    make_ready(rank * b.n + i);
   }
-  while (b.live && !b.failed) {
+}
+
+static void run_cluster(const int index[3]) {
+  b.ready_first = b.n_ready = 0;
+  b.spins = 0;
+  memset(&b.cluster_barrier, 0, sizeof b.cluster_barrier);
+  emulated_async_reset();
+  emulated_matrix_reset();
+  for (int i = 0; i < b.cluster; ++i)
+    begin_block(i, index);
+  emulated_enter_block(0);
+  while (any_live() && !b.failed) {
     if (b.n_ready) {
       int i = b.ready[b.ready_first];
-      b.ready_first = (b.ready_first + 1) % max_threads;
+      b.ready_first = (b.ready_first + 1) % (max_cluster * max_threads);
       b.n_ready--;
       resume(i);
     } else if (!emulated_async_step()) {
@@ -484,7 +488,7 @@ static void run_block(void) {
   while (!b.failed && emulated_async_step()) /* copies that nobody waited for */
     ;
   for (int i = 0; i < b.cluster && !b.failed; ++i)
-    check_slack(b.shared[i]);
+    check_slack(&b.blocks[i]);
 }
 
 int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3], uint32_t threads,
@@ -494,31 +498,31 @@ int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3
   b.failed = false;
   b.kernel = kernel;
   b.params = params;
-  memset(b.block, 0, sizeof b.block);
-  b.cluster = kernel->cluster > 0 ? kernel->cluster : 1;
-  b.threads = (int)threads;
+  b.shared_bytes = shared_bytes;
+  b.cluster = kernel->cluster;
+  b.n = (int)threads;
+  b.now = &b.blocks[0];
+  memset(b.now->index, 0, sizeof b.now->index);
   if (threads == 0 || (int32_t)threads > kernel->most_threads || threads > max_threads)
     emulated_fail("launched with %u threads; it has launch bounds of %d", threads,
                   kernel->most_threads);
-  else if (b.cluster > max_cluster || threads * (uint32_t)b.cluster > max_threads ||
-           (b.cluster > 1 && (threads % 128 || grid[0] % (uint32_t)b.cluster)))
-    emulated_fail("a cluster of %d blocks of %u threads in a grid of %u", b.cluster, threads,
-                  grid[0]);
   else if (shared_bytes > max_shared)
     emulated_fail("launched with %u bytes of shared memory", shared_bytes);
-  else if (!make_stacks((int)threads * b.cluster) || !place_shared(shared_bytes))
+  else if (b.cluster < 1 || b.cluster > max_cluster || grid[0] % (uint32_t)b.cluster)
+    emulated_fail("launched with %u blocks in clusters of %d", grid[0], b.cluster);
+  bool enough = b.failed || make_stacks(b.cluster * b.n);
+  for (int i = 0; i < b.cluster && !b.failed && enough; ++i)
+    enough = place_shared(&b.blocks[i]);
+  if (!enough)
     emulated_fail("out of memory");
   if (b.failed)
     return 1;
-  b.n = (int)threads * b.cluster;
-  for (int i = 0; i < b.n; ++i)
+  for (int i = 0; i < b.cluster * b.n; ++i)
     for (int j = 0; j < 3; ++j)
       b.fibres[i].place.grid[j] = (int32_t)grid[j];
   for (uint32_t z = 0; z < grid[2] && !b.failed; ++z)
     for (uint32_t y = 0; y < grid[1] && !b.failed; ++y)
-      for (uint32_t x = 0; x < grid[0] && !b.failed; x += (uint32_t)b.cluster) {
-        b.block[0] = (int)x, b.block[1] = (int)y, b.block[2] = (int)z;
-        run_block();
-      }
+      for (uint32_t x = 0; x < grid[0] && !b.failed; x += (uint32_t)b.cluster)
+        run_cluster((const int[]){(int)x, (int)y, (int)z});
   return b.failed;
 }

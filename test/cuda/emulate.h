@@ -34,8 +34,6 @@ NIB_DEVICE int32_t nib_block_x(void) { return nib_emulated_now->block[0]; }
 NIB_DEVICE int32_t nib_block_y(void) { return nib_emulated_now->block[1]; }
 NIB_DEVICE int32_t nib_block_z(void) { return nib_emulated_now->block[2]; }
 NIB_DEVICE int32_t nib_grid_x(void) { return nib_emulated_now->grid[0]; }
-NIB_DEVICE int32_t nib_lane(void) { return nib_thread() & 31; }
-NIB_DEVICE int32_t nib_warp(void) { return nib_thread() >> 5; }
 
 NIB_DEVICE uint32_t nib_emulated_shuffle(int collective, uint32_t x, int32_t by) {
   nib_emulated_warp_args args = {};
@@ -52,37 +50,6 @@ NIB_DEVICE uint32_t nib_shuffle_xor(uint32_t x, int32_t mask) {
 }
 NIB_DEVICE uint32_t nib_shuffle_down(uint32_t x, int32_t by) {
   return nib_emulated_shuffle(NIB_EMULATED_SHUFFLE_DOWN, x, by);
-}
-NIB_DEVICE uint32_t nib_bits_f32(float x) {
-  uint32_t d;
-  memcpy(&d, &x, 4);
-  return d;
-}
-NIB_DEVICE float nib_f32_bits(uint32_t x) {
-  float d;
-  memcpy(&d, &x, 4);
-  return d;
-}
-NIB_DEVICE void nib_transpose_quad(uint32_t w[4]) {
-  const bool odd = nib_thread() & 1, high = nib_thread() & 2;
-  uint32_t x = nib_shuffle_xor(odd ? w[0] : w[1], 1), y = nib_shuffle_xor(odd ? w[2] : w[3], 1);
-  w[odd ? 0 : 1] = x;
-  w[odd ? 2 : 3] = y;
-  x = nib_shuffle_xor(high ? w[0] : w[2], 2), y = nib_shuffle_xor(high ? w[1] : w[3], 2);
-  w[high ? 0 : 2] = x;
-  w[high ? 1 : 3] = y;
-}
-NIB_DEVICE float nib_shuffle_f32(float x, int32_t lane) {
-  return nib_f32_bits(nib_shuffle(nib_bits_f32(x), lane));
-}
-NIB_DEVICE float nib_shuffle_xor_f32(float x, int32_t mask) {
-  return nib_f32_bits(nib_shuffle_xor(nib_bits_f32(x), mask));
-}
-NIB_DEVICE float nib_shuffle_down_f32(float x, int32_t by) {
-  return nib_f32_bits(nib_shuffle_down(nib_bits_f32(x), by));
-}
-NIB_DEVICE int32_t nib_warp_uniform(void) {
-  return (int32_t)nib_shuffle((uint32_t)nib_thread() >> 5, 0);
 }
 
 NIB_DEVICE void nib_sync(void) { nib_emulated_bar_sync(0, 0); }
@@ -211,13 +178,6 @@ NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) 
   }
   return d;
 }
-NIB_DEVICE void nib_join_halves(uint32_t w[4]) {
-  const uint32_t x[4] = {w[0], w[1], w[2], w[3]};
-  for (int i = 0; i < 2; ++i) {
-    w[i] = (x[2 * i] & 0xffff) | x[2 * i + 1] << 16;
-    w[i + 2] = x[2 * i] >> 16 | (x[2 * i + 1] & 0xffff0000);
-  }
-}
 NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) { return (a & b) | c; }
 NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) { return (a & b) ^ c; }
 NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
@@ -228,12 +188,6 @@ NIB_DEVICE uint32_t nib_hmul2(uint32_t a, uint32_t b) { return nib_hfma2(a, b, 0
 NIB_DEVICE uint32_t nib_bf16_fma2(uint32_t a, uint32_t b, uint32_t c) {
   return nib_emulated_fma2(a, b, c, 1);
 }
-NIB_DEVICE uint32_t nib_bf16_sub2(uint32_t a, uint32_t b) {
-  return nib_bf16_fma2(b, 0xbf80bf80u, a);
-}
-NIB_DEVICE uint32_t nib_bf16_mul2(uint32_t a, uint32_t b) {
-  return nib_bf16_fma2(a, b, 0x80008000u);
-}
 NIB_DEVICE uint32_t nib_pack_bf16(float low, float high) {
   return nib_emulated_encode(low, 1) | nib_emulated_encode(high, 1) << 16;
 }
@@ -243,7 +197,6 @@ NIB_DEVICE uint32_t nib_pack_f16(float low, float high) {
 NIB_DEVICE float nib_f32_f16(uint32_t x) {
   return nib_emulated_decode(NIB_EMULATED_f16, x & 0xffff);
 }
-NIB_DEVICE float nib_f32_bf16(uint32_t x) { return nib_f32_bits(x << 16); }
 
 /* ---- barriers in shared memory, tensor maps, warpgroups ---- */
 
@@ -262,7 +215,7 @@ NIB_DEVICE void nib_fence_async(void) {}
 NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t *barrier, int32_t x,
                               int32_t y) {
   const int32_t at[] = {x, y};
-  nib_emulated_tma_load(shared, map, barrier, at, 2);
+  nib_emulated_tma_load(shared, map, barrier, at, 2, 0);
 }
 NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint64_t *barrier,
                                    int32_t x, int32_t y) {
@@ -271,15 +224,13 @@ NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint
 NIB_DEVICE void nib_tma_load2_both(void *shared, const nib_tensor_map *map, uint64_t *barrier,
                                    int32_t x, int32_t y) {
   const int32_t at[] = {x, y};
-  nib_emulated_tma_load_all(shared, map, barrier, at, 2);
+  nib_emulated_tma_load(shared, map, barrier, at, 2, 3);
 }
-NIB_DEVICE int32_t nib_cluster_rank(void) { return nib_emulated_now->rank; }
+NIB_DEVICE int32_t nib_cluster_rank(void) { return nib_emulated_cluster_rank(); }
 NIB_DEVICE void nib_cluster_sync(void) { nib_emulated_cluster_sync(); }
 NIB_DEVICE void nib_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
   nib_emulated_barrier_arrive_at(barrier, rank);
 }
-NIB_DEVICE void nib_keep_f32(float *) {}
-NIB_DEVICE void nib_keep_i32(int32_t *) {}
 NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, int32_t x,
                                int32_t y) {
   const int32_t at[] = {x, y};
@@ -296,11 +247,9 @@ NIB_DEVICE void nib_tma_prefetch(const nib_tensor_map *) {}
 NIB_DEVICE void nib_wgmma_fence(void) {}
 NIB_DEVICE void nib_wgmma_commit(void) { nib_emulated_wgmma_commit(); }
 #define nib_wgmma_wait(n) nib_emulated_wgmma_wait(n)
-NIB_DEVICE uint64_t nib_wgmma_descriptor(const void *shared) {
-  const uint64_t rows_of_128_bytes = 1, stride_of_8_rows = 1024 / 16, unused_lead = 1;
-  return (uint64_t)(nib_shared_address(shared) / 16 % 16384) | unused_lead << 16 |
-         stride_of_8_rows << 32 | rows_of_128_bytes << 62;
-}
+
+NIB_DEVICE void nib_keep_f32(float *) {}
+NIB_DEVICE void nib_keep_i32(int32_t *) {}
 
 #define NIB_EMULATED_WGMMA(type, number, n)                                                        \
   NIB_DEVICE void nib_wgmma_##type##_n##n(number *d, uint64_t a, uint64_t b, int32_t accumulate) { \

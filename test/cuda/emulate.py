@@ -4,7 +4,7 @@
 
 Usage: emulate.py FILE.cu -o MODULE.so [--build BUILD] [--cxx CLANG++] [--sanitize] [FLAG ...]
 
-The module holds the kernels (NIB_KERNEL(threads, blocks) name(...)), a table of them, and the emulation.
+The module holds the kernels (NIB_KERNEL... name(...)), a table of them, and the emulation.
 Then, with the build folder's emulated driver in front of any other:
 
     NIB_EMULATED_MODULE=MODULE.so LD_LIBRARY_PATH=BUILD/lib/emulated program
@@ -16,9 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-KERNEL = re.compile(
-    r"\bNIB_KERNEL(?:_CLUSTER)?\(\s*(\w+)\s*,\s*\w+\s*(?:,\s*(\w+)\s*)?\)\s*(?:void\s+)?(\w+)\s*\("
-)
+KERNEL = re.compile(r"\bNIB_KERNEL(?:_CLUSTER)?\(\s*(\d+)\s*,\s*\d+\s*(?:,\s*(\d+)\s*)?\)\s*(\w+)\s*\(")
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ static struct {
   thread_copy *list;
   int first, n, capacity;
   int32_t groups; /* closed */
-} copies[max_threads];
+} copies[max_cluster * max_threads];
 
 static void copy_now(const thread_copy *c) {
   memcpy(c->to, c->from, (size_t)c->bytes);
@@ -26,7 +26,7 @@ static void copy_now(const thread_copy *c) {
 }
 
 void nib_emulated_copy_async(void *shared, const void *global, int32_t size, int32_t bytes) {
-  int t = emulated_thread();
+  int t = emulated_fibre();
   if (bytes < 0 || bytes > size)
     emulated_fail("cp.async of %d bytes of %d", bytes, size);
   if ((uintptr_t)global % (size_t)size)
@@ -48,7 +48,7 @@ void nib_emulated_copy_async(void *shared, const void *global, int32_t size, int
   copies[t].list[copies[t].n++] = c;
 }
 
-void nib_emulated_copy_commit(void) { copies[emulated_thread()].groups++; }
+void nib_emulated_copy_commit(void) { copies[emulated_fibre()].groups++; }
 
 static void finish_copies(int t, int32_t groups) {
   while (copies[t].first < copies[t].n && copies[t].list[copies[t].first].group < groups)
@@ -58,7 +58,7 @@ static void finish_copies(int t, int32_t groups) {
 }
 
 void nib_emulated_copy_wait(int32_t groups) {
-  int t = emulated_thread();
+  int t = emulated_fibre();
   finish_copies(t, copies[t].groups - groups);
 }
 
@@ -71,8 +71,8 @@ typedef struct barrier_bits {
   int64_t bytes : 23;
 } barrier_bits;
 
-enum { max_barriers = 256 };
-static const void *barriers[max_barriers]; /* that were initialized in this block */
+enum { max_barriers = 512 };
+static const void *barriers[max_barriers]; /* that were initialized in this cluster */
 static int n_barriers;
 
 static barrier_bits *find_barrier(uint64_t *barrier, const char *what) {
@@ -109,9 +109,7 @@ static void end_phase_if_complete(barrier_bits *bar) {
 }
 
 static void complete_bytes(uint64_t *barrier, uint32_t bytes) {
-  const int before = emulated_use_block(emulated_block_of(barrier));
   barrier_bits *bar = find_barrier(barrier, "complete_tx");
-  emulated_use_block(before);
   if (!bar)
     return;
   bar->bytes -= bytes;
@@ -130,11 +128,15 @@ void nib_emulated_barrier_arrive(uint64_t *barrier, uint32_t expected_bytes) {
   end_phase_if_complete(bar);
 }
 
-void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
-  uint64_t *there = emulated_in_block(barrier, rank);
-  const int before = emulated_use_block(rank);
-  nib_emulated_barrier_arrive(there, 0);
-  emulated_use_block(before);
+void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t block) {
+  if (block < 0 || block >= emulated_cluster())
+    emulated_fail("mbarrier.arrive in block %d of a cluster of %d", block, emulated_cluster());
+  ptrdiff_t offset = (uint8_t *)barrier - nib_emulated_shared;
+  int before = emulated_enter_block(block);
+  if (emulated_block_ended(block))
+    emulated_fail("mbarrier.arrive in block %d of the cluster, which has ended", block);
+  nib_emulated_barrier_arrive((uint64_t *)(void *)(nib_emulated_shared + offset), 0);
+  emulated_enter_block(before);
 }
 
 void nib_emulated_barrier_wait(uint64_t *barrier, uint32_t parity) {
@@ -155,6 +157,8 @@ typedef struct engine_copy {
   const uint8_t *from;
   uint32_t bytes;
   uint64_t *barrier;
+  int issuer;      /* the block whose shared memory `to` and `barrier` are in; */
+  uint32_t blocks; /* those of the cluster that get it */
 } engine_copy;
 
 static engine_copy *queue;
@@ -203,18 +207,39 @@ static void copy_box(const nib_emulated_map *m, const int32_t *at, uint8_t *shar
   }
 }
 
-static void engine_now(const engine_copy *c) {
-  const int before = emulated_use_block(emulated_block_of(c->to));
-  if (c->mapped)
-    copy_box(&c->map, c->at, c->to, false);
-  else
-    memcpy(c->to, c->from, c->bytes);
-  emulated_use_block(before);
-  complete_bytes(c->barrier, c->bytes);
+/* In the shared memory of block `rank`, the place of p in that of the issuer. */
+static void *there(const engine_copy *c, const void *p, int rank) {
+  int before = emulated_enter_block(c->issuer);
+  ptrdiff_t offset = (const uint8_t *)p - nib_emulated_shared;
+  emulated_enter_block(rank);
+  void *q = nib_emulated_shared + offset;
+  emulated_enter_block(before);
+  return q;
 }
 
-static void engine_begin(const engine_copy *c) {
-  find_barrier(c->barrier, "cp.async.bulk");
+static void engine_now(const engine_copy *c) {
+  for (int rank = 0; rank < emulated_cluster(); ++rank) {
+    if (!(c->blocks >> rank & 1))
+      continue;
+    int before = emulated_enter_block(rank);
+    if (c->mapped)
+      copy_box(&c->map, c->at, there(c, c->to, rank), false);
+    else
+      memcpy(c->to, c->from, c->bytes);
+    if (emulated_block_ended(rank) && rank != c->issuer)
+      emulated_fail("cp.async.bulk into block %d of the cluster, which has ended", rank);
+    complete_bytes(there(c, c->barrier, rank), c->bytes);
+    emulated_enter_block(before);
+  }
+}
+
+static void engine_begin(engine_copy *c, uint32_t blocks) {
+  c->issuer = nib_emulated_cluster_rank();
+  c->blocks = blocks ? blocks : 1u << c->issuer;
+  if (c->blocks >> emulated_cluster())
+    emulated_fail("cp.async.bulk into blocks that the cluster does not have");
+  if (!blocks)
+    find_barrier(c->barrier, "cp.async.bulk");
   if (emulated_eager()) {
     engine_now(c);
     return;
@@ -257,27 +282,12 @@ static void check_map(nib_emulated_map *out, const void *map, int rank, const vo
 }
 
 void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
-                           int rank) {
+                           int rank, uint32_t blocks) {
   engine_copy c = {.mapped = true, .to = shared, .barrier = barrier};
   check_map(&c.map, map, rank, shared, "cp.async.bulk.tensor");
   memcpy(c.at, at, sizeof *at * (size_t)rank);
   c.bytes = box_bytes(&c.map);
-  engine_begin(&c);
-}
-
-void nib_emulated_tma_load_all(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
-                               int rank) {
-  engine_copy c = {.mapped = true};
-  check_map(&c.map, map, rank, shared, "cp.async.bulk.tensor.multicast");
-  memcpy(c.at, at, sizeof *at * (size_t)rank);
-  c.bytes = box_bytes(&c.map);
-  for (int i = 0; i < emulated_cluster(); ++i) {
-    c.to = emulated_in_block(shared, i);
-    c.barrier = emulated_in_block(barrier, i);
-    const int before = emulated_use_block(i);
-    engine_begin(&c);
-    emulated_use_block(before);
-  }
+  engine_begin(&c, blocks);
 }
 
 void nib_emulated_tma_store(const void *map, const void *shared, const int32_t *at, int rank) {
@@ -291,11 +301,11 @@ void nib_emulated_copy_bulk(void *shared, const void *global, uint32_t bytes, ui
     emulated_fail("cp.async.bulk of %u bytes: size or source are not multiples of 16", bytes);
   emulated_check_shared(shared, bytes, 16, "cp.async.bulk");
   engine_copy c = {.to = shared, .from = global, .bytes = bytes, .barrier = barrier};
-  engine_begin(&c);
+  engine_begin(&c, 0);
 }
 
 void emulated_async_reset(void) {
-  for (int t = 0; t < max_threads; ++t) {
+  for (int t = 0; t < max_cluster * max_threads; ++t) {
     copies[t].first = copies[t].n = 0;
     copies[t].groups = 0;
   }

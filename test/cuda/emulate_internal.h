@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 enum {
-  max_threads = 1024, /* of a block, or of a cluster's */
-  max_cluster = 2,
+  max_threads = 1024,
+  max_cluster = 8,
   max_shared = 227 * 1024,
   shared_base = 1024, /* the shared address of nib_shared: the first kilobyte is the system's */
 };
@@ -19,14 +19,13 @@ enum {
 void emulated_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool emulated_failed(void);
 
-int emulated_thread(void); /* counted through the cluster */
-int emulated_cluster(void);
-/* The same place in the shared memory of another block of the cluster. */
-void *emulated_in_block(const void *shared, int rank);
-/* Shared addresses are of that block's memory until the next thread runs, or this is called again; returns the
- * block before. */
-int emulated_use_block(int rank);
-int emulated_block_of(const void *shared);
+/* The running fibre's number among those of the cluster. */
+int emulated_fibre(void);
+int emulated_cluster(void); /* blocks in it */
+/* Makes the shared memory of block `rank` of the cluster the one that is meant; returns the rank
+ * before. */
+int emulated_enter_block(int rank);
+bool emulated_block_ended(int rank);
 bool emulated_eager(void);
 
 /* Threads that wait for each other: all `size` of them, or the launch fails. The last one runs
@@ -55,7 +54,7 @@ void emulated_perform_warp(int collective, nib_emulated_warp_args **args, int n)
 /* emulate_async.c and emulate_matrix.c: at the start of a block; when a thread ends; when nothing
  * else can run, the next asynchronous operation (false: there is none). */
 void emulated_async_reset(void);
-void emulated_async_thread_ends(int thread);
+void emulated_async_thread_ends(int fibre);
 bool emulated_async_step(void);
 void emulated_matrix_reset(void);
 

@@ -248,11 +248,16 @@ typedef struct wgmma {
 } wgmma;
 
 enum { max_pending = 256, max_warpgroups = max_threads / 128 };
-static struct {
+typedef struct wgmmas {
   wgmma *list;
   int n;
-  int32_t groups;
-} pending[max_warpgroups];
+  int32_t groups; /* closed */
+} wgmmas;
+static wgmmas pending[max_cluster][max_warpgroups];
+
+static wgmmas *pending_of(int first_thread) {
+  return &pending[nib_emulated_cluster_rank()][first_thread / 128];
+}
 
 /* Row `row`, 16 bytes number `unit` along K, of the matrix of a descriptor: core matrices are 8
  * rows of 16 bytes. */
@@ -313,17 +318,18 @@ typedef struct wgmma_args {
 
 static void issue(void **args, int n, int first) {
   const wgmma_args *of = args[0];
-  if (!pending[first / 128].list)
-    pending[first / 128].list = malloc(sizeof(wgmma) * max_pending);
-  if (!pending[first / 128].list || pending[first / 128].n == max_pending) {
+  wgmmas *p = pending_of(first);
+  if (!p->list)
+    p->list = malloc(sizeof(wgmma) * max_pending);
+  if (!p->list || p->n == max_pending) {
     emulated_fail("wgmma: more than %d are unfinished", max_pending);
     return;
   }
-  wgmma *w = &pending[first / 128].list[pending[first / 128].n++];
+  wgmma *w = &p->list[p->n++];
   w->type = of->type, w->n = of->n, w->accumulate = of->accumulate;
   w->a_in_registers = of->a != NULL;
   w->a_descriptor = of->a_descriptor, w->b_descriptor = of->b_descriptor;
-  w->group = pending[first / 128].groups;
+  w->group = p->groups;
   for (int t = 0; t < n; ++t) {
     const wgmma_args *x = args[t];
     if (x->type != of->type || x->n != of->n || !x->accumulate != !of->accumulate ||
@@ -337,7 +343,7 @@ static void issue(void **args, int n, int first) {
       memcpy(w->a[t], x->a, sizeof w->a[t]);
   }
   if (emulated_eager()) {
-    pending[first / 128].n--;
+    p->n--;
     wgmma_now(w);
   }
 }
@@ -350,7 +356,7 @@ void nib_emulated_wgmma(nib_emulated_type type, int n, void *d, const uint32_t *
 
 static void commit(void **args, int n, int first) {
   (void)args, (void)n;
-  pending[first / 128].groups++;
+  pending_of(first)->groups++;
 }
 void nib_emulated_wgmma_commit(void) {
   emulated_meet_warpgroup("wgmma.commit_group", commit, NULL);
@@ -358,15 +364,16 @@ void nib_emulated_wgmma_commit(void) {
 
 static void wait_groups(void **args, int n, int first) {
   int done = 0, *most = args[0];
+  wgmmas *p = pending_of(first);
   for (int t = 1; t < n; ++t)
     if (*(int *)args[t] != *most)
       emulated_fail("wgmma.wait_group: thread %d waits for another number of groups", first + t);
-  wgmma *list = pending[first / 128].list;
-  while (done < pending[first / 128].n && list[done].group < pending[first / 128].groups - *most)
+  wgmma *list = p->list;
+  while (done < p->n && list[done].group < p->groups - *most)
     wgmma_now(&list[done++]);
-  pending[first / 128].n -= done;
+  p->n -= done;
   if (done)
-    memmove(list, list + done, sizeof *list * (size_t)pending[first / 128].n);
+    memmove(list, list + done, sizeof *list * (size_t)p->n);
 }
 void nib_emulated_wgmma_wait(int32_t groups) {
   emulated_meet_warpgroup("wgmma.wait_group", wait_groups, &groups);
@@ -393,6 +400,7 @@ void emulated_matrix_reset(void) {
       f8_table[1][c] = nib_emulated_decode(NIB_EMULATED_f8e5m2, c);
     }
   }
-  for (int i = 0; i < max_warpgroups; ++i)
-    pending[i].n = pending[i].groups = 0;
+  for (int block = 0; block < max_cluster; ++block)
+    for (int i = 0; i < max_warpgroups; ++i)
+      pending[block][i].n = pending[block][i].groups = 0;
 }

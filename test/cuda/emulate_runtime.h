@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * Runs CUDA kernels on the CPU: each thread of a block is a fibre, blocks run one after another,
- * and what threads do together is a rendezvous of their fibres. For C and C++. Generated code sees
- * the names of codegen/cuda/device.h through emulate.h, which calls these. Numbers and layouts are
- * those of the PTX ISA. A mistake that hardware would answer with a hang, garbage or a fault ends
- * the launch with a message that names kernel, block and thread.
+ * Runs CUDA kernels on the CPU: each thread of a block is a fibre, blocks run one after another
+ * (but those of a cluster), and what threads do together is a rendezvous of their fibres. For C and
+ * C++. Generated code sees the names of codegen/cuda/device.h through emulate.h, which calls these.
+ * Numbers and layouts are those of the PTX ISA. A mistake that hardware would answer with a hang,
+ * garbage or a fault ends the launch with a message that names kernel, block and thread.
  *
  * Environment: NIB_EMULATE_ASYNC=eager lets asynchronous copies and wgmma happen when they are
  * issued; by default they happen when they are waited for, at the latest. Programs that wait as
@@ -22,7 +22,7 @@ extern "C" {
 typedef struct nib_emulated_kernel {
   const char *name;
   int32_t most_threads; /* of NIB_KERNEL */
-  int32_t cluster;      /* blocks of a cluster: they run together, the others one after another */
+  int32_t cluster;      /* of NIB_KERNEL_CLUSTER; else 1 */
   int32_t n_params;
   const uint32_t *param_bytes;
   void (*call)(void **params);
@@ -30,7 +30,7 @@ typedef struct nib_emulated_kernel {
 
 /* Where the running thread is. */
 typedef struct nib_emulated_place {
-  int32_t thread, block[3], grid[3], rank;
+  int32_t thread, block[3], grid[3];
 } nib_emulated_place;
 extern const nib_emulated_place *nib_emulated_now;
 extern uint8_t *nib_emulated_shared; /* the block's dynamic shared memory */
@@ -87,6 +87,7 @@ void nib_emulated_warp(int collective, nib_emulated_warp_args *args);
 void nib_emulated_bar_sync(int32_t id, int32_t threads); /* threads 0: all */
 void nib_emulated_bar_arrive(int32_t id, int32_t threads);
 void nib_emulated_cluster_sync(void);
+int32_t nib_emulated_cluster_rank(void);
 uint32_t nib_emulated_shared_address(const void *shared);
 void nib_emulated_copy_async(void *shared, const void *global, int32_t size, int32_t bytes);
 void nib_emulated_copy_commit(void);
@@ -96,13 +97,13 @@ uint32_t nib_emulated_load_acquire(const uint32_t *global);
 
 void nib_emulated_barrier_init(uint64_t *barrier, uint32_t count);
 void nib_emulated_barrier_arrive(uint64_t *barrier, uint32_t expected_bytes);
-void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t rank);
 void nib_emulated_barrier_wait(uint64_t *barrier, uint32_t parity);
+/* At the same place in block `block` of the cluster. */
+void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t block);
+/* Into all blocks of the cluster whose bits are in `blocks`, at the same place; 0: the thread's
+ * own. */
 void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
-                           int rank);
-/* Into every block of the cluster. */
-void nib_emulated_tma_load_all(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
-                               int rank);
+                           int rank, uint32_t blocks);
 void nib_emulated_tma_store(const void *map, const void *shared, const int32_t *at, int rank);
 void nib_emulated_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier);
 

@@ -131,7 +131,7 @@ result cuMemAlloc_v2(address *out, size_t bytes) {
   mprotect(a->mapping + whole, page, PROT_NONE);
   a->bytes = bytes;
   a->at = a->mapping + whole - (bytes + 255) / 256 * 256;
-  memset(a->at, 0xcb, bytes);
+  memset(a->at, 0xb5, bytes);
   pthread_mutex_lock(&lock);
   a->next = allocations;
   allocations = a;

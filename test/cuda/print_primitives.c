@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Prints the head of a generated CUDA file for the C text on standard input, and then the text itself.
+// Prints the head of a generated CUDA file for the C text on standard input, and then the text
+// itself.
 #include "cuda/device_text.h"
 
 #include <stdio.h>

@@ -126,6 +126,17 @@ NIB_KERNEL(128, 1) arithmetic(const uint32_t *a, const uint32_t *b, const uint32
   out[14 * n + i] = nib_bits_f32(nib_f32_bf16(x));
 }
 
+NIB_KERNEL(64, 1) quads(const uint32_t *x, uint32_t *out) {
+  int32_t t = nib_thread();
+  uint32_t w[4];
+  nib_load16(w, x + 4 * t);
+  nib_transpose_quad(w);
+  nib_store16(out + 4 * t, w);
+  nib_load16(w, x + 4 * t);
+  nib_join_halves(w);
+  nib_store16(out + 256 + 4 * t, w);
+}
+
 /* The last block to come adds up what all wrote. */
 NIB_KERNEL(32, 1) memory(const uint8_t *x, uint32_t *out, uint32_t *partial, uint32_t *count, float *sum, int32_t *isum) {
   int32_t t = nib_thread();

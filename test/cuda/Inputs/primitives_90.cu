@@ -61,6 +61,7 @@ NIB_KERNEL(128, 1) ring(const uint32_t *x, uint32_t *out) {
     nib_fence_barrier_init();
   }
   nib_sync();
+  nib_registers_less(64);
   if (nib_warp_uniform() == 3) {
     if (nib_lane() == 0)
       for (int32_t i = 0; i < 9; ++i) {
@@ -81,8 +82,39 @@ NIB_KERNEL(128, 1) ring(const uint32_t *x, uint32_t *out) {
   }
 }
 
+/* Each block of a cluster of two loads one half for both, three times over the same place; it may do so again once
+ * both blocks have read. */
+NIB_KERNEL_CLUSTER(64, 1, 2) both(NIB_GRID_CONSTANT nib_tensor_map map, uint32_t *out) {
+  uint64_t *full = (uint64_t *)(nib_shared + 2048), *empty = full + 1;
+  int32_t t = nib_thread(), rank = nib_cluster_rank();
+  if (t == 0) {
+    nib_barrier_init(full, 1);
+    nib_barrier_init(empty, 4);
+    nib_fence_barrier_init();
+  }
+  nib_cluster_sync();
+  uint32_t sum = 0;
+  for (int32_t i = 0; i < 3; ++i) {
+    if (t == 0) {
+      nib_barrier_expect(full, 2048);
+      nib_barrier_wait(empty, (i & 1) ^ 1);
+      nib_tma_load2_both(nib_shared + 1024 * rank, &map, full, 0, 16 * i + 8 * rank);
+    }
+    nib_barrier_wait(full, i & 1);
+    for (int32_t j = t; j < 512; j += 64)
+      sum = 5 * sum + ((uint32_t *)nib_shared)[j];
+    nib_sync_warp();
+    if (nib_lane() < 2)
+      nib_barrier_arrive_at(empty, nib_lane());
+  }
+  out[64 * nib_block_x() + t] = sum;
+  nib_cluster_sync();
+}
+
 /* A of 64 rows and B of n rows, of 128 bytes each along K: K is two boxes. A in registers: as the thread's part
  * of `fragments`, for each of the eight steps. */
+#define KEEP_float nib_keep_f32
+#define KEEP_int32_t nib_keep_i32
 #define WGMMA(type, number, n)                                                                                         \
   NIB_KERNEL(128, 1)                                                                                                   \
   wgmma_##type##_n##n(NIB_GRID_CONSTANT nib_tensor_map map_a, NIB_GRID_CONSTANT nib_tensor_map map_b,                  \
@@ -90,6 +122,7 @@ NIB_KERNEL(128, 1) ring(const uint32_t *x, uint32_t *out) {
     uint64_t *barrier = (uint64_t *)(nib_shared + 2 * 8192 + 2 * n * 128);                                             \
     int32_t t = nib_thread();                                                                                          \
     number d[n / 2], e[n / 2];                                                                                         \
+    nib_registers_more(240);                                                                                           \
     if (t == 0) {                                                                                                      \
       nib_barrier_init(barrier, 1);                                                                                    \
       nib_fence_barrier_init();                                                                                        \
@@ -111,6 +144,7 @@ NIB_KERNEL(128, 1) ring(const uint32_t *x, uint32_t *out) {
     }                                                                                                                  \
     nib_wgmma_commit();                                                                                                \
     nib_wgmma_wait(0);                                                                                                 \
+    _Pragma("unroll") for (int32_t i = 0; i < n / 2; ++i) KEEP_##number(d + i);                                        \
     _Pragma("unroll") for (int32_t i = 0; i < 8; ++i) {                                                                \
       uint32_t a[4];                                                                                                   \
       _Pragma("unroll") for (int32_t j = 0; j < 4; ++j) a[j] = fragments[(i * 128 + t) * 4 + j];                       \
