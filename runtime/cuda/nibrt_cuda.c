@@ -48,7 +48,7 @@ enum {
   POINTER_DEVICE_ORDINAL = 9,
   MEMORY_HOST = 1,
   STREAM_NON_BLOCKING = 1,
-  CAPTURE_THREAD_LOCAL = 1,
+  CAPTURE_RELAXED = 2,
   MAP_INTERLEAVE_NONE = 0,
   MAP_FILL_ZEROS = 0,
 };
@@ -94,6 +94,7 @@ enum {
                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,  \
                      stream s, void **arguments, void **extra))
 #define OPTIONAL(X)                                                                                \
+  X(cuFuncLoad, (function f))                                                                      \
   X(cuGraphExecUpdate_v2, (graph_exec e, graph g, update_info * info))                             \
   X(cuTensorMapEncodeTiled,                                                                        \
     (tensor_map * out, int type, uint32_t rank, void *base, const uint64_t *dims,                  \
@@ -280,6 +281,8 @@ static nibrt_status find_functions(nibrt_cuda_session *s) {
       continue;
     TRY(check(s, s->cu.cuModuleGetFunction(&s->functions[i], s->mod, l->function), "finding kernel",
               l->function));
+    if (s->cu.cuFuncLoad) /* now, not while a run is captured */
+      TRY(check(s, s->cu.cuFuncLoad(s->functions[i]), "loading kernel", l->function));
     if (l->shared_bytes) /* beyond 48 KB it must be asked for */
       TRY(check(s,
                 s->cu.cuFuncSetAttribute(s->functions[i], FUNCTION_MAX_DYNAMIC_SHARED,
@@ -585,7 +588,7 @@ static nibrt_status enqueue(nibrt_cuda_session *s, stream to) {
 
 static nibrt_status capture(nibrt_cuda_session *s, graph *out) {
   *out = NULL;
-  TRY(check(s, s->cu.cuStreamBeginCapture_v2(s->own, CAPTURE_THREAD_LOCAL), "beginning to capture",
+  TRY(check(s, s->cu.cuStreamBeginCapture_v2(s->own, CAPTURE_RELAXED), "beginning to capture",
             NULL));
   const nibrt_status status = enqueue(s, s->own);
   const result ended = s->cu.cuStreamEndCapture(s->own, out); /* also after a failure */

@@ -238,6 +238,30 @@ static nib_status make_cubin(const nibc_session *s, const char *assembler, const
   return status;
 }
 
+/* The cubin and, for devices to come, the PTX in one file. What is compiled for one device alone
+ * (sm_90a) needs no such thing, and without `fatbinary` the cubin does: *out_made is then false. */
+static nib_status make_fatbin(const nibc_session *s, const char *dir, const char *ptx,
+                              const char *cubin, const char *output, bool *out_made) {
+  const char *target = s->target.cpu;
+  char *tool = target[strlen(target) - 1] == 'a' ? NULL : find_tool("fatbinary");
+  *out_made = tool != NULL;
+  if (!tool)
+    return NIB_OK;
+  char *create = nibc_format("--create=%s", output), *messages = NULL;
+  char *elf = nibc_format("--image3=kind=elf,sm=%s,file=%s", target + 3, cubin);
+  char *text = nibc_format("--image3=kind=ptx,sm=%s,file=%s", target + 3, ptx);
+  const char *const argv[] = {tool, "--64", create, elf, text, NULL};
+  const nib_status status = create && elf && text
+                                ? run(dir, argv, "the cubin of the model", &messages)
+                                : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  free(messages);
+  free(text);
+  free(elf);
+  free(create);
+  free(tool);
+  return status;
+}
+
 const nibc_cuda_kernel *nibc_cuda_find(const nibc_cuda_build *b, const char *symbol) {
   for (int i = 0; i < b->n; ++i)
     if (strcmp(b->kernels[i].name, symbol) == 0)
@@ -252,14 +276,13 @@ void nibc_cuda_build_free(nibc_cuda_build *b) {
 
 /* ---- the image in C ---- */
 
-static void write_image(const nibc_session *s, bool is_cubin, const uint8_t *bytes, size_t size,
+static void write_image(const nibc_session *s, const char *kind, const uint8_t *bytes, size_t size,
                         nib_text *t) {
   const size_t words = (size + 8) / 8; /* with at least one zero behind */
   nib_text_printf(t,
                   "\n/* The kernels of %s.cu: %s. */\nextern const uint64_t %s_image[%zu];\n"
                   "_Alignas(64) const uint64_t %s_image[%zu] = {",
-                  s->name, is_cubin ? "a cubin" : "PTX, which the driver compiles", s->name, words,
-                  s->name, words);
+                  s->name, kind, s->name, words, s->name, words);
   for (size_t w = 0; w < words; ++w) {
     uint64_t word = 0;
     for (size_t i = 0; i < 8 && w * 8 + i < size; ++i)
@@ -270,7 +293,8 @@ static void write_image(const nibc_session *s, bool is_cubin, const uint8_t *byt
 }
 
 /* Appends the bytes of `image` to NAME_weights.c. */
-static nib_status embed(const nibc_session *s, const char *dir, const char *image, bool is_cubin) {
+static nib_status embed(const nibc_session *s, const char *dir, const char *image,
+                        const char *kind) {
   char *name = nibc_format("%s_weights.c", s->name), *from = nibc_path_join(dir, image);
   char *to = name ? nibc_path_join(dir, name) : NULL;
   uint8_t *bytes = NULL;
@@ -280,7 +304,7 @@ static nib_status embed(const nibc_session *s, const char *dir, const char *imag
   nib_status status = from && to ? nibc_file_read(from, &bytes, &size)
                                  : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   if (status == NIB_OK) {
-    write_image(s, is_cubin, bytes, size, &t);
+    write_image(s, kind, bytes, size, &t);
     FILE *file = t.failed ? NULL : fopen(to, "ab");
     const bool written = file && fwrite(t.data, 1, t.size, file) == t.size;
     if (!file || fclose(file) || !written)
@@ -309,11 +333,29 @@ static void remove_file(const char *dir, const char *file) {
   free(path);
 }
 
-static nib_status build(const nibc_session *s, const char *dir, nibc_cuda_step last,
-                        const char *source, const char *ptx, const char *cubin,
+/* The files on the way. */
+typedef struct names {
+  char *source, *ptx, *cubin, *fatbin;
+} names;
+
+static nib_status embed_image(const nibc_session *s, const char *dir, const names *n,
+                              bool has_cubin) {
+  bool is_fatbin = false;
+  if (has_cubin)
+    NIB_RETURN_IF_ERROR(make_fatbin(s, dir, n->ptx, n->cubin, n->fatbin, &is_fatbin));
+  const nib_status status = is_fatbin
+                                ? embed(s, dir, n->fatbin, "a cubin, and PTX for later devices")
+                            : has_cubin ? embed(s, dir, n->cubin, "a cubin")
+                                        : embed(s, dir, n->ptx, "PTX, which the driver compiles");
+  if (is_fatbin)
+    remove_file(dir, n->fatbin);
+  return status;
+}
+
+static nib_status build(const nibc_session *s, const char *dir, nibc_cuda_step last, const names *n,
                         nibc_cuda_build *b) {
-  NIB_RETURN_IF_ERROR(make_ptx(s, dir, source, ptx));
-  b->ptx_bytes = file_bytes(dir, ptx);
+  NIB_RETURN_IF_ERROR(make_ptx(s, dir, n->source, n->ptx));
+  b->ptx_bytes = file_bytes(dir, n->ptx);
   char *assembler = find_assembler();
   if (!assembler && last == NIBC_CUDA_CUBIN)
     return nibc_fail(
@@ -322,15 +364,15 @@ static nib_status build(const nibc_session *s, const char *dir, nibc_cuda_step l
         "CUDA_HOME; --emit=ptx does not");
   nib_status status = NIB_OK;
   if (assembler) {
-    status = make_cubin(s, assembler, dir, ptx, cubin, b);
-    b->cubin_bytes = status == NIB_OK ? file_bytes(dir, cubin) : -1;
+    status = make_cubin(s, assembler, dir, n->ptx, n->cubin, b);
+    b->cubin_bytes = status == NIB_OK ? file_bytes(dir, n->cubin) : -1;
   }
   if (status == NIB_OK && last == NIBC_CUDA_IMAGE)
-    status = embed(s, dir, assembler ? cubin : ptx, assembler != NULL);
+    status = embed_image(s, dir, n, assembler != NULL);
   if (last != NIBC_CUDA_PTX)
-    remove_file(dir, ptx);
+    remove_file(dir, n->ptx);
   if (assembler && last != NIBC_CUDA_CUBIN)
-    remove_file(dir, cubin);
+    remove_file(dir, n->cubin);
   free(assembler);
   return status;
 }
@@ -338,14 +380,15 @@ static nib_status build(const nibc_session *s, const char *dir, nibc_cuda_step l
 nib_status nibc_cuda_compile(const nibc_session *s, const char *dir, nibc_cuda_step last,
                              nibc_cuda_build *out) {
   *out = (nibc_cuda_build){.ptx_bytes = -1, .cubin_bytes = -1};
-  char *source = nibc_format("%s.cu", s->name), *ptx = nibc_format("%s.ptx", s->name);
-  char *cubin = nibc_format("%s.cubin", s->name);
-  const nib_status status = source && ptx && cubin
-                                ? build(s, dir, last, source, ptx, cubin, out)
+  const names n = {nibc_format("%s.cu", s->name), nibc_format("%s.ptx", s->name),
+                   nibc_format("%s.cubin", s->name), nibc_format("%s.fatbin", s->name)};
+  const nib_status status = n.source && n.ptx && n.cubin && n.fatbin
+                                ? build(s, dir, last, &n, out)
                                 : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-  free(source);
-  free(ptx);
-  free(cubin);
+  free(n.source);
+  free(n.ptx);
+  free(n.cubin);
+  free(n.fatbin);
   if (status != NIB_OK)
     nibc_cuda_build_free(out);
   return status;
