@@ -104,11 +104,9 @@ void nib_cuda_file_write(const nib_model_options *o, const nib_text *kernels, ni
                   " *   nvcc -arch=%s -O3 -fmad=false -cubin %s.cu\n * compiles it. */\n",
                   name, o->target->spec, cpu, name, cpu, name);
   const char *text = kernels->size ? kernels->data : "";
-  uint64_t used[4] = {0};
   nib_text helpers;
   nib_text_init(&helpers);
-  nib_snippets_scan(text, used);
-  nib_snippets_append(used, &helpers);
+  nib_snippets_append_for(text, nib_cuda_primitive_exists, &helpers);
   nib_text uses;
   nib_text_init(&uses);
   nib_text_printf(&uses, "%s%s", helpers.size ? helpers.data : "", text);

@@ -675,6 +675,52 @@ NIB_DEVICE float nib_f32_f16(uint32_t x) {
 NIB_DEVICE float nib_f32_bf16(uint32_t x) { return nib_f32_bits(x << 16); }
 //@ end
 
+/* In place of the helpers of these names: the same numbers, but for the codes of NaN. */
+
+//@ begin nib_f32_to_bf16
+NIB_DEVICE uint16_t nib_f32_to_bf16(float x) {
+  uint16_t d;
+  __asm__("cvt.rn.bf16.f32 %0, %1;" : "=h"(d) : "f"(x));
+  return d;
+}
+//@ end
+
+//@ begin nib_f32_to_f16
+NIB_DEVICE uint16_t nib_f32_to_f16(float x) {
+  uint16_t d;
+  __asm__("cvt.rn.f16.f32 %0, %1;" : "=h"(d) : "f"(x));
+  return d;
+}
+//@ end
+
+//@ begin nib_f16_to_f32
+NIB_DEVICE float nib_f16_to_f32(uint16_t x) {
+  float d;
+  __asm__("cvt.f32.f16 %0, %1;" : "=f"(d) : "h"(x));
+  return d;
+}
+//@ end
+
+//@ begin nib_f32_to_f8e4m3fn
+/* The instruction, of sm_89, saturates: what rounds to more than 448 is NaN here. */
+NIB_DEVICE uint8_t nib_f32_to_f8e4m3fn(float x) {
+  const uint32_t bits = nib_bits_f32(x), magnitude = bits & 0x7fffffffu;
+  uint32_t code;
+#if __CUDA_ARCH__ >= 890
+  uint16_t pair;
+  __asm__("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(0.0f), "f"(x));
+  code = pair;
+#else
+  /* Below 2^-6 in steps of 2^-9: those of a sum with 2^14. */
+  code = magnitude < 0x3c800000u
+             ? nib_bits_f32(nib_f32_bits(magnitude) + 16384.0f) & 15u
+             : (magnitude + 0x7ffffu + (magnitude >> 20 & 1u) - (120u << 23)) >> 20;
+  code |= bits >> 24 & 0x80u;
+#endif
+  return (uint8_t)(magnitude > 0x43e80000u ? (bits >> 24 & 0x80u) | 0x7fu : code);
+}
+//@ end
+
 /* ---- barriers in shared memory, tensor maps, warpgroups: sm_90 and up ---- */
 
 //@ begin nib_barrier_init

@@ -74,8 +74,18 @@ bool nib_emitter_use(nib_emitter *e, const char *name) {
 
 static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
-/* Marks the snippets named in text[0..size); returns whether any was new. */
-static bool scan(const char *text, size_t size, uint64_t used[4]) {
+static bool is_replaced(const char *name, size_t size, bool (*is_other)(const char *name)) {
+  char word[64];
+  if (!is_other || size >= sizeof word)
+    return false;
+  memcpy(word, name, size);
+  word[size] = 0;
+  return is_other(word);
+}
+
+/* Marks the snippets named in text[0..size), but for those that are others'; returns whether any was new. */
+static bool scan(const char *text, size_t size, uint64_t used[4],
+                 bool (*is_other)(const char *name)) {
   bool grew = false;
   size_t i = 0;
   while (i < size) {
@@ -84,7 +94,7 @@ static bool scan(const char *text, size_t size, uint64_t used[4]) {
       i++;
     if (i - start > 4 && memcmp(text + start, "nib_", 4) == 0) {
       int found = find_snippet(text + start, i - start);
-      if (found >= 0 && !get_bit(used, found)) {
+      if (found >= 0 && !get_bit(used, found) && !is_replaced(text + start, i - start, is_other)) {
         set_bit(used, found);
         grew = true;
       }
@@ -95,18 +105,18 @@ static bool scan(const char *text, size_t size, uint64_t used[4]) {
   return grew;
 }
 
-void nib_snippets_scan(const char *text, uint64_t used[4]) { scan(text, strlen(text), used); }
+void nib_snippets_scan(const char *text, uint64_t used[4]) {
+  scan(text, strlen(text), used, NULL);
+}
 
-void nib_snippets_append(const uint64_t used[4], nib_text *t) {
-  uint64_t all[4];
-  memcpy(all, used, sizeof all);
+static void append_used(uint64_t all[4], bool (*is_other)(const char *name), nib_text *t) {
   bool grew;
   do {
     grew = false;
     place at = {0};
     nib_snippet s;
     for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
-      if (get_bit(all, i) && scan(s.text, s.text_size, all))
+      if (get_bit(all, i) && scan(s.text, s.text_size, all, is_other))
         grew = true;
   } while (grew);
   place at = {0};
@@ -114,4 +124,16 @@ void nib_snippets_append(const uint64_t used[4], nib_text *t) {
   for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
     if (get_bit(all, i))
       nib_text_printf(t, "%.*s\n", (int)s.text_size, s.text);
+}
+
+void nib_snippets_append(const uint64_t used[4], nib_text *t) {
+  uint64_t all[4];
+  memcpy(all, used, sizeof all);
+  append_used(all, NULL, t);
+}
+
+void nib_snippets_append_for(const char *text, bool (*is_other)(const char *name), nib_text *t) {
+  uint64_t used[4] = {0};
+  scan(text, strlen(text), used, is_other);
+  append_used(used, is_other, t);
 }

@@ -21,6 +21,9 @@ bool nib_emitter_use(nib_emitter *e, const char *name);
 /** Appends every snippet of `used` and those they name, in the order of the source file. */
 void nib_snippets_append(const uint64_t used[4], nib_text *t);
 
+/** Appends the snippets that `text` needs, but for those whose names are `is_other`: somebody else defines them. */
+void nib_snippets_append_for(const char *text, bool (*is_other)(const char *name), nib_text *t);
+
 /** Marks the snippets that `text` names (vocabulary support code). */
 void nib_snippets_scan(const char *text, uint64_t used[4]);
 

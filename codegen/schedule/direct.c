@@ -357,6 +357,8 @@ nib_expr nib_direct_encode(nib_format format, const char *real, bool saturate) {
     return nib_expr_printf("%s", real);
   if ((format == NIB_F16 || format == NIB_BF16) && !saturate)
     return nib_expr_printf("nib_f32_to_%s(%s)", nib_format_get(format)->name, real);
+  if (format == NIB_F8E4M3FN && !saturate)
+    return nib_expr_printf("nib_f32_to_f8e4m3fn(%s)", real);
   return nib_expr_printf("(%s)nib_minifloat_encode(%s, %d, %d, %d, %d, 0, %d, 0)",
                          nib_format_get(format)->c_type, nib_direct_sign_kept(format, real).s,
                          r->exponent_bits, r->mantissa_bits, r->bias, r->specials, saturate);

@@ -328,4 +328,22 @@ static inline uint16_t nib_f32_to_bf16(float x) {
 }
 //@ end
 
+//@ begin nib_f32_to_f8e4m3fn
+/* To nearest even. */
+static inline uint8_t nib_f32_to_f8e4m3fn(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint32_t sign = bits >> 24 & 0x80u, magnitude = bits & 0x7FFFFFFFu;
+  if (magnitude > 0x43E80000u) /* beyond 464, half way from 448 to what would be 480; NaN */
+    return (uint8_t)(sign | 0x7Fu);
+  if (magnitude < 0x3C800000u) { /* below 2^-6: in steps of 2^-9 */
+    float a;
+    memcpy(&a, &magnitude, sizeof a);
+    return (uint8_t)(sign | (uint32_t)rintf(a * 0x1p9f));
+  }
+  const uint32_t rounded = magnitude + 0x7FFFFu + (magnitude >> 20 & 1u) - (120u << 23);
+  return (uint8_t)(sign | rounded >> 20);
+}
+//@ end
+
 #endif

@@ -198,6 +198,19 @@ NIB_DEVICE float nib_f32_f16(uint32_t x) {
   return nib_emulated_decode(NIB_EMULATED_f16, x & 0xffff);
 }
 
+NIB_DEVICE uint16_t nib_f32_to_bf16(float x) { return (uint16_t)nib_emulated_encode(x, 1); }
+NIB_DEVICE uint16_t nib_f32_to_f16(float x) { return (uint16_t)nib_emulated_encode(x, 0); }
+NIB_DEVICE float nib_f16_to_f32(uint16_t x) { return nib_emulated_decode(NIB_EMULATED_f16, x); }
+NIB_DEVICE uint8_t nib_f32_to_f8e4m3fn(float x) {
+  const uint32_t sign = nib_bits_f32(x) >> 24 & 0x80u;
+  const float a = fabsf(x);
+  if (!(a <= 464.0f))
+    return (uint8_t)(sign | 0x7f);
+  const int exponent = a < 0x1p-6f ? -6 : ilogbf(a);
+  const int code = (int)rintf(ldexpf(a, 3 - exponent)); /* in steps of 1/8 of the power of two */
+  return (uint8_t)(sign | (uint32_t)(code + (a < 0x1p-6f ? 0 : (exponent + 6) * 8)));
+}
+
 /* ---- barriers in shared memory, tensor maps, warpgroups ---- */
 
 NIB_DEVICE void nib_barrier_init(uint64_t *barrier, uint32_t count) {
