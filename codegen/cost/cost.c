@@ -402,12 +402,19 @@ static double tile_cycles(const nib_kernel_desc *d, double lanes) {
   return waves * fmax(macs / (128 * k_tensor_macs), macs * (1 / mr + 1 / nr) / 128);
 }
 
+/* Weights are unpacked once for 16 rows of activations, or fewer: half of the tensor cores' rate then. */
+static double stream_cycles(const nib_kernel_desc *d, double lanes) {
+  const double rows = rows_of(d);
+  return (double)d->macs / rows * ceil(rows / 16) * 16 / (lanes * k_tensor_macs / 4);
+}
+
 static void predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,
                            nib_cost *out_cost) {
   const double lanes = m->l1_bytes_per_cycle; /* 128 of each multiprocessor */
   const bool loops = strcmp(d->schedule, "grid_loops") == 0;
-  const double macs =
-      loops ? (double)d->macs * k_loop_mac_operations / lanes : tile_cycles(d, lanes);
+  const double macs = loops ? (double)d->macs * k_loop_mac_operations / lanes
+                      : strcmp(d->schedule, "low_bit_stream") == 0 ? stream_cycles(d, lanes)
+                                                                   : tile_cycles(d, lanes);
   const double elements =
       (double)d->elementwise * (loops ? k_loop_element_operations : 4.0) / lanes;
   out_cost->compute_ns = (macs + elements) / m->ghz;

@@ -255,6 +255,23 @@ NIB_DEVICE void nib_transpose_quad(uint32_t w[4]) {
 }
 //@ end
 
+//@ begin nib_f32_rest
+/* Bits of the float that is left of the float x where a bf16, its high half, is taken away; of an infinity 0. */
+NIB_DEVICE uint32_t nib_f32_rest(uint32_t x) {
+  const float all = nib_f32_bits(x), high = nib_f32_bits(x & 0xffff0000u);
+  return high == all ? 0 : nib_bits_f32(all - high);
+}
+//@ end
+
+//@ begin nib_fma_f32
+/* a b + c, rounded once. */
+NIB_DEVICE float nib_fma_f32(float a, float b, float c) {
+  float d;
+  __asm__("fma.rn.f32 %0, %1, %2, %3;" : "=f"(d) : "f"(a), "f"(b), "f"(c));
+  return d;
+}
+//@ end
+
 //@ begin nib_shuffle_f32
 NIB_DEVICE float nib_shuffle_f32(float x, int32_t lane) {
   return nib_f32_bits(nib_shuffle(nib_bits_f32(x), lane));
@@ -338,6 +355,15 @@ NIB_DEVICE void nib_copy_commit(void) { __asm__ volatile("cp.async.commit_group;
 NIB_DEVICE void nib_load16(uint32_t d[4], const void *global) {
   __asm__ volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                    : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                   : "l"(global)
+                   : "memory");
+}
+//@ end
+
+//@ begin nib_load8
+NIB_DEVICE void nib_load8(uint32_t d[2], const void *global) {
+  __asm__ volatile("ld.global.v2.u32 {%0, %1}, [%2];"
+                   : "=r"(d[0]), "=r"(d[1])
                    : "l"(global)
                    : "memory");
 }

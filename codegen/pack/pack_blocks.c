@@ -238,41 +238,42 @@ int64_t nib_block_pack_panel_at(const nib_block_pack *p, int64_t column) {
   return column * p->groups * p->group_bytes;
 }
 
-/* Scales and offsets of a tensor, by output and group. */
-typedef struct factors {
-  float *scales, *offsets;
-} factors;
-
 static const uint8_t *block_at(const nib_tensor *w, int64_t elem) {
   const nib_format_info *f = nib_format_get(w->format);
   return (const uint8_t *)w->data + elem / f->block_elems * f->block_bytes;
 }
 
-static bool read_factors(const nib_tensor *w, const nib_block_pack *p, factors *out) {
-  const nib_block_layout *b = &nib_format_get(w->format)->block;
-  const int64_t n = p->outputs * p->groups;
-  const int groups = b->group_elems ? nib_format_get(w->format)->block_elems / b->group_elems : 1;
-  memset(out, 0, sizeof *out);
-  if (!p->has_scales)
-    return true;
+bool nib_block_factors_read(const nib_tensor *w, nib_block_factors *out) {
+  const nib_format_info *f = nib_format_get(w->format);
+  const nib_block_layout *b = &f->block;
+  const int64_t group = b->group_elems ? b->group_elems : f->block_elems;
+  const int64_t groups = f->block_elems / group, n = nib_tensor_elems(w) / group;
+  const bool has_zero = b->zero != NIB_NO_FORMAT, adds = b->offset != NIB_NO_FORMAT || has_zero;
   out->scales = malloc((size_t)n * sizeof *out->scales);
-  out->offsets = p->has_offsets ? malloc((size_t)n * sizeof *out->offsets) : NULL;
-  if (!out->scales || (p->has_offsets && !out->offsets))
+  out->offsets = adds ? malloc((size_t)n * sizeof *out->offsets) : NULL;
+  if (!out->scales || (adds && !out->offsets)) {
+    nib_block_factors_free(out);
     return false;
+  }
   for (int64_t i = 0; i < n; ++i) {
-    const uint8_t *block = block_at(w, i * p->group);
-    const int g = (int)(i % p->groups % groups);
+    const uint8_t *block = block_at(w, i * group);
+    const int g = (int)(i % groups);
     out->scales[i] = nib_block_scale(b, block, g);
-    if (!p->has_offsets)
-      continue;
-    out->offsets[i] = nib_block_offset(b, block, g);
-    if (b->zero != NIB_NO_FORMAT)
+    if (adds)
+      out->offsets[i] = nib_block_offset(b, block, g);
+    if (has_zero)
       out->offsets[i] -= ldexpf(nib_block_zero(b, block), b->element_exponent) * out->scales[i];
   }
   return true;
 }
 
-static nib_format narrowest(const float *x, int64_t n) {
+void nib_block_factors_free(nib_block_factors *f) {
+  free(f->scales);
+  free(f->offsets);
+  *f = (nib_block_factors){0};
+}
+
+nib_format nib_block_narrowest(const float *x, int64_t n) {
   static const nib_format formats[] = {NIB_F16, NIB_BF16};
   for (int i = 0; x && i < 2; ++i) {
     bool exact = true;
@@ -340,8 +341,8 @@ static void put_step(const nib_tensor *w, const nib_block_pack *p, int64_t o, in
 }
 
 /* One output: its codes and factors in all groups. */
-static void pack_output(const nib_tensor *w, const nib_block_pack *p, const factors *f, int64_t o,
-                        uint8_t *data) {
+static void pack_output(const nib_tensor *w, const nib_block_pack *p, const nib_block_factors *f,
+                        int64_t o, uint8_t *data) {
   const int64_t panel = o / (p->lanes * p->columns), in_panel = o % (p->lanes * p->columns);
   const int64_t columns = panel + 1 == p->panels ? p->last_columns : p->columns;
   const int64_t width = columns * p->lanes;
@@ -367,11 +368,11 @@ static void pack_output(const nib_tensor *w, const nib_block_pack *p, const fact
 
 nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_t **out_data,
                                size_t *out_bytes) {
-  factors f;
+  nib_block_factors f = {0};
   *out_data = NULL;
-  if (read_factors(w, pack, &f)) {
-    pack->scale_format = narrowest(f.scales, pack->outputs * pack->groups);
-    pack->offset_format = narrowest(f.offsets, pack->outputs * pack->groups);
+  if (!pack->has_scales || nib_block_factors_read(w, &f)) {
+    pack->scale_format = nib_block_narrowest(f.scales, pack->outputs * pack->groups);
+    pack->offset_format = nib_block_narrowest(f.offsets, pack->outputs * pack->groups);
     set_bytes(pack);
     const int64_t registers = (pack->panels - 1) * pack->columns + pack->last_columns;
     *out_bytes = (size_t)(registers * pack->groups * pack->group_bytes);
@@ -379,8 +380,7 @@ nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_
   }
   for (int64_t o = 0; *out_data && o < pack->outputs; ++o)
     pack_output(w, pack, &f, o, *out_data);
-  free(f.scales);
-  free(f.offsets);
+  nib_block_factors_free(&f);
   return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 

@@ -52,6 +52,17 @@ typedef struct nib_block_pack {
   int64_t step_bytes, group_bytes; /**< for one register of columns */
 } nib_block_pack;
 
+/** Scales of a tensor in blocks, and what is added where its format adds something or has zero points: of each
+ *  group (of each block, where it has none), in memory's order. */
+typedef struct nib_block_factors {
+  float *scales, *offsets; /**< offsets: NULL where nothing is added */
+} nib_block_factors;
+
+bool nib_block_factors_read(const nib_tensor *w, nib_block_factors *out);
+void nib_block_factors_free(nib_block_factors *f);
+/** The narrowest of f16, bf16 and f32 that holds x[0..n) exactly; f16 where x is NULL. */
+nib_format nib_block_narrowest(const float *x, int64_t n);
+
 /** Plans the packing of `w` [outputs, k], in a block format or in integers of at most 8 bits, for
  *  products with rows whose scales are shared by `act_group` elements (k: by all; 0: there are
  * none, and none of the weights are looked at). False where the elements are no such integers, or

@@ -115,6 +115,8 @@ nib_expr nib_direct_real(nib_direct *d, nib_format format, const char *code);
 bool nib_direct_is_block(const nib_tensor *t);
 /** Whether the elements of an operand that is no activation can be read as float. */
 bool nib_direct_reads_weights(const nib_tensor *t);
+/** An expression: the number of whole bytes, in `format`, at byte `at` of the block to which `q` points. */
+nib_expr nib_direct_block_number(nib_direct *d, nib_format format, int at);
 /** Declares `float NAME[…]` and decodes block number `block` of `t`, which is at `pointer`, into it.
  */
 void nib_direct_decode_block(nib_direct *d, const char *name, const nib_tensor *t,

@@ -88,7 +88,7 @@ nib_expr nib_direct_real(nib_direct *d, nib_format format, const char *code) {
 }
 
 /* A number of whole bytes in the block. */
-static nib_expr number_at(nib_direct *d, nib_format format, int at) {
+nib_expr nib_direct_block_number(nib_direct *d, nib_format format, int at) {
   const int bytes = (nib_format_get(format)->bits + 7) / 8;
   nib_expr code = nib_expr_printf("(uint32_t)q[%d]", at);
   for (int i = 1; i < bytes; ++i)
@@ -99,7 +99,7 @@ static nib_expr number_at(nib_direct *d, nib_format format, int at) {
 /* Declares `name`, a factor of the block times one of the group g; the arithmetic of block.c. */
 static void declare_scale(nib_direct *d, const nib_block_layout *b, int groups) {
   nib_expr scale = b->scale == NIB_NO_FORMAT ? nib_expr_printf("1.0f")
-                                             : number_at(d, (nib_format)b->scale, b->scale_at);
+                                             : nib_direct_block_number(d, (nib_format)b->scale, b->scale_at);
   if (b->group_elems) {
     nib_expr group =
         scalar_value(d, (nib_format)b->group_scale, split_code(&b->group_scales, "g", groups).s);
@@ -111,7 +111,7 @@ static void declare_scale(nib_direct *d, const nib_block_layout *b, int groups) 
 }
 
 static void declare_offset(nib_direct *d, const nib_block_layout *b, int groups) {
-  nib_expr offset = number_at(d, (nib_format)b->offset, b->offset_at);
+  nib_expr offset = nib_direct_block_number(d, (nib_format)b->offset, b->offset_at);
   if (b->group_offsets.low.bits)
     offset =
         nib_expr_printf("%s * (float)%s", offset.s, split_code(&b->group_offsets, "g", groups).s);

@@ -51,6 +51,7 @@ NIB_DEVICE uint32_t nib_shuffle_xor(uint32_t x, int32_t mask) {
 NIB_DEVICE uint32_t nib_shuffle_down(uint32_t x, int32_t by) {
   return nib_emulated_shuffle(NIB_EMULATED_SHUFFLE_DOWN, x, by);
 }
+NIB_DEVICE float nib_fma_f32(float a, float b, float c) { return fmaf(a, b, c); }
 
 NIB_DEVICE void nib_sync(void) { nib_emulated_bar_sync(0, 0); }
 NIB_DEVICE void nib_sync_warp(void) {
@@ -84,11 +85,12 @@ NIB_DEVICE void nib_load16(uint32_t d[4], const void *global) {
   nib_emulated_check_aligned(global, 16);
   memcpy(d, global, 16);
 }
-NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) { nib_load16(d, global); }
-NIB_DEVICE void nib_load8_once(uint32_t d[2], const void *global) {
+NIB_DEVICE void nib_load8(uint32_t d[2], const void *global) {
   nib_emulated_check_aligned(global, 8);
   memcpy(d, global, 8);
 }
+NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) { nib_load16(d, global); }
+NIB_DEVICE void nib_load8_once(uint32_t d[2], const void *global) { nib_load8(d, global); }
 NIB_DEVICE uint32_t nib_load4_once(const void *global) {
   uint32_t d;
   nib_emulated_check_aligned(global, 4);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * Weights of few bits as the operand A of matrix instructions (16 rows of weights by 16 or 32 of
+ * K), for any format of blocks, codebooks and small reals: how elements are stored and become
+ * operands, and in which order they lie in memory. No schedule knows a format.
+ *
+ * A step is what a warp loads at once: `tiles` x 16 rows by `step_elems` of K. It begins with the
+ * words of each lane, four (then two, one) of them side by side, so that a warp reads 512
+ * contiguous bytes with one instruction; then come the scales. In a step lie, 64 of K after 64, the
+ * tiles, of each the planes of the codes. A register of A has elements of 16 bits (of 8 with
+ * products of bytes); element i of register j of a tile is in word j / (16 / bits), bits j % (16 /
+ * bits) * bits + 16 i, so that a shift and a mask take a whole register out of a word. */
+#ifndef NIB_CUDA_LOW_BIT_H
+#define NIB_CUDA_LOW_BIT_H
+
+#include "emit/text.h"
+#include "graph/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  NIB_LOW_BIT_MAX_PLANES = 4,
+  NIB_LOW_BIT_MAX_PARTS = 3,
+  NIB_LOW_BIT_SUB = 64, /**< of K, in which steps are counted */
+};
+
+/** What is multiplied: A and B are of this type, sums are f32, or i32. */
+typedef enum nib_low_bit_product {
+  NIB_LOW_BIT_F16,
+  NIB_LOW_BIT_BF16,
+  NIB_LOW_BIT_I8,
+} nib_low_bit_product;
+
+/** How stored codes become elements. */
+typedef enum nib_low_bit_rule {
+  NIB_LOW_BIT_INTEGER, /**< code * 2^mul_log2 - zero, by codes in the mantissa of a large number */
+  NIB_LOW_BIT_REAL,    /**< sign, exponent and mantissa in their places */
+  NIB_LOW_BIT_TABLE,   /**< looked up in shared memory, as a sum of `parts` */
+} nib_low_bit_rule;
+
+/** Bits [shift, shift + bits) of a code; in words [shift, shift + bits) of those of a tile. */
+typedef struct nib_low_bit_plane {
+  int bits, shift;
+} nib_low_bit_plane;
+
+typedef struct nib_low_bit {
+  const nib_tensor *w;
+  nib_low_bit_product product;
+  int64_t outputs, k;
+  /* numbers: weight = element * 2^exponent * scale + offset */
+  nib_low_bit_rule rule;
+  int bits; /**< of a stored code */
+  int mul_log2, zero, exponent;
+  bool is_signed;      /**< products of bytes: elements are codes in two's complement */
+  uint8_t stored[256]; /**< by code of the format */
+  bool is_nan[256];    /**< by code: the scale becomes NaN */
+  int exponent_bits, mantissa_bits, bias, has_sign; /**< of a REAL */
+  int parts;
+  double values[256]; /**< of a TABLE, by code */
+  int n_planes;
+  nib_low_bit_plane planes[NIB_LOW_BIT_MAX_PLANES];
+  /* K: groups with one scale, each padded so that matrix instructions do not cross it */
+  bool has_scales, has_offsets;
+  int64_t group, padded_group, groups;
+  int64_t step_elems, steps;
+  int scales_of_step; /**< of a row */
+  int run; /**< neighbours in K that a lane has of a row of B: 2 (as the instructions say), 4, 8 */
+  /* memory */
+  int tiles; /**< of 16 rows in a step */
+  int64_t row_blocks;
+  nib_format scale_format; /**< of scales and offsets; set by nib_low_bit_pack */
+  int words, scale_words;  /**< of a lane in a step: codes; scales of rows lane / 4 and that + 8 */
+  int64_t scales_at, step_bytes;
+} nib_low_bit;
+
+/** Plans `w` [outputs, k] in steps of `tiles` tiles. With products of bytes, integer sums end after
+ * `act_group` elements. Groups of 16 have runs of 4 where 8 is asked for. False where the elements
+ * are none that the product takes. */
+bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t act_group,
+                      int tiles, int run, nib_low_bit *out_plan);
+
+/** Sets what depends on scales, and packs: [row block][step]. The caller frees *out_data. */
+nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_bytes);
+
+/** Words of a TABLE: by code, part 0 in the low half, part 1 in the high half; then part 2 by code.
+ * Products of bytes: the element. Returns their number. */
+int nib_low_bit_table(const nib_low_bit *p, uint32_t words[512]);
+
+/** Registers of a tile for 64 of K: 16 or 8. */
+int nib_low_bit_registers(const nib_low_bit *p);
+
+/** Declares `a[parts][registers]` and unpacks tile `tile` of sub-step `sub` (C expressions) of the
+ * words `q`; a TABLE is at `table`. */
+void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *sub,
+                             const char *tile);
+/** Loads the words `q` and `f` (scales) of the step at `from` (C expressions). */
+void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
+                           const char *from);
+/** Declares `scale[2]` and, where there are any, `offset[2]`, of rows lane / 4 and that + 8 of tile
+ * `tile`, in group number `group` of the step, from the words `f`. */
+void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *tile,
+                             const char *group);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

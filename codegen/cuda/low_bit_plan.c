@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Weights of few bits for matrix instructions: numbers, groups, and bytes. See low_bit.h.
+#include "cuda/low_bit.h"
+
+#include "num/block.h"
+#include "num/code_value.h"
+#include "pack/pack_blocks.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- numbers ---- */
+
+static int bits_for(int64_t largest) {
+  int bits = 1;
+  while (largest >> bits)
+    ++bits;
+  return bits;
+}
+
+/* What all codes of `element` mean, less `zero`. NaN is noted, and counts as 0. */
+static void element_values(nib_format element, double zero, nib_low_bit *p, bool *out_infinite) {
+  const nib_format_info *f = nib_format_get(element);
+  *out_infinite = false;
+  for (int code = 0; code < 1 << f->bits; ++code) {
+    const int64_t extended = nib_format_extend_code(element, (uint64_t)code);
+    double x = (nib_format_holds_reals(element) ? nib_format_decode(element, (uint64_t)code)
+                                                : (double)nib_format_value_of(element, extended)) -
+               zero;
+    p->is_nan[code] = isnan(x);
+    *out_infinite |= isinf(x) != 0;
+    p->values[code] = isnan(x) ? 0 : x;
+    p->stored[code] = (uint8_t)code;
+  }
+}
+
+/* The least power of two that makes integers below 1024 of all of them. */
+static bool integers_of(const nib_low_bit *p, int n, int *out_exponent, int64_t *integers) {
+  for (int e = 0; e <= 8; ++e) {
+    bool whole = true;
+    for (int i = 0; whole && i < n; ++i) {
+      const double x = ldexp(p->values[i], e);
+      whole = x == floor(x) && fabs(x) < 1024;
+      integers[i] = whole ? (int64_t)x : 0;
+    }
+    *out_exponent = -e;
+    if (whole)
+      return true;
+  }
+  return false;
+}
+
+/* Elements that are code * 2^mul_log2 - zero, with codes of no more bits than they have. */
+static bool plan_integers(int n, int bits, nib_low_bit *p) {
+  int64_t integers[256], low = INT64_MAX, high = INT64_MIN, odd = 0;
+  int unit;
+  if (!integers_of(p, n, &unit, integers))
+    return false;
+  for (int i = 0; i < n; ++i) {
+    low = integers[i] < low ? integers[i] : low;
+    high = integers[i] > high ? integers[i] : high;
+  }
+  for (int i = 0; i < n; ++i)
+    odd |= integers[i] - low;
+  p->mul_log2 = 0;
+  while (p->mul_log2 < 3 && odd && !(odd >> p->mul_log2 & 1))
+    ++p->mul_log2;
+  const int needed = bits_for((high - low) >> p->mul_log2);
+  /* bf16 holds 7 bits beside the leading one: the eighth, of plain two's complement, is a step of
+   * its own. */
+  const bool is_byte = needed == 8 && p->mul_log2 == 0 && low == -128;
+  if (needed > bits || low < -255 || low > 127 ||
+      (p->product == NIB_LOW_BIT_BF16 && (needed > 7 || low < -127) && !is_byte))
+    return false;
+  p->rule = NIB_LOW_BIT_INTEGER;
+  p->exponent += unit;
+  p->bits = needed;
+  p->zero = (int)-low;
+  for (int i = 0; i < n; ++i)
+    p->stored[i] = (uint8_t)((integers[i] - low) >> p->mul_log2);
+  if (p->product == NIB_LOW_BIT_I8)
+    p->is_signed = p->mul_log2 == 0 && p->zero == 1 << (needed - 1);
+  /* The sign in its place: what is taken away is then 0 or 128. */
+  if (p->is_signed || (p->product == NIB_LOW_BIT_BF16 && is_byte))
+    for (int i = 0; i < n; ++i)
+      p->stored[i] ^= (uint8_t)(1 << (needed - 1));
+  return true;
+}
+
+/* Reals whose exponent and mantissa fit those of the product's type. */
+static bool plan_real(const nib_format_info *f, bool infinite, nib_low_bit *p) {
+  const nib_real_layout *r = &f->real;
+  const int exponent_bits = p->product == NIB_LOW_BIT_F16 ? 5 : 8;
+  if (f->kind != NIB_KIND_FLOAT || p->product == NIB_LOW_BIT_I8 || r->exponent_bits < 1 ||
+      r->exponent_bits > exponent_bits ||
+      r->mantissa_bits > (p->product == NIB_LOW_BIT_F16 ? 10 : 7) ||
+      r->specials == NIB_SPECIALS_SCALE || (infinite && r->exponent_bits != exponent_bits))
+    return false;
+  p->rule = NIB_LOW_BIT_REAL;
+  p->exponent_bits = r->exponent_bits;
+  p->mantissa_bits = r->mantissa_bits;
+  p->bias = r->bias;
+  p->has_sign = f->bits > r->exponent_bits + r->mantissa_bits;
+  if (p->product == NIB_LOW_BIT_F16)
+    p->exponent += 15 - r->bias;
+  return p->product == NIB_LOW_BIT_F16 || (127 - r->bias >= -126 && 127 - r->bias <= 127);
+}
+
+static double rounded(nib_low_bit_product product, double x) {
+  const nib_format f = product == NIB_LOW_BIT_F16 ? NIB_F16 : NIB_BF16;
+  return nib_format_decode(f, nib_format_encode(f, x, NIB_ENCODE_NEAREST_EVEN, true, 0));
+}
+
+/* Any numbers: scaled to a largest magnitude of about 1 (of f16: 2^14, so that the smaller parts
+ * are not subnormal), and cut into as many parts as hold them. Bytes must hold them as integers. */
+static bool plan_table(int n, nib_low_bit *p) {
+  double largest = 0;
+  p->rule = NIB_LOW_BIT_TABLE;
+  p->parts = 1;
+  if (p->product == NIB_LOW_BIT_I8) {
+    int64_t integers[256];
+    int unit;
+    if (!integers_of(p, n, &unit, integers))
+      return false;
+    for (int i = 0; i < n; ++i) {
+      if (integers[i] < -128 || integers[i] > 127)
+        return false; /* NaN is no integer either */
+      p->values[i] = (double)integers[i];
+    }
+    p->exponent += unit;
+    return true;
+  }
+  for (int i = 0; i < n; ++i)
+    if (isfinite(p->values[i]))
+      largest = fmax(largest, fabs(p->values[i]));
+  const int up = (p->product == NIB_LOW_BIT_F16 ? 15 : 0) - (largest > 0 ? ilogb(largest) + 1 : 0);
+  p->exponent -= up;
+  for (int i = 0; i < n; ++i) {
+    p->values[i] = ldexp(p->values[i], up);
+    double rest = isfinite(p->values[i]) ? p->values[i] - rounded(p->product, p->values[i]) : 0;
+    for (int part = 1; part < NIB_LOW_BIT_MAX_PARTS && fabs(rest) > ldexp(fabs(p->values[i]), -25);
+         ++part) {
+      p->parts = part + 1 > p->parts ? part + 1 : p->parts;
+      rest -= rounded(p->product, rest);
+    }
+  }
+  return true;
+}
+
+/* Whether scalar weights have a code that is NaN. */
+static bool has_nan(const nib_low_bit *p) {
+  bool any = false;
+  for (int i = 0; i < 256; ++i)
+    any |= p->is_nan[i];
+  const uint8_t *code = p->w->data;
+  for (int64_t i = 0; any && i < p->outputs * p->k; ++i)
+    if (p->is_nan[code[i]])
+      return true;
+  return false;
+}
+
+static bool plan_numbers(const nib_format_info *w, nib_low_bit *p) {
+  const bool is_block = w->kind == NIB_KIND_BLOCK;
+  const nib_format element = is_block ? (nib_format)w->block.element : p->w->format;
+  const nib_format_info *f = nib_format_get(element);
+  bool infinite;
+  if (f->kind == NIB_KIND_BLOCK || f->bits > 8)
+    return false;
+  p->exponent = is_block ? w->block.element_exponent : 0;
+  p->bits = f->bits;
+  /* A zero point of a block is part of its offset. */
+  element_values(element, is_block && w->block.zero == NIB_NO_FORMAT ? w->block.element_zero : 0, p,
+                 &infinite);
+  const int n = 1 << f->bits;
+  p->parts = 1;
+  if (!is_block && has_nan(p)) { /* no scale to put it in */
+    for (int i = 0; i < n; ++i)
+      p->values[i] = p->is_nan[i] ? NAN : p->values[i];
+    return plan_table(n, p);
+  }
+  return plan_integers(n, f->bits, p) || plan_real(f, infinite, p) || plan_table(n, p);
+}
+
+static void plan_planes(nib_low_bit *p) {
+  int left = p->bits, shift = 0;
+  for (p->n_planes = 0; left > 0; ++p->n_planes) {
+    int bits = 1;
+    while (bits * 2 <= left)
+      bits *= 2;
+    p->planes[p->n_planes] = (nib_low_bit_plane){bits, shift};
+    shift += bits;
+    left -= bits;
+  }
+}
+
+/* ---- K ---- */
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+static int64_t padded(int64_t group) {
+  return group <= 16 ? 16 : group <= 32 ? 32 : round_up(group, NIB_LOW_BIT_SUB);
+}
+
+/* Steps have at least 64 elements; more where one scale is for them all and a lane would load less
+ * than 32 bytes. */
+static void plan_k(nib_low_bit *p) {
+  p->padded_group = p->has_scales ? padded(p->group) : p->group;
+  p->groups = p->k / p->group;
+  const int64_t k = p->has_scales ? p->groups * p->padded_group : p->k;
+  p->step_elems = NIB_LOW_BIT_SUB;
+  while (p->step_elems < 256 && p->step_elems * 2 <= round_up(k, NIB_LOW_BIT_SUB) &&
+         p->tiles * p->step_elems * p->bits < 512 &&
+         (!p->has_scales || p->padded_group % (p->step_elems * 2) == 0))
+    p->step_elems *= 2;
+  p->steps = (k + p->step_elems - 1) / p->step_elems;
+  p->scales_of_step = !p->has_scales                     ? 0
+                      : p->padded_group >= p->step_elems ? 1
+                                                         : (int)(p->step_elems / p->padded_group);
+}
+
+static void set_bytes(nib_low_bit *p) {
+  const int factors = p->has_offsets ? 2 : 1;
+  p->words = (int)(p->tiles * (p->step_elems / NIB_LOW_BIT_SUB) * p->bits);
+  p->scale_words = (int)((size_t)(p->tiles * 2 * p->scales_of_step * factors) *
+                         nib_format_bytes(p->scale_format) / 4);
+  p->scales_at = (int64_t)p->words * 128;
+  p->step_bytes = round_up(p->scales_at + (int64_t)p->scale_words * 32, 16);
+}
+
+int nib_low_bit_registers(const nib_low_bit *p) { return p->product == NIB_LOW_BIT_I8 ? 8 : 16; }
+
+bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t act_group,
+                      int tiles, int run, nib_low_bit *out_plan) {
+  nib_low_bit *p = out_plan;
+  const nib_format_info *f = nib_format_get(w->format);
+  const bool is_block = f->kind == NIB_KIND_BLOCK;
+  memset(p, 0, sizeof *p);
+  if (w->rank != 2 || w->dims[0] < 1 || w->dims[1] < 1 || !nib_format_holds_reals(w->format))
+    return false;
+  p->w = w;
+  p->product = product;
+  p->outputs = w->dims[0];
+  p->k = w->dims[1];
+  p->has_scales = is_block;
+  p->has_offsets = is_block && (f->block.offset != NIB_NO_FORMAT || f->block.zero != NIB_NO_FORMAT);
+  p->group = !is_block ? p->k : f->block.group_elems ? f->block.group_elems : f->block_elems;
+  p->scale_format = NIB_F16;
+  p->tiles = tiles;
+  p->row_blocks = (p->outputs + 16 * tiles - 1) / (16 * tiles);
+  if (!plan_numbers(f, p) || p->k % p->group)
+    return false;
+  plan_planes(p);
+  plan_k(p);
+  p->run = p->has_scales && p->padded_group < 32 && run > 4 ? 4 : run;
+  set_bytes(p);
+  /* Integer sums end where the activations' scale does. */
+  return product != NIB_LOW_BIT_I8 || !p->has_scales ||
+         (p->padded_group == p->group && (act_group % p->group == 0 || p->group % act_group == 0));
+}
+
+/* ---- data ---- */
+
+/* Where element `kk` (of 64) of row `row` (of 16) of a tile is: lane, register, element of the
+ * register. */
+typedef struct place {
+  int lane, reg, element;
+} place;
+
+static place place_of(const nib_low_bit *p, int row, int kk) {
+  int s, i, t, e;
+  if (p->product == NIB_LOW_BIT_I8) {
+    s = kk / 32, i = kk % 32 / 16, t = kk % 16 / 4, e = kk % 4;
+  } else if (p->run == 8) {
+    s = kk / 32 * 2 + kk % 8 / 4, i = kk % 4 / 2, t = kk % 32 / 8, e = kk % 2;
+  } else if (p->run == 4) {
+    s = kk / 16, i = kk % 4 / 2, t = kk % 16 / 4, e = kk % 2;
+  } else {
+    s = kk / 16, i = kk % 16 / 8, t = kk % 8 / 2, e = kk % 2;
+  }
+  return (place){.lane = row % 8 * 4 + t, .reg = 4 * s + row / 8 + 2 * i, .element = e};
+}
+
+/* The byte of word `word` of a lane in a step. */
+static int64_t word_at(const nib_low_bit *p, int word, int lane) {
+  const int whole = p->words / 4 * 4, rest = p->words - whole;
+  if (word < whole)
+    return word / 4 * 512 + lane * 16 + word % 4 * 4;
+  if (rest >= 2 && word < whole + 2)
+    return (int64_t)whole * 128 + lane * 8 + (word - whole) * 4;
+  return (int64_t)whole * 128 + (rest >= 2 ? 256 : 0) + lane * 4;
+}
+
+static uint32_t code_at(const nib_low_bit *p, int64_t elem) {
+  const nib_format_info *f = nib_format_get(p->w->format);
+  if (f->kind == NIB_KIND_BLOCK)
+    return nib_block_code(&f->block,
+                          (const uint8_t *)p->w->data + elem / f->block_elems * f->block_bytes,
+                          (int)(elem % f->block_elems)) &
+           255;
+  return ((const uint8_t *)p->w->data)[elem] & ((1u << f->bits) - 1);
+}
+
+static void put_code(const nib_low_bit *p, uint8_t *step, int64_t sub, int tile, int row, int kk,
+                     uint32_t code) {
+  const int element_bits = p->product == NIB_LOW_BIT_I8 ? 8 : 16;
+  const place at = place_of(p, row, kk);
+  for (int i = 0; i < p->n_planes; ++i) {
+    const nib_low_bit_plane *plane = &p->planes[i];
+    const int of_word = element_bits / plane->bits;
+    const int word = ((int)sub * p->tiles + tile) * p->bits + plane->shift + at.reg / of_word;
+    const int bit = at.reg % of_word * plane->bits + at.element * element_bits;
+    const uint32_t part = code >> plane->shift & ((1u << plane->bits) - 1);
+    uint8_t *to = step + word_at(p, word, at.lane) + bit / 8;
+    *to = (uint8_t)(*to | part << bit % 8);
+  }
+}
+
+static void put_factor(const nib_low_bit *p, uint8_t *step, int tile, int row, int64_t group,
+                       int which, float x) {
+  const int factors = p->has_offsets ? 2 : 1, bytes = p->scale_words * 4;
+  const int64_t i = ((tile * 2 + row / 8) * p->scales_of_step + group) * factors + which;
+  nib_format_store_real(p->scale_format, step + p->scales_at + row % 8 * bytes, i, (double)x);
+}
+
+/* Row `o` of the weights: codes, and the factors of each step that a group reaches into. */
+static void pack_row(const nib_low_bit *p, const nib_block_factors *f, int64_t o, uint8_t *data) {
+  const int tile = (int)(o / 16 % p->tiles), row = (int)(o % 16);
+  const int64_t padded_group = p->has_scales ? p->padded_group : p->k;
+  uint8_t *steps = data + o / (16 * p->tiles) * p->steps * p->step_bytes;
+  for (int64_t g = 0; g < p->groups; ++g) {
+    bool is_nan = false;
+    for (int64_t i = 0; i < p->group; ++i) {
+      const int64_t at = g * padded_group + i, in_step = at % p->step_elems;
+      const uint32_t code = code_at(p, o * p->k + g * p->group + i);
+      is_nan |= p->is_nan[code];
+      put_code(p, steps + at / p->step_elems * p->step_bytes, in_step / NIB_LOW_BIT_SUB, tile, row,
+               (int)(in_step % NIB_LOW_BIT_SUB), p->stored[code]);
+    }
+    for (int64_t at = g * padded_group; p->has_scales && at < (g + 1) * padded_group;
+         at += p->padded_group < p->step_elems ? p->padded_group : p->step_elems) {
+      uint8_t *step = steps + at / p->step_elems * p->step_bytes;
+      const int64_t group = p->scales_of_step > 1 ? at % p->step_elems / p->padded_group : 0;
+      put_factor(p, step, tile, row, group, 0, is_nan ? NAN : f->scales[o * p->groups + g]);
+      if (p->has_offsets)
+        put_factor(p, step, tile, row, group, 1, f->offsets[o * p->groups + g]);
+    }
+  }
+}
+
+static nib_format wider(nib_format a, nib_format b) { return a == b ? a : NIB_F32; }
+
+nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_bytes) {
+  nib_block_factors f = {0};
+  *out_data = NULL;
+  if (p->has_scales && !nib_block_factors_read(p->w, &f))
+    return NIB_ERROR_OUT_OF_MEMORY;
+  if (p->has_scales)
+    p->scale_format = nib_block_narrowest(f.scales, p->outputs * p->groups);
+  if (p->has_offsets)
+    p->scale_format =
+        wider(p->scale_format, nib_block_narrowest(f.offsets, p->outputs * p->groups));
+  set_bytes(p);
+  *out_bytes = (size_t)(p->row_blocks * p->steps * p->step_bytes);
+  *out_data = calloc(1, *out_bytes);
+  for (int64_t o = 0; *out_data && o < p->outputs; ++o)
+    pack_row(p, &f, o, *out_data);
+  nib_block_factors_free(&f);
+  return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
+/* ---- tables ---- */
+
+static uint32_t bits_of(nib_low_bit_product product, double x) {
+  return (uint32_t)nib_format_encode(product == NIB_LOW_BIT_F16 ? NIB_F16 : NIB_BF16, x,
+                                     NIB_ENCODE_NEAREST_EVEN, false, 0);
+}
+
+int nib_low_bit_table(const nib_low_bit *p, uint32_t words[512]) {
+  const int n = 1 << p->bits;
+  if (p->rule != NIB_LOW_BIT_TABLE)
+    return 0;
+  for (int i = 0; i < n; ++i) {
+    double rest = p->values[i];
+    uint32_t parts[NIB_LOW_BIT_MAX_PARTS] = {0};
+    if (p->product == NIB_LOW_BIT_I8) {
+      words[i] = (uint32_t)(int32_t)rest & 255;
+      continue;
+    }
+    for (int part = 0; part < p->parts; ++part) {
+      parts[part] = bits_of(p->product, rest);
+      rest = isfinite(rest) ? rest - rounded(p->product, rest) : 0;
+    }
+    words[i] = parts[0] | parts[1] << 16;
+    if (p->parts > 2)
+      words[n + i] = parts[2];
+  }
+  return p->parts > 2 ? 2 * n : n;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * RUN: %unit/test_cuda_low_bit
+ * Dense layers of weights of few bits on CUDA, in emulation (test/cuda): every format of blocks and
+ * codebooks, with activations in f16, bf16, f32 and blocks of bytes, over shapes with tails and all
+ * tiles, on random and extreme codes, against the reference in f32 and f64. */
+#include "emit_harness.h"
+
+#include "nibrt_cuda.h"
+
+enum { MAX_CASES = 400 };
+
+/* Blocks and scalars of integers (times a power of two) that fit int8: with activations in blocks
+ * of bytes too. */
+static const char *const integer_formats[] = {"q4_0",
+                                              "q4_1",
+                                              "q5_0",
+                                              "q5_1",
+                                              "q8_0",
+                                              "q2_k",
+                                              "q3_k",
+                                              "q4_k",
+                                              "q5_k",
+                                              "q6_k",
+                                              "tq1_0",
+                                              "tq2_0",
+                                              "iq4_nl",
+                                              "iq4_xs",
+                                              "ggml_mxfp4",
+                                              "ggml_nvfp4",
+                                              "mxfp4",
+                                              "nvfp4",
+                                              "mxfp6_e2m3",
+                                              "mxint8",
+                                              "ui4:block=32,scale=f16,zero=ui4",
+                                              "i4:block=64,scale=f32",
+                                              "i3:block=32,scale=f16",
+                                              "ui2:block=16,scale=bf16,offset=f16",
+                                              "i2:block=32,scale=e8m0",
+                                              "i2:block=128,scale=f16",
+                                              "ternary:block=64,scale=f16",
+                                              "bipolar1:block=32,scale=f16",
+                                              "bipolar2:block=128,scale=f32",
+                                              "i7:block=32,scale=f16",
+                                              "book:-3,-1,0,2:block=32,scale=f16",
+                                              "ui4:block=32,scale=f16,zero=f16",
+                                              "iq4nl",
+                                              "f4E2M1FN"};
+#define N_INTEGERS ((int)(sizeof integer_formats / sizeof *integer_formats))
+
+/* All others: reals, codebooks, bytes without a sign, groups that no operand fits. */
+static const char *const real_formats[] = {"mxfp6_e3m2",
+                                           "mxfp8_e4m3",
+                                           "mxfp8_e5m2",
+                                           "nf4_b64",
+                                           "dynamic8_b2048",
+                                           "ui6:block=96,scale=f16,offset=f16",
+                                           "ui8:block=32,scale=f16,zero=ui8",
+                                           "power4:0.7:block=16,scale=f16",
+                                           "book:-1,-0.3,0.3,1:block=16,scale=bf16",
+                                           "i4:block=7,scale=f16",
+                                           "bipolar8:block=32,scale=f32",
+                                           "e2m2:block=16,scale=e8m0",
+                                           "e3m4:block=48,scale=f16",
+                                           "nf4",
+                                           "dynamic8",
+                                           "f8E4M3FN",
+                                           "f8E5M2",
+                                           "book:-1,-0.3,0.3,1"};
+#define N_REALS ((int)(sizeof real_formats / sizeof *real_formats))
+
+typedef struct layer_case {
+  int32_t x, y;
+  int extreme;
+  int32_t tile[NIB_MAX_TILE];
+} layer_case;
+
+static layer_case cases[MAX_CASES];
+static int n_cases;
+
+/* Rows of `f` from reals, then (extreme) of both signs and one magnitude. Scalars: any code but NaN
+ * and infinity. */
+static void fill_rows(suite *s, nib_format f, int64_t n, int extreme, void *out) {
+  const nib_format_info *info = nib_format_get(f);
+  float *x = malloc((size_t)n * sizeof *x);
+  for (int64_t i = 0; i < n; ++i)
+    x[i] = extreme ? (next_random(&s->rng) % 2 ? 1.75f : -1.75f)
+                   : (float)pick(s, -1000, 1000) / 700.0f;
+  nib_format_encode_row(f, x, n, NULL, out);
+  if (extreme && info->kind == NIB_KIND_BLOCK && info->block.element == NIB_I8)
+    for (int64_t b = 0; b < n / info->block_elems; ++b)
+      memset((uint8_t *)out + b * info->block_bytes + info->block.codes.low.at / 8,
+             b % 3 ? 0x80 : 0x7F, (size_t)info->block_elems);
+  free(x);
+}
+
+static void add_case(suite *s, const char *weights, const char *activations, int rows, int outputs,
+                     int k, int extreme, int tiles, int warps, int ahead) {
+  const nib_format wf = nib_format_find(weights), xf = nib_format_find(activations);
+  CHECK(wf != NIB_FORMAT_COUNT && xf != NIB_FORMAT_COUNT);
+  snprintf(s->label, sizeof s->label, "%.24s by %.8s %d %d %d%s", weights, activations, rows,
+           outputs, k, extreme ? " extreme" : "");
+  const int32_t x = input(s, xf, shape(2, rows, k), 0, 0);
+  const int32_t w = value(s, wf, shape(2, outputs, k), 0, 0);
+  const size_t bytes = nib_tensor_bytes(&s->g->tensors[w]);
+  void *data = malloc(bytes);
+  fill_rows(s, wf, (int64_t)outputs * k, extreme, data);
+  nib_graph_set_data(s->g, w, data, bytes, NIB_DATA_COPY);
+  free(data);
+  const nib_format yf = nib_format_get(xf)->kind == NIB_KIND_BLOCK ? NIB_F32 : xf;
+  const int32_t y = value(s, yf, shape(2, rows, outputs), 0, 0);
+  if (outputs % 2) {
+    node(s, NIB_OP_FULLY_CONNECTED, y, 2, x, w);
+  } else {
+    const int32_t bias = constant(s, yf, shape(1, outputs), 0, 0, 0);
+    const int32_t n = node(s, NIB_OP_FULLY_CONNECTED, y, 3, x, w, bias);
+    nib_graph_set_string(s->g, n, NIB_A_ACTIVATION, "relu");
+  }
+  output(s, y);
+  CHECK(n_cases < MAX_CASES);
+  cases[n_cases++] = (layer_case){x, y, extreme, {tiles, warps, ahead}};
+}
+
+static void select_all(suite *s, const nib_vocab *v) {
+  const nib_schedule *schedule = nib_schedule_find("low_bit_stream");
+  for (int32_t i = 0; i < s->g->n_kernels; ++i) {
+    nib_kernel *k = &s->g->kernels[i];
+    memcpy(k->tile, cases[i].tile, sizeof k->tile);
+    if (!schedule->accepts(s->g, k, v)) {
+      printf("%s: not accepted in %s\n", s->g->nodes[k->nodes[0]].name, v->name);
+      ++harness_failures;
+    }
+    if (!k->tile[0])
+      schedule->tiles(s->g, k, v, &k->tile, 1);
+    k->schedule = schedule->name;
+    k->vocab = v->name;
+    k->scratch_bytes = schedule->scratch_bytes(s->g, k, v);
+  }
+}
+
+/* The largest error, beyond one unit in the last place of the result's format where that is short.
+ */
+static double distance(const nib_tensor *t, const void *y, const double *r) {
+  const double unit = t->format == NIB_F16 ? 0x1.01p-10 : t->format == NIB_BF16 ? 0x1.01p-7 : 0;
+  double most = 0;
+  for (int64_t i = 0; i < nib_tensor_elems(t); ++i) {
+    const double x = nib_format_load_real(t->format, y, i);
+    if ((isnan(r[i]) && isnan(x)) || r[i] == x)
+      continue;
+    const double d = fmax(0, fabs(x - r[i]) - unit * fabs(r[i]));
+    most = d > most ? d : x != x || r[i] != r[i] ? INFINITY : most;
+  }
+  return most;
+}
+
+static void compare(suite *s, nib_reference *f, nib_reference *r, void *const *out) {
+  for (int i = 0; i < n_cases; ++i) {
+    const nib_tensor *t = &s->g->tensors[cases[i].y];
+    const int64_t n = nib_tensor_elems(t);
+    const double *wide = nib_reference_doubles(r, cases[i].y);
+    double *exact = malloc((size_t)n * sizeof *exact), norm = 0;
+    for (int64_t k = 0; k < n; ++k) {
+      exact[k] =
+          wide ? wide[k] : nib_format_load_real(t->format, nib_reference_tensor(r, cases[i].y), k);
+      norm = fmax(norm, fabs(exact[k]));
+    }
+    const double mine = distance(t, out[i], exact);
+    const double theirs = distance(t, nib_reference_tensor(f, cases[i].y), exact);
+    if (getenv("NIB_VERBOSE"))
+      printf("%s: %g %g of %g\n", t->name, mine, theirs, norm);
+    free(exact);
+    if (!(mine <= fmax(1e-5 * norm, 2 * theirs))) {
+      printf("%s: off by %g, the reference by %g of %g\n", t->name, mine, theirs, norm);
+      ++harness_failures;
+    }
+  }
+}
+
+/* ---- the emulated device ---- */
+
+static char build_folder[256];
+
+/* The loader reads LD_LIBRARY_PATH when a program starts: the test starts again with the emulated
+ * driver in it. */
+static void start_with_driver(char **argv) {
+  const ssize_t n = readlink("/proc/self/exe", build_folder, sizeof build_folder - 1);
+  char *bin = n > 0 ? strstr(build_folder, "/bin/unit/") : NULL, path[320];
+  if (!bin)
+    abort();
+  *bin = '\0';
+  snprintf(path, sizeof path, "%s/lib/emulated", build_folder);
+  const char *now = getenv("LD_LIBRARY_PATH");
+  if (now && strcmp(now, path) == 0)
+    return;
+  setenv("LD_LIBRARY_PATH", path, 1);
+  execv("/proc/self/exe", argv);
+  abort();
+}
+
+typedef struct device {
+  void *model;
+  nibrt_cuda_session *session;
+} device;
+
+static void print_message(void *user, const char *text) {
+  (void)user;
+  printf("%s\n", text);
+}
+
+/* DIR/NAME.cu as a module of the emulation, and the model's other files with the runtime. */
+static bool open_device(const char *dir, const char *name, device *out) {
+  char path[128], symbol[64];
+  if (shell("python3 '%s/test/cuda/emulate.py' '%s/%s.cu' -o '%s/module.so' --build '%s' -O1",
+            NIB_SOURCE_DIR, dir, name, dir, build_folder) ||
+      shell("cd '%s' && rm -f *_main.c && echo 'const unsigned char %s_image[16] = {0};' > image.c "
+            "&& cc -std=gnu11 "
+            "-Wall -Wextra -O1 -shared -fPIC *.c -ldl -lm -o model.so",
+            dir, name))
+    return false;
+  snprintf(path, sizeof path, "%s/module.so", dir);
+  setenv("NIB_EMULATED_MODULE", path, 1);
+  snprintf(path, sizeof path, "%s/model.so", dir);
+  out->model = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!out->model) {
+    printf("%s\n", dlerror());
+    return false;
+  }
+  nibrt_status (*open)(const nibrt_cuda_model *, const nibrt_cuda_options *, nibrt_cuda_session **);
+  void *found = dlsym(out->model, "nibrt_cuda_open");
+  memcpy(&open, &found, sizeof open);
+  snprintf(symbol, sizeof symbol, "%s_cuda", name);
+  const nibrt_cuda_options options = {.size = sizeof options, .message = print_message};
+  return open(dlsym(out->model, symbol), &options, &out->session) == NIBRT_OK;
+}
+
+static void close_device(device *d) {
+  void (*close)(nibrt_cuda_session *);
+  void *found = dlsym(d->model, "nibrt_cuda_close");
+  memcpy(&close, &found, sizeof close);
+  close(d->session);
+  dlclose(d->model);
+}
+
+static void run(suite *s, device *d) {
+  nib_reference *f = NULL, *r = NULL;
+  void *in[max_ports], *out[max_ports];
+  for (int i = 0; i < n_cases; ++i) {
+    const nib_tensor *x = &s->g->tensors[cases[i].x], *y = &s->g->tensors[cases[i].y];
+    in[i] = aligned_alloc(64, (nib_tensor_bytes(x) + 63) / 64 * 64);
+    out[i] = aligned_alloc(64, (nib_tensor_bytes(y) + 63) / 64 * 64);
+    memset(out[i], 0xA5, nib_tensor_bytes(y));
+    fill_rows(s, x->format, nib_tensor_elems(x), cases[i].extreme, in[i]);
+  }
+  CHECK(nib_reference_create(s->g, &f, &harness_diag) == NIB_OK);
+  CHECK(nib_reference_create(s->g, &r, &harness_diag) == NIB_OK);
+  nib_reference_use_double(r, true);
+  CHECK(nib_reference_run(f, (const void *const *)in, &harness_diag) == NIB_OK);
+  CHECK(nib_reference_run(r, (const void *const *)in, &harness_diag) == NIB_OK);
+  nibrt_exec exec = {.size = sizeof exec, .version = NIBRT_ABI_VERSION, .device = d->session};
+  CHECK(find_run(d->model, s->g->name)(&exec, (const void *const *)in, out, NULL) == NIBRT_OK);
+  compare(s, f, r, out);
+  nib_reference_destroy(f);
+  nib_reference_destroy(r);
+  for (int i = 0; i < n_cases; ++i) {
+    free(in[i]);
+    free(out[i]);
+  }
+}
+
+static void compile_and_run(suite *s, const char *vocab, const char *target) {
+  char dir[64];
+  finish(s);
+  if (nib_graph_validate(s->g, &harness_diag) != NIB_OK) {
+    printf("%s\n", harness_message);
+    ++harness_failures;
+  }
+  select_all(s, nib_vocab_find(vocab));
+  make_folder(dir);
+  nib_options o = emit_options(dir);
+  o.target = target;
+  device d = {0};
+  if (nib_emit_graph(s->g, &o, &harness_diag) != NIB_OK) {
+    printf("%s: %s\n", s->g->name, harness_message);
+    ++harness_failures;
+  } else if (!open_device(dir, s->g->name, &d)) {
+    printf("%s: no emulation\n", s->g->name);
+    ++harness_failures;
+  } else {
+    run(s, &d);
+    close_device(&d);
+  }
+  printf("%s: %d products\n", s->g->name, n_cases);
+  if (getenv("NIB_KEEP"))
+    printf("kept %s\n", dir);
+  else
+    remove_folder(dir);
+  nib_graph_destroy(s->g);
+}
+
+static void open_suite(suite *s, const char *name, uint64_t seed) {
+  n_cases = 0;
+  *s = suite_open(name, "nearest-even", seed);
+}
+
+/* Elements of K: so many blocks (or 32 scalars). */
+static int k_of(const char *weights, int blocks) {
+  const int block = nib_format_get(nib_format_find(weights))->block_elems;
+  return (block ? block : 32) * blocks;
+}
+
+/* Every format, one to three blocks, with rows and outputs that fill no tile. */
+static void test_formats(const char *activations) {
+  suite s;
+  char name[32];
+  snprintf(name, sizeof name, "formats_%.8s", activations);
+  open_suite(&s, name, 3);
+  const bool bytes = strcmp(activations, "q8_0") == 0;
+  for (int i = 0; i < N_INTEGERS + (bytes ? 0 : N_REALS); ++i) {
+    const char *format = i < N_INTEGERS ? integer_formats[i] : real_formats[i - N_INTEGERS];
+    const int k = k_of(format, 1 + i % 3);
+    add_case(&s, format, activations, 1 + (i * 3) % 9, 16 + (7 * i) % 19,
+             bytes ? (k + 31) / 32 * 32 : k, i % 4 == 3, 1 + i % 2, 1 + i % 3, 1 + i % 2);
+  }
+  compile_and_run(&s, "cuda", "sm_80");
+}
+
+/* Rows of one and two operands and of several blocks; all tiles; the tiles that the schedule offers
+ * (0). */
+static void test_shapes(void) {
+  static const char *const activations[] = {"f16", "bf16", "f32", "q8_0"};
+  suite s;
+  open_suite(&s, "shapes", 5);
+  for (int i = 0; i < 4; ++i) {
+    add_case(&s, "q4_0", activations[i], 16, 67, 32 * 11, 0, 4, 2, 3);
+    add_case(&s, "q4_1", activations[i], 9, 40, 32 * 5, 0, 2, 4, 1);
+    add_case(&s, "q3_k", activations[i], 19, 33, 256 * 3, 1, 3, 2, 2);
+    add_case(&s, "tq2_0", activations[i], 1, 130, 256 * 4, 0, 2, 3, 1);
+    add_case(&s, "bipolar1:block=128,scale=f16", activations[i], 3, 65, 128 * 5, 0, 4, 2, 2);
+    add_case(&s, "i2:block=1024,scale=f16,zero=1", activations[i], 2, 20, 1024 * 2, 0, 1, 3, 1);
+    add_case(&s, "q4_0", activations[i], 1, 31, 32 * 70, 0, 0, 0, 0);
+    add_case(&s, "q5_1", activations[i], 33, 50, 32 * 3, 0, 0, 0, 0);
+  }
+  /* Lengths that no run of 8 or 4 divides. */
+  for (int i = 0; i < 3; ++i) {
+    add_case(&s, "nf4", activations[i], 5, 21, 37, 0, 1, 1, 1);
+    add_case(&s, "ui4:block=12,scale=f16", activations[i], 3, 19, 12 * 7, 0, 1, 2, 1);
+    add_case(&s, "f8E4M3FN", activations[i], 11, 19, 100, 0, 2, 2, 1);
+  }
+  compile_and_run(&s, "cuda", "sm_80");
+}
+
+int main(int argc, char **argv) {
+  start_with_driver(argv);
+  harness_tame_halves = true;
+  if (argc > 1) {
+    test_formats(argv[1]);
+  } else {
+    test_formats("f16");
+    test_formats("bf16");
+    test_formats("f32");
+    test_formats("q8_0");
+    test_shapes();
+  }
+  printf("%d failures\n", harness_failures);
+  return harness_failures != 0;
+}
