@@ -10,6 +10,7 @@
 #endif
 #include "emulate_runtime.h"
 
+#include <cmath>
 #include <math.h>
 #include <string.h>
 #include <utility>
@@ -204,7 +205,7 @@ NIB_DEVICE uint16_t nib_f32_to_bf16(float x) { return (uint16_t)nib_emulated_enc
 NIB_DEVICE uint16_t nib_f32_to_f16(float x) { return (uint16_t)nib_emulated_encode(x, 0); }
 NIB_DEVICE float nib_f16_to_f32(uint16_t x) { return nib_emulated_decode(NIB_EMULATED_f16, x); }
 NIB_DEVICE uint8_t nib_f32_to_f8e4m3fn(float x) {
-  const uint32_t sign = nib_bits_f32(x) >> 24 & 0x80u;
+  const uint32_t sign = std::signbit(x) ? 0x80u : 0;
   const float a = fabsf(x);
   if (!(a <= 464.0f))
     return (uint8_t)(sign | 0x7f);
