@@ -402,22 +402,47 @@ static double tile_cycles(const nib_kernel_desc *d, double lanes) {
   return waves * fmax(macs / (128 * k_tensor_macs), macs * (1 / mr + 1 / nr) / 128);
 }
 
-/* Weights are unpacked once for 16 rows of activations, or fewer: half of the tensor cores' rate then. */
+/* Weights are unpacked once for 16 rows of activations, or fewer: half of the tensor cores' rate
+ * then. */
 static double stream_cycles(const nib_kernel_desc *d, double lanes) {
   const double rows = rows_of(d);
   return (double)d->macs / rows * ceil(rows / 16) * 16 / (lanes * k_tensor_macs / 4);
 }
 
+/* How long a thread waits for what it reads one after the other, a few loads at a time. */
+static const double k_load_ns = 4.0, k_join_ns = 60.0, k_stage_ns = 500.0;
+
+/* The elements that go into one result. */
+static double reads_of_result(const nib_kernel_desc *d) {
+  const nib_desc_tensor *in = find_role(d, "in");
+  const double results = fmax(rows_of(d) * columns_of(d), 1.0);
+  double elements = 1.0;
+  for (int i = 0; in != NULL && i < in->rank; ++i)
+    elements *= (double)in->dims[i];
+  if (d->macs > 0)
+    return (double)d->macs / results;
+  if (d->n_ops > 0 && strcmp(d->ops[0], "softmax") == 0) /* three times, by each row's thread */
+    return 3.0 * columns_of(d);
+  return fmax(elements / results, 1.0);
+}
+
 static void predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,
                            nib_cost *out_cost) {
   const double lanes = m->l1_bytes_per_cycle; /* 128 of each multiprocessor */
-  const bool loops = strcmp(d->schedule, "grid_loops") == 0;
-  const double macs = loops ? (double)d->macs * k_loop_mac_operations / lanes
-                      : strcmp(d->schedule, "low_bit_stream") == 0 ? stream_cycles(d, lanes)
-                                                                   : tile_cycles(d, lanes);
+  const bool rows = strcmp(d->schedule, "warp_rows") == 0;
+  const bool loops = rows || strcmp(d->schedule, "grid_loops") == 0;
+  const bool streams = strcmp(d->schedule, "low_bit_stream") == 0;
+  const double macs = loops     ? (double)d->macs * k_loop_mac_operations / lanes
+                      : streams ? stream_cycles(d, lanes)
+                                : tile_cycles(d, lanes);
   const double elements =
       (double)d->elementwise * (loops ? k_loop_element_operations : 4.0) / lanes;
-  out_cost->compute_ns = (macs + elements) / m->ghz;
+  const double reads = reads_of_result(d);
+  const double latency = rows      ? ceil(reads / 32) * k_load_ns + k_join_ns
+                         : loops   ? reads * k_load_ns
+                         : streams ? 0.0
+                                   : reads / 64 * k_stage_ns;
+  out_cost->compute_ns = fmax((macs + elements) / m->ghz, latency);
   out_cost->memory_ns = traffic / m->dram_bytes_per_cycle / m->ghz;
   out_cost->overhead_ns = k_launch_ns;
   out_cost->ns = fmax(out_cost->compute_ns, out_cost->memory_ns) + k_launch_ns;

@@ -1,11 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Any operator on CUDA: the loops of `direct`, whose results the threads of a grid share. */
+ * Any operator on CUDA: the loops of `direct`, whose results the threads of a grid share; or, where
+ * each result is a long sum, its warps, whose lanes share the sum. */
+#include "params/params.h"
 #include "schedule/direct.h"
+
+#include <stdlib.h>
 
 enum { THREADS = 128 };
 
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
-  return !(vocab->requires_ & NIB_FEATURE_BIT(WGMMA)) && nib_direct_accepts(g, k) && nib_direct_segments(g, k) == 1;
+  return !(vocab->requires_ & NIB_FEATURE_BIT(WGMMA)) && nib_direct_accepts(g, k) &&
+         nib_direct_segments(g, k) == 1;
+}
+
+static bool sums_32_bits(const nib_graph *g, const nib_node *n) {
+  nib_conv_params p;
+  if (nib_direct_is_float(&g->tensors[n->out]))
+    return g->tensors[n->out].format != NIB_F64;
+  if (nib_params_conv(g, n, &p) != NIB_OK)
+    return false;
+  free(p.requant);
+  return !p.acc64;
+}
+
+/* Sums of floats and of 32-bit integers; those of 8-bit softmax are exact in any order, real ones
+ * that become codes are not. */
+static bool lanes_accept(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
+  const nib_node *n = &g->nodes[k->nodes[0]];
+  if (!accepts(g, k, vocab) || !nib_direct_op_of(g, n)->lanes)
+    return false;
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  const bool real = x->format == NIB_F32 && y->format == NIB_F32;
+  nib_softmax_params p;
+  switch (n->op) {
+  case NIB_OP_FULLY_CONNECTED:
+    return !nib_direct_is_block(x) && !nib_direct_is_block(nib_node_input(g, n, 1)) &&
+           sums_32_bits(g, n);
+  case NIB_OP_SOFTMAX:
+    return real ||
+           (nib_format_get(x->format)->bytes == 1 && nib_params_softmax(g, n, &p) == NIB_OK &&
+            p.fixed_point && (nib_node_int(n, NIB_A_AXIS, -1) + x->rank) % x->rank == x->rank - 1);
+  case NIB_OP_MEAN:
+    return real || (nib_format_get(x->format)->bytes == 1 &&
+                    nib_tensor_elems(x) / nib_tensor_elems(y) < 32768);
+  default:
+    return real || x->format == NIB_I32;
+  }
 }
 
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
@@ -13,12 +53,16 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_
   return 0;
 }
 
-static nib_status emit(nib_emitter *e, const nib_kernel *k) {
+static nib_status emit_units(nib_emitter *e, const nib_kernel *k, bool lanes) {
+  const int64_t shared = lanes ? THREADS / 32 : THREADS; /* units of a block */
   int64_t units;
-  NIB_RETURN_IF_ERROR(nib_direct_emit_grid(e, k, THREADS, &units));
-  *e->launch = (nib_launch){.grid = {(units + THREADS - 1) / THREADS}, .threads = THREADS};
+  NIB_RETURN_IF_ERROR(nib_direct_emit_grid(e, k, THREADS, lanes, &units));
+  *e->launch = (nib_launch){.grid = {(units + shared - 1) / shared}, .threads = THREADS};
   return NIB_OK;
 }
+
+static nib_status emit(nib_emitter *e, const nib_kernel *k) { return emit_units(e, k, false); }
+static nib_status emit_lanes(nib_emitter *e, const nib_kernel *k) { return emit_units(e, k, true); }
 
 const nib_schedule nib_schedule_grid_loops = {
     .name = "grid_loops",
@@ -27,4 +71,13 @@ const nib_schedule nib_schedule_grid_loops = {
     .tiles = nib_schedule_one_tile,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
+};
+
+const nib_schedule nib_schedule_warp_rows = {
+    .name = "warp_rows",
+    .device = true,
+    .accepts = lanes_accept,
+    .tiles = nib_schedule_one_tile,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit_lanes,
 };

@@ -26,6 +26,7 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_FULLY_CONNECTED] = {.root = nib_direct_fully_connected,
                                 .accepts = nib_direct_conv_accepts,
                                 .stored_reals = true,
+                                .lanes = true,
                                 .spreads = true},
     [NIB_OP_MATMUL] = {.root = nib_direct_matmul,
                        .accepts = nib_direct_matmul_accepts,
@@ -34,9 +35,10 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
                        .spreads = true},
     [NIB_OP_AVG_POOL2D] = {.root = nib_direct_avg_pool2d, .spreads = true},
     [NIB_OP_MAX_POOL2D] = {.root = nib_direct_max_pool2d, .spreads = true},
-    [NIB_OP_MEAN] = {.root = nib_direct_mean, .spreads = true},
+    [NIB_OP_MEAN] = {.root = nib_direct_mean, .lanes = true, .spreads = true},
     [NIB_OP_SOFTMAX] = {.root = nib_direct_softmax,
                         .units = nib_direct_softmax_units,
+                        .lanes = true,
                         .spreads = true},
     [NIB_OP_PAD] = {.root = nib_direct_pad, .no_followers = true},
     [NIB_OP_TRANSPOSE] = {.root = nib_direct_transpose, .no_followers = true, .spreads = true},
@@ -76,7 +78,7 @@ static const nib_direct_op ops[NIB_OP_COUNT] = {
     [NIB_OP_SUB] = {.step = nib_direct_step_add, .spreads = true},
     [NIB_OP_MUL] = {.step = nib_direct_step_mul, .spreads = true},
     [NIB_OP_DIV] = {.step = nib_direct_step_mul, .spreads = true},
-    [NIB_OP_REDUCE] = {.root = nib_direct_reduce, .spreads = true},
+    [NIB_OP_REDUCE] = {.root = nib_direct_reduce, .lanes = true, .spreads = true},
     [NIB_OP_CUMULATE] = {.root = nib_direct_cumulate, .spreads = true},
     [NIB_OP_BITCAST] = {.root = nib_direct_copy, .no_followers = true, .spreads = true},
     [NIB_OP_WHERE] = {.step = nib_direct_step_where, .spreads = true},
@@ -224,6 +226,37 @@ void nib_direct_each(nib_direct *d, const char *var, int64_t n) {
   }
   if (n == 1) /* indices leave it out */
     nib_text_line(d->t, "(void)%s;", var);
+}
+
+void nib_direct_for_lanes(nib_direct *d, const char *var, int64_t n) {
+  if (d->grid && d->grid->lanes)
+    nib_text_open(d->t, "for (%s %s = nib_lane(); %s < %lld; %s += 32) {", d->index, var, var,
+                  (long long)n, var);
+  else
+    nib_direct_for(d, var, n);
+}
+
+void nib_direct_join_lanes(nib_direct *d, const char *type, const char *var, const char *joined) {
+  if (!d->grid || !d->grid->lanes)
+    return;
+  nib_text_open(d->t, "for (int32_t distance = 16; distance > 0; distance /= 2) {");
+  if (strcmp(type, "float") == 0)
+    nib_text_line(d->t, "const float other = nib_shuffle_xor_f32(%s, distance);", var);
+  else
+    nib_text_line(d->t, "const int32_t other = (int32_t)nib_shuffle_xor((uint32_t)%s, distance);",
+                  var);
+  nib_text_line(d->t, "%s = %s;", var, joined);
+  nib_text_close(d->t, "");
+}
+
+void nib_direct_open_leader(nib_direct *d) {
+  if (d->grid && d->grid->lanes)
+    nib_text_open(d->t, "if (nib_lane() == 0) {");
+}
+
+void nib_direct_close_leader(nib_direct *d) {
+  if (d->grid && d->grid->lanes)
+    nib_text_close(d->t, "");
 }
 
 /* ---- failures and snippets ---- */
@@ -789,13 +822,11 @@ static nib_status emit_by_one_thread(nib_emitter *e, const nib_kernel *k) {
   return emit_body(e, k, NULL, NULL);
 }
 
-static const char grid_head[] = "const %s first = (%s)(nib_block_x() * %d + nib_thread());";
-
-nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads,
+nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, bool lanes,
                                 int64_t *out_units) {
   const char *type = index_type(e->graph, k);
   *out_units = 1;
-  nib_direct_grid grid = {.measuring = true};
+  nib_direct_grid grid = {.measuring = true, .lanes = lanes};
   if (!nib_direct_op_of(e->graph, &e->graph->nodes[k->nodes[0]])->spreads)
     return emit_by_one_thread(e, k);
   nib_text body, *const real = e->body;
@@ -812,9 +843,11 @@ nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t thr
   if (*out_units > INT32_MAX / 2)
     return nib_diag_error(e->diag, NIB_ERROR_LIMIT, "kernel '%s': more than 2^30 elements",
                           k->name);
-  nib_text_line(e->body, grid_head, type, type, threads);
+  const int32_t shared = lanes ? threads / 32 : threads; /* units of a block at a time */
+  nib_text_line(e->body, "const %s first = (%s)nib_block_x() * %d + nib_%s();", type, type, shared,
+                lanes ? "warp" : "thread");
   nib_text_line(e->body, "const %s all = %lld;", type,
-                (long long)((*out_units + threads - 1) / threads * threads));
+                (long long)((*out_units + shared - 1) / shared * shared));
   grid.measuring = false;
   grid.n_nests = 0;
   return emit_body(e, k, NULL, &grid);

@@ -46,6 +46,7 @@ typedef struct nib_direct_local {
  *  of the text. Sizes are found by emitting the body once before. */
 typedef struct nib_direct_grid {
   bool measuring;
+  bool lanes;      /**< units are shared by warps, and in each the loops of nib_direct_for_lanes by its lanes */
   int32_t n_nests; /**< begun so far */
   int32_t level;   /**< loops open in the nest */
   int32_t indent;  /**< of the nest's outermost loop */
@@ -141,6 +142,14 @@ void nib_direct_for(nib_direct *d, const char *var, int64_t n);
 /** The same where the iterations may run in any order or at once: they write different elements and share no
  *  variable. Directly inside one another, such loops are one nest. */
 void nib_direct_each(nib_direct *d, const char *var, int64_t n);
+/** nib_direct_for over what a variable collects. Lanes of a warp may share it: then nib_direct_join_lanes, after it
+ *  is closed, makes the variable `var` of `type` (int32_t or float) that of all lanes; `joined` is an expression of
+ *  `var` and `other`. */
+void nib_direct_for_lanes(nib_direct *d, const char *var, int64_t n);
+void nib_direct_join_lanes(nib_direct *d, const char *type, const char *var, const char *joined);
+/** Around what one lane of those does. */
+void nib_direct_open_leader(nib_direct *d);
+void nib_direct_close_leader(nib_direct *d);
 
 /** Literals. */
 nib_expr nib_direct_f32(float v);
@@ -213,9 +222,9 @@ int64_t nib_direct_scratch_bytes(const nib_graph *g, const nib_kernel *k);
 nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root);
 /** Number of segments of `k`. */
 int32_t nib_direct_segments(const nib_graph *g, const nib_kernel *k);
-/** The body of a CUDA kernel of one segment, in blocks of `threads`; *out_units: of its loops, each for a thread
- *  of its own. */
-nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads,
+/** The body of a CUDA kernel of one segment, in blocks of `threads`; *out_units: of its loops, each for a thread,
+ *  or with `lanes` a warp, of its own. */
+nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, bool lanes,
                                 int64_t *out_units);
 
 /* ---- the table ---- */
@@ -228,6 +237,7 @@ typedef struct nib_direct_op {
   nib_expr (*step)(nib_direct *d, const nib_node *n, const nib_expr *operands, const char *index);
   bool first_operand_only; /**< the step itself indexes its other operands */
   bool stored_reals;       /**< the root loads and stores reals of any format */
+  bool lanes; /**< what the root sums up goes through nib_direct_for_lanes */
   bool spreads; /**< all that the root writes, it writes in nests of nib_direct_each that need nothing of
                    one another */
   bool no_followers;       /**< the root writes blocks of memory, not single values */

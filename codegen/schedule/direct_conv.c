@@ -505,11 +505,21 @@ void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
     out = out_index.s;
   }
   nib_direct_each(d, "o", s->out_c);
-  declare_accumulator(&c, "o");
-  nib_direct_for(d, "i", s->in_c);
+  const bool lanes = d->grid && d->grid->lanes; /* each has a sum of its own */
+  if (lanes)
+    nib_text_line(d->t, "%s acc = 0;", accumulator_type(&c));
+  else
+    declare_accumulator(&c, "o");
+  nib_direct_for_lanes(d, "i", s->in_c);
   accumulate(&c, in, nib_expr_printf("o * %lld + i", (long long)s->in_c).s);
   close_loops(&c, 1);
+  nib_direct_join_lanes(d, accumulator_type(&c), "acc",
+                        c.is_float ? "acc + other" : "(int32_t)((uint32_t)acc + (uint32_t)other)");
+  nib_direct_open_leader(d);
+  if (lanes && c.bias.s[0] && !c.is_float)
+    nib_text_line(d->t, "acc = (int32_t)((uint32_t)acc + (uint32_t)%s[o]);", c.bias.s);
   finish(&c, out, "o");
+  nib_direct_close_leader(d);
   close_loops(&c, rows > 1 ? 2 : 1);
   conv_close(&c);
 }

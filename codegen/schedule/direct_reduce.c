@@ -39,14 +39,20 @@ static reduction describe(const nib_node *n, const nib_tensor *x) {
 /* Opens loops a, b … over the dimensions that are (not) reduced; returns how many. */
 static int open_dims(nib_direct *d, const reduction *r, const nib_tensor *x, bool reduced) {
   int loops = 0;
-  for (int32_t i = 0; i < x->rank; ++i) {
+  int32_t last = -1;
+  for (int32_t i = 0; i < x->rank; ++i)
+    if (r->reduced[i] == reduced && x->dims[i] != 1)
+      last = i;
+  for (int32_t i = 0; i <= last; ++i) {
     const char var[] = {(char)('a' + i), 0};
     if (r->reduced[i] != reduced || x->dims[i] == 1)
       continue;
-    if (reduced)
-      nib_direct_for(d, var, x->dims[i]);
-    else
+    if (!reduced)
       nib_direct_each(d, var, x->dims[i]);
+    else if (i == last)
+      nib_direct_for_lanes(d, var, x->dims[i]);
+    else
+      nib_direct_for(d, var, x->dims[i]);
     loops++;
   }
   return loops;
@@ -109,9 +115,13 @@ void nib_direct_mean(nib_direct *d, const nib_node *n) {
   const int inner = open_dims(d, &r, x, true);
   nib_text_line(d->t, "sum += %s[%s];", p.s, index_over(&r, x, false).s);
   close_loops(d, inner);
+  if (inner > 0)
+    nib_direct_join_lanes(d, real ? "float" : "int32_t", "sum", "sum + other");
   nib_expr value = real ? nib_expr_printf("sum / %s", nib_direct_f32((float)r.count).s)
                         : mean_code(d, n, r.count);
+  nib_direct_open_leader(d);
   nib_direct_put(d, index_over(&r, x, true).s, value.s);
+  nib_direct_close_leader(d);
   close_loops(d, kept);
 }
 
@@ -162,7 +172,12 @@ void nib_direct_reduce(nib_direct *d, const nib_node *n) {
                 index_over(&r, x, false).s);
   nib_text_line(d->t, "acc = %s;", combined(n, x, "acc", "x").s);
   close_loops(d, inner);
+  if (inner > 0)
+    nib_direct_join_lanes(d, nib_direct_value_type(x->format), "acc",
+                          combined(n, x, "acc", "other").s);
+  nib_direct_open_leader(d);
   nib_direct_put(d, index_over(&r, x, true).s, "acc");
+  nib_direct_close_leader(d);
   close_loops(d, kept);
 }
 
@@ -246,17 +261,19 @@ static void softmax_by_reals(softmax *s) {
   nib_direct_each(d, "o", s->outer);
   nib_direct_each(d, "j", s->inner);
   nib_text_line(d->t, "float max = -INFINITY, sum = 0.0f;");
-  nib_direct_for(d, "i", s->depth);
+  nib_direct_for_lanes(d, "i", s->depth);
   nib_expr x = nib_expr_printf("%s[%s]", s->input.s, s->index.s);
   if (!s->real)
     x = nib_expr_printf("(float)%s * %s", nib_direct_minus(x.s, s->x->zero_point).s,
                         nib_direct_f32((float)s->x->scale).s);
   nib_text_line(d->t, "max = fmaxf(max, %s);", x.s);
   nib_text_close(d->t, "");
-  nib_direct_for(d, "i", s->depth);
+  nib_direct_join_lanes(d, "float", "max", "fmaxf(max, other)");
+  nib_direct_for_lanes(d, "i", s->depth);
   nib_text_line(d->t, "sum += %s;", s->scaled.s);
   nib_text_close(d->t, "");
-  nib_direct_for(d, "i", s->depth);
+  nib_direct_join_lanes(d, "float", "sum", "sum + other");
+  nib_direct_for_lanes(d, "i", s->depth);
   nib_expr share = nib_expr_printf("%s / sum", s->scaled.s);
   if (!s->real) {
     nib_text_line(d->t, "const float share = %s;", share.s);
@@ -265,6 +282,41 @@ static void softmax_by_reals(softmax *s) {
   }
   nib_direct_put(d, s->index.s, share.s);
   close_loops(d, 3);
+}
+
+/* nib_softmax_8bit by the lanes of a warp: integer sums do not depend on the order. */
+static void softmax_lanes(softmax *s, const nib_softmax_params *p) {
+  nib_direct *d = s->d;
+  const char *flip = s->x->format == NIB_I8 ? " ^ 0x80" : "";
+  nib_direct_use(d, s->n, "nib_softmax_8bit_exp");
+  nib_direct_use(d, s->n, "nib_softmax_8bit_scale");
+  nib_direct_use(d, s->n, "nib_softmax_8bit_code");
+  nib_direct_each(d, "o", s->outer);
+  nib_text_line(d->t, "const uint8_t *const row = (const uint8_t *)%s + o * %lld;", s->input.s,
+                (long long)s->depth);
+  nib_text_line(d->t, "int32_t max = 0, sum = 0;");
+  nib_direct_for_lanes(d, "i", s->depth);
+  nib_text_line(d->t, "const int32_t x = row[i]%s;", flip);
+  nib_text_line(d->t, "max = x > max ? x : max;");
+  close_loops(d, 1);
+  nib_direct_join_lanes(d, "int32_t", "max", "other > max ? other : max");
+  nib_direct_for_lanes(d, "i", s->depth);
+  nib_text_line(d->t, "const int32_t e = nib_softmax_8bit_exp((row[i]%s) - max, %d, %d, %d);", flip,
+                p->multiplier, p->shift, p->diff_min);
+  nib_text_line(d->t, "sum = (int32_t)((uint32_t)sum + (uint32_t)nib_shift_right_round(e, 12));");
+  close_loops(d, 1);
+  nib_direct_join_lanes(d, "int32_t", "sum", "(int32_t)((uint32_t)sum + (uint32_t)other)");
+  nib_text_line(d->t, "int32_t exponent;");
+  nib_text_line(d->t, "const int32_t scale = nib_softmax_8bit_scale(sum, &exponent);");
+  nib_direct_for_lanes(d, "i", s->depth);
+  nib_text_line(
+      d->t,
+      "const int32_t code = nib_softmax_8bit_code(nib_softmax_8bit_exp((row[i]%s) - max, %d, %d, "
+      "%d), scale, exponent);",
+      flip, p->multiplier, p->shift, p->diff_min);
+  nib_direct_put(d, nib_expr_printf("o * %lld + i", (long long)s->depth).s,
+                 s->x->format == NIB_I8 ? "code - 128" : "code");
+  close_loops(d, 2);
 }
 
 /* One call of a row function. Followers work on the finished row; without any it goes to its place.
@@ -310,7 +362,9 @@ void nib_direct_softmax(nib_direct *d, const nib_node *n) {
     nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
     return;
   }
-  if (p.fixed_point && s.inner == 1)
+  if (p.fixed_point && s.inner == 1 && d->grid && d->grid->lanes && s.x->format != NIB_I16)
+    softmax_lanes(&s, &p);
+  else if (p.fixed_point && s.inner == 1)
     softmax_rows(&s, &p);
   else
     softmax_by_reals(&s);

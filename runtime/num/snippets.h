@@ -323,9 +323,38 @@ static inline int32_t nib_leading_zeros(uint32_t x) {
 }
 //@ end
 
+//@ begin nib_softmax_8bit_exp
+/* TensorFlow Lite's 8-bit softmax in fixed point: exp of a code less the largest, Q0.31.
+ * Differences below diff_min count as zero. */
+static inline int32_t nib_softmax_8bit_exp(int32_t diff, int32_t multiplier, int32_t shift,
+                                           int32_t diff_min) {
+  if (diff < diff_min)
+    return 0;
+  return nib_fx_exp(nib_mul_high_round((int32_t)((uint32_t)diff << shift), multiplier), 5);
+}
+//@ end
+
+//@ begin nib_softmax_8bit_scale
+/* 1 / sum, of a sum in Q12.19; codes are that times exp, less *out_exponent bits. */
+static inline int32_t nib_softmax_8bit_scale(int32_t sum, int32_t *out_exponent) {
+  int32_t headroom = nib_leading_zeros((uint32_t)sum);
+  *out_exponent = 12 - headroom + 31 - 8;
+  return nib_fx_one_over_one_plus(
+      (int32_t)(((uint32_t)sum << (headroom & 31)) - (UINT32_C(1) << 31)));
+}
+//@ end
+
+//@ begin nib_softmax_8bit_code
+static inline int32_t nib_softmax_8bit_code(int32_t e, int32_t scale, int32_t exponent) {
+  if (exponent > 31) /* less than half a code */
+    return 0;
+  int32_t code = nib_shift_right_round(nib_mul_high_round(scale, e), exponent);
+  return code > 255 ? 255 : code < 0 ? 0 : code;
+}
+//@ end
+
 //@ begin nib_softmax_8bit
-/* One row of TensorFlow Lite's 8-bit softmax in fixed point. `flip` is 0 for unsigned codes and
- * 0x80 for signed ones. Differences below diff_min count as zero. */
+/* One row. `flip` is 0 for unsigned codes and 0x80 for signed ones. */
 static inline void nib_softmax_8bit(const void *row, void *out_row, int32_t depth,
                                     int32_t multiplier, int32_t shift, int32_t diff_min,
                                     uint8_t flip) {
@@ -336,23 +365,14 @@ static inline void nib_softmax_8bit(const void *row, void *out_row, int32_t dept
     max = (x[i] ^ flip) > max ? (x[i] ^ flip) : max;
   int32_t sum = 0; /* Q12.19 */
   for (int32_t i = 0; i < depth; ++i) {
-    int32_t diff = (x[i] ^ flip) - max;
-    if (diff >= diff_min) {
-      int32_t scaled = nib_mul_high_round((int32_t)((uint32_t)diff << shift), multiplier);
-      sum = (int32_t)((uint32_t)sum + (uint32_t)nib_shift_right_round(nib_fx_exp(scaled, 5), 12));
-    }
+    const int32_t e = nib_softmax_8bit_exp((x[i] ^ flip) - max, multiplier, shift, diff_min);
+    sum = (int32_t)((uint32_t)sum + (uint32_t)nib_shift_right_round(e, 12));
   }
-  int32_t headroom = nib_leading_zeros((uint32_t)sum);
-  int32_t scale =
-      nib_fx_one_over_one_plus((int32_t)(((uint32_t)sum << (headroom & 31)) - (UINT32_C(1) << 31)));
-  int32_t exponent = 12 - headroom + 31 - 8;
+  int32_t exponent;
+  const int32_t scale = nib_softmax_8bit_scale(sum, &exponent);
   for (int32_t i = 0; i < depth; ++i) {
-    int32_t diff = (x[i] ^ flip) - max, code = 0;
-    if (diff >= diff_min && exponent <= 31) { /* a larger one leaves less than half a code */
-      int32_t scaled = nib_mul_high_round((int32_t)((uint32_t)diff << shift), multiplier);
-      code = nib_shift_right_round(nib_mul_high_round(scale, nib_fx_exp(scaled, 5)), exponent);
-    }
-    y[i] = (uint8_t)((code > 255 ? 255 : code < 0 ? 0 : code) ^ flip);
+    const int32_t e = nib_softmax_8bit_exp((x[i] ^ flip) - max, multiplier, shift, diff_min);
+    y[i] = (uint8_t)(nib_softmax_8bit_code(e, scale, exponent) ^ flip);
   }
 }
 //@ end
@@ -443,7 +463,8 @@ static inline int64_t nib_index_or_none(int64_t i, int64_t n) {
 //@ end
 
 //@ begin nib_quantize_bipolar
-/* Code of the nearest odd number from -(2^bits - 1) to 2^bits - 1, ties up; NaN becomes the least. */
+/* Code of the nearest odd number from -(2^bits - 1) to 2^bits - 1, ties up; NaN becomes the least.
+ */
 static inline int32_t nib_quantize_bipolar(float x, int32_t bits) {
   const float most = (float)((1 << bits) - 1);
   const int32_t whole = (int32_t)floorf(fminf(fmaxf(x, -most), most));
@@ -452,8 +473,9 @@ static inline int32_t nib_quantize_bipolar(float x, int32_t bits) {
 //@ end
 
 //@ begin nib_pack_bits
-/* Bit p of `count` codes (one to a byte) as words of 64, for each of `planes` bits; the last word of
- * a plane is filled with 0. Eight bits at a time: the product moves bit 0 of byte i to bit 56 + i. */
+/* Bit p of `count` codes (one to a byte) as words of 64, for each of `planes` bits; the last word
+ * of a plane is filled with 0. Eight bits at a time: the product moves bit 0 of byte i to bit 56 +
+ * i. */
 static inline void nib_pack_bits(uint64_t *planes, const uint8_t *codes, int32_t count, int32_t n) {
   const int32_t words = (count + 63) / 64;
   for (int32_t p = 0; p < n; ++p)
