@@ -236,6 +236,7 @@ static void declare_place(nib_direct *d, const plan *q, bool clamp) {
                q->p.m);
   declare_kept(d, "channel", "column0 + 8 * b + 2 * (lane % 4) + c",
                clamp && q->p.n % q->columns, q->p.n);
+  nib_text_line(d->t, "(void)row, (void)channel; /* not every result needs them */");
 }
 
 static const char *within(const plan *q, char *text, size_t size, const char *column) {
