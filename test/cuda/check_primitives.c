@@ -390,6 +390,25 @@ static uint32_t nearest16(double x, double error, bool bf16) {
   return sign | (low & 1 ? high : low);
 }
 
+/* The code of an f8E4M3FN, by its distance to all of them. */
+static uint32_t nearest8(double x) {
+  const uint32_t sign = signbit(x) ? 0x80 : 0;
+  uint32_t best = 0;
+  double least = INFINITY;
+  if (!(fabs(x) <= 464))
+    return sign | 0x7f;
+  for (uint32_t code = 0; code < 0x7f; ++code) {
+    const int exponent = (int)code >> 3;
+    const double y = ldexp((code & 7) + (exponent ? 8 : 0), (exponent ? exponent : 1) - 10);
+    const double distance = fabs(fabs(x) - y);
+    if (distance < least || (distance == least && code % 2 == 0)) {
+      least = distance;
+      best = code;
+    }
+  }
+  return sign | best;
+}
+
 /* Of codes: a b + c. Products are exact in double; what their sum loses is `error`. */
 static uint32_t fma16(uint32_t a, uint32_t b, uint32_t c, bool bf16) {
   double p = number16(a, bf16) * number16(b, bf16), q = number16(c, bf16), sum = p + q, error = 0;
@@ -415,11 +434,12 @@ static uint32_t select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
 }
 
 static void check_arithmetic(void *f) {
-  enum { blocks = 40, n = 128 * blocks, kinds = 15 };
+  enum { blocks = 40, n = 128 * blocks, kinds = 21 };
   static const char *const names[kinds] = {"dot4",      "dot4_u8i8", "select_bytes", "and_or",
                                            "and_xor",   "hfma2",     "hsub2",        "hmul2",
                                            "bf16_fma2", "bf16_sub2", "bf16_mul2",    "pack_bf16",
-                                           "pack_f16",  "f32_f16",   "f32_bf16"};
+                                           "pack_f16",  "f32_f16",   "f32_bf16",     "f32_to_bf16",
+                                           "f32_to_f16", "f16_to_f32", "f32_to_f8e4m3fn", "fma_f32", "f32_rest"};
   static const uint32_t special[] = {0,          0x80008000, 0x00010001, 0x7c007bff, 0x3c003c00,
                                      0xbf803f80, 0x7f807f7f, 0x00800080, 0x64006401, 0x43004301,
                                      0x80808080, 0x7f7f7f7f, 0xffffffff};
@@ -470,6 +490,18 @@ static void check_arithmetic(void *f) {
     w[12] = pair(nearest16(fx, 0, false), nearest16(fy, 0, false));
     memcpy(&w[13], &f16, 4);
     memcpy(&w[14], &fbf, 4);
+    w[15] = nearest16(fx, 0, true);
+    w[16] = nearest16(fx, 0, false);
+    w[17] = w[13];
+    w[18] = nearest8(fx);
+    float fz, high, sum;
+    const uint32_t high_bits = x & 0xffff0000u;
+    memcpy(&fz, &z, 4);
+    memcpy(&high, &high_bits, 4);
+    sum = fmaf(fx, fy, fz);
+    memcpy(&w[19], &sum, 4);
+    sum = isinf(fx) ? 0 : fx - high;
+    memcpy(&w[20], &sum, 4);
     for (int kind = 0; kind < kinds; ++kind) {
       uint32_t *got = &words(&out)[kind * n + i];
       want[kind * n + i] = w[kind];
@@ -478,7 +510,11 @@ static void check_arithmetic(void *f) {
       for (int half = 0; half < 32 && kind >= 5 && kind <= 12; half += 16)
         if (is_nan16(*got >> half & 0xffff, bf16) && is_nan16(w[kind] >> half & 0xffff, bf16))
           want[kind * n + i] = (want[kind * n + i] & ~(0xffffu << half)) | (*got & 0xffffu << half);
-      if (kind >= 13 && is_nan16(xl, kind == 14) && (*got & 0x7fffffff) > 0x7f800000)
+      if (kind >= 13 && kind <= 14 && is_nan16(xl, kind == 14) && (*got & 0x7fffffff) > 0x7f800000)
+        want[kind * n + i] = *got;
+      const uint32_t infinity = kind == 15 ? 0x7f80 : kind == 16 ? 0x7c00 : kind == 18 ? 0x7e : 0x7f800000;
+      const uint32_t magnitude = kind == 18 ? 0x7f : kind < 17 ? 0x7fff : 0x7fffffff;
+      if (kind >= 15 && (*got & magnitude) > infinity && (w[kind] & magnitude) > infinity)
         want[kind * n + i] = *got;
     }
   }

@@ -124,6 +124,12 @@ NIB_KERNEL(128, 1) arithmetic(const uint32_t *a, const uint32_t *b, const uint32
   out[12 * n + i] = nib_pack_f16(nib_f32_bits(x), nib_f32_bits(y));
   out[13 * n + i] = nib_bits_f32(nib_f32_f16(x));
   out[14 * n + i] = nib_bits_f32(nib_f32_bf16(x));
+  out[15 * n + i] = nib_f32_to_bf16(nib_f32_bits(x));
+  out[16 * n + i] = nib_f32_to_f16(nib_f32_bits(x));
+  out[17 * n + i] = nib_bits_f32(nib_f16_to_f32((uint16_t)x));
+  out[18 * n + i] = nib_f32_to_f8e4m3fn(nib_f32_bits(x));
+  out[19 * n + i] = nib_bits_f32(nib_fma_f32(nib_f32_bits(x), nib_f32_bits(y), nib_f32_bits(z)));
+  out[20 * n + i] = nib_f32_rest(x);
 }
 
 NIB_KERNEL(64, 1) quads(const uint32_t *x, uint32_t *out) {
@@ -132,7 +138,8 @@ NIB_KERNEL(64, 1) quads(const uint32_t *x, uint32_t *out) {
   nib_load16(w, x + 4 * t);
   nib_transpose_quad(w);
   nib_store16(out + 4 * t, w);
-  nib_load16(w, x + 4 * t);
+  nib_load8(w, x + 4 * t);
+  nib_load8(w + 2, x + 4 * t + 2);
   nib_join_halves(w);
   nib_store16(out + 256 + 4 * t, w);
 }
