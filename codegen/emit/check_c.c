@@ -96,7 +96,7 @@ static nib_status check_kernels(const nib_graph *g, const nib_model_options *o,
 nib_status nib_check_c(const nib_graph *g, const nib_model_options *o, const nib_model_text *m,
                        const nib_diag *diag) {
   const bool cuda = nib_target_is_cuda(o->target);
-  char source_name[160], header_name[160], triple[160];
+  char source_name[160], header_name[160], triple[160], march[300] = "-march=", abi[32];
   // An #include of an unsaved file is found only beside an absolute source name.
   snprintf(source_name, sizeof source_name, "/nibble/%s.c", o->name);
   snprintf(header_name, sizeof header_name, "/nibble/%s.h", o->name);
@@ -107,11 +107,18 @@ nib_status nib_check_c(const nib_graph *g, const nib_model_options *o, const nib
       {"/nibble/nibrt_abi.h", m->abi, (unsigned long)strlen(m->abi)},
       {"/nibble/nibrt_cuda.h", runtime, (unsigned long)strlen(runtime)},
   };
-  const char *args[8] = {"-std=c11", "-Wall", "-Wextra", "-pedantic"};
+  const char *args[12] = {"-std=c11", "-Wall", "-Wextra", "-pedantic"};
   int n_args = 4;
   if (o->target && o->target->triple && !cuda) {
     snprintf(triple, sizeof triple, "--target=%s", o->target->triple);
     args[n_args++] = triple;
+  }
+  if (nib_target_is_riscv(o->target)) {
+    nib_target_march(o->target, march + strlen(march), sizeof march - strlen(march));
+    snprintf(abi, sizeof abi, "-mabi=%s", nib_target_abi(o->target));
+    args[n_args++] = march;
+    args[n_args++] = abi;
+    args[n_args++] = "-menable-experimental-extensions";
   }
   const check_unit u = {g, m, &m->source, !cuda, "C"};
   const nib_status status = parse(&u, source_name, args, n_args, files, cuda ? 4 : 3, diag);

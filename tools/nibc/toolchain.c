@@ -64,7 +64,15 @@ char *nibc_compiler_flags(const nib_target *target, bool size) {
   nib_text flags;
   nib_text_init(&flags);
   nib_text_printf(&flags, "-std=c11 %s -ffp-contract=off -fno-math-errno", size ? "-Os" : "-O3");
-  if (target->cpu && !nib_target_is_cuda(target)) { // of CUDA's the host's part is plain C
+  if (nib_target_is_riscv(target)) {
+    char march[256];
+    nib_target_march(target, march, sizeof march);
+    nib_text_printf(&flags,
+                    " --target=%s -march=%s -mabi=%s%s -fno-pic -menable-experimental-extensions "
+                    "-Wno-unused-command-line-argument",
+                    target->triple, march, nib_target_abi(target),
+                    target->xlen == 64 ? " -mcmodel=medany" : "");
+  } else if (target->cpu && !nib_target_is_cuda(target)) { // of CUDA's the host's part is plain C
     const bool native = strcmp(target->cpu, "native") == 0;
     nib_target row;
     nib_feature_set have = 0;
