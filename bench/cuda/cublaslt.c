@@ -35,8 +35,8 @@ typedef struct lt_heuristic {
   X(cublasLtMatmulDescCreate, (void **desc, int compute, int scale))                               \
   X(cublasLtMatmulDescDestroy, (void *desc))                                                       \
   X(cublasLtMatmulDescSetAttribute, (void *desc, int attribute, const void *value, size_t bytes))  \
-  X(cublasLtMatrixLayoutCreate, (void **layout, int type, uint64_t rows, uint64_t cols,            \
-                                 int64_t ld))                                                      \
+  X(cublasLtMatrixLayoutCreate,                                                                    \
+    (void **layout, int type, uint64_t rows, uint64_t cols, int64_t ld))                           \
   X(cublasLtMatrixLayoutDestroy, (void *layout))                                                   \
   X(cublasLtMatmulPreferenceCreate, (void **preference))                                           \
   X(cublasLtMatmulPreferenceDestroy, (void *preference))                                           \
@@ -44,10 +44,10 @@ typedef struct lt_heuristic {
     (void *preference, int attribute, const void *value, size_t bytes))                            \
   X(cublasLtMatmulAlgoGetHeuristic, (void *handle, void *desc, void *a, void *b, void *c, void *d, \
                                      void *preference, int n, lt_heuristic *results, int *found))  \
-  X(cublasLtMatmul, (void *handle, void *desc, const void *alpha, const void *a, void *a_layout,   \
-                     const void *b, void *b_layout, const void *beta, const void *c,               \
-                     void *c_layout, void *d, void *d_layout, const lt_algorithm *algorithm,       \
-                     void *workspace, size_t workspace_bytes, void *stream))
+  X(cublasLtMatmul,                                                                                \
+    (void *handle, void *desc, const void *alpha, const void *a, void *a_layout, const void *b,    \
+     void *b_layout, const void *beta, const void *c, void *c_layout, void *d, void *d_layout,     \
+     const lt_algorithm *algorithm, void *workspace, size_t workspace_bytes, void *stream))
 
 static struct {
 #define X(name, parameters) int(*name) parameters;
@@ -59,6 +59,7 @@ static struct {
 struct lt_product {
   void *desc, *w, *x, *c, *y;
   bool integer; /* alpha and beta are */
+  bool apart;   /* C, which nothing is read of, is of another type than the result */
   float alpha;
   lt_heuristic found[ALGORITHMS];
   int n;
@@ -144,11 +145,13 @@ lt_product *lt_create(const char *type, const char *result, int64_t m, int64_t n
   int status = lt.cublasLtMatmulDescCreate(&p->desc, p->integer ? COMPUTE_32I : COMPUTE_32F,
                                            type_of(p->integer && !to_codes ? "i32" : "f32"));
   p->alpha = 1.0f;
+  p->apart = bytes && strcmp(result, "bf16") != 0;
   if (to_codes) {
     p->integer = false;
     p->alpha = 1e-4f;
   }
-  status = status ? status : lt.cublasLtMatmulDescSetAttribute(p->desc, DESC_TRANSA, &op, sizeof op);
+  status =
+      status ? status : lt.cublasLtMatmulDescSetAttribute(p->desc, DESC_TRANSA, &op, sizeof op);
   if (bytes && !status)
     status = lt.cublasLtMatmulDescSetAttribute(p->desc, DESC_FAST_ACCUM, &fast, sizeof fast);
   const uint64_t um = (uint64_t)m, un = (uint64_t)n, uk = (uint64_t)k;
@@ -159,8 +162,8 @@ lt_product *lt_create(const char *type, const char *result, int64_t m, int64_t n
   status = status ? status : lt.cublasLtMatrixLayoutCreate(&p->y, type_of(result), un, um, n);
   status = status ? status : lt.cublasLtMatmulPreferenceCreate(&preference);
   status = status ? status
-                  : lt.cublasLtMatmulPreferenceSetAttribute(preference, PREF_MAX_WORKSPACE,
-                                                            &workspace_bytes, sizeof workspace_bytes);
+                  : lt.cublasLtMatmulPreferenceSetAttribute(
+                        preference, PREF_MAX_WORKSPACE, &workspace_bytes, sizeof workspace_bytes);
   status = status ? status
                   : lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p->desc, p->w, p->x, p->c, p->y,
                                                       preference, ALGORITHMS, p->found, &p->n);
@@ -177,17 +180,17 @@ lt_product *lt_create(const char *type, const char *result, int64_t m, int64_t n
 
 int lt_algorithms(const lt_product *p) { return p->n; }
 
-int lt_run(const lt_product *p, int algorithm, device_pointer x, device_pointer w,
-           device_pointer y, void *stream) {
+int lt_run(const lt_product *p, int algorithm, device_pointer x, device_pointer w, device_pointer y,
+           void *stream) {
   static const float zero = 0.0f;
   static const int32_t one_i = 1, zero_i = 0;
   const void *alpha = p->integer ? (const void *)&one_i : &p->alpha;
   const void *beta = p->integer ? (const void *)&zero_i : &zero;
   const lt_heuristic *h = &p->found[algorithm];
-  return lt.cublasLtMatmul(lt.handle, p->desc, alpha, (const void *)(uintptr_t)w, p->w,
-                           (const void *)(uintptr_t)x, p->x, beta, (const void *)(uintptr_t)y, p->c,
-                           (void *)(uintptr_t)y, p->y, &h->algorithm,
-                           (void *)(uintptr_t)p->workspace, p->workspace_bytes, stream);
+  return lt.cublasLtMatmul(
+      lt.handle, p->desc, alpha, (const void *)(uintptr_t)w, p->w, (const void *)(uintptr_t)x, p->x,
+      beta, p->apart ? NULL : (const void *)(uintptr_t)y, p->c, (void *)(uintptr_t)y, p->y,
+      &h->algorithm, (void *)(uintptr_t)p->workspace, p->workspace_bytes, stream);
 }
 
 void lt_destroy(lt_product *p) {
