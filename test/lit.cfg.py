@@ -46,12 +46,12 @@ def cuda_program(name):
 
 
 def has_cuda_driver():
-    """Whether there is a driver, which is not asked whether there is a device."""
+    """Whether there is a driver, and a device."""
     try:
-        ctypes.CDLL("libcuda.so.1")
+        driver = ctypes.CDLL("libcuda.so.1")
+        return driver.cuInit(0) == 0 and driver.cuDeviceGet(ctypes.byref(ctypes.c_int()), 0) == 0
     except OSError:
         return False
-    return True
 
 
 def processor_flags():

@@ -157,7 +157,7 @@ nib_status nibc_write_files(nibc_session *s, FILE *table) {
   free(temporary);
   free(created);
   if (status == NIB_OK && o->explain && table && !nibc_is_lowered(o))
-    status = nibc_explain_print(table, s);
+    status = nibc_explain_print(table, s, &size.cuda);
   if (status == NIB_OK && table)
     nibc_report_print(table, s, &size);
   nibc_cuda_build_free(&size.cuda);

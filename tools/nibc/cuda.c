@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "cuda.h"
+#include "cuda/cuda_model.h"
 #include "emit/text.h"
 #include "file_io.h"
 #include "message.h"
@@ -262,11 +263,28 @@ static nib_status make_fatbin(const nibc_session *s, const char *dir, const char
   return status;
 }
 
-const nibc_cuda_kernel *nibc_cuda_find(const nibc_cuda_build *b, const char *symbol) {
+const nibc_cuda_kernel *nibc_cuda_find(const nibc_session *s, int32_t index,
+                                       const nibc_cuda_build *b) {
+  char symbol[256];
+  nib_model_kernel_symbol(s->planned, s->name, index, symbol, sizeof symbol);
   for (int i = 0; i < b->n; ++i)
     if (strcmp(b->kernels[i].name, symbol) == 0)
       return &b->kernels[i];
   return NULL;
+}
+
+nib_status nibc_cuda_launch(const nibc_session *s, int32_t index, nib_launch *out) {
+  const nib_model_options options = {
+      .name = s->name, .target = &s->target, .size = s->options->size};
+  nib_constants *constants = nib_constants_create(s->name, NIB_WEIGHTS_BLOB);
+  nib_text text;
+  nib_text_init(&text);
+  const nib_status status = constants ? nib_cuda_kernel_write(s->planned, &options, index,
+                                                              constants, &text, out, nibc_diag())
+                                      : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  nib_text_free(&text);
+  nib_constants_destroy(constants);
+  return status;
 }
 
 void nibc_cuda_build_free(nibc_cuda_build *b) {

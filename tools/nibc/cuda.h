@@ -3,6 +3,7 @@
 #ifndef NIBC_CUDA_H
 #define NIBC_CUDA_H
 
+#include "schedule/schedule.h"
 #include "session.h"
 
 /** What ptxas says of a kernel. */
@@ -32,8 +33,11 @@ typedef enum nibc_cuda_step {
 nib_status nibc_cuda_compile(const nibc_session *session, const char *dir, nibc_cuda_step last,
                              nibc_cuda_build *out_build);
 void nibc_cuda_build_free(nibc_cuda_build *build);
-/** The kernel of that symbol, or NULL. */
-const nibc_cuda_kernel *nibc_cuda_find(const nibc_cuda_build *build, const char *symbol);
+/** What ptxas says of kernel `index`, or NULL. */
+const nibc_cuda_kernel *nibc_cuda_find(const nibc_session *session, int32_t index,
+                                       const nibc_cuda_build *build);
+/** How kernel `index` is launched. */
+nib_status nibc_cuda_launch(const nibc_session *session, int32_t index, nib_launch *out_launch);
 
 /** The programs that would be used, with size and date, as a text that changes with them (free()).
  */

@@ -92,8 +92,11 @@ static void put_refusals(const weighed *w, const nib_graph *g, const nib_kernel 
   for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i) {
     bool accepts = false;
     const nib_vocab *v;
+    if (s->device != nib_target_is_cuda(&w->x.target))
+      continue;
     for (size_t j = 0; (v = nib_vocab_at(j)) != NULL; ++j)
-      accepts = accepts || (nib_vocab_fits(v, &w->x.target) && s->accepts(g, k, v));
+      accepts = accepts ||
+                (s->device == v->device && nib_vocab_fits(v, &w->x.target) && s->accepts(g, k, v));
     if (accepts)
       continue;
     nib_text_printf(t, "%s%s", separator, s->name);
@@ -153,7 +156,24 @@ static void print_kernel(FILE *to, const weighed *w, const nib_graph *g, const n
   nib_text_free(&why);
 }
 
-nib_status nibc_explain_print(FILE *to, const nibc_session *s) {
+/* What a CUDA kernel is launched with and uses. */
+static nib_status print_launch(FILE *to, const nibc_session *s, int32_t index,
+                               const nibc_cuda_build *b) {
+  nib_launch l;
+  NIB_RETURN_IF_ERROR(nibc_cuda_launch(s, index, &l));
+  int64_t blocks = 1;
+  for (int i = 0; i < 3; ++i)
+    blocks *= l.grid[i] ? l.grid[i] : 1;
+  fprintf(to, "    launch: %s blocks of %d threads, %s bytes of shared memory",
+          nibc_number(blocks).text, l.threads, nibc_number(l.shared_bytes).text);
+  const nibc_cuda_kernel *k = nibc_cuda_find(s, index, b);
+  if (k)
+    fprintf(to, "; %d registers, %lld bytes spilled", k->registers, (long long)k->spill_bytes);
+  fprintf(to, "\n");
+  return NIB_OK;
+}
+
+nib_status nibc_explain_print(FILE *to, const nibc_session *s, const nibc_cuda_build *cuda) {
   const nib_graph *g = s->planned;
   weighed *w;
   nib_status status = open_weighed(s, &w);
@@ -161,6 +181,8 @@ nib_status nibc_explain_print(FILE *to, const nibc_session *s) {
     status = weigh(w, g, &g->kernels[i]);
     if (status == NIB_OK)
       print_kernel(to, w, g, &g->kernels[i]);
+    if (status == NIB_OK && nib_target_is_cuda(&s->target))
+      status = print_launch(to, s, i, cuda);
   }
   if (status == NIB_OK)
     fprintf(to, "\n");

@@ -2,7 +2,6 @@
  * The table after a compilation and --report's JSON. */
 #include "report.h"
 #include "explain.h"
-#include "cuda/cuda_model.h"
 #include "desc/kernel_desc.h"
 #include "emit/text.h"
 #include "file_io.h"
@@ -286,28 +285,16 @@ static cJSON *operator_json(const nibc_session *s, int32_t index) {
 }
 
 /* How a CUDA kernel is launched, and what it uses where ptxas said so. */
-static nib_status add_launch(cJSON *j, const nibc_session *s, int32_t index, const nibc_cuda_build *b) {
-  const nib_model_options options = {.name = s->name, .target = &s->target, .size = s->options->size};
-  nib_constants *constants = nib_constants_create(s->name, NIB_WEIGHTS_BLOB);
+static nib_status add_launch(cJSON *j, const nibc_session *s, int32_t index,
+                             const nibc_cuda_build *b) {
   nib_launch launch;
-  nib_text text;
-  nib_text_init(&text);
-  const nib_status status =
-      constants
-          ? nib_cuda_kernel_write(s->planned, &options, index, constants, &text, &launch, nibc_diag())
-          : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
-  nib_text_free(&text);
-  nib_constants_destroy(constants);
-  if (status != NIB_OK)
-    return status;
+  NIB_RETURN_IF_ERROR(nibc_cuda_launch(s, index, &launch));
   cJSON *grid = cJSON_AddArrayToObject(j, "grid");
   for (int i = 0; i < 3; ++i)
     cJSON_AddItemToArray(grid, cJSON_CreateNumber(launch.grid[i] ? (double)launch.grid[i] : 1));
   cJSON_AddNumberToObject(j, "threads", launch.threads);
   cJSON_AddNumberToObject(j, "dynamic_shared_bytes", (double)launch.shared_bytes);
-  char symbol[256];
-  nib_model_kernel_symbol(s->planned, s->name, index, symbol, sizeof symbol);
-  const nibc_cuda_kernel *k = nibc_cuda_find(b, symbol);
+  const nibc_cuda_kernel *k = nibc_cuda_find(s, index, b);
   if (!k)
     return NIB_OK;
   cJSON_AddNumberToObject(j, "registers", k->registers);
