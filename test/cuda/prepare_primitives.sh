@@ -13,6 +13,6 @@ compile() { # primitives_NUMBER, architecture, PTX version
 }
 compile 80 sm_80 82
 compile 90 sm_90a 84
-cc -O2 "$here/check_primitives.c" -o "$out/check_primitives" -lm -ldl
+cc -O2 "$here/check_primitives.c" "$here/check_numbers.c" -o "$out/check_primitives" -lm -ldl
 printf '#!/bin/sh\ncd "$(dirname "$0")" && ./check_primitives 80.ptx 90.ptx\n' > "$out/run.sh"
 chmod +x "$out/run.sh"
