@@ -10,7 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 24576 x 32768: 805 million weights, 400 MB of 4 bits. */
+#define WEIGHTS_OF_4_BITS "i4:block=32,scale=f16"
+#define WEIGHTS_OF_2_BITS "i2:block=32,scale=f16"
+#define WEIGHTS_OF_3_VALUES "tq2_0"
+
 static const bench_case cases[] = {
+    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 8},
+    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 8},
+    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 8},
+    {"small_w4", "f16", WEIGHTS_OF_4_BITS, 5, 144, 256, "f16", NULL, 0},
     {"bf16_8192", "bf16", "bf16", 8192, 8192, 8192, "bf16", "warpgroup_gemm", 3},
     {"f8_8192", "f8E4M3FN", "f8E4M3FN", 8192, 8192, 8192, "f8e4m3", "warpgroup_gemm", 3},
     {"i8_8192", "i8", "i8", 8192, 8192, 8192, "i8", "warpgroup_gemm", 3},
@@ -18,6 +27,16 @@ static const bench_case cases[] = {
     {"bf16_2048", "bf16", "bf16", 2048, 8192, 8192, "bf16", "warpgroup_gemm", 2},
     {"bf16_128", "bf16", "bf16", 128, 8192, 8192, "bf16", "warpgroup_gemm", 2},
     {"i8_1000", "i8", "i8", 1000, 3000, 2000, "i8", "warpgroup_gemm", 2},
+    {"w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 8192, 8192, "f16", NULL, 0},
+    {"w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 8192, 8192, "f16", NULL, 0},
+    {"w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 8192, 8192, "f16", NULL, 0},
+    {"w4_m2048", "bf16", WEIGHTS_OF_4_BITS, 2048, 8192, 8192, "bf16", NULL, 0},
+    {"w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 8192, 8192, "f16", NULL, 0},
+    {"large_w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 24576, 32768, "f16", NULL, 0},
+    {"large_w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 24576, 32768, "f16", NULL, 0},
+    {"large_w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 24576, 32768, "f16", NULL, 0},
+    {"large_w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 24576, 32768, "f16", NULL, 0},
+    {"large_ternary_m1", "f16", WEIGHTS_OF_3_VALUES, 1, 24576, 32768, "f16", NULL, 0},
 };
 
 const bench_case *bench_case_at(int i) {
@@ -241,6 +260,7 @@ nib_status bench_kernel_write(const bench_case *c, nib_graph *g, int index, benc
   memcpy(k->tile, out->tile, sizeof k->tile);
   k->scratch_bytes = out->schedule->scratch_bytes(g, k, v);
   k->scratch_offset = 0;
+  out->scratch_bytes = k->scratch_bytes;
   char name[96];
   snprintf(name, sizeof name, "%s_%d", c->name, index);
   nib_target target;
