@@ -396,6 +396,34 @@ NIB_DEVICE uint32_t nib_load4_once(const void *global) {
 }
 //@ end
 
+//@ begin nib_load16_if
+/* nib_load16_once where `wanted`; else d stays. */
+NIB_DEVICE void nib_load16_if(uint32_t d[4], const void *global, bool wanted) {
+  __asm__ volatile("{ .reg .pred wanted; setp.ne.u32 wanted, %6, 0;\n\t"
+                   "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5; }"
+                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+                   : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+}
+//@ end
+
+//@ begin nib_load8_if
+NIB_DEVICE void nib_load8_if(uint32_t d[2], const void *global, bool wanted) {
+  __asm__ volatile("{ .reg .pred wanted; setp.ne.u32 wanted, %4, 0;\n\t"
+                   "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0, %1}, [%2], %3; }"
+                   : "+r"(d[0]), "+r"(d[1])
+                   : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+}
+//@ end
+
+//@ begin nib_load4_if
+NIB_DEVICE void nib_load4_if(uint32_t *d, const void *global, bool wanted) {
+  __asm__ volatile("{ .reg .pred wanted; setp.ne.u32 wanted, %3, 0;\n\t"
+                   "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.u32 %0, [%1], %2; }"
+                   : "+r"(*d)
+                   : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+}
+//@ end
+
 //@ begin nib_store16
 NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
   __asm__ volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(global), "r"(x[0]), "r"(x[1]),

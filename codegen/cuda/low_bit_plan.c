@@ -291,28 +291,92 @@ static int64_t word_at(const nib_low_bit *p, int word, int lane) {
   return (int64_t)whole * 128 + (rest >= 2 ? 256 : 0) + lane * 4;
 }
 
-static uint32_t code_at(const nib_low_bit *p, int64_t elem) {
-  const nib_format_info *f = nib_format_get(p->w->format);
-  if (f->kind == NIB_KIND_BLOCK)
-    return nib_block_code(&f->block,
-                          (const uint8_t *)p->w->data + elem / f->block_elems * f->block_bytes,
-                          (int)(elem % f->block_elems)) &
-           255;
-  return ((const uint8_t *)p->w->data)[elem] & ((1u << f->bits) - 1);
+/* Where bits lie, found once for all rows: those of the elements of a block, and of each element of
+ * a step. */
+typedef struct spot {
+  int32_t byte;
+  uint8_t shift, two; /* two: in the next byte as well */
+} spot;
+
+typedef struct packer {
+  const nib_low_bit *p;
+  nib_block_factors factors;
+  spot *low, *high; /* in the source, by element of a block; NULL where nothing is that simple */
+  spot *targets;    /* in a step: [tile * 16 + row][element][plane] */
+} packer;
+
+static spot spot_of(int64_t bit, int bits) {
+  return (spot){(int32_t)(bit / 8), (uint8_t)(bit % 8), bit % 8 + bits > 8};
 }
 
-static void put_code(const nib_low_bit *p, uint8_t *step, int64_t sub, int tile, int row, int kk,
-                     uint32_t code) {
-  const int element_bits = p->product == NIB_LOW_BIT_I8 ? 8 : 16;
-  const place at = place_of(p, row, kk);
-  for (int i = 0; i < p->n_planes; ++i) {
-    const nib_low_bit_plane *plane = &p->planes[i];
-    const int of_word = element_bits / plane->bits;
-    const int word = ((int)sub * p->tiles + tile) * p->bits + plane->shift + at.reg / of_word;
-    const int bit = at.reg % of_word * plane->bits + at.element * element_bits;
-    const uint32_t part = code >> plane->shift & ((1u << plane->bits) - 1);
-    uint8_t *to = step + word_at(p, word, at.lane) + bit / 8;
-    *to = (uint8_t)(*to | part << bit % 8);
+static spot *field_spots(const nib_bit_field *f, int n) {
+  spot *spots = calloc((size_t)n, sizeof *spots);
+  for (int i = 0; spots && i < n; ++i)
+    spots[i] = spot_of(nib_block_field_bit(f, i), f->bits);
+  return spots;
+}
+
+static spot *target_spots(const nib_low_bit *p) {
+  const int rows = 16 * p->tiles, element_bits = p->product == NIB_LOW_BIT_I8 ? 8 : 16;
+  const int elems = (int)p->step_elems;
+  spot *spots = calloc((size_t)(rows * elems * p->n_planes), sizeof *spots), *to = spots;
+  for (int row = 0; spots && row < rows; ++row)
+    for (int k = 0; k < elems; ++k)
+      for (int i = 0; i < p->n_planes; ++i) {
+        const nib_low_bit_plane *plane = &p->planes[i];
+        const place at = place_of(p, row % 16, k % NIB_LOW_BIT_SUB);
+        const int of_word = element_bits / plane->bits,
+                  tile = k / NIB_LOW_BIT_SUB * p->tiles + row / 16;
+        const int bit = at.reg % of_word * plane->bits + at.element * element_bits;
+        *to++ = spot_of(
+            word_at(p, tile * p->bits + plane->shift + at.reg / of_word, at.lane) * 8 + bit, 1);
+      }
+  return spots;
+}
+
+static bool open_packer(const nib_low_bit *p, packer *out) {
+  const nib_format_info *f = nib_format_get(p->w->format);
+  *out = (packer){.p = p, .targets = target_spots(p)};
+  if (f->kind != NIB_KIND_BLOCK)
+    return out->targets != NULL;
+  if (f->block.packing == NIB_PACKING_FIELDS && f->block.codes.low.bits <= 8) {
+    out->low = field_spots(&f->block.codes.low, f->block_elems);
+    if (f->block.codes.high.bits)
+      out->high = field_spots(&f->block.codes.high, f->block_elems);
+  }
+  return out->targets && nib_block_factors_read(p->w, &out->factors);
+}
+
+static void close_packer(packer *s) {
+  nib_block_factors_free(&s->factors);
+  free(s->low);
+  free(s->high);
+  free(s->targets);
+}
+
+static uint32_t read_spot(const uint8_t *block, spot at, int bits) {
+  const uint32_t x = at.two ? block[at.byte] | (uint32_t)block[at.byte + 1] << 8 : block[at.byte];
+  return x >> at.shift & ((1u << bits) - 1);
+}
+
+/* Codes of `n` elements from `elem` on, as the format has them. */
+static void read_codes(const packer *s, int64_t elem, int64_t n, uint8_t *codes) {
+  const nib_format_info *f = nib_format_get(s->p->w->format);
+  const nib_split_field *field = &f->block.codes;
+  const uint8_t *data = s->p->w->data;
+  if (f->kind != NIB_KIND_BLOCK) {
+    for (int64_t i = 0; i < n; ++i)
+      codes[i] = data[elem + i] & (uint8_t)((1u << f->bits) - 1);
+    return;
+  }
+  const uint8_t *block = data + elem / f->block_elems * f->block_bytes;
+  const int first = (int)(elem % f->block_elems);
+  for (int i = 0; i < n; ++i) {
+    uint32_t code = !s->low ? nib_block_code(&f->block, block, first + i)
+                            : read_spot(block, s->low[first + i], field->low.bits);
+    if (s->high)
+      code |= read_spot(block, s->high[first + i], field->high.bits) << field->low.bits;
+    codes[i] = (uint8_t)code;
   }
 }
 
@@ -323,49 +387,68 @@ static void put_factor(const nib_low_bit *p, uint8_t *step, int tile, int row, i
   nib_format_store_real(p->scale_format, step + p->scales_at + row % 8 * bytes, i, (double)x);
 }
 
-/* Row `o` of the weights: codes, and the factors of each step that a group reaches into. */
-static void pack_row(const nib_low_bit *p, const nib_block_factors *f, int64_t o, uint8_t *data) {
+/* The factors of group `g` of row `o`, in each step that it reaches into. */
+static void put_factors(const packer *s, int64_t o, int64_t g, bool is_nan, uint8_t *steps) {
+  const nib_low_bit *p = s->p;
   const int tile = (int)(o / 16 % p->tiles), row = (int)(o % 16);
+  const int64_t stride = p->padded_group < p->step_elems ? p->padded_group : p->step_elems;
+  for (int64_t at = g * p->padded_group; at < (g + 1) * p->padded_group; at += stride) {
+    uint8_t *step = steps + at / p->step_elems * p->step_bytes;
+    const int64_t group = p->scales_of_step > 1 ? at % p->step_elems / p->padded_group : 0;
+    put_factor(p, step, tile, row, group, 0, is_nan ? NAN : s->factors.scales[o * p->groups + g]);
+    if (p->has_offsets)
+      put_factor(p, step, tile, row, group, 1, s->factors.offsets[o * p->groups + g]);
+  }
+}
+
+/* Row `o` of the weights, a group (or, without groups, some elements) at a time. */
+static void pack_row(const packer *s, int64_t o, uint8_t *data) {
+  enum { PIECE = 256 };
+  const nib_low_bit *p = s->p;
   const int64_t padded_group = p->has_scales ? p->padded_group : p->k;
-  uint8_t *steps = data + o / (16 * p->tiles) * p->steps * p->step_bytes;
+  const spot *targets = s->targets + o % (16 * p->tiles) * p->step_elems * p->n_planes;
+  uint8_t *steps = data + o / (16 * p->tiles) * p->steps * p->step_bytes, codes[PIECE];
   for (int64_t g = 0; g < p->groups; ++g) {
     bool is_nan = false;
-    for (int64_t i = 0; i < p->group; ++i) {
-      const int64_t at = g * padded_group + i, in_step = at % p->step_elems;
-      const uint32_t code = code_at(p, o * p->k + g * p->group + i);
-      is_nan |= p->is_nan[code];
-      put_code(p, steps + at / p->step_elems * p->step_bytes, in_step / NIB_LOW_BIT_SUB, tile, row,
-               (int)(in_step % NIB_LOW_BIT_SUB), p->stored[code]);
+    for (int64_t i = 0; i < p->group; i += PIECE) {
+      const int64_t n = p->group - i < PIECE ? p->group - i : PIECE;
+      read_codes(s, o * p->k + g * p->group + i, n, codes);
+      for (int64_t j = 0; j < n; ++j) {
+        const int64_t at = g * padded_group + i + j;
+        uint8_t *step = steps + at / p->step_elems * p->step_bytes;
+        const spot *to = targets + at % p->step_elems * p->n_planes;
+        const uint32_t code = p->stored[codes[j]];
+        is_nan |= p->is_nan[codes[j]];
+        for (int plane = 0; plane < p->n_planes; ++plane)
+          step[to[plane].byte] |=
+              (uint8_t)((code >> p->planes[plane].shift & ((1u << p->planes[plane].bits) - 1))
+                        << to[plane].shift);
+      }
     }
-    for (int64_t at = g * padded_group; p->has_scales && at < (g + 1) * padded_group;
-         at += p->padded_group < p->step_elems ? p->padded_group : p->step_elems) {
-      uint8_t *step = steps + at / p->step_elems * p->step_bytes;
-      const int64_t group = p->scales_of_step > 1 ? at % p->step_elems / p->padded_group : 0;
-      put_factor(p, step, tile, row, group, 0, is_nan ? NAN : f->scales[o * p->groups + g]);
-      if (p->has_offsets)
-        put_factor(p, step, tile, row, group, 1, f->offsets[o * p->groups + g]);
-    }
+    if (p->has_scales)
+      put_factors(s, o, g, is_nan, steps);
   }
 }
 
 static nib_format wider(nib_format a, nib_format b) { return a == b ? a : NIB_F32; }
 
 nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_bytes) {
-  nib_block_factors f = {0};
+  packer s;
   *out_data = NULL;
-  if (p->has_scales && !nib_block_factors_read(p->w, &f))
-    return NIB_ERROR_OUT_OF_MEMORY;
-  if (p->has_scales)
-    p->scale_format = nib_block_narrowest(f.scales, p->outputs * p->groups);
-  if (p->has_offsets)
-    p->scale_format =
-        wider(p->scale_format, nib_block_narrowest(f.offsets, p->outputs * p->groups));
-  set_bytes(p);
-  *out_bytes = (size_t)(p->row_blocks * p->steps * p->step_bytes);
-  *out_data = calloc(1, *out_bytes);
+  if (open_packer(p, &s)) {
+    const nib_block_factors *f = &s.factors;
+    if (p->has_scales)
+      p->scale_format = nib_block_narrowest(f->scales, p->outputs * p->groups);
+    if (p->has_offsets)
+      p->scale_format =
+          wider(p->scale_format, nib_block_narrowest(f->offsets, p->outputs * p->groups));
+    set_bytes(p);
+    *out_bytes = (size_t)(p->row_blocks * p->steps * p->step_bytes);
+    *out_data = calloc(1, *out_bytes);
+  }
   for (int64_t o = 0; *out_data && o < p->outputs; ++o)
-    pack_row(p, &f, o, *out_data);
-  nib_block_factors_free(&f);
+    pack_row(&s, o, *out_data);
+  close_packer(&s);
   return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 

@@ -99,36 +99,34 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_
 }
 
 /* Many rows of weights in a block read the activations less often, as long as there is a block for
- * each multiprocessor; the fewer steps there are, the fewer warps share them. */
+ * each multiprocessor. One block for each of them has as many steps on their way as its registers
+ * hold. */
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  enum { PROCESSORS = 132 };
+  enum { PROCESSORS = 132, WORDS_AHEAD = 96 };
   (void)v;
   stream s;
   nib_kernel tried = *k;
-  int32_t most = 4;
   memset(out_tiles[0], 0, sizeof out_tiles[0]);
   if (capacity < 1 || !plan(g, k, &s))
     return 1;
-  if (s.rows == 1)
-    most = 2;
-  if (s.columns * s.x_parts > 2)
-    most = 2;
   int32_t tiles = 1;
+  const int32_t most = s.rows == 1 || s.columns * s.x_parts > 2 ? 2 : 4;
   while (tiles < most && s.w->dims[0] >= (int64_t)tiles * 2 * 16 * (PROCESSORS - 16))
     tiles *= 2;
   tried.tile[0] = tiles;
   plan(g, &tried, &s);
   int32_t warps = s.plan.steps >= 64 && s.plan.row_blocks < PROCESSORS ? 16 : 8;
+  warps = tiles > 2 ? 8 : warps;
   while (warps > 1 && warps > s.plan.steps)
     warps /= 2;
-  const int64_t turns = (s.plan.steps + warps - 1) / warps;
-  int32_t ahead = s.plan.words + s.plan.scale_words > 24   ? 2
-                  : s.plan.words + s.plan.scale_words > 12 ? 3
-                                                           : 4;
+  const int32_t turns = (int32_t)((s.plan.steps + warps - 1) / warps),
+                words = s.plan.words + s.plan.scale_words;
+  int32_t ahead = (tiles > 2 ? WORDS_AHEAD : WORDS_AHEAD / 2) / words;
+  ahead = ahead < 1 ? 1 : ahead > 4 ? 4 : ahead;
   out_tiles[0][0] = tiles;
   out_tiles[0][1] = warps;
-  out_tiles[0][2] = ahead < turns ? ahead : (int32_t)turns;
+  out_tiles[0][2] = ahead < turns ? ahead : turns;
   return 1;
 }
 
@@ -149,11 +147,11 @@ static bool loads_runs(const stream *s) {
  * float. */
 static void emit_split(const stream *s, const char *column) {
   nib_text *t = s->t;
-  nib_text_line(t, "b[0][%s][i] = nib_select_bytes(v0, v1, 0x7632);", column);
+  nib_text_line(t, "b[0][0][%s][i] = nib_select_bytes(v0, v1, 0x7632);", column);
   for (int part = 1; part < 3; ++part) {
     for (int e = 0; e < 2; ++e)
       nib_text_line(t, "v%d = nib_f32_rest(v%d);", e, e);
-    nib_text_line(t, "b[%d][%s][i] = nib_select_bytes(v0, v1, 0x7632);", part, column);
+    nib_text_line(t, "b[0][%d][%s][i] = nib_select_bytes(v0, v1, 0x7632);", part, column);
   }
 }
 
@@ -180,12 +178,12 @@ static void emit_gather(const stream *s) {
   if (is_float)
     emit_split(s, "c");
   else
-    nib_text_line(t, "b[0][c][i] = v0 | v1 << 16;");
+    nib_text_line(t, "b[0][0][c][i] = v0 | v1 << 16;");
   nib_text_close(t, "");
 }
 
 /* Runs of 8 or 4. */
-static void emit_runs(const stream *s) {
+static void emit_runs(const stream *s, const char *slot) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
   const bool is_float = s->x->format == NIB_F32;
@@ -202,7 +200,7 @@ static void emit_runs(const stream *s) {
     if (is_float)
       snprintf(to, sizeof to, "v + %d", i / 4);
     else
-      snprintf(to, sizeof to, "b[0][c] + j");
+      snprintf(to, sizeof to, "b[%.40s][0][c] + j", slot);
     nib_text_line(t, "nib_load%d(%s, x[c] + at + %d);", bytes < 16 ? bytes : 16, to,
                   is_float ? i / 4 : 0);
   }
@@ -211,7 +209,7 @@ static void emit_runs(const stream *s) {
     if (!is_float) {
       t->indent++;
       nib_text_line(t, "for (int32_t i = j; i < j + %d; ++i)", pairs);
-      nib_text_line(t, "  b[0][c][i] = 0;");
+      nib_text_line(t, "  b[%s][0][c][i] = 0;", slot);
       nib_text_close(t, "");
     }
   }
@@ -231,30 +229,63 @@ static void emit_bytes(const stream *s) {
   nib_text *t = s->t;
   nib_text_open(t, "for (int32_t i = 0; i < 4; ++i) {");
   nib_text_line(t, "const int64_t at = k + i * 16 + t * 4;");
-  nib_text_line(t, "b[0][c][i] = 0;");
+  nib_text_line(t, "b[0][0][c][i] = 0;");
   nib_text_line(t, "if (at < %lld)", (ll)s->plan.k);
-  nib_text_line(t, "  memcpy(&b[0][c][i], x[c] + at / %lld * %lld + %lld + at %% %lld, 4);",
+  nib_text_line(t, "  memcpy(&b[0][0][c][i], x[c] + at / %lld * %lld + %lld + at %% %lld, 4);",
                 (ll)s->x_block, (ll)s->x_block_bytes, (ll)s->x_codes_at, (ll)s->x_block);
   nib_text_close(t, "");
 }
 
-/* Declares `b`, the operands of sub-step `sub` of step `step`: [part][column][register]. */
-static void emit_activations(const stream *s) {
+/* Halves in runs come a sub-step before they are wanted; what has to be worked on first would only
+ * wait earlier. */
+static bool loads_early(const stream *s) {
+  return s->plan.product != NIB_LOW_BIT_I8 && s->x_parts == 1 && loads_runs(s) &&
+         s->ahead * s->plan.step_elems > NIB_LOW_BIT_SUB;
+}
+
+/* Fills `b`[slot], the operands of the 64 of K from `from` on: [part][column][register]. */
+static void emit_activations(const stream *s, const char *slot, const char *from) {
   nib_text *t = s->t;
-  const bool bytes = s->plan.product == NIB_LOW_BIT_I8;
-  nib_text_line(t, "const int64_t k = (int64_t)(step + u * %d) * %lld + sub * 64;", s->warps,
-                (ll)s->plan.step_elems);
-  nib_text_line(t, "uint32_t b[%d][%d][%d];", s->x_parts, s->columns, bytes ? 4 : 8);
+  nib_text_open(t, "{");
+  nib_text_line(t, "const int64_t k = %s;", from);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
   nib_text_line(t, "#pragma unroll");
-  if (bytes)
+  if (s->plan.product == NIB_LOW_BIT_I8)
     emit_bytes(s);
   else if (loads_runs(s))
-    emit_runs(s);
+    emit_runs(s, slot);
   else
     emit_gather(s);
   nib_text_close(t, "");
+  nib_text_close(t, "");
+}
+
+/* Those of sub-step `sub` of slot u, or, where they are there, those of the one after it. The last
+ * step of a warp has none after it: its own are loaded once more. */
+static void emit_next_activations(const stream *s) {
+  const nib_low_bit *p = &s->plan;
+  const ll subs = p->step_elems / NIB_LOW_BIT_SUB;
+  if (!loads_early(s)) {
+    emit_activations(
+        s, "0",
+        nib_expr_printf("(int64_t)(step + u * %d) * %lld + sub * 64", s->warps, (ll)p->step_elems)
+            .s);
+    return;
+  }
+  const nib_expr next = nib_expr_printf("step + (u + (sub + 1) / %lld) * %d", subs, s->warps);
+  emit_activations(
+      s, nib_expr_printf("(u * %lld + sub + 1) %% %lld", subs, s->ahead * subs).s,
+      nib_expr_printf("(int64_t)(%s < %lld ? %s : step) * %lld + (sub + 1) %% %lld * 64", next.s,
+                      (ll)p->steps, next.s, (ll)p->step_elems, subs)
+          .s);
+}
+
+/* An expression of the operands of sub-step `sub` of slot u. */
+static const char *activations_of(const stream *s) {
+  static const char *const slots[] = {"b[u]", "b[u * 2 + sub]", "b[u * 4 + sub]"};
+  const int64_t subs = s->plan.step_elems / NIB_LOW_BIT_SUB;
+  return loads_early(s) ? slots[subs / 2] : "b[0]";
 }
 
 /* ---- products ---- */
@@ -293,8 +324,8 @@ static void emit_products(const stream *s, const char *sum, int w_parts, const c
     for (int xp = 0; xp < s->x_parts && wp + xp < NIB_LOW_BIT_MAX_PARTS; ++xp) {
       char operand[96];
       snprintf(operand, sizeof operand, a, wp);
-      nib_text_line(t, "%s(%s, %s, b[%d][c] + (e * %d + i) * 2);", mma_of(p), sum, operand, xp,
-                    operands);
+      nib_text_line(t, "%s(%s, %s, %s[%d][c] + (e * %d + i) * 2);", mma_of(p), sum, operand,
+                    activations_of(s), xp, operands);
     }
   nib_text_close(t, "");
 }
@@ -365,7 +396,7 @@ static void emit_byte_product(const stream *s, const char *sum, const char *a0, 
   const nib_low_bit *p = &s->plan;
   if (byte_groups(p) == 4) {
     nib_text_line(t, "const uint32_t half_a[4] = {%s, %s, 0, 0};", a0, a1);
-    nib_text_line(t, "const uint32_t half_b[2] = {b[0][c][e], 0};");
+    nib_text_line(t, "const uint32_t half_b[2] = {b[0][0][c][e], 0};");
     nib_text_line(t, "%s(%s, half_a, half_b);", mma_of(p), sum);
   }
 }
@@ -389,7 +420,8 @@ static void emit_byte_sums(const stream *s) {
   open_columns(s);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t i = 0; i < 2; ++i) {");
-  nib_text_line(t, "const int64_t at = k + h * 32;");
+  nib_text_line(t, "const int64_t at = (int64_t)(step + u * %d) * %lld + sub * 64 + h * 32;",
+                s->warps, (ll)p->step_elems);
   nib_text_line(t, "x_scale[h][c][i] = 0;");
   nib_text_open(t, "if (at < %lld) {", (ll)p->k);
   nib_text_line(t, "const uint8_t *const q = y[c][i] + at / %lld * %lld;", (ll)s->x_block,
@@ -406,7 +438,7 @@ static void emit_byte_sums(const stream *s) {
   if (groups == 4)
     emit_byte_product(s, "sums[e][c]", "0x01010101u", "0x01010101u");
   else
-    nib_text_line(t, "%s(sums[e][c], ones, b[0][c] + e * 2);", mma_of(p));
+    nib_text_line(t, "%s(sums[e][c], ones, b[0][0][c] + e * 2);", mma_of(p));
   nib_text_close(t, "");
   nib_text_close(t, "");
 }
@@ -443,7 +475,7 @@ static void emit_byte_tile(const stream *s) {
   if (groups == 4)
     emit_byte_product(s, "d", "a[0][e * 2]", "a[0][e * 2 + 1]");
   else
-    nib_text_line(t, "%s(d, a[0] + e * 4, b[0][c] + e * 2);", mma_of(p));
+    nib_text_line(t, "%s(d, a[0] + e * 4, b[0][0][c] + e * 2);", mma_of(p));
   for (int i = 0; i < 4; ++i) {
     emit_byte_value(s, i);
     char x_scale[48];
@@ -467,7 +499,7 @@ static void emit_step(const stream *s) {
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
                 (ll)(p->step_elems / NIB_LOW_BIT_SUB));
-  emit_activations(s);
+  emit_next_activations(s);
   if (bytes)
     emit_byte_sums(s);
   else
@@ -483,47 +515,46 @@ static void emit_step(const stream *s) {
   nib_text_close(t, "");
 }
 
-static void open_if(nib_text *t, bool needed, const char *condition) {
-  if (needed)
-    nib_text_open(t, "if (%s) {", condition);
-  else
-    nib_text_open(t, "{");
+/* Loads what follows in slot u, of which `turn` is the number of the step in those of the warp. */
+static void emit_load(const stream *s, const char *first, const char *turn) {
+  nib_text *t = s->t;
+  const nib_low_bit *p = &s->plan;
+  char offset[64], wanted[160];
+  snprintf(offset, sizeof offset, "u * %lld", (ll)(s->warps * p->step_bytes));
+  snprintf(wanted, sizeof wanted, "%s + (%s) * %d < %lld", first, turn, s->warps, (ll)p->steps);
+  nib_text_line(t, "const bool more = %s;", wanted);
+  nib_low_bit_load_emit(p, t, "q[u]", "f[u]", offset, "more");
 }
 
 /* Steps warp, warp + warps, …: step + u * warps is in q[u]. */
 static void emit_steps(const stream *s) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
-  const bool ragged = p->steps % ((int64_t)s->warps * s->ahead) != 0;
-  char condition[96];
-  nib_text_line(t, "uint32_t q[%d][%d];", s->ahead, p->words);
+  const ll subs = p->step_elems / NIB_LOW_BIT_SUB;
+  nib_text_line(t, "uint32_t q[%d][%d] = {{0}};", s->ahead, p->words);
   if (p->has_scales)
-    nib_text_line(t, "uint32_t f[%d][%d];", s->ahead, p->scale_words);
+    nib_text_line(t, "uint32_t f[%d][%d] = {{0}};", s->ahead, p->scale_words);
+  nib_text_line(t, "uint32_t b[%lld][%d][%d][%d];", loads_early(s) ? s->ahead * subs : 1,
+                s->x_parts, s->columns, p->product == NIB_LOW_BIT_I8 ? 4 : 8);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t u = 0; u < %d; ++u) {", s->ahead);
-  snprintf(condition, sizeof condition, "warp + u * %d < %lld", s->warps, (ll)p->steps);
-  open_if(t, ragged, condition);
-  nib_text_line(t, "const uint8_t *const from = steps + u * %lld;", (ll)(s->warps * p->step_bytes));
-  nib_low_bit_load_emit(p, t, "q[u]", "f[u]", "from");
+  emit_load(s, "warp", "u");
   nib_text_close(t, "");
-  nib_text_close(t, "");
+  if (loads_early(s))
+    emit_activations(s, "0", nib_expr_printf("warp * %lld", (ll)p->step_elems).s);
   nib_text_open(t, "for (int32_t step = warp; step < %lld; step += %d) {", (ll)p->steps,
                 s->warps * s->ahead);
-  nib_text_line(t, "steps += %lld;", (ll)(s->ahead * s->warps * p->step_bytes));
+  nib_low_bit_advance_emit(p, t, (ll)(s->ahead * s->warps * p->step_bytes));
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t u = 0; u < %d; ++u) {", s->ahead);
-  snprintf(condition, sizeof condition, "step + u * %d < %lld", s->warps, (ll)p->steps);
-  open_if(t, ragged, condition);
+  if (p->steps % ((int64_t)s->warps * s->ahead))
+    nib_text_open(t, "if (step + u * %d < %lld) {", s->warps, (ll)p->steps);
+  else
+    nib_text_open(t, "{");
   emit_step(s);
-  snprintf(condition, sizeof condition, "step + (u + %d) * %d < %lld", s->ahead, s->warps,
-           (ll)p->steps);
-  open_if(t, true, condition);
-  nib_text_line(t, "const uint8_t *const from = steps + u * %lld;", (ll)(s->warps * p->step_bytes));
-  nib_low_bit_load_emit(p, t, "q[u]", "f[u]", "from");
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-  nib_text_close(t, "");
+  emit_load(s, "step", nib_expr_printf("u + %d", s->ahead).s);
+  for (int i = 0; i < 3; ++i)
+    nib_text_close(t, "");
 }
 
 /* Floats between the columns of a warp's sums: 4 more than rows, so that a store meets all banks.
@@ -645,8 +676,11 @@ static void emit_root(nib_direct *d, const nib_node *n) {
                 "const int32_t lane = nib_lane(), warp = nib_warp(), g = lane >> 2, t = lane & 3;");
   emit_table(&s);
   emit_pointers(&s);
-  nib_text_line(t, "const uint8_t *steps = %s + nib_block_x() * (int64_t)%lld + warp * %lld;",
-                weights.s, (ll)(p->steps * p->step_bytes), (ll)p->step_bytes);
+  nib_low_bit_pointers_emit(p, t,
+                            nib_expr_printf("%s + nib_block_x() * (int64_t)%lld + warp * %lld",
+                                            weights.s, (ll)(p->steps * p->step_bytes),
+                                            (ll)p->step_bytes)
+                                .s);
   if (p->has_offsets || (p->product == NIB_LOW_BIT_I8 && !p->is_signed && p->zero))
     nib_text_line(t, "const uint32_t ones[4] = {%s, %s, %s, %s};", ones_of(p), ones_of(p),
                   ones_of(p), ones_of(p));
@@ -657,7 +691,7 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   *d->e->launch = (nib_launch){
       .grid = {p->row_blocks, (s.rows + 8 * s.columns - 1) / (8 * s.columns)},
       .threads = 32 * s.warps,
-      .blocks_per_sm = s.warps <= 8 && p->tiles * s.columns * s.x_parts <= 4 ? 2 : 1,
+      .blocks_per_sm = s.warps <= 8 && p->tiles <= 2 && s.columns * s.x_parts <= 2 ? 2 : 1,
       .shared_bytes = 4 * (s.table_words + s.warps * kept_columns(&s) * column_stride(&s))};
 }
 

@@ -201,31 +201,55 @@ void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, c
 
 /* ---- memory ---- */
 
-/* `words` words at `from` + `first` + `index` * their bytes …, with loads as wide as their number
- * allows. */
-static void emit_loads(nib_text *t, const char *to, int words, const char *from, long long first,
-                       const char *index, bool spread) {
+/* Widths of loads: 16, 8 and 4 bytes. Those of codes are of all lanes side by side; each g has its
+ * scales together. */
+static int width_at(int words, int i, bool spread) {
+  return words - i >= 4 && (spread || words % 4 == 0)   ? 4
+         : words - i >= 2 && (spread || words % 2 == 0) ? 2
+                                                        : 1;
+}
+
+static void emit_loads(nib_text *t, const char *to, int words, const char *from, bool spread,
+                       const char *wanted) {
   for (int i = 0; i < words;) {
-    const int width = words - i >= 4 && (spread || words % 4 == 0)   ? 4
-                      : words - i >= 2 && (spread || words % 2 == 0) ? 2
-                                                                     : 1;
-    /* Spread: vectors of all lanes side by side. Else each index has its words together. */
-    const long long at = spread ? first + 128LL * i : first + 4LL * i;
-    const int stride = spread ? width * 4 : words * 4;
-    if (width == 1)
-      nib_text_line(t, "%s[%d] = nib_load4_once(%s + %lld + %s * %d);", to, i, from, at, index,
-                    stride);
+    const int width = width_at(words, i, spread);
+    char at[160];
+    if (spread)
+      snprintf(at, sizeof at, "codes%d + %s + %d", 4 * width, from, 128 * i);
     else
-      nib_text_line(t, "nib_load%d_once(%s + %d, %s + %lld + %s * %d);", width * 4, to, i, from, at,
-                    index, stride);
+      snprintf(at, sizeof at, "scales + %s + %d", from, 4 * i);
+    nib_text_line(t, "nib_load%d_if(%s + %d, %s, %s);", 4 * width, to, i, at, wanted);
     i += width;
   }
 }
 
+void nib_low_bit_pointers_emit(const nib_low_bit *p, nib_text *t, const char *from) {
+  bool has[5] = {false};
+  for (int i = 0; i < p->words; i += width_at(p->words, i, true))
+    has[width_at(p->words, i, true)] = true;
+  for (int width = 4; width > 0; width /= 2)
+    if (has[width])
+      nib_text_line(t, "const uint8_t *codes%d = %s + lane * %d;", 4 * width, from, 4 * width);
+  if (p->scale_words)
+    nib_text_line(t, "const uint8_t *scales = %s + %lld + g * %d;", from, (long long)p->scales_at,
+                  4 * p->scale_words);
+}
+
+void nib_low_bit_advance_emit(const nib_low_bit *p, nib_text *t, long long bytes) {
+  bool has[5] = {false};
+  for (int i = 0; i < p->words; i += width_at(p->words, i, true))
+    has[width_at(p->words, i, true)] = true;
+  for (int width = 4; width > 0; width /= 2)
+    if (has[width])
+      nib_text_line(t, "codes%d += %lld;", 4 * width, bytes);
+  if (p->scale_words)
+    nib_text_line(t, "scales += %lld;", bytes);
+}
+
 void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
-                           const char *from) {
-  emit_loads(t, q, p->words, from, 0, "lane", true);
-  emit_loads(t, f, p->scale_words, from, (long long)p->scales_at, "g", false);
+                           const char *offset, const char *wanted) {
+  emit_loads(t, q, p->words, offset, true, wanted);
+  emit_loads(t, f, p->scale_words, offset, false, wanted);
 }
 
 /* An expression: factor number `index` of the words `f`. */

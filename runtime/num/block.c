@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static int field_bit(const nib_bit_field *f, int i) {
+int nib_block_field_bit(const nib_bit_field *f, int i) {
   int bit = f->at;
   if (f->chunk) {
     bit += i / f->chunk * f->chunk_step;
@@ -22,7 +22,7 @@ static int field_bit(const nib_bit_field *f, int i) {
 
 /* Byte by byte: fields have 1 to 32 bits at any bit, and a block may end behind them. */
 uint32_t nib_bit_field_get(const nib_bit_field *f, const uint8_t *block, int i) {
-  const int bit = field_bit(f, i);
+  const int bit = nib_block_field_bit(f, i);
   uint64_t value = 0;
   for (int byte = bit / 8; byte <= (bit + f->bits - 1) / 8; ++byte)
     value |= (uint64_t)block[byte] << (8 * (byte - bit / 8));
@@ -30,7 +30,7 @@ uint32_t nib_bit_field_get(const nib_bit_field *f, const uint8_t *block, int i) 
 }
 
 void nib_bit_field_set(const nib_bit_field *f, uint8_t *block, int i, uint32_t value) {
-  const int bit = field_bit(f, i);
+  const int bit = nib_block_field_bit(f, i);
   const uint64_t mask = ((UINT64_C(1) << f->bits) - 1) << bit % 8;
   const uint64_t bits = (uint64_t)value << bit % 8 & mask;
   for (int byte = bit / 8; byte <= (bit + f->bits - 1) / 8; ++byte) {

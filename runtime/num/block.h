@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+/** The bit of a block at which field number i begins. */
+int nib_block_field_bit(const nib_bit_field *f, int i);
 /** Bit field number i of a block. */
 uint32_t nib_bit_field_get(const nib_bit_field *f, const uint8_t *block, int i);
 void nib_bit_field_set(const nib_bit_field *f, uint8_t *block, int i, uint32_t value);

@@ -98,6 +98,18 @@ NIB_DEVICE uint32_t nib_load4_once(const void *global) {
   memcpy(&d, global, 4);
   return d;
 }
+NIB_DEVICE void nib_load16_if(uint32_t d[4], const void *global, bool wanted) {
+  if (wanted)
+    nib_load16(d, global);
+}
+NIB_DEVICE void nib_load8_if(uint32_t d[2], const void *global, bool wanted) {
+  if (wanted)
+    nib_load8(d, global);
+}
+NIB_DEVICE void nib_load4_if(uint32_t *d, const void *global, bool wanted) {
+  if (wanted)
+    *d = nib_load4_once(global);
+}
 NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
   nib_emulated_check_aligned(global, 16);
   memcpy(global, x, 16);
