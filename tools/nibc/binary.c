@@ -5,11 +5,13 @@
  * the compiler (path, size, date), its flags and nibc's version. An entry is the object with the
  * hash of its bytes behind it: a damaged one is compiled again, not loaded. */
 #include "binary.h"
+#include "count.h"
 #include "cuda.h"
 #include "file_io.h"
 #include "lower.h"
 #include "message.h"
 #include "nibrt_abi.h"
+#include "riscv.h"
 #include "toolchain.h"
 
 #include <dirent.h>
@@ -249,8 +251,35 @@ static nib_status check_runs_here(const nibc_session *s) {
                    "this processor cannot run code for '%s' (see `nibc targets`)", s->target.spec);
 }
 
+/* A program in an emulator; it is not cached. */
+static nib_status load_emulated(nibc_session *s, nibc_binary *b) {
+  char *emulator = nibc_riscv_emulator(s), *plugin = NULL;
+  nib_text command;
+  nib_text_init(&command);
+  nib_status status = emulator ? nibc_dir_temporary(NULL, &b->kept) : NIB_ERROR_IO;
+  if (status == NIB_OK)
+    status = nibc_session_emit(s, b->kept);
+  if (status == NIB_OK)
+    status = nibc_riscv_link(s, b->kept);
+  if (status == NIB_OK && s->options->count)
+    status = nibc_count_plan(s, b->kept, &plugin);
+  if (status == NIB_OK && !s->options->dry_run) {
+    nibc_riscv_command(s, emulator, b->kept, plugin, &command);
+    status = command.failed ? nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory")
+                            : nibc_emulator_start(s, command.data, &b->emulator);
+  }
+  nib_text_free(&command);
+  free(plugin);
+  free(emulator);
+  if (status != NIB_OK)
+    nibc_binary_unload(b);
+  return status;
+}
+
 nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
   memset(b, 0, sizeof *b);
+  if (nib_target_is_riscv(&s->target))
+    return load_emulated(s, b);
   NIB_RETURN_IF_ERROR(check_runs_here(s));
   nibc_compiler compiler;
   NIB_RETURN_IF_ERROR(nibc_compiler_find(&compiler));
@@ -277,6 +306,8 @@ nib_status nibc_binary_load(nibc_session *s, nibc_binary *b) {
 }
 
 nib_status nibc_binary_run(const nibc_binary *b, const void *const *in, void *const *out) {
+  if (b->emulator)
+    return nibc_emulator_run(b->emulator, in, out, NULL, NULL);
   void *arenas[NIBRT_SPACE_COUNT] = {b->arena};
   nibrt_exec exec = {.size = sizeof exec, .version = NIBRT_ABI_VERSION};
   if (b->pool)
@@ -292,6 +323,7 @@ nib_status nibc_binary_run(const nibc_binary *b, const void *const *in, void *co
 void nibc_binary_unload(nibc_binary *b) {
   if (b->device)
     b->close_device(b->device);
+  nibc_emulator_stop(b->emulator);
   nibrt_pool_destroy(b->pool);
   if (b->handle)
     dlclose(b->handle);

@@ -3,6 +3,7 @@
 #ifndef NIBC_BINARY_H
 #define NIBC_BINARY_H
 
+#include "emulator.h"
 #include "nibrt_cuda.h"
 #include "nibrt_pool.h"
 #include "session.h"
@@ -13,9 +14,10 @@ typedef struct nibc_binary {
                       void *const *arenas);
   nibrt_cuda_session *device; /**< of a CUDA target */
   void (*close_device)(nibrt_cuda_session *device);
+  nibc_emulator *emulator; /**< of a RISC-V target */
   nibrt_pool *pool; /**< of --threads; NULL: one thread */
   void *arena; /**< aligned, as large as the plan says */
-  char *kept;  /**< temporary folder of an uncached object, or NULL */
+  char *kept;  /**< temporary folder of an uncached object, or of a program, or NULL */
 } nibc_binary;
 
 /** Compiles the session's selected module to a shared object (from the cache if it is there) and

@@ -2,6 +2,7 @@
  * nibc run. */
 #include "binary.h"
 #include "commands.h"
+#include "count.h"
 #include "feed.h"
 #include "message.h"
 #include "support.h"
@@ -44,9 +45,21 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* One run in an emulator. It takes no time that would say anything; the first run is counted. */
+static nib_status run_emulated(const nibc_session *s, const nibc_binary *binary,
+                               const void *const *in, void *const *out, nibc_counts *counts) {
+  uint64_t instructions, stack;
+  NIB_RETURN_IF_ERROR(nibc_emulator_run(binary->emulator, in, out, &instructions, &stack));
+  if (!s->options->count || counts->instructions)
+    return NIB_OK;
+  counts->instructions = instructions;
+  counts->stack_bytes = stack;
+  return nibc_count_read(s, binary->kept, counts);
+}
+
 /* All runs of the feed, `repeat` times each; times of the network alone. */
 static nib_status run_all(const nibc_session *s, const nibc_binary *binary, const nibc_feed *in,
-                          const nibc_feed *out, timing *t) {
+                          const nibc_feed *out, timing *t, nibc_counts *counts) {
   const nib_graph *g = s->planned;
   nibc_buffers x = {0}, y = {0};
   nib_status status = nibc_buffers_create(g, g->inputs, g->n_inputs, &x);
@@ -56,9 +69,12 @@ static nib_status run_all(const nibc_session *s, const nibc_binary *binary, cons
   for (int64_t run = 0; status == NIB_OK && run < in->runs; ++run) {
     for (int i = 0; i < in->n; ++i)
       memcpy(x.at[i], nibc_feed_at(in, i, run), nib_tensor_bytes(&g->tensors[g->inputs[i]]));
-    if (run == 0) // not timed: first touch of code, weights and arena
+    const bool emulated = binary->emulator != NULL;
+    for (int64_t r = 0; emulated && status == NIB_OK && r < s->options->repeat; ++r)
+      status = run_emulated(s, binary, (const void *const *)x.at, y.at, counts);
+    if (run == 0 && !emulated) // not timed: first touch of code, weights and arena
       status = nibc_binary_run(binary, (const void *const *)x.at, y.at);
-    for (int64_t r = 0; status == NIB_OK && r < s->options->repeat; ++r) {
+    for (int64_t r = 0; !emulated && status == NIB_OK && r < s->options->repeat; ++r) {
       const double start = nibc_seconds();
       status = nibc_binary_run(binary, (const void *const *)x.at, y.at);
       t->us[t->n++] = (nibc_seconds() - start) * 1e6;
@@ -86,12 +102,24 @@ static void print_times(const nibc_options *o, timing *t) {
          most, (long long)t->n);
 }
 
+/* What an emulator can say of the runs. */
+static void print_emulated(const nibc_session *s, const nibc_counts *counts, int64_t runs) {
+  if (s->options->count)
+    nibc_count_print(s, counts, runs);
+  else if (s->options->json)
+    printf("{\"runs\":%lld}\n", (long long)runs);
+  else
+    printf("%lld run%s in an emulator, whose time says nothing (--count counts instructions)\n",
+           (long long)runs, runs == 1 ? "" : "s");
+}
+
 static nib_status run_session(nibc_session *s, const nibc_feed *in) {
   const nibc_options *o = s->options;
   const nib_graph *g = s->planned;
   nibc_binary binary = {0};
   nibc_feed out = {0};
   timing times = {NULL, 0};
+  nibc_counts counts = {0};
   nib_status status = nibc_binary_load(s, &binary);
   if (status == NIB_OK && !o->dry_run) {
     int64_t total = 0;
@@ -101,12 +129,15 @@ static nib_status run_session(nibc_session *s, const nibc_feed *in) {
                  ? nibc_feed_for_tensors(g, g->outputs, g->n_outputs, in->runs, in->batch, &out)
                  : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "too many runs");
     if (status == NIB_OK)
-      status = run_all(s, &binary, in, &out, &times);
+      status = run_all(s, &binary, in, &out, &times, &counts);
     for (int i = 0; status == NIB_OK && i < o->outputs.n; ++i)
       status = nibc_npy_write(o->outputs.items[i], &out.arrays[i]);
-    if (status == NIB_OK)
+    if (status == NIB_OK && binary.emulator)
+      print_emulated(s, &counts, in->runs * o->repeat);
+    else if (status == NIB_OK)
       print_times(o, &times);
   }
+  nibc_counts_free(&counts);
   free(times.us);
   nibc_feed_free(&out);
   nibc_binary_unload(&binary);

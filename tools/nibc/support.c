@@ -120,6 +120,35 @@ static nib_status check_cuda(const nibc_options *o) {
                : NIB_OK;
 }
 
+/* What goes with a RISC-V target alone, and what its emulated processor can be. */
+static nib_status check_riscv(const nibc_options *o) {
+  static const nib_diag silent = {0};
+  nib_target target;
+  const char *spec = o->target ? o->target : "native";
+  if (nib_target_parse(spec, &target, &silent) != NIB_OK)
+    return NIB_OK; // said where the target is needed
+  if (!nib_target_is_riscv(&target)) {
+    const char *option = o->count ? "--count" : o->vlen ? "--vlen" : NULL;
+    return option ? nibc_fail(NIB_ERROR_INVALID_USAGE,
+                              "%s goes with a RISC-V target, as --target=riscv64-linux-gnu+v, not with %s",
+                              option, spec)
+                  : NIB_OK;
+  }
+  if (nibc_is_lowered(o))
+    return nibc_fail(NIB_ERROR_INVALID_USAGE, "--codegen=mlir goes with the host's processor, not with %s",
+                     spec);
+  if (!o->vlen)
+    return NIB_OK;
+  const bool has_vectors = target.features & NIB_FEATURE_BIT(V);
+  const int32_t least = nib_target_vlen(&target) ? nib_target_vlen(&target) : 128;
+  if (!has_vectors || o->vlen < least || o->vlen > 1024 || (o->vlen & (o->vlen - 1)))
+    return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                     has_vectors ? "--vlen=%lld: %s takes a power of two from %d to 1024"
+                                 : "--vlen=%lld: %s has no vectors; add +v",
+                     (long long)o->vlen, spec, least);
+  return NIB_OK;
+}
+
 nib_status nibc_check_options(const nibc_options *o) {
   if (o->rounding && nib_rounding_find(o->rounding) == NIB_ROUNDING_COUNT)
     return unknown_rounding(o->rounding);
@@ -136,6 +165,7 @@ nib_status nibc_check_options(const nibc_options *o) {
   NIB_RETURN_IF_ERROR(check_weight_formats(o));
   NIB_RETURN_IF_ERROR(check_codegen(o));
   NIB_RETURN_IF_ERROR(check_cuda(o));
+  NIB_RETURN_IF_ERROR(check_riscv(o));
   return check_later(o);
 }
 

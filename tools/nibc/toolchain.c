@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Running the C compiler and the archiver. */
 #include "toolchain.h"
+#include "elf_file.h"
 #include "emit/text.h"
 #include "file_io.h"
 #include "interrupt.h"
 #include "message.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -260,6 +260,17 @@ nib_status nibc_compiler_run(const nibc_compiler *compiler, nibc_artifact artifa
   return status;
 }
 
+nib_status nibc_compiler_link(const nibc_compiler *compiler, const char *arguments, const char *dir) {
+  char *copy = nibc_format("%s", arguments);
+  if (!copy)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  const char *argv[MAX_ARGS] = {compiler->path};
+  argv[split(copy, argv, 1)] = NULL;
+  const nib_status status = run_compiler(dir, argv);
+  free(copy);
+  return status;
+}
+
 nib_status nibc_archive(const nibc_compiler *compiler, const char *dir, const char *archive,
                         const char *const *sources, int n_sources) {
   if (!compiler->archiver)
@@ -282,21 +293,11 @@ nib_status nibc_archive(const nibc_compiler *compiler, const char *dir, const ch
 }
 
 bool nibc_object_size(const char *path, int64_t *out_code, int64_t *out_rodata) {
-  FILE *file = fopen(path, "rb");
-  if (!file)
+  nibc_elf elf;
+  int64_t data;
+  if (!nibc_elf_open(path, &elf))
     return false;
-  Elf64_Ehdr header;
-  bool ok =
-      fread(&header, sizeof header, 1, file) == 1 && memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-      header.e_ident[EI_CLASS] == ELFCLASS64 && fseek(file, (long)header.e_shoff, SEEK_SET) == 0;
-  *out_code = *out_rodata = 0;
-  for (int i = 0; ok && i < header.e_shnum; ++i) {
-    Elf64_Shdr section;
-    ok = fread(&section, sizeof section, 1, file) == 1;
-    if (!ok || !(section.sh_flags & SHF_ALLOC) || section.sh_type == SHT_NOBITS)
-      continue;
-    *(section.sh_flags & SHF_EXECINSTR ? out_code : out_rodata) += (int64_t)section.sh_size;
-  }
-  fclose(file);
-  return ok;
+  nibc_elf_sizes(&elf, out_code, out_rodata, &data);
+  nibc_elf_close(&elf);
+  return true;
 }

@@ -35,6 +35,8 @@ char *nibc_compiler_flags(const nib_target *target, bool size);
 nib_status nibc_compiler_run(const nibc_compiler *compiler, nibc_artifact artifact,
                              const char *flags, const char *dir, const char *const *sources,
                              int n_sources, const char *output);
+/** One call with `arguments`, separated by spaces, that ends in a program. */
+nib_status nibc_compiler_link(const nibc_compiler *compiler, const char *arguments, const char *dir);
 /** ar rcsD `dir`/`archive` of the objects of `sources`, whose objects are then removed. */
 nib_status nibc_archive(const nibc_compiler *compiler, const char *dir, const char *archive,
                         const char *const *sources, int n_sources);
