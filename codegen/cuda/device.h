@@ -755,6 +755,16 @@ NIB_DEVICE float nib_f16_to_f32(uint16_t x) {
 }
 //@ end
 
+//@ begin nib_rq_nearest_even
+/* The conversion rounds and saturates; 2^31 - 128 counts as beyond. */
+NIB_DEVICE int32_t nib_rq_nearest_even(int32_t x, float scale) {
+  const float y = (float)x * scale;
+  int32_t d;
+  __asm__("cvt.rni.s32.f32 %0, %1;" : "=r"(d) : "f"(y));
+  return d >= 2147483520 ? 2147483647 : d;
+}
+//@ end
+
 //@ begin nib_f32_to_f8e4m3fn
 /* The instruction, of sm_89, saturates: what rounds to more than 448 is NaN here. */
 NIB_DEVICE uint8_t nib_f32_to_f8e4m3fn(float x) {

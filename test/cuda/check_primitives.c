@@ -434,12 +434,13 @@ static uint32_t select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
 }
 
 static void check_arithmetic(void *f) {
-  enum { blocks = 40, n = 128 * blocks, kinds = 21 };
+  enum { blocks = 40, n = 128 * blocks, kinds = 22 };
   static const char *const names[kinds] = {"dot4",      "dot4_u8i8", "select_bytes", "and_or",
                                            "and_xor",   "hfma2",     "hsub2",        "hmul2",
                                            "bf16_fma2", "bf16_sub2", "bf16_mul2",    "pack_bf16",
                                            "pack_f16",  "f32_f16",   "f32_bf16",     "f32_to_bf16",
-                                           "f32_to_f16", "f16_to_f32", "f32_to_f8e4m3fn", "fma_f32", "f32_rest"};
+                                           "f32_to_f16", "f16_to_f32", "f32_to_f8e4m3fn", "fma_f32", "f32_rest",
+                                           "rq_nearest_even"};
   static const uint32_t special[] = {0,          0x80008000, 0x00010001, 0x7c007bff, 0x3c003c00,
                                      0xbf803f80, 0x7f807f7f, 0x00800080, 0x64006401, 0x43004301,
                                      0x80808080, 0x7f7f7f7f, 0xffffffff};
@@ -502,6 +503,11 @@ static void check_arithmetic(void *f) {
     memcpy(&w[19], &sum, 4);
     sum = isinf(fx) ? 0 : fx - high;
     memcpy(&w[20], &sum, 4);
+    const float scaled = rintf((float)(int32_t)x * fy);
+    w[21] = isnan(scaled)             ? words(&out)[21 * n + i]
+            : scaled >= 2147483520.0f ? 0x7fffffffu
+            : scaled < -2147483648.0f ? 0x80000000u
+                                      : (uint32_t)(int32_t)scaled;
     for (int kind = 0; kind < kinds; ++kind) {
       uint32_t *got = &words(&out)[kind * n + i];
       want[kind * n + i] = w[kind];
@@ -514,7 +520,7 @@ static void check_arithmetic(void *f) {
         want[kind * n + i] = *got;
       const uint32_t infinity = kind == 15 ? 0x7f80 : kind == 16 ? 0x7c00 : kind == 18 ? 0x7e : 0x7f800000;
       const uint32_t magnitude = kind == 18 ? 0x7f : kind < 17 ? 0x7fff : 0x7fffffff;
-      if (kind >= 15 && (*got & magnitude) > infinity && (w[kind] & magnitude) > infinity)
+      if (kind >= 15 && kind < 21 && (*got & magnitude) > infinity && (w[kind] & magnitude) > infinity)
         want[kind * n + i] = *got;
     }
   }

@@ -216,6 +216,10 @@ NIB_DEVICE float nib_f32_f16(uint32_t x) {
 NIB_DEVICE uint16_t nib_f32_to_bf16(float x) { return (uint16_t)nib_emulated_encode(x, 1); }
 NIB_DEVICE uint16_t nib_f32_to_f16(float x) { return (uint16_t)nib_emulated_encode(x, 0); }
 NIB_DEVICE float nib_f16_to_f32(uint16_t x) { return nib_emulated_decode(NIB_EMULATED_f16, x); }
+NIB_DEVICE int32_t nib_rq_nearest_even(int32_t x, float scale) {
+  const float y = rintf((float)x * scale);
+  return y >= 2147483520.0f ? 2147483647 : y <= -2147483648.0f ? -2147483647 - 1 : (int32_t)y;
+}
 NIB_DEVICE uint8_t nib_f32_to_f8e4m3fn(float x) {
   const uint32_t sign = std::signbit(x) ? 0x80u : 0;
   const float a = fabsf(x);

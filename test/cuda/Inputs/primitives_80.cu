@@ -130,6 +130,7 @@ NIB_KERNEL(128, 1) arithmetic(const uint32_t *a, const uint32_t *b, const uint32
   out[18 * n + i] = nib_f32_to_f8e4m3fn(nib_f32_bits(x));
   out[19 * n + i] = nib_bits_f32(nib_fma_f32(nib_f32_bits(x), nib_f32_bits(y), nib_f32_bits(z)));
   out[20 * n + i] = nib_f32_rest(x);
+  out[21 * n + i] = (uint32_t)nib_rq_nearest_even((int32_t)x, nib_f32_bits(y));
 }
 
 NIB_KERNEL(64, 1) quads(const uint32_t *x, uint32_t *out) {
