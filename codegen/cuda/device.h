@@ -896,11 +896,12 @@ NIB_DEVICE void nib_cluster_sync(void) {
 //@ end
 
 //@ begin nib_barrier_arrive_at
-/* nib_barrier_arrive at the same place in block `rank` of the cluster. */
+/* nib_barrier_arrive at the same place in block `rank` of the cluster, after what nib_wgmma_* read
+ * here; it orders no loads and stores for that block. */
 NIB_DEVICE void nib_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
   __asm__ volatile("{\n\t.reg .b32 there;\n\t"
                    "mapa.shared::cluster.u32 there, %0, %1;\n\t"
-                   "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n\t}" ::"r"(
+                   "mbarrier.arrive.shared::cluster.b64 _, [there];\n\t}" ::"r"(
                        nib_shared_address(barrier)),
                    "r"(rank)
                    : "memory");
