@@ -112,7 +112,7 @@ typedef struct rates {
   double lanes, dot_k, registers;
   double dot, dot8, fma, lane_mac, requant, element;
   double found_lanes; /* of the target's registers, which compilers may use for portable C */
-  bool scalar;
+  bool scalar, in_order;
 } rates;
 
 static double or_default(double value, double if_zero) { return value > 0 ? value : if_zero; }
@@ -129,6 +129,7 @@ static rates rates_of_vocab(const nib_vocab *v) {
       .requant = or_default(v->requant_cycles, 8),
       .element = v->lanes > 1 ? or_default(v->elementwise_cycles, 1) : k_scalar_element_cycles,
       .scalar = v->lanes <= 1,
+      .in_order = v->in_order,
   };
 }
 
@@ -165,13 +166,16 @@ static double rows_of(const nib_kernel_desc *d) {
 
 /* Cycles of one step over K of a register tile of `rows` pixels by `vectors` column registers: the
  * slowest of issuing the products, loading their operands, and the chain of each accumulator. */
-static double tile_step_cycles(const nib_kernel_desc *d, double rows, double vectors, double issue,
-                               double registers) {
+static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double rows,
+                               double vectors, double issue) {
+  const double registers = r->registers;
   /* By taps, an input column is loaded once for the taps of a row. */
   const double taps = d->tile[3] > 0 && d->kernel[1] > 0 ? (double)d->kernel[1] : 1;
   const double loaded = ((rows - 1) * fmax((double)d->strides[1], 1) + taps) / taps;
   const double loads = ((taps > 1 ? loaded : rows) + vectors) / k_loads_per_cycle;
   double cycles = fmax(rows * vectors * issue + k_step_cycles, fmax(loads, k_accumulate_latency));
+  if (r->in_order) /* a scalar load for each activation; weights are loaded and widened */
+    cycles = rows * vectors * issue + (taps > 1 ? loaded : rows) + 2 * vectors * issue + 1;
   const double used = rows * vectors + taps * vectors + 1;
   if (used > registers) /* accumulators spilled and reloaded at every step */
     cycles += 2 * (used - registers);
@@ -223,13 +227,13 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double issue = real ? r->fma : r->dot;
   const double whole_m = floor(row / mr), rest_m = row - whole_m * mr;
   const double whole_n = floor(vectors / nr), rest_n = vectors - whole_n * nr;
-  double cycles = whole_m * whole_n * tile_step_cycles(d, mr, nr, issue, r->registers);
+  double cycles = whole_m * whole_n * tile_step_cycles(d, r, mr, nr, issue);
   if (rest_n > 0)
-    cycles += whole_m * tile_step_cycles(d, mr, rest_n, issue, r->registers);
+    cycles += whole_m * tile_step_cycles(d, r, mr, rest_n, issue);
   if (rest_m > 0)
-    cycles += whole_n * tile_step_cycles(d, rest_m, nr, issue, r->registers);
+    cycles += whole_n * tile_step_cycles(d, r, rest_m, nr, issue);
   if (rest_m > 0 && rest_n > 0)
-    cycles += tile_step_cycles(d, rest_m, rest_n, issue, r->registers);
+    cycles += tile_step_cycles(d, r, rest_m, rest_n, issue);
   cycles *= m / row * steps;
   if (d->excess_macs > 0) /* loops of their own for every column register of a tile */
     cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * r->dot8 +

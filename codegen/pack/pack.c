@@ -306,27 +306,32 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
 
 /* ---- depthwise ---- */
 
-nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, void **out_data,
-                              size_t *out_bytes) {
+static void put_i16(uint8_t *to, int64_t value) {
+  to[0] = (uint8_t)value;
+  to[1] = (uint8_t)((uint64_t)value >> 8);
+}
+
+nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, int elem_bytes,
+                              void **out_data, size_t *out_bytes) {
   const nib_tensor *t = nib_node_input(g, n, 1);
   const int64_t channels = t->dims[3], taps = t->dims[1] * t->dims[2];
-  uint32_t *data = calloc((size_t)(taps * elems), sizeof *data);
+  uint8_t *data = calloc((size_t)(taps * elems), (size_t)elem_bytes);
   if (!data)
     return NIB_ERROR_OUT_OF_MEMORY;
   for (int64_t tap = 0; tap < taps; tap++) {
     for (int64_t c = 0; c < channels; c++) {
       const int64_t i = tap * channels + c;
-      uint32_t *to = &data[tap * elems + c];
+      uint8_t *to = data + (tap * elems + c) * elem_bytes;
       const float real =
           nib_params_is_real(t->format) ? (float)nib_format_load_real(t->format, t->data, i) : 0.0f;
       if (nib_params_is_real(t->format))
-        memcpy(to, &real, sizeof *to);
+        memcpy(to, &real, sizeof real);
       else
-        *to = (uint16_t)(code_at(t, i) - zero_of(t));
+        put_i16(to, code_at(t, i) - zero_of(t));
     }
   }
   *out_data = data;
-  *out_bytes = (size_t)(taps * elems) * sizeof *data;
+  *out_bytes = (size_t)(taps * elems) * (size_t)elem_bytes;
   return NIB_OK;
 }
 

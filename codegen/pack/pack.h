@@ -62,10 +62,10 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
 nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
                            nib_acc_range **out_ranges);
 
-/** Depthwise: weights minus zero point as i32 lanes with a zero upper half (see MAC16), or f32,
- *  [kernel row][kernel column][channel], channels padded to `elems`. The caller frees. */
-nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, void **out_data,
-                              size_t *out_bytes);
+/** Depthwise: weights minus zero point as i16 of 2 or, with a zero upper half (see MAC16), 4 bytes, or
+ *  f32, [kernel row][kernel column][channel], channels padded to `elems`. The caller frees. */
+nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, int elem_bytes,
+                              void **out_data, size_t *out_bytes);
 
 /** How depthwise_quads reads its operands: `quads` groups of four input rows give `rows` output rows. */
 typedef struct nib_quads {

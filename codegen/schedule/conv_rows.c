@@ -127,6 +127,11 @@ static double step_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_ta
   const int64_t loaded = by_taps ? columns_under(&w->shape, pixels) : pixels;
   const double dots =
       (double)(taps * pixels * columns) * (w->is_float ? v->fma_cycles : v->dot_cycles);
+  if (v->in_order) { /* a scalar load for each activation, and weights that are widened */
+    const double weights = (double)(taps * columns) * 2 * v->dot_cycles;
+    const double steps_ = (double)(by_taps ? w->steps : w->segments * w->steps);
+    return (dots + (double)loaded + weights + 1.0) * steps_;
+  }
   const double loads = (double)(loaded + taps * columns) * 0.5;
   const double latency = (v->lanes > 1 ? 5.0 : 1.0) * (double)taps;
   const double busy = dots > loads ? dots : loads;
@@ -320,6 +325,36 @@ static void emit_initial(conv_rows *r, const tile *t) {
   }
 }
 
+/* Whether products take one float for all lanes. */
+static bool takes_scalar(const conv_rows *r) {
+  return r->walk.is_float && nib_vocab_prim(r->e->vocab, NIB_PRIM_F32_FMA_SCALAR);
+}
+
+static nib_prim product_prim(const conv_rows *r) {
+  return takes_scalar(r)    ? NIB_PRIM_F32_FMA_SCALAR
+         : r->walk.is_float ? NIB_PRIM_F32_FMA
+                            : NIB_PRIM_DOT;
+}
+
+static void declare_activation(const conv_rows *r) {
+  const nib_vocab *v = r->e->vocab;
+  nib_text_line(r->e->body, "%s a0;",
+                takes_scalar(r)    ? r->stage.c_type
+                : r->walk.is_float ? v->type_f32
+                                   : v->type_act);
+}
+
+/* a0 = what all columns multiply, at element `at` of the run. */
+static void load_activation(const conv_rows *r, int64_t at) {
+  nib_emitter *e = r->e;
+  if (takes_scalar(r))
+    nib_text_line(e->body, "a0 = a[k + %lld];", (ll)at);
+  else if (r->walk.is_float)
+    nib_say(e, NIB_PRIM_F32_SET, "a0", nib_word_of("a[k + %lld]", (ll)at).s, NULL, NULL, NULL);
+  else
+    nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
+}
+
 static void emit_step(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const nib_vocab *v = e->vocab;
@@ -332,16 +367,12 @@ static void emit_step(conv_rows *r, const tile *t) {
             nib_word_of("w + %lld", (ll)(n * register_elems)).s, NULL, NULL, NULL);
   }
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
-  nib_text_line(e->body, "%s a0;", f ? v->type_f32 : v->type_act);
+  declare_activation(r);
   for (int64_t m = 0; m < t->pixels; m++) {
-    const ll at = m * w->shape.stride_w * w->shape.in_c;
-    if (f)
-      nib_say(e, NIB_PRIM_F32_SET, "a0", nib_word_of("a[k + %lld]", at).s, NULL, NULL, NULL);
-    else
-      nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", at).s, NULL, NULL, NULL);
+    load_activation(r, m * w->shape.stride_w * w->shape.in_c);
     for (int64_t n = 0; n < t->columns; n++)
-      nib_say(e, f ? NIB_PRIM_F32_FMA : NIB_PRIM_DOT, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s,
-              "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
+      nib_say(e, product_prim(r), nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, "a0",
+              nib_word_of("w%lld", (ll)n).s, NULL, NULL);
   }
 }
 
@@ -362,23 +393,19 @@ static void emit_columns(conv_rows *r, const tile *t) {
               nib_word_of("w + %lld", (ll)((kx * w->steps * t->columns + n) * register_elems)).s,
               NULL, NULL, NULL);
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
-  nib_text_line(e->body, "%s a0;", f ? v->type_f32 : v->type_act);
+  declare_activation(r);
   for (int64_t column = 0; column < columns_under(s, t->pixels); column++) {
     bool loaded = false;
     for (int64_t kx = 0; kx < w->segments; kx++) {
       const int64_t ahead = column - kx * s->dilation_w, m = ahead / s->stride_w;
       if (ahead < 0 || ahead % s->stride_w || m >= t->pixels)
         continue;
-      if (!loaded && f)
-        nib_say(e, NIB_PRIM_F32_SET, "a0", nib_word_of("a[k + %lld]", (ll)(column * s->in_c)).s,
-                NULL, NULL, NULL);
-      else if (!loaded)
-        nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", (ll)(column * s->in_c)).s,
-                NULL, NULL, NULL);
+      if (!loaded)
+        load_activation(r, column * s->in_c);
       loaded = true;
       for (int64_t n = 0; n < t->columns; n++)
-        nib_say(e, f ? NIB_PRIM_F32_FMA : NIB_PRIM_DOT, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s,
-                "a0", nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s, NULL, NULL);
+        nib_say(e, product_prim(r), nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, "a0",
+                nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s, NULL, NULL);
     }
   }
 }

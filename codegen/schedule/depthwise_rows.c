@@ -46,10 +46,23 @@ static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v
                  read_past, false);
 }
 
-static nib_prim load_prim(const nib_conv_walk *w, const nib_vocab *v) {
-  return w->is_float                ? NIB_PRIM_F32_LOAD
-         : v->stage == NIB_STAGE_U8 ? NIB_PRIM_U8_LOAD
-                                    : NIB_PRIM_I16_LOAD;
+/* Of staged activations of `format`. */
+static nib_prim load_prim(const nib_conv_walk *w, const nib_vocab *v, nib_format format) {
+  if (w->is_float)
+    return NIB_PRIM_F32_LOAD;
+  if (v->stage == NIB_STAGE_I16)
+    return v->lanes_i16 ? NIB_PRIM_LANE_LOAD : NIB_PRIM_I16_LOAD;
+  if (v->stage == NIB_STAGE_U8 || format == NIB_U8)
+    return v->lanes_i16 ? NIB_PRIM_LANE_U8 : NIB_PRIM_U8_LOAD;
+  return v->lanes_i16 ? NIB_PRIM_LANE_I8 : NIB_PRIM_I8_LOAD;
+}
+
+static nib_prim weight_prim(const nib_conv_walk *w, const nib_vocab *v) {
+  return w->is_float ? NIB_PRIM_F32_LOAD : v->lanes_i16 ? NIB_PRIM_LANE_LOAD : NIB_PRIM_I32_LOAD;
+}
+
+static const char *weight_type(const nib_conv_walk *w, const nib_vocab *v) {
+  return w->is_float ? "float" : v->lanes_i16 ? "int16_t" : "int32_t";
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
@@ -60,10 +73,10 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   nib_conv_walk w;
   nib_stage stage;
   init_shape(g, n, v, &w, &stage);
-  const nib_prim prims[] = {load_prim(&w, v), w.is_float ? NIB_PRIM_F32_FMA : NIB_PRIM_MAC16,
+  const nib_prim prims[] = {load_prim(&w, v, stage.format), weight_prim(&w, v), w.is_float ? NIB_PRIM_F32_FMA : NIB_PRIM_MAC16,
                             w.is_float ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD};
   return w.shape.out_w > 0 && w.shape.out_h > 0 && w.shape.multiplier > 0 &&
-         w.shape.in_c * w.shape.multiplier == w.shape.out_c && nib_vocab_has(v, prims, 3) &&
+         w.shape.in_c * w.shape.multiplier == w.shape.out_c && nib_vocab_has(v, prims, 4) &&
          nib_stage_can_emit(&stage, v);
 }
 
@@ -131,12 +144,13 @@ static void emit_taps(depthwise_rows *r, int64_t pixels, int64_t taps, const cha
   const nib_vocab *v = e->vocab;
   const nib_conv_shape *s = &r->walk.shape;
   const bool f = r->walk.is_float;
-  declare(e, register_type(r), "w", taps);
+  const char *type = !f && v->lanes_i16 ? v->type_lane : register_type(r);
+  declare(e, type, "w", taps);
   for (int64_t t = 0; t < taps; t++)
-    nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, nib_word_of("w%lld", (ll)t).s,
+    nib_say(e, weight_prim(&r->walk, v), nib_word_of("w%lld", (ll)t).s,
             nib_word_of("w + %s%lld", kx, (ll)(t * r->padded)).s, NULL, NULL, NULL);
   const int64_t last = (pixels - 1) * s->stride_w + (taps - 1) * s->dilation_w;
-  nib_text_line(e->body, "%s a0;", register_type(r));
+  nib_text_line(e->body, "%s a0;", type);
   for (int64_t column = 0; column <= last; column++) {
     bool loaded = false;
     for (int64_t t = 0; t < taps; t++) {
@@ -144,7 +158,7 @@ static void emit_taps(depthwise_rows *r, int64_t pixels, int64_t taps, const cha
       if (ahead < 0 || ahead % s->stride_w || ahead / s->stride_w >= pixels)
         continue;
       if (!loaded)
-        nib_say(e, load_prim(&r->walk, v), "a0",
+        nib_say(e, load_prim(&r->walk, v, r->stage.format), "a0",
                 nib_word_of("a + %lld", (ll)(column * r->channels)).s, NULL, NULL, NULL);
       loaded = true;
       nib_say(e, f ? NIB_PRIM_F32_FMA : NIB_PRIM_MAC16,
@@ -161,7 +175,7 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
   emit_initial(r, pixels);
   nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
   nib_text_line(e->body, "const %s *w = %s + ky * %lld + c;",
-                r->walk.is_float ? "float" : "int32_t", r->constants.weights,
+                weight_type(&r->walk, e->vocab), r->constants.weights,
                 (ll)(s->kernel_w * r->padded));
   nib_text_line(e->body, "const %s *a = %s + x * %lld + c;", r->stage.c_type,
                 nib_stage_row(&r->stage), (ll)(s->stride_w * r->channels));
@@ -248,12 +262,13 @@ static nib_status add_constants(depthwise_rows *r, const nib_node *n) {
   void *weights = NULL, *bias = NULL;
   size_t bytes = 0;
   const char *type = r->walk.is_float ? "float" : "int32_t";
-  nib_status status = nib_pack_depthwise(e->graph, n, r->padded, &weights, &bytes);
+  const int elem_bytes = !r->walk.is_float && e->vocab->lanes_i16 ? 2 : 4;
+  nib_status status = nib_pack_depthwise(e->graph, n, r->padded, elem_bytes, &weights, &bytes);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, r->padded, &bias);
   if (status == NIB_OK)
-    status = nib_conv_add_constants(e, r->kernel, type, weights, bytes, type, bias, r->padded,
-                                    &r->constants);
+    status = nib_conv_add_constants(e, r->kernel, weight_type(&r->walk, e->vocab), weights, bytes,
+                                    type, bias, r->padded, &r->constants);
   free(weights);
   free(bias);
   return status;

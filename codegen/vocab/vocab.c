@@ -14,34 +14,48 @@ static const nib_vocab *const vocabularies[] = {
 #undef NIB_VOCAB
 };
 
-#define N_VOCABULARIES (sizeof vocabularies / sizeof vocabularies[0])
+#define N_FILES (sizeof vocabularies / sizeof vocabularies[0])
+
+/* Calls `visit` for each vocabulary, in table order, until it returns true; that vocabulary, or NULL. */
+static const nib_vocab *search(bool (*visit)(const nib_vocab *v, void *user), void *user) {
+  for (size_t i = 0; i < N_FILES; i++)
+    for (const nib_vocab *v = vocabularies[i]; v; v = v->next)
+      if (visit(v, user))
+        return v;
+  return NULL;
+}
 
 /* Cycles per multiply-accumulate: what "best first" sorts by. */
 static double mac_cycles(const nib_vocab *v) { return v->dot_cycles / (v->lanes * v->dot_k); }
 
-/* Position of vocabulary `i` among all, ties in table order. */
-static size_t rank_of(size_t i) {
-  const double mine = mac_cycles(vocabularies[i]);
-  size_t rank = 0;
-  for (size_t j = 0; j < N_VOCABULARIES; j++) {
-    const double other = mac_cycles(vocabularies[j]);
-    rank += other < mine || (other == mine && j < i);
-  }
-  return rank;
+typedef struct ranking {
+  const nib_vocab *of;
+  size_t rank, wanted;
+  bool passed;
+} ranking;
+
+/* Counts those before r->of: faster ones, and equal ones before it in the table. */
+static bool count_before(const nib_vocab *v, void *user) {
+  ranking *r = user;
+  r->passed |= v == r->of;
+  const double mine = mac_cycles(r->of), other = mac_cycles(v);
+  r->rank += other < mine || (other == mine && !r->passed);
+  return false;
 }
 
-const nib_vocab *nib_vocab_at(size_t i) {
-  for (size_t j = 0; j < N_VOCABULARIES; j++)
-    if (rank_of(j) == i)
-      return vocabularies[j];
-  return NULL;
+static bool has_rank(const nib_vocab *v, void *user) {
+  ranking *r = user;
+  *r = (ranking){.of = v, .wanted = r->wanted};
+  search(count_before, r);
+  return r->rank == r->wanted;
 }
+
+const nib_vocab *nib_vocab_at(size_t i) { return search(has_rank, &(ranking){.wanted = i}); }
+
+static bool has_name(const nib_vocab *v, void *user) { return strcmp(v->name, user) == 0; }
 
 const nib_vocab *nib_vocab_find(const char *name) {
-  for (size_t i = 0; name && i < N_VOCABULARIES; i++)
-    if (strcmp(vocabularies[i]->name, name) == 0)
-      return vocabularies[i];
-  return NULL;
+  return name ? search(has_name, (void *)(uintptr_t)name) : NULL;
 }
 
 bool nib_vocab_fits(const nib_vocab *v, const nib_target *target) {

@@ -2,7 +2,8 @@
  *
  * A vocabulary says each primitive of the generator in the C of one instruction set. Schedules,
  * packing and epilogues are written against primitives only. One file in this folder is one
- * vocabulary: its stem is its name, and CMake finds it (nib_vocab_<stem> must be defined there). */
+ * vocabulary, or a family of them linked by `next`, and CMake finds it (nib_vocab_<stem> must be
+ * defined there). */
 #ifndef NIB_VOCAB_VOCAB_H
 #define NIB_VOCAB_VOCAB_H
 
@@ -44,6 +45,9 @@ extern "C" {
   X(DOT, "dot")                     /* d(i32) += activations a . weights b */                      \
   X(MAC16, "mac16")                 /* d(i32) += a * b lane by lane; a: i32 lanes in i16's range,  \
                                        b: i32 lanes whose low half is an i16, high half 0 */       \
+  /* where lanes_i16: the operands of MAC16, from int8, uint8 and int16 */                         \
+  X(LANE_I8, "lane_i8") X(LANE_U8, "lane_u8") X(LANE_LOAD, "lane_load")                            \
+  X(F32_FMA_SCALAR, "f32_fma_scalar") /* d += a * b, a: one float for all lanes */                 \
   X(F32_FMA, "f32_fma")             /* d += a * b */                                               \
   /* i32 arithmetic */                                                                             \
   X(I32_ADD, "i32_add") X(I32_SUB, "i32_sub") X(I32_MUL, "i32_mul")                                \
@@ -162,6 +166,10 @@ typedef struct nib_vocab {
   const char *type_bits;      /**< C type of that register */
   double bit_count_cycles;    /**< of one BITS_COUNT */
   bool device;                /**< of CUDA: schedules say its primitives (cuda/device.h) by name */
+  bool lanes_i16;             /**< operands of MAC16 are registers of i16 lanes, type_lane */
+  const char *type_lane;
+  bool in_order;              /**< products, loads and stores issue one after another */
+  const struct nib_vocab *next; /**< another of the same file, or NULL */
   int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
   double dot8_cycles;         /**< of one DOT8 */
 } nib_vocab;

@@ -25,7 +25,8 @@ HARNESS_UNUSED static int select_vector(suite *s, const nib_vocab *v) {
     const nib_schedule *able[8];
     int n_able = 0;
     for (size_t j = 0; nib_schedule_at(j) && strcmp(nib_schedule_at(j)->name, "direct") != 0; j++)
-      if (nib_schedule_at(j)->accepts(g, k, v) && n_able < 8)
+      if (nib_schedule_at(j)->device == v->device && nib_schedule_at(j)->accepts(g, k, v) &&
+          n_able < 8)
         able[n_able++] = nib_schedule_at(j);
     if (n_able > 0) { /* another one for each kernel and rounding */
       const nib_schedule *schedule = able[((size_t)i + strlen(g->rounding)) % (size_t)n_able];
