@@ -97,14 +97,14 @@ static nib_status write_model(const nibc_session *s, const char *dir) {
   return status;
 }
 
-/* Folders with libm.a and libgcc.a for the target, where they are installed: models with reals call
+/* Folders with libc.a (picolibc keeps its libm in there) and libgcc.a for the target, where they are installed: models with reals call
  * them. */
 static void write_libraries(const nibc_session *s, nib_text *t) {
   static const char *const folders[] = {"/usr/lib/picolibc/riscv64-unknown-elf/lib",
                                         "/usr/lib/gcc/riscv64-unknown-elf/*"};
   const nib_feature_set set = s->target.features;
   const char *floats = set & BIT(D) ? "afdc" : set & BIT(F) ? "afc" : "ac";
-  const char *names[] = {"-lm -lc", "-lgcc"};
+  const char *names[] = {"-lc", "-lgcc"};
   nib_text_printf(t, " -Wl,--start-group");
   for (int i = 0; i < 2; ++i) {
     char *pattern = nibc_format("%s/rv%dim%s/%s", folders[i], s->target.xlen, floats,
