@@ -10,7 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 24576 x 32768: 805 million weights, 400 MB of 4 bits. */
+#define WEIGHTS_OF_4_BITS "i4:block=32,scale=f16"
+#define WEIGHTS_OF_2_BITS "i2:block=32,scale=f16"
+#define WEIGHTS_OF_3_VALUES "tq2_0"
+
 static const bench_case cases[] = {
+    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 8},
+    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 8},
+    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 8},
+    {"small_w4", "f16", WEIGHTS_OF_4_BITS, 5, 144, 256, "f16", NULL, 0},
     {"bf16_8192", "bf16", "bf16", 8192, 8192, 8192, "bf16", "warpgroup_gemm", 3},
     {"f8_8192", "f8E4M3FN", "f8E4M3FN", 8192, 8192, 8192, "f8e4m3", "warpgroup_gemm", 3},
     {"i8_8192", "i8", "i8", 8192, 8192, 8192, "i8", "warpgroup_gemm", 3},
@@ -18,14 +27,16 @@ static const bench_case cases[] = {
     {"bf16_2048", "bf16", "bf16", 2048, 8192, 8192, "bf16", "warpgroup_gemm", 2},
     {"bf16_128", "bf16", "bf16", 128, 8192, 8192, "bf16", "warpgroup_gemm", 2},
     {"i8_1000", "i8", "i8", 1000, 3000, 2000, "i8", "warpgroup_gemm", 2},
-    /* Weights of few bits: 8192 by 8192, and 400 MB of 4 bits. */
-    {"w4_1", "f16", "q4_0", 1, 8192, 8192, "f16", "low_bit_stream", 1},
-    {"w4_8", "f16", "q4_0", 8, 8192, 8192, "f16", "low_bit_stream", 1},
-    {"w4_16", "f16", "q4_0", 16, 8192, 8192, "f16", "low_bit_stream", 1},
-    {"w4_large_1", "f16", "q4_0", 1, 28672, 24576, "f16", "low_bit_stream", 1},
-    {"w4_large_16", "f16", "q4_0", 16, 28672, 24576, "f16", "low_bit_stream", 1},
-    {"w2_large_1", "f16", "i2:block=128,scale=f16", 1, 28672, 24576, "f16", "low_bit_stream", 1},
-    {"ternary_large_1", "f16", "tq2_0", 1, 28672, 24576, "f16", "low_bit_stream", 1},
+    {"w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 8192, 8192, "f16", NULL, 0},
+    {"w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 8192, 8192, "f16", NULL, 0},
+    {"w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 8192, 8192, "f16", NULL, 0},
+    {"w4_m2048", "bf16", WEIGHTS_OF_4_BITS, 2048, 8192, 8192, "bf16", NULL, 0},
+    {"w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 8192, 8192, "f16", NULL, 0},
+    {"large_w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 24576, 32768, "f16", NULL, 0},
+    {"large_w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 24576, 32768, "f16", NULL, 0},
+    {"large_w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 24576, 32768, "f16", NULL, 0},
+    {"large_w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 24576, 32768, "f16", NULL, 0},
+    {"large_ternary_m1", "f16", WEIGHTS_OF_3_VALUES, 1, 24576, 32768, "f16", NULL, 0},
 };
 
 const bench_case *bench_case_at(int i) {
@@ -89,11 +100,10 @@ void bench_fill(nib_format format, void *data, int64_t elems, uint64_t seed) {
     mask = real_mask(format, &exponent);
   const size_t bytes = (size_t)elems * (size_t)f->bytes;
   for (size_t i = 0; i < bytes; i += 8) {
-    /* Mantissa and the low exponent bits are random; the sum of the exponents cannot carry into the
-     * sign. */
+    /* Mantissa and the low exponent bits are random; the sum of the exponents cannot carry into the sign. */
     uint64_t r = next_random(&seed) & mask;
     if (real) {
-      const uint64_t low = format == NIB_BF16  ? UINT64_C(0x01ff01ff01ff01ff)
+      const uint64_t low = format == NIB_BF16 ? UINT64_C(0x01ff01ff01ff01ff)
                            : format == NIB_F16 ? UINT64_C(0x0fff0fff0fff0fff)
                                                : UINT64_C(0x1f1f1f1f1f1f1f1f);
       r = (r & ~low) | ((r & low) + exponent);
@@ -250,6 +260,7 @@ nib_status bench_kernel_write(const bench_case *c, nib_graph *g, int index, benc
   memcpy(k->tile, out->tile, sizeof k->tile);
   k->scratch_bytes = out->schedule->scratch_bytes(g, k, v);
   k->scratch_offset = 0;
+  out->scratch_bytes = k->scratch_bytes;
   char name[96];
   snprintf(name, sizeof name, "%s_%d", c->name, index);
   nib_target target;

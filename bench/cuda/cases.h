@@ -26,6 +26,7 @@ typedef struct bench_kernel {
   const nib_schedule *schedule;
   int32_t tile[NIB_MAX_TILE];
   nib_launch launch;
+  int64_t scratch_bytes;
   nib_text source; /**< the .cu file */
   nib_constants *constants;
 } bench_kernel;

@@ -8,13 +8,21 @@
 #include "reference/reference.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
   CONTENDERS = 24,
+  KERNELS = 16, /* of a case */
+  CASES = 64,
+  SECONDS_OF_A_CASE = 45,
   SETS = 8,          /* of weights, so that small ones do not stay in the cache */
   ROWS = 8,          /* checked against the reference */
   CHANNELS = 64,
@@ -44,18 +52,27 @@ typedef struct contender {
   void *start, *stop;
 } contender;
 
+/* What needs no GPU: the graph, weights packed. Made by a thread for each case. */
+typedef struct prepared {
+  const bench_case *c;
+  const nib_diag *diag;
+  nib_graph *g;
+  uint8_t *host_x;
+  bench_kernel kernels[KERNELS];
+  int n;
+  pthread_t thread;
+} prepared;
+
 typedef struct run {
   const bench_options *o;
   driver d;
   bool has_lt;
   device_pointer workspace, x, y;
-  uint8_t *host_x;
   const bench_case *c;
-  nib_graph *g;
+  prepared *p;
   contender list[CONTENDERS];
   int n;
   FILE *json;
-  bool first_record;
   double bf16_us; /* of our best kernel of bf16_8192 */
   int failures;
 } run;
@@ -155,7 +172,6 @@ static bool encode_maps(run *r, contender *k) {
   return true;
 }
 
-/* The same weights as those of another kernel of the case are uploaded once. */
 static bool upload_weights(run *r, contender *k) {
   k->weights_bytes = nib_constants_blob_bytes(k->kernel.constants);
   uint8_t *blob = malloc(k->weights_bytes + 1);
@@ -228,13 +244,8 @@ static bool launch(run *r, contender *k) {
 }
 
 static void release(run *r, contender *k) {
-  for (int i = 0; i < k->n_sets; ++i) {
-    bool shared = false;
-    for (contender *q = r->list; q < k; ++q)
-      shared |= q->weights[0] && i < q->n_sets && q->weights[i] == k->weights[i];
-    if (!shared)
-      device_free(r, k->weights[i]);
-  }
+  for (int i = 0; i < SETS; ++i)
+    device_free(r, k->weights[i]);
   device_free(r, k->scratch);
   if (k->module)
     r->d.cuModuleUnload(k->module);
@@ -346,17 +357,17 @@ static void check_all(run *r) {
   const int n_rows = r->c->m < ROWS ? (int)r->c->m : ROWS;
   sample(r->c->m, rows, n_rows, 7);
   sample(r->c->n, channels, CHANNELS, 8);
-  nib_graph *g = bench_case_sample(r->c, r->g, channels, CHANNELS, n_rows);
+  nib_graph *g = bench_case_sample(r->c, r->p->g, channels, CHANNELS, n_rows);
   nib_reference *ref = NULL;
-  const nib_tensor *x = &r->g->tensors[r->g->inputs[0]];
+  const nib_tensor *x = &r->p->g->tensors[r->p->g->inputs[0]];
   const size_t row_bytes = nib_tensor_bytes(x) / (size_t)r->c->m;
   uint8_t *some = malloc((size_t)n_rows * row_bytes + 1);
   for (int i = 0; some && i < n_rows; ++i)
-    memcpy(some + (size_t)i * row_bytes, r->host_x + (size_t)rows[i] * row_bytes, row_bytes);
+    memcpy(some + (size_t)i * row_bytes, r->p->host_x + (size_t)rows[i] * row_bytes, row_bytes);
   const void *in[] = {some};
   const bool ready = g && some && nib_reference_create(g, &ref, &r->o->diag) == NIB_OK &&
                      nib_reference_run(ref, in, &r->o->diag) == NIB_OK;
-  const size_t bytes = nib_tensor_bytes(&r->g->tensors[r->g->outputs[0]]);
+  const size_t bytes = nib_tensor_bytes(&r->p->g->tensors[r->p->g->outputs[0]]);
   for (int i = 0; i < r->n; ++i) {
     contender *k = &r->list[i];
     k->verdict = "-";
@@ -395,14 +406,16 @@ static contender *add_contender(run *r) {
 }
 
 static void add_ours(run *r) {
-  for (int i = 0;; ++i) {
+  for (int i = 0; i < r->p->n; ++i) {
     contender *k = add_contender(r);
-    if (!k || bench_kernel_write(r->c, r->g, i, &k->kernel, &r->o->diag) != NIB_OK)
+    if (!k)
       return;
+    k->kernel = r->p->kernels[i];
+    memset(&r->p->kernels[i], 0, sizeof r->p->kernels[i]);
     k->ours = true;
     snprintf(k->label, sizeof k->label, "%s %dx%dx%dx%d", k->kernel.schedule->name,
              k->kernel.tile[0], k->kernel.tile[1], k->kernel.tile[2], k->kernel.tile[3]);
-    const int64_t scratch = r->g->kernels[0].scratch_bytes;
+    const int64_t scratch = k->kernel.scratch_bytes;
     if (scratch > 0) {
       k->scratch = device_alloc(r, (size_t)scratch);
       r->d.cuMemsetD8_v2(k->scratch, 0, (size_t)scratch);
@@ -481,17 +494,16 @@ static void record(run *r, const contender *k, double peer) {
   const double us = k->median * 1e3;
   const double gb = k->ours ? (double)k->weights_bytes / us * 1e-3 : 0;
   printf("  %-34s %9.1f us %8.1f TFLOP/s %8.0f GB/s of weights  %6.3f  %s\n", k->label, us,
-         flops / us * 1e-6, gb, k->ours ? peer / k->median : 1.0, k->verdict);
+         flops / us * 1e-6, gb, k->ours && isfinite(peer) ? peer / k->median : 1.0, k->verdict);
   if (!r->json)
     return;
   fprintf(r->json,
-          "%s\n    {\"case\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"what\": \"%s\", "
+          "{\"case\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"what\": \"%s\", "
           "\"ours\": %s, \"us\": %.3f, \"least_us\": %.3f, \"tflops\": %.2f, \"weights_bytes\": %zu, "
-          "\"times_the_peer\": %.4f, \"check\": \"%s\"}",
-          r->first_record ? "" : ",", r->c->name, (long long)r->c->m, (long long)r->c->n,
+          "\"times_the_peer\": %.4f, \"check\": \"%s\"}\n",
+          r->c->name, (long long)r->c->m, (long long)r->c->n,
           (long long)r->c->k, k->label, k->ours ? "true" : "false", us, k->ms[0] * 1e3,
           flops / us * 1e-6, k->weights_bytes, isfinite(peer) ? peer / k->median : 0.0, k->verdict);
-  r->first_record = false;
 }
 
 static void report(run *r) {
@@ -504,24 +516,36 @@ static void report(run *r) {
     printf("  our bf16's time by ours: %.3f\n", r->bf16_us / ours);
 }
 
+static void *prepare(void *user) {
+  prepared *p = user;
+  p->g = bench_case_graph(p->c);
+  const nib_tensor *x = p->g ? &p->g->tensors[p->g->inputs[0]] : NULL;
+  p->host_x = x ? malloc(nib_tensor_bytes(x) + 64) : NULL;
+  if (!p->host_x)
+    return NULL;
+  bench_fill(x->format, p->host_x, nib_tensor_elems(x), 5);
+  while (p->n < KERNELS &&
+         bench_kernel_write(p->c, p->g, p->n, &p->kernels[p->n], p->diag) == NIB_OK)
+    p->n++;
+  return NULL;
+}
+
 static void run_case(run *r) {
   const double begun = seconds();
   printf("%s: [%lld, %lld] x [%lld, %lld], %s by %s\n", r->c->name, (long long)r->c->m,
          (long long)r->c->k, (long long)r->c->n, (long long)r->c->k, r->c->activations,
          r->c->weights);
   r->n = 0;
-  r->g = bench_case_graph(r->c);
-  const nib_tensor *x = r->g ? &r->g->tensors[r->g->inputs[0]] : NULL;
-  r->host_x = x ? malloc(nib_tensor_bytes(x) + 64) : NULL;
-  if (!r->host_x) {
+  if (!r->p->host_x || r->p->n == 0) {
+    printf("  no kernel\n");
     r->failures++;
-    nib_graph_destroy(r->g);
+    nib_graph_destroy(r->p->g);
     return;
   }
-  bench_fill(x->format, r->host_x, nib_tensor_elems(x), 5);
+  const nib_tensor *x = &r->p->g->tensors[r->p->g->inputs[0]];
   r->x = device_alloc(r, nib_tensor_bytes(x));
   r->y = device_alloc(r, (size_t)(r->c->m * r->c->n) * 4);
-  r->d.cuMemcpyHtoD_v2(r->x, r->host_x, nib_tensor_bytes(x));
+  r->d.cuMemcpyHtoD_v2(r->x, r->p->host_x, nib_tensor_bytes(x));
   add_ours(r);
   check_all(r);
   add_peers(r);
@@ -535,8 +559,8 @@ static void run_case(run *r) {
     release(r, &r->list[i]);
   device_free(r, r->x);
   device_free(r, r->y);
-  free(r->host_x);
-  nib_graph_destroy(r->g);
+  free(r->p->host_x);
+  nib_graph_destroy(r->p->g);
   printf("  (%.1f s)\n", seconds() - begun);
   fflush(stdout);
 }
@@ -563,30 +587,79 @@ static double copy_bandwidth(run *r) {
   return 2.0 * (double)bytes / (double)best * 1e-6;
 }
 
-int bench_run(const bench_options *o) {
+/* What the processes of the cases leave. */
+typedef struct common {
+  double bf16_us; /* of our best kernel of bf16_8192 */
+  int failures;
+} common;
+
+/* One case, or with `p` NULL what is measured once, in a process of its own: a kernel that hangs or is wrong takes
+ * no other one with it. */
+static void run_apart(const bench_options *o, prepared *p, common *shared) {
   static run r; /* large */
-  r = (run){.o = o, .first_record = true};
+  alarm(SECONDS_OF_A_CASE);
+  r = (run){.o = o, .p = p, .c = p ? p->c : NULL, .bf16_us = shared->bf16_us};
   if (!driver_open(&r.d))
-    return 1;
-  printf("%s, %d multiprocessors, driver %d\n", r.d.device, r.d.processors, r.d.version);
-  r.has_lt = lt_open();
-  r.workspace = device_alloc(&r, k_workspace);
-  const double bandwidth = copy_bandwidth(&r);
-  printf("copy on the device: %.0f GB/s read and written\n", bandwidth);
-  r.json = o->json ? fopen(o->json, "w") : NULL;
+    exit(1);
+  r.json = o->json ? fopen(o->json, "a") : NULL;
+  if (!p) {
+    const double bandwidth = copy_bandwidth(&r);
+    printf("%s, %d multiprocessors, driver %d; a copy moves %.0f GB/s, read and written\n", r.d.device,
+           r.d.processors, r.d.version, bandwidth);
+    if (r.json)
+      fprintf(r.json, "{\"device\": \"%s\", \"copy_gb_per_s\": %.1f}\n", r.d.device, bandwidth);
+  } else {
+    r.has_lt = lt_open();
+    r.workspace = device_alloc(&r, k_workspace);
+    run_case(&r);
+    shared->bf16_us = r.bf16_us;
+    shared->failures += r.failures;
+  }
   if (r.json)
-    fprintf(r.json, "{\n  \"device\": \"%s\",\n  \"copy_gb_per_s\": %.1f,\n  \"results\": [", r.d.device,
-            bandwidth);
-  const bench_case *c;
-  for (int i = 0; (c = bench_case_at(i)) != NULL; ++i) {
-    r.c = c;
-    if (!o->only || strstr(c->name, o->only))
-      run_case(&r);
-  }
-  if (r.json) {
-    fprintf(r.json, "\n  ]\n}\n");
     fclose(r.json);
+  fflush(stdout);
+  _exit(0);
+}
+
+static void wait_for(pid_t child, const char *name, common *shared) {
+  int status;
+  if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    return;
+  printf("%s: ended before its end%s\n", name,
+         child > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ": it takes too long" : "");
+  shared->failures++;
+}
+
+int bench_run(const bench_options *o) {
+  static prepared all[CASES];
+  int n = 0;
+  const bench_case *c;
+  const double begun = seconds();
+  common *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED)
+    return 1;
+  for (int i = 0; (c = bench_case_at(i)) != NULL && n < CASES; ++i) {
+    if (o->only && !strstr(c->name, o->only))
+      continue;
+    all[n] = (prepared){.c = c, .diag = &o->diag};
+    if (pthread_create(&all[n].thread, NULL, prepare, &all[n]) != 0)
+      break;
+    n++;
   }
-  printf("%d failures\n", r.failures);
-  return r.failures ? 1 : 0;
+  for (int i = 0; i < n; ++i)
+    pthread_join(all[i].thread, NULL);
+  printf("%d cases, prepared in %.1f s\n", n, seconds() - begun);
+  if (o->json)
+    remove(o->json);
+  for (int i = -1; i < n; ++i) {
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0)
+      run_apart(o, i < 0 ? NULL : &all[i], shared);
+    wait_for(child, i < 0 ? "device" : all[i].c->name, shared);
+    if (i < 0 && shared->failures)
+      break; /* there is none */
+  }
+  printf("%d failures, %.1f s\n", shared->failures, seconds() - begun);
+  return shared->failures ? 1 : 0;
 }

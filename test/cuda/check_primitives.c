@@ -4,6 +4,8 @@
 //
 // Usage: check_primitives MODULE..., each a PTX or cubin file (the emulated driver takes
 // "emulated:PATH" itself). Cases whose kernel no module has are left out.
+#include "check_primitives.h"
+
 #include <dlfcn.h>
 #include <math.h>
 #include <stdbool.h>
@@ -12,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef unsigned long long address;
 #define FUNCTIONS(X)                                                                               \
   X(cuInit, (unsigned))                                                                            \
   X(cuDeviceGet, (int *, int))                                                                     \
@@ -51,20 +52,14 @@ static void call(int code, const char *what) {
 #define CALL(f, ...) call(f(__VA_ARGS__), #f)
 
 static uint32_t state = 12345;
-static uint32_t random32(void) {
+uint32_t random32(void) {
   state = state * 1664525 + 1013904223;
   return state ^ state >> 16;
 }
 
 /* ---- buffers and launches ---- */
 
-typedef struct buffer {
-  address device;
-  void *host;
-  size_t bytes;
-} buffer;
-
-static buffer make(size_t bytes, bool random) {
+buffer make(size_t bytes, bool random) {
   buffer b = {0, calloc(1, bytes), bytes};
   if (!b.host)
     exit(1);
@@ -73,13 +68,13 @@ static buffer make(size_t bytes, bool random) {
   CALL(cuMemAlloc_v2, &b.device, bytes);
   return b;
 }
-static void up(const buffer *b) { CALL(cuMemcpyHtoD_v2, b->device, b->host, b->bytes); }
-static void down(const buffer *b) { CALL(cuMemcpyDtoH_v2, b->host, b->device, b->bytes); }
-static void drop(buffer *b) {
+void up(const buffer *b) { CALL(cuMemcpyHtoD_v2, b->device, b->host, b->bytes); }
+void down(const buffer *b) { CALL(cuMemcpyDtoH_v2, b->host, b->device, b->bytes); }
+void drop(buffer *b) {
   CALL(cuMemFree_v2, b->device);
   free(b->host);
 }
-static uint32_t *words(const buffer *b) { return b->host; }
+uint32_t *words(const buffer *b) { return b->host; }
 
 static void *find(const char *name) {
   void *f = NULL;
@@ -89,15 +84,15 @@ static void *find(const char *name) {
   return f;
 }
 
-static void launch(void *f, const char *name, const unsigned grid[3], unsigned threads,
-                   unsigned shared, void **args) {
+void launch(void *f, const char *name, const unsigned grid[3], unsigned threads, unsigned shared,
+            void **args) {
   CALL(cuFuncSetAttribute, f, 8, (int)shared);
   call(cuLaunchKernel(f, grid[0], grid[1], grid[2], threads, 1, 1, shared, NULL, args, NULL), name);
   call(cuCtxSynchronize(), name);
 }
 static const unsigned one[3] = {1, 1, 1};
 
-static void compare(const char *name, const void *got, const void *want, size_t n_words) {
+void compare(const char *name, const void *got, const void *want, size_t n_words) {
   const uint32_t *g = got, *w = want;
   cases++;
   for (size_t i = 0; i < n_words; ++i)
@@ -347,189 +342,6 @@ static void check_mma(void *f, const char *name) {
   drop(&fa), drop(&fb), drop(&fd);
 }
 
-/* ---- arithmetic ---- */
-
-/* The number of a 16-bit code, and the nearest code, even on a tie, found by bisection among all
- * codes. */
-static double number16(uint32_t code, bool bf16) {
-  int fraction_bits = bf16 ? 7 : 10, bias = bf16 ? 127 : 15, top = bf16 ? 255 : 31;
-  int exponent = (int)(code >> fraction_bits) & top,
-      fraction = (int)code & ((1 << fraction_bits) - 1);
-  double sign = code & 0x8000 ? -1 : 1;
-  if (exponent == top)
-    return fraction ? NAN : sign * INFINITY;
-  double significand = fraction + (exponent ? 1 << fraction_bits : 0);
-  return sign * significand * pow(2, (exponent ? exponent : 1) - bias - fraction_bits);
-}
-static bool is_nan16(uint32_t code, bool bf16) { return isnan(number16(code, bf16)); }
-
-/* x + error is exact, error being smaller than any distance between codes. */
-static uint32_t nearest16(double x, double error, bool bf16) {
-  uint32_t sign = signbit(x) ? 0x8000 : 0, low = 0,
-           high = bf16 ? 0x7f80 : 0x7c00; /* codes around |x| */
-  if (isnan(x))
-    return 0x7fff;
-  if (sign)
-    x = -x, error = -error;
-  while (high - low > 1) {
-    uint32_t middle = (low + high) / 2;
-    double m = number16(middle, bf16);
-    if (m < x || (m == x && error >= 0))
-      low = middle;
-    else
-      high = middle;
-  }
-  /* Infinity is as far as the next power of two. */
-  double up =
-      high == (bf16 ? 0x7f80u : 0x7c00u) ? (bf16 ? pow(2, 128) : 65536) : number16(high, bf16);
-  double middle = (number16(low, bf16) + up) / 2;
-  if (x > middle || (x == middle && error > 0))
-    return sign | high;
-  if (x < middle || error < 0)
-    return sign | low;
-  return sign | (low & 1 ? high : low);
-}
-
-/* The code of an f8E4M3FN, by its distance to all of them. */
-static uint32_t nearest8(double x) {
-  const uint32_t sign = signbit(x) ? 0x80 : 0;
-  uint32_t best = 0;
-  double least = INFINITY;
-  if (!(fabs(x) <= 464))
-    return sign | 0x7f;
-  for (uint32_t code = 0; code < 0x7f; ++code) {
-    const int exponent = (int)code >> 3;
-    const double y = ldexp((code & 7) + (exponent ? 8 : 0), (exponent ? exponent : 1) - 10);
-    const double distance = fabs(fabs(x) - y);
-    if (distance < least || (distance == least && code % 2 == 0)) {
-      least = distance;
-      best = code;
-    }
-  }
-  return sign | best;
-}
-
-/* Of codes: a b + c. Products are exact in double; what their sum loses is `error`. */
-static uint32_t fma16(uint32_t a, uint32_t b, uint32_t c, bool bf16) {
-  double p = number16(a, bf16) * number16(b, bf16), q = number16(c, bf16), sum = p + q, error = 0;
-  if (isfinite(sum)) {
-    double big = fabs(p) > fabs(q) ? p : q, small = fabs(p) > fabs(q) ? q : p;
-    error = small - (sum - big);
-  }
-  return nearest16(sum, error, bf16);
-}
-static uint32_t pair(uint32_t low, uint32_t high) { return low | high << 16; }
-
-static uint32_t select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
-  uint8_t bytes[8], out[4];
-  uint32_t d;
-  memcpy(bytes, &a, 4);
-  memcpy(bytes + 4, &b, 4);
-  for (int i = 0; i < 4; ++i) {
-    uint32_t s = selector >> 4 * i & 15;
-    out[i] = s < 8 ? bytes[s] : (uint8_t) - (bytes[s - 8] >> 7);
-  }
-  memcpy(&d, out, 4);
-  return d;
-}
-
-static void check_arithmetic(void *f) {
-  enum { blocks = 40, n = 128 * blocks, kinds = 22 };
-  static const char *const names[kinds] = {"dot4",      "dot4_u8i8", "select_bytes", "and_or",
-                                           "and_xor",   "hfma2",     "hsub2",        "hmul2",
-                                           "bf16_fma2", "bf16_sub2", "bf16_mul2",    "pack_bf16",
-                                           "pack_f16",  "f32_f16",   "f32_bf16",     "f32_to_bf16",
-                                           "f32_to_f16", "f16_to_f32", "f32_to_f8e4m3fn", "fma_f32", "f32_rest",
-                                           "rq_nearest_even"};
-  static const uint32_t special[] = {0,          0x80008000, 0x00010001, 0x7c007bff, 0x3c003c00,
-                                     0xbf803f80, 0x7f807f7f, 0x00800080, 0x64006401, 0x43004301,
-                                     0x80808080, 0x7f7f7f7f, 0xffffffff};
-  buffer a = make(4 * n, true), b = make(4 * n, true), c = make(4 * n, true),
-         out = make(4 * n * kinds, false);
-  for (int i = 0; i < n; i += 3) {
-    words(&a)[i] = special[random32() % 13];
-    words(i % 2 ? &b : &c)[i] = special[random32() % 13];
-  }
-  for (int i = 1; i < n; i += 3) { /* floats that f16 can hold or nearly */
-    float x = ldexpf((float)(int32_t)random32(), (int)(random32() % 40) - 55);
-    memcpy(&words(&a)[i], &x, 4);
-    x = ldexpf((float)(int32_t)(random32() % 8192), -12 - (int)(random32() % 20));
-    memcpy(&words(&b)[i], &x, 4);
-  }
-  up(&a), up(&b), up(&c);
-  launch(f, "arithmetic", (unsigned[3]){blocks, 1, 1}, 128, 0,
-         (void *[]){&a.device, &b.device, &c.device, &out.device});
-  down(&out);
-  uint32_t *want = malloc(out.bytes);
-  for (int i = 0; i < n; ++i) {
-    uint32_t x = words(&a)[i], y = words(&b)[i], z = words(&c)[i], w[kinds];
-    int64_t ss = 0, us = 0;
-    for (int j = 0; j < 4; ++j) {
-      int8_t sx = (int8_t)(x >> 8 * j), sy = (int8_t)(y >> 8 * j);
-      ss += sx * sy;
-      us += (uint8_t)sx * sy;
-    }
-    uint32_t xl = x & 0xffff, xh = x >> 16, yl = y & 0xffff, yh = y >> 16, zl = z & 0xffff,
-             zh = z >> 16;
-    float fx, fy, f16 = (float)number16(xl, false), fbf = (float)number16(xl, true);
-    memcpy(&fx, &x, 4);
-    memcpy(&fy, &y, 4);
-    w[0] = (uint32_t)(ss + (int64_t)z);
-    w[1] = (uint32_t)(us + (int64_t)z);
-    w[2] = select_bytes(x, y, z);
-    w[3] = (x & y) | z;
-    w[4] = (x & y) ^ z;
-    w[5] = pair(fma16(xl, yl, zl, false), fma16(xh, yh, zh, false));
-    w[6] = pair(fma16(0x3c00, xl, yl ^ 0x8000, false), fma16(0x3c00, xh, yh ^ 0x8000, false));
-    w[7] = pair(nearest16(number16(xl, false) * number16(yl, false), 0, false),
-                nearest16(number16(xh, false) * number16(yh, false), 0, false));
-    w[8] = pair(fma16(xl, yl, zl, true), fma16(xh, yh, zh, true));
-    w[9] = pair(fma16(0x3f80, xl, yl ^ 0x8000, true), fma16(0x3f80, xh, yh ^ 0x8000, true));
-    w[10] = pair(nearest16(number16(xl, true) * number16(yl, true), 0, true),
-                 nearest16(number16(xh, true) * number16(yh, true), 0, true));
-    w[11] = pair(nearest16(fx, 0, true), nearest16(fy, 0, true));
-    w[12] = pair(nearest16(fx, 0, false), nearest16(fy, 0, false));
-    memcpy(&w[13], &f16, 4);
-    memcpy(&w[14], &fbf, 4);
-    w[15] = nearest16(fx, 0, true);
-    w[16] = nearest16(fx, 0, false);
-    w[17] = w[13];
-    w[18] = nearest8(fx);
-    float fz, high, sum;
-    const uint32_t high_bits = x & 0xffff0000u;
-    memcpy(&fz, &z, 4);
-    memcpy(&high, &high_bits, 4);
-    sum = fmaf(fx, fy, fz);
-    memcpy(&w[19], &sum, 4);
-    sum = isinf(fx) ? 0 : fx - high;
-    memcpy(&w[20], &sum, 4);
-    const float scaled = rintf((float)(int32_t)x * fy);
-    w[21] = isnan(scaled)             ? words(&out)[21 * n + i]
-            : scaled >= 2147483520.0f ? 0x7fffffffu
-            : scaled < -2147483648.0f ? 0x80000000u
-                                      : (uint32_t)(int32_t)scaled;
-    for (int kind = 0; kind < kinds; ++kind) {
-      uint32_t *got = &words(&out)[kind * n + i];
-      want[kind * n + i] = w[kind];
-      /* One NaN is as good as another. */
-      bool bf16 = kind >= 8 && kind <= 11;
-      for (int half = 0; half < 32 && kind >= 5 && kind <= 12; half += 16)
-        if (is_nan16(*got >> half & 0xffff, bf16) && is_nan16(w[kind] >> half & 0xffff, bf16))
-          want[kind * n + i] = (want[kind * n + i] & ~(0xffffu << half)) | (*got & 0xffffu << half);
-      if (kind >= 13 && kind <= 14 && is_nan16(xl, kind == 14) && (*got & 0x7fffffff) > 0x7f800000)
-        want[kind * n + i] = *got;
-      const uint32_t infinity = kind == 15 ? 0x7f80 : kind == 16 ? 0x7c00 : kind == 18 ? 0x7e : 0x7f800000;
-      const uint32_t magnitude = kind == 18 ? 0x7f : kind < 17 ? 0x7fff : 0x7fffffff;
-      if (kind >= 15 && kind < 21 && (*got & magnitude) > infinity && (w[kind] & magnitude) > infinity)
-        want[kind * n + i] = *got;
-    }
-  }
-  for (int kind = 0; kind < kinds; ++kind)
-    compare(names[kind], words(&out) + kind * n, want + kind * n, n);
-  free(want);
-  drop(&a), drop(&b), drop(&c), drop(&out);
-}
-
 static void check_memory(void *f) {
   enum { blocks = 7 };
   buffer x = make(512, true), out = make(640, false), partial = make(4 * 32 * blocks, false),
@@ -761,11 +573,21 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*check)(void *f);
-  } plain[] = {
-      {"place", check_place},   {"waiting", check_waiting},   {"shuffles", check_shuffles},
-      {"copies", check_copies}, {"matrices", check_matrices}, {"arithmetic", check_arithmetic},
-      {"memory", check_memory}, {"box", check_box},           {"store_box", check_store_box},
-      {"ring", check_ring},     {"both", check_both},         {"quads", check_quads}};
+  } plain[] = {{"place", check_place},
+               {"waiting", check_waiting},
+               {"shuffles", check_shuffles},
+               {"copies", check_copies},
+               {"matrices", check_matrices},
+               {"arithmetic", check_arithmetic},
+               {"memory", check_memory},
+               {"box", check_box},
+               {"store_box", check_store_box},
+               {"ring", check_ring},
+               {"both", check_both},
+               {"quads", check_quads},
+               {"conversions", check_conversions},
+               {"to_f8_ampere", check_to_f8_ampere},
+               {"to_f8_hopper", check_to_f8_hopper}};
   void *f;
   for (size_t i = 0; i < sizeof plain / sizeof *plain; ++i)
     if ((f = find(plain[i].name)))

@@ -99,6 +99,7 @@ static struct {
   const void *scheduler_stack;
   size_t scheduler_stack_bytes;
   uint64_t spins;
+  uint32_t order; /* 0: threads take turns; else the state of a random choice */
   const nib_emulated_kernel *kernel;
   void **params;
   uint32_t shared_bytes;
@@ -193,7 +194,7 @@ void emulated_wake(const void *object) {
 /* ---- rendezvous ---- */
 
 static void meet(meeting *m, int first, int size, const char *what, performer *perform, void *arg) {
-  if (m->arrived && strcmp(m->what, what) != 0)
+  if (m->arrived && m->what != what && strcmp(m->what, what) != 0)
     emulated_fail("%s, while others of threads %d to %d are at %s", what, first, first + size - 1,
                   m->what);
   m->what = what;
@@ -466,21 +467,34 @@ static void begin_block(int rank, const int index[3]) {
   }
 }
 
+/* The next of those that can run. */
+static int take_ready(void) {
+  enum { size = max_cluster * max_threads };
+  int *first = &b.ready[b.ready_first];
+  if (b.order) {
+    b.order ^= b.order << 13, b.order ^= b.order >> 17, b.order ^= b.order << 5;
+    int *other = &b.ready[(b.ready_first + (int)(b.order % (uint32_t)b.n_ready)) % size],
+        i = *other;
+    *other = *first;
+    *first = i;
+  }
+  b.ready_first = (b.ready_first + 1) % size;
+  b.n_ready--;
+  return *first;
+}
+
 static void run_cluster(const int index[3]) {
   b.ready_first = b.n_ready = 0;
   b.spins = 0;
   memset(&b.cluster_barrier, 0, sizeof b.cluster_barrier);
-  emulated_async_reset();
+  emulated_async_reset(b.cluster * b.n);
   emulated_matrix_reset();
   for (int i = 0; i < b.cluster; ++i)
     begin_block(i, index);
   emulated_enter_block(0);
   while (any_live() && !b.failed) {
     if (b.n_ready) {
-      int i = b.ready[b.ready_first];
-      b.ready_first = (b.ready_first + 1) % (max_cluster * max_threads);
-      b.n_ready--;
-      resume(i);
+      resume(take_ready());
     } else if (!emulated_async_step()) {
       fail_deadlock();
     }
@@ -493,7 +507,8 @@ static void run_cluster(const int index[3]) {
 
 int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3], uint32_t threads,
                         uint32_t shared_bytes, void **params) {
-  const char *async = getenv("NIB_EMULATE_ASYNC");
+  const char *async = getenv("NIB_EMULATE_ASYNC"), *order = getenv("NIB_EMULATE_ORDER");
+  b.order = order ? (uint32_t)strtoul(order, NULL, 10) : 0;
   b.eager = async && strcmp(async, "eager") == 0;
   b.failed = false;
   b.kernel = kernel;

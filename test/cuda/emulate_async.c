@@ -304,8 +304,8 @@ void nib_emulated_copy_bulk(void *shared, const void *global, uint32_t bytes, ui
   engine_begin(&c, 0);
 }
 
-void emulated_async_reset(void) {
-  for (int t = 0; t < max_cluster * max_threads; ++t) {
+void emulated_async_reset(int fibres) {
+  for (int t = 0; t < fibres; ++t) {
     copies[t].first = copies[t].n = 0;
     copies[t].groups = 0;
   }

@@ -53,7 +53,7 @@ void emulated_perform_warp(int collective, nib_emulated_warp_args **args, int n)
 
 /* emulate_async.c and emulate_matrix.c: at the start of a block; when a thread ends; when nothing
  * else can run, the next asynchronous operation (false: there is none). */
-void emulated_async_reset(void);
+void emulated_async_reset(int fibres);
 void emulated_async_thread_ends(int fibre);
 bool emulated_async_step(void);
 void emulated_matrix_reset(void);

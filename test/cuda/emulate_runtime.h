@@ -7,8 +7,9 @@
  * garbage or a fault ends the launch with a message that names kernel, block and thread.
  *
  * Environment: NIB_EMULATE_ASYNC=eager lets asynchronous copies and wgmma happen when they are
- * issued; by default they happen when they are waited for, at the latest. Programs that wait as
- * they should cannot tell. */
+ * issued; by default they happen when they are waited for, at the latest. NIB_EMULATE_ORDER=N, not
+ * 0, lets threads run in a random order that N begins; by default those run first that could run
+ * first. Programs that wait as they should cannot tell. */
 #ifndef NIB_EMULATE_RUNTIME_H
 #define NIB_EMULATE_RUNTIME_H
 

@@ -10,6 +10,7 @@ typedef unsigned long long address;
 int main(int argc, char **argv) {
   void *library = dlopen("libcuda.so.1", RTLD_NOW), *context, *module, *function;
   address memory;
+  unsigned words[1024], sum = 0;
   int device, code;
   const char *text = "";
   if (!library || argc != 5)
@@ -30,7 +31,10 @@ int main(int argc, char **argv) {
          unsigned, void *, void **, void **),
        function, 2, 1, 1, (unsigned)atoi(argv[3]), 1, 1, (unsigned)atoi(argv[4]), NULL,
        (void *[]){&memory}, NULL);
-  printf("%s ran\n", argv[2]);
+  CALL(F(cuMemcpyDtoH_v2, void *, address, size_t), words, memory, sizeof words);
+  for (int i = 0; i < 1024; ++i)
+    sum = 31 * sum + words[i];
+  printf("%s ran: %08x\n", argv[2], sum);
   return 0;
 failed:
   F(cuGetErrorString, int, const char **)(code, &text);

@@ -68,6 +68,12 @@ NIB_KERNEL(128, 1) other_descriptors(uint32_t *x) {
   nib_wgmma_wait(0);
 }
 
+NIB_KERNEL(64, 1) race(uint32_t *x) {
+  uint32_t *s = (uint32_t *)nib_shared;
+  s[nib_thread()] = 7;
+  x[nib_thread()] = s[63 - nib_thread()];
+}
+
 NIB_KERNEL(32, 1) polls(uint32_t *x) {
   while (nib_load_acquire(x) != 7) {
   }

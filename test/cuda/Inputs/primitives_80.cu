@@ -145,6 +145,23 @@ NIB_KERNEL(64, 1) quads(const uint32_t *x, uint32_t *out) {
   nib_store16(out + 256 + 4 * t, w);
 }
 
+NIB_KERNEL(128, 1) conversions(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t *out) {
+  int32_t i = 128 * nib_block_x() + nib_thread(), n = 128 * nib_grid_x();
+  uint32_t x[2];
+  nib_load8(x, a + 2 * (i / 2));
+  float f = nib_f32_bits(x[i % 2]);
+  out[i] = nib_f32_to_bf16(f);
+  out[n + i] = nib_f32_to_f16(f);
+  out[2 * n + i] = nib_bits_f32(nib_f16_to_f32((uint16_t)x[i % 2]));
+  out[3 * n + i] = nib_f32_rest(x[i % 2]);
+  out[4 * n + i] = nib_bits_f32(nib_fma_f32(f, nib_f32_bits(b[i]), nib_f32_bits(c[i])));
+}
+
+NIB_KERNEL(128, 1) to_f8_ampere(const float *x, uint8_t *out) {
+  int32_t i = 128 * nib_block_x() + nib_thread();
+  out[i] = nib_f32_to_f8e4m3fn(x[i]);
+}
+
 /* The last block to come adds up what all wrote. */
 NIB_KERNEL(32, 1) memory(const uint8_t *x, uint32_t *out, uint32_t *partial, uint32_t *count, float *sum, int32_t *isum) {
   int32_t t = nib_thread();

@@ -16,6 +16,11 @@ NIB_KERNEL(32, 1) mma_f8e4m3(const uint32_t *a, const uint32_t *b, float *d) {
     d[4 * t + i] = z[i];
 }
 
+NIB_KERNEL(128, 1) to_f8_hopper(const float *x, uint8_t *out) {
+  int32_t i = 128 * nib_block_x() + nib_thread();
+  out[i] = nib_f32_to_f8e4m3fn(x[i]);
+}
+
 /* A box as it lies in shared memory. */
 NIB_KERNEL(32, 1) box(NIB_GRID_CONSTANT nib_tensor_map map, const int32_t *at, uint32_t *out) {
   uint64_t *barrier = (uint64_t *)(nib_shared + 8192);
