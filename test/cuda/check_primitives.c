@@ -356,6 +356,12 @@ static void check_memory(void *f) {
     want[4 * t] ^= w[2 * t];
     want[4 * t + 1] ^= w[2 * t + 1];
     want[4 * t + 2] ^= w[t];
+    if (t % 3 == 0)
+      memcpy(want + 4 * t, w + 4 * (t ^ 1), 16);
+    if (t % 5 == 0)
+      memcpy(want + 4 * t + 1, w + 2 * t, 8);
+    if (t % 7 == 0)
+      want[4 * t + 3] = w[t];
     want[128 + t] = (uint32_t)(t * blocks * (blocks + 1) / 2);
     for (int block = 0; block < blocks; ++block)
       fsum += (float)(t + block), integer += t - 40;
