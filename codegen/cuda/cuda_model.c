@@ -68,7 +68,7 @@ nib_status nib_cuda_kernel_write(const nib_graph *g, const nib_model_options *o,
         "kernel %d '%s' has no CUDA schedule and vocabulary: select them for target %s "
         "before emitting (pass nib-select)",
         index, k->name ? k->name : "", o->target->spec);
-  if (!schedule->accepts(g, k, vocab))
+  if (!vocab->device || !schedule->accepts(g, k, vocab))
     return nib_diag_error(diag, NIB_ERROR_UNSUPPORTED, "kernel %d '%s': schedule %s cannot run it",
                           index, k->name, k->schedule);
   nib_text body;

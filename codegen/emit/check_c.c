@@ -86,9 +86,17 @@ static nib_status check_kernels(const nib_graph *g, const nib_model_options *o,
   snprintf(name, sizeof name, "/nibble/%s.cu", o->name);
   snprintf(arch, sizeof arch, "--cuda-gpu-arch=%s", o->target->cpu);
   struct CXUnsavedFile file = {name, m->device.data, (unsigned long)m->device.size};
-  const char *const args[] = {
-      "-x",    "cuda",    "--cuda-device-only",        "-nocudainc",           "-nocudalib", arch,
-      "-Wall", "-Wextra", "-Wno-unknown-cuda-version", "-Wno-unused-parameter"};
+  const char *const args[] = {"-x",
+                              "cuda",
+                              "--cuda-device-only",
+                              "-nocudainc",
+                              "-nocudalib",
+                              arch,
+                              "-Wall",
+                              "-Wextra",
+                              "-Wno-unknown-cuda-version",
+                              "-Wno-unused-parameter",
+                              "-Wno-unused-function"};
   const check_unit u = {g, m, &m->device, true, "CUDA C"};
   return parse(&u, name, args, sizeof args / sizeof *args, &file, 1, diag);
 }

@@ -240,7 +240,7 @@ static nib_status write_kernel(writer *w, int32_t index) {
                           "kernel %d '%s' has no known schedule and vocabulary: select them before "
                           "emitting (pass nib-select)",
                           index, k->name ? k->name : "");
-  if (!schedule->accepts(w->g, k, vocab))
+  if (schedule->device || vocab->device || !schedule->accepts(w->g, k, vocab))
     return nib_diag_error(w->diag, NIB_ERROR_UNSUPPORTED,
                           "kernel %d '%s': schedule %s cannot run it", index, k->name, k->schedule);
   NIB_RETURN_IF_ERROR(note_vocab(w, vocab));

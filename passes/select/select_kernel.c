@@ -327,7 +327,8 @@ bool nib_select_is_fallback(const nib_select_context *context, const nib_graph *
   for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i) {
     const nib_vocab *v;
     for (size_t k = 0; (v = nib_vocab_at(k)) != NULL; ++k)
-      if (is_vector_form(s, v) && nib_vocab_fits(v, &context->target) && s->accepts(g, kernel, v))
+      if (is_vector_form(s, v) && s->device == v->device &&
+          nib_vocab_fits(v, &context->target) && s->accepts(g, kernel, v))
         return false;
   }
   return true;
