@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Any operator on CUDA: the loops of `direct`, whose results the threads of a grid share; or, where
- * each result is a long sum, its warps, whose lanes share the sum. */
+ * grid_loops: any operator on CUDA, by the loops of `direct`, whose results the threads of a grid
+ * share. row_sums: where each result, or row of them, needs a long sum: tile[0] threads share it.
+ */
 #include "params/params.h"
 #include "schedule/direct.h"
 
@@ -25,7 +26,7 @@ static bool sums_32_bits(const nib_graph *g, const nib_node *n) {
 
 /* Sums of floats and of 32-bit integers; those of 8-bit softmax are exact in any order, real ones
  * that become codes are not. */
-static bool lanes_accept(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
+static bool sums_accept(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
   const nib_node *n = &g->nodes[k->nodes[0]];
   if (!accepts(g, k, vocab) || !nib_direct_op_of(g, n)->lanes)
     return false;
@@ -53,16 +54,32 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_
   return 0;
 }
 
-static nib_status emit_units(nib_emitter *e, const nib_kernel *k, bool lanes) {
-  const int64_t shared = lanes ? THREADS / 32 : THREADS; /* units of a block */
+/* Units in blocks of `threads`, each shared by `lanes` of them. */
+static nib_status emit_units(nib_emitter *e, const nib_kernel *k, int32_t threads, int32_t lanes) {
+  const int64_t of_block = threads / lanes;
   int64_t units;
-  NIB_RETURN_IF_ERROR(nib_direct_emit_grid(e, k, THREADS, lanes, &units));
-  *e->launch = (nib_launch){.grid = {(units + shared - 1) / shared}, .threads = THREADS};
+  NIB_RETURN_IF_ERROR(nib_direct_emit_grid(e, k, threads, lanes, &units));
+  *e->launch = (nib_launch){.grid = {(units + of_block - 1) / of_block},
+                            .threads = threads,
+                            .shared_bytes = lanes > 32 ? lanes / 32 * 4 : 0};
   return NIB_OK;
 }
 
-static nib_status emit(nib_emitter *e, const nib_kernel *k) { return emit_units(e, k, false); }
-static nib_status emit_lanes(nib_emitter *e, const nib_kernel *k) { return emit_units(e, k, true); }
+static nib_status emit(nib_emitter *e, const nib_kernel *k) { return emit_units(e, k, THREADS, 1); }
+
+static nib_status emit_sums(nib_emitter *e, const nib_kernel *k) {
+  const int32_t lanes = k->tile[0] > 32 ? k->tile[0] : 32;
+  return emit_units(e, k, lanes > 32 ? lanes : THREADS, lanes);
+}
+
+static int sum_tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
+                     int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  (void)g, (void)k, (void)v;
+  out_tiles[0][0] = 32;
+  if (capacity > 1)
+    out_tiles[1][0] = 256;
+  return capacity > 1 ? 2 : 1;
+}
 
 const nib_schedule nib_schedule_grid_loops = {
     .name = "grid_loops",
@@ -73,11 +90,11 @@ const nib_schedule nib_schedule_grid_loops = {
     .emit = emit,
 };
 
-const nib_schedule nib_schedule_warp_rows = {
-    .name = "warp_rows",
+const nib_schedule nib_schedule_row_sums = {
+    .name = "row_sums",
     .device = true,
-    .accepts = lanes_accept,
-    .tiles = nib_schedule_one_tile,
+    .accepts = sums_accept,
+    .tiles = sum_tiles,
     .scratch_bytes = scratch_bytes,
-    .emit = emit_lanes,
+    .emit = emit_sums,
 };

@@ -228,16 +228,18 @@ void nib_direct_each(nib_direct *d, const char *var, int64_t n) {
     nib_text_line(d->t, "(void)%s;", var);
 }
 
+bool nib_direct_shares_sums(const nib_direct *d) { return d->grid && d->grid->lanes > 1; }
+
 void nib_direct_for_lanes(nib_direct *d, const char *var, int64_t n) {
-  if (d->grid && d->grid->lanes)
-    nib_text_open(d->t, "for (%s %s = nib_lane(); %s < %lld; %s += 32) {", d->index, var, var,
-                  (long long)n, var);
+  if (nib_direct_shares_sums(d))
+    nib_text_open(d->t, "for (%s %s = nib_%s(); %s < %lld; %s += %d) {", d->index, var,
+                  d->grid->lanes == 32 ? "lane" : "thread", var, (long long)n, var, d->grid->lanes);
   else
     nib_direct_for(d, var, n);
 }
 
 void nib_direct_join_lanes(nib_direct *d, const char *type, const char *var, const char *joined) {
-  if (!d->grid || !d->grid->lanes)
+  if (!nib_direct_shares_sums(d))
     return;
   nib_text_open(d->t, "for (int32_t distance = 16; distance > 0; distance /= 2) {");
   if (strcmp(type, "float") == 0)
@@ -247,15 +249,29 @@ void nib_direct_join_lanes(nib_direct *d, const char *type, const char *var, con
                   var);
   nib_text_line(d->t, "%s = %s;", var, joined);
   nib_text_close(d->t, "");
+  if (d->grid->lanes == 32)
+    return;
+  /* Those of the warps, through shared memory: before it is written again, all have read it. */
+  nib_text_open(d->t, "{");
+  nib_text_line(d->t, "%s *const warps = (%s *)(void *)nib_shared;", type, type);
+  nib_text_line(d->t, "nib_sync();");
+  nib_text_line(d->t, "warps[nib_warp()] = %s;", var);
+  nib_text_line(d->t, "nib_sync();");
+  nib_text_line(d->t, "%s = warps[0];", var);
+  nib_text_open(d->t, "for (int32_t warp = 1; warp < %d; ++warp) {", d->grid->lanes / 32);
+  nib_text_line(d->t, "const %s other = warps[warp];", type);
+  nib_text_line(d->t, "%s = %s;", var, joined);
+  nib_text_close(d->t, "");
+  nib_text_close(d->t, "");
 }
 
 void nib_direct_open_leader(nib_direct *d) {
-  if (d->grid && d->grid->lanes)
-    nib_text_open(d->t, "if (nib_lane() == 0) {");
+  if (nib_direct_shares_sums(d))
+    nib_text_open(d->t, "if (nib_%s() == 0) {", d->grid->lanes == 32 ? "lane" : "thread");
 }
 
 void nib_direct_close_leader(nib_direct *d) {
-  if (d->grid && d->grid->lanes)
+  if (nib_direct_shares_sums(d))
     nib_text_close(d->t, "");
 }
 
@@ -822,7 +838,7 @@ static nib_status emit_by_one_thread(nib_emitter *e, const nib_kernel *k) {
   return emit_body(e, k, NULL, NULL);
 }
 
-nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, bool lanes,
+nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, int32_t lanes,
                                 int64_t *out_units) {
   const char *type = index_type(e->graph, k);
   *out_units = 1;
@@ -843,9 +859,11 @@ nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t thr
   if (*out_units > INT32_MAX / 2)
     return nib_diag_error(e->diag, NIB_ERROR_LIMIT, "kernel '%s': more than 2^30 elements",
                           k->name);
-  const int32_t shared = lanes ? threads / 32 : threads; /* units of a block at a time */
-  nib_text_line(e->body, "const %s first = (%s)nib_block_x() * %d + nib_%s();", type, type, shared,
-                lanes ? "warp" : "thread");
+  const int32_t shared = threads / lanes; /* units of a block at a time */
+  nib_text_line(e->body, "const %s first = (%s)nib_block_x()%s;", type, type,
+                lanes == threads ? ""
+                : lanes == 32    ? nib_expr_printf(" * %d + nib_warp()", shared).s
+                                 : nib_expr_printf(" * %d + nib_thread()", shared).s);
   nib_text_line(e->body, "const %s all = %lld;", type,
                 (long long)((*out_units + shared - 1) / shared * shared));
   grid.measuring = false;

@@ -46,7 +46,7 @@ typedef struct nib_direct_local {
  *  of the text. Sizes are found by emitting the body once before. */
 typedef struct nib_direct_grid {
   bool measuring;
-  bool lanes;      /**< units are shared by warps, and in each the loops of nib_direct_for_lanes by its lanes */
+  int32_t lanes;   /**< threads that share a unit, in the loops of nib_direct_for_lanes: 1, 32 or the block's */
   int32_t n_nests; /**< begun so far */
   int32_t level;   /**< loops open in the nest */
   int32_t indent;  /**< of the nest's outermost loop */
@@ -145,6 +145,7 @@ void nib_direct_each(nib_direct *d, const char *var, int64_t n);
 /** nib_direct_for over what a variable collects. Lanes of a warp may share it: then nib_direct_join_lanes, after it
  *  is closed, makes the variable `var` of `type` (int32_t or float) that of all lanes; `joined` is an expression of
  *  `var` and `other`. */
+bool nib_direct_shares_sums(const nib_direct *d);
 void nib_direct_for_lanes(nib_direct *d, const char *var, int64_t n);
 void nib_direct_join_lanes(nib_direct *d, const char *type, const char *var, const char *joined);
 /** Around what one lane of those does. */
@@ -222,9 +223,9 @@ int64_t nib_direct_scratch_bytes(const nib_graph *g, const nib_kernel *k);
 nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root);
 /** Number of segments of `k`. */
 int32_t nib_direct_segments(const nib_graph *g, const nib_kernel *k);
-/** The body of a CUDA kernel of one segment, in blocks of `threads`; *out_units: of its loops, each for a thread,
- *  or with `lanes` a warp, of its own. */
-nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, bool lanes,
+/** The body of a CUDA kernel of one segment, in blocks of `threads`; *out_units: of its loops, each for `lanes` threads
+ *  of its own: 1, a warp, or the block. */
+nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, int32_t lanes,
                                 int64_t *out_units);
 
 /* ---- the table ---- */

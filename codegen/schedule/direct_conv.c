@@ -505,7 +505,7 @@ void nib_direct_fully_connected(nib_direct *d, const nib_node *n) {
     out = out_index.s;
   }
   nib_direct_each(d, "o", s->out_c);
-  const bool lanes = d->grid && d->grid->lanes; /* each has a sum of its own */
+  const bool lanes = nib_direct_shares_sums(d); /* each has a sum of its own */
   if (lanes)
     nib_text_line(d->t, "%s acc = 0;", accumulator_type(&c));
   else

@@ -284,7 +284,7 @@ static void softmax_by_reals(softmax *s) {
   close_loops(d, 3);
 }
 
-/* nib_softmax_8bit by the lanes of a warp: integer sums do not depend on the order. */
+/* nib_softmax_8bit by several threads: integer sums do not depend on the order. */
 static void softmax_lanes(softmax *s, const nib_softmax_params *p) {
   nib_direct *d = s->d;
   const char *flip = s->x->format == NIB_I8 ? " ^ 0x80" : "";
@@ -362,7 +362,7 @@ void nib_direct_softmax(nib_direct *d, const nib_node *n) {
     nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
     return;
   }
-  if (p.fixed_point && s.inner == 1 && d->grid && d->grid->lanes && s.x->format != NIB_I16)
+  if (p.fixed_point && s.inner == 1 && nib_direct_shares_sums(d) && s.x->format != NIB_I16)
     softmax_lanes(&s, &p);
   else if (p.fixed_point && s.inner == 1)
     softmax_rows(&s, &p);
