@@ -16,7 +16,9 @@ Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind, ptxas, nvc
 import ctypes
 import os
 import pathlib
+import re
 import shutil
+import subprocess
 import sys
 
 import lit.formats
@@ -54,6 +56,30 @@ def has_cuda_driver():
         return False
 
 
+def qemu(name):
+    """Path of an emulator of version 10 or newer, or an empty string."""
+    path = shutil.which(name)
+    if not path:
+        return ""
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+)", said)
+    return path if found and int(found.group(1)) >= 10 else ""
+
+
+def bare_compiler(xlen):
+    """A command that makes a program for QEMU's bare RISC-V machine, with all of runtime/riscv."""
+    folder = source / "runtime" / "riscv"
+    files = [folder / f"nibrt_{name}" for name in ("start.S", "bare.c", "memory.c", "packed_fp16.c")]
+    words = [clang, f"--target=riscv{xlen}-unknown-elf", "-std=gnu11 -O2 -Wall -Wextra -fno-math-errno -ffp-contract=off",
+             "-mcmodel=medany", "-nostdlib -fuse-ld=lld", f"-T {folder}/nibrt_virt.ld", f"-I{folder}", f"-I{source}/runtime/include"]
+    return " ".join(words + [str(file) for file in files])
+
+
+def bare_emulator(xlen):
+    return (f"{qemu(f'qemu-system-riscv{xlen}')} -M virt -bios none -display none -monitor none -serial none "
+            "-semihosting-config enable=on,target=native -icount shift=0")
+
+
 def processor_flags():
     """Flags of the first processor as Linux names them."""
     try:
@@ -88,6 +114,11 @@ config.substitutions += [
     ("%cc", config.nib_cc),
     ("%ptxas", cuda_program("ptxas")),
     ("%nvcc", cuda_program("nvcc")),
+    ("%riscv32_bare", bare_compiler(32)),
+    ("%riscv64_bare", bare_compiler(64)),
+    ("%qemu_riscv32", bare_emulator(32)),
+    ("%qemu_riscv64", bare_emulator(64)),
+    ("%riscv", str(source / "test" / "riscv")),
 ]
 
 features = {
@@ -99,6 +130,9 @@ features = {
     "ptxas": bool(cuda_program("ptxas")),
     "nvcc": bool(cuda_program("nvcc")),
     "cuda": has_cuda_driver(),
+    "qemu-riscv-system": bool(clang and qemu("qemu-system-riscv32") and qemu("qemu-system-riscv64")),
+    "qemu-riscv-linux": bool(clang and qemu("qemu-riscv64") and shutil.which("riscv64-linux-gnu-gcc")),
+    "picolibc-riscv": pathlib.Path("/usr/lib/picolibc/riscv64-unknown-elf").is_dir(),
     "long": bool(os.environ.get("NIB_LONG")),
 }
 flags = processor_flags()
