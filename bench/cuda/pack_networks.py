@@ -16,6 +16,20 @@ import subprocess
 import sys
 import tempfile
 
+RUN = """#!/bin/sh
+# Checks and times all networks of this folder; options go to nib-cuda-networks. With --sanitize alone: looks for
+# faults instead, by compute-sanitizer.
+cd "$(dirname "$0")" || exit
+sanitize=
+if [ "$1" = --sanitize ]; then sanitize=1; shift; fi
+for net in */; do set -- "$@" "${net%/}"; done
+[ "$sanitize" ] || exec ./nib-cuda-networks "$@"
+status=0
+for tool in memcheck racecheck; do
+  compute-sanitizer --tool $tool --error-exitcode 9 ./nib-cuda-networks --runs 1 --times 0 "$@" || status=1
+done
+exit $status
+"""
 PORT = re.compile(r"(const )?(\w+) (in|out)\d+\[(\d+)\]")
 
 
@@ -65,10 +79,7 @@ def main():
         for target in args.targets or ["sm_90a"]:
             print(pack(args, model, target), flush=True)
     shutil.copy(args.build / "bin" / "nib-cuda-networks", args.output)
-    (args.output / "run.sh").write_text(
-        '#!/bin/sh\n# All networks of this folder; options go to nib-cuda-networks.\n'
-        'cd "$(dirname "$0")" || exit\nfor net in */; do set -- "$@" "${net%/}"; done\n./nib-cuda-networks "$@"\n'
-    )
+    (args.output / "run.sh").write_text(RUN)
 
 
 if __name__ == "__main__":

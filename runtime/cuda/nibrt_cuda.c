@@ -80,7 +80,7 @@ enum {
   X(cuMemcpyDtoHAsync_v2, (void *to, address from, size_t bytes, stream s))                        \
   X(cuMemcpyDtoDAsync_v2, (address to, address from, size_t bytes, stream s))                      \
   X(cuMemsetD8Async, (address to, unsigned char value, size_t bytes, stream s))                    \
-  X(cuPointerGetAttribute, (void *value, int attribute, address at))                               \
+  X(cuPointerGetAttributes, (unsigned n, int *attributes, void **values, address at))              \
   X(cuStreamCreate, (stream * out, unsigned flags))                                                \
   X(cuStreamDestroy_v2, (stream s))                                                                \
   X(cuStreamSynchronize, (stream s))                                                               \
@@ -473,10 +473,12 @@ static nibrt_status place_port(nibrt_cuda_session *s, uint32_t port, const void 
     return fail(s, NIBRT_ERROR_NULL_ARGUMENT, "%s is NULL", name);
   const address at = (address)(uintptr_t)pointer;
   unsigned type = 0;
-  int ordinal = (int)s->options.ordinal;
-  /* Memory that CUDA does not know is the host's: the call then fails, which is no error. */
-  if (s->cu.cuPointerGetAttribute(&type, POINTER_MEMORY_TYPE, at) != SUCCESS ||
-      type <= MEMORY_HOST) {
+  int ordinal = 0, attributes[] = {POINTER_MEMORY_TYPE, POINTER_DEVICE_ORDINAL};
+  void *values[] = {&type, &ordinal};
+  /* Memory that CUDA does not know, which is the host's, has type 0. */
+  TRY(check(s, s->cu.cuPointerGetAttributes(2, attributes, values, at),
+            "asking about the memory of", name));
+  if (type <= MEMORY_HOST) {
     s->staged[port] = 1;
     TRY(make_staging(s));
     s->now[port] = s->staging + s->offsets[port];
@@ -484,8 +486,7 @@ static nibrt_status place_port(nibrt_cuda_session *s, uint32_t port, const void 
   }
   s->staged[port] = 0;
   s->now[port] = at;
-  if (s->cu.cuPointerGetAttribute(&ordinal, POINTER_DEVICE_ORDINAL, at) == SUCCESS &&
-      ordinal != (int)s->options.ordinal)
+  if (ordinal != (int)s->options.ordinal)
     return fail(s, NIBRT_ERROR_DEVICE,
                 "%s is in the memory of device %d, the model runs on device %u", name, ordinal,
                 s->options.ordinal);

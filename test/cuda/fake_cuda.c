@@ -184,6 +184,14 @@ result cuPointerGetAttribute(void *value, int attribute, address at) {
   return INVALID_VALUE;
 }
 
+/* Of memory that is not the device's: no error, and zeros. */
+result cuPointerGetAttributes(unsigned n, const int *attributes, void **values, address at) {
+  for (unsigned i = 0; i < n; ++i)
+    if (cuPointerGetAttribute(values[i], attributes[i], at) != SUCCESS)
+      *(int *)values[i] = 0;
+  return SUCCESS;
+}
+
 /* ---- doing things, and recording them ---- */
 
 static char failure[1200] = "an emulated kernel failed";

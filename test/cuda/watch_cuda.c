@@ -101,7 +101,7 @@ PASS(cuMemcpyHtoDAsync_v2, 0, (address t, const void *f, size_t n, void *s), t, 
 PASS(cuMemcpyDtoHAsync_v2, 0, (void *t, address f, size_t n, void *s), t, f, n, s)
 PASS(cuMemcpyDtoDAsync_v2, 0, (address t, address f, size_t n, void *s), t, f, n, s)
 PASS(cuMemsetD8Async, 0, (address t, unsigned char v, size_t n, void *s), t, v, n, s)
-ALWAYS(cuPointerGetAttribute, &ignored, 0, (void *v, int a, address p), v, a, p)
+PASS(cuPointerGetAttributes, 0, (unsigned n, int *a, void **v, address p), n, a, v, p)
 PASS(cuStreamCreate, 1, (void **o, unsigned f), o, f)
 PASS(cuStreamDestroy_v2, -1, (void *s), s)
 PASS(cuStreamSynchronize, 0, (void *s), s)
