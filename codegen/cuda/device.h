@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * What generated CUDA is written in: every instruction that C has no words for, and the only PTX of
- * the project. The text between the marks of a primitive is copied into generated files that name
- * it, after the prelude (device.c). It must compile as CUDA by clang without any header, by nvcc,
- * and, where NIB_EMULATE is defined, as C++ for the CPU: there test/cuda/emulate.h defines every
- * primitive that has PTX, and this file only the rest.
+ * the project. The text after the mark of a primitive is copied into generated files that name
+ * it, after the prelude (device_text.c). It must compile as CUDA by clang without any header, by
+ * nvcc, and, where NIB_EMULATE is defined, as C++ for the CPU: there test/cuda/emulate.h defines
+ * every primitive that has PTX, and this file only the rest.
  *
  * Threads of a warp run collectives (marked so) together, all 32 of them. */
 #ifndef NIB_CUDA_DEVICE_H
 #define NIB_CUDA_DEVICE_H
 
-//@ begin nib_device_prelude
+//@ nib_device_prelude
 #if defined(NIB_EMULATE)
 /* Everything comes from the header of the emulation, which is included before this text. */
 #elif defined(__CUDACC_RTC__) || (defined(__CUDACC__) && !defined(__clang__))
@@ -109,141 +109,88 @@ extern NIB_SHARED NIB_ALIGN(1024) uint8_t nib_shared[];
 
 /* ---- where a thread is; waiting for others ---- */
 
-//@ begin nib_thread
+//@ nib_place_of
+#ifdef __clang__
+#define nib_place_of(name, clang, nvcc)                                                            \
+  NIB_DEVICE int32_t name(void) { return __nvvm_read_ptx_sreg_##clang(); }
+#else
+#define nib_place_of(name, clang, nvcc)                                                            \
+  NIB_DEVICE int32_t name(void) { return (int32_t)nvcc; }
+#endif
+//@ nib_thread
 /* The number of the thread in its block. */
-NIB_DEVICE int32_t nib_thread(void) {
-#ifdef __clang__
-  return __nvvm_read_ptx_sreg_tid_x();
-#else
-  return (int32_t)threadIdx.x;
-#endif
+nib_place_of(nib_thread, tid_x, threadIdx.x)
+    //@ nib_block_x
+    nib_place_of(nib_block_x, ctaid_x, blockIdx.x)
+    //@ nib_block_y
+    nib_place_of(nib_block_y, ctaid_y, blockIdx.y)
+    //@ nib_block_z
+    nib_place_of(nib_block_z, ctaid_z, blockIdx.z)
+    //@ nib_grid_x
+    /* The number of blocks along x. */
+    nib_place_of(nib_grid_x, nctaid_x, gridDim.x)
+    //@ nib_lane
+    NIB_DEVICE int32_t nib_lane(void) {
+  return nib_thread() & 31;
 }
-//@ end
-
-//@ begin nib_block_x
-NIB_DEVICE int32_t nib_block_x(void) {
-#ifdef __clang__
-  return __nvvm_read_ptx_sreg_ctaid_x();
-#else
-  return (int32_t)blockIdx.x;
-#endif
-}
-//@ end
-
-//@ begin nib_block_y
-NIB_DEVICE int32_t nib_block_y(void) {
-#ifdef __clang__
-  return __nvvm_read_ptx_sreg_ctaid_y();
-#else
-  return (int32_t)blockIdx.y;
-#endif
-}
-//@ end
-
-//@ begin nib_block_z
-NIB_DEVICE int32_t nib_block_z(void) {
-#ifdef __clang__
-  return __nvvm_read_ptx_sreg_ctaid_z();
-#else
-  return (int32_t)blockIdx.z;
-#endif
-}
-//@ end
-
-//@ begin nib_grid_x
-/* The number of blocks along x. */
-NIB_DEVICE int32_t nib_grid_x(void) {
-#ifdef __clang__
-  return __nvvm_read_ptx_sreg_nctaid_x();
-#else
-  return (int32_t)gridDim.x;
-#endif
-}
-//@ end
-
-//@ begin nib_lane
-NIB_DEVICE int32_t nib_lane(void) { return nib_thread() & 31; }
-//@ end
-
-//@ begin nib_warp
+//@ nib_warp
 NIB_DEVICE int32_t nib_warp(void) { return nib_thread() >> 5; }
-//@ end
-
-//@ begin nib_sync
+//@ nib_sync
 /* All threads of the block. */
 NIB_DEVICE void nib_sync(void) { __asm__ volatile("bar.sync 0;" ::: "memory"); }
-//@ end
-
-//@ begin nib_sync_warp
+//@ nib_sync_warp
 NIB_DEVICE void nib_sync_warp(void) { __asm__ volatile("bar.warp.sync 0xffffffff;" ::: "memory"); }
-//@ end
-
-//@ begin nib_sync_some
+//@ nib_sync_some
 /* `threads` threads of the block, whole warps, wait for each other at barrier `id`, 1 to 15. */
 NIB_DEVICE void nib_sync_some(int32_t id, int32_t threads) {
   __asm__ volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
-//@ end
-
-//@ begin nib_arrive_some
+//@ nib_arrive_some
 /* Counts as nib_sync_some and does not wait. */
 NIB_DEVICE void nib_arrive_some(int32_t id, int32_t threads) {
   __asm__ volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
-//@ end
-
-//@ begin nib_shuffle
+//@ nib_shuffle
 /* x of the thread `lane` of the warp (collective). */
 NIB_DEVICE uint32_t nib_shuffle(uint32_t x, int32_t lane) {
   uint32_t d;
   __asm__ volatile("shfl.sync.idx.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(lane));
   return d;
 }
-//@ end
-
-//@ begin nib_warp_uniform
+//@ nib_warp_uniform
 /* The number of the warp, in a way that compilers see to be the same in all of its threads
  * (collective). */
 NIB_DEVICE int32_t nib_warp_uniform(void) {
   return (int32_t)nib_shuffle((uint32_t)nib_thread() >> 5, 0);
 }
-//@ end
-
-//@ begin nib_shuffle_xor
+//@ nib_shuffle_xor
 NIB_DEVICE uint32_t nib_shuffle_xor(uint32_t x, int32_t mask) {
   uint32_t d;
   __asm__ volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(mask));
   return d;
 }
-//@ end
-
-//@ begin nib_shuffle_down
+//@ nib_shuffle_down
 /* x of the thread `by` lanes up; the last ones keep theirs. */
 NIB_DEVICE uint32_t nib_shuffle_down(uint32_t x, int32_t by) {
   uint32_t d;
   __asm__ volatile("shfl.sync.down.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(by));
   return d;
 }
-//@ end
-
-//@ begin nib_bits_f32
+//@ nib_bits_f32
 NIB_DEVICE uint32_t nib_bits_f32(float x) {
   uint32_t d;
   memcpy(&d, &x, 4);
   return d;
 }
-//@ end
-
-//@ begin nib_f32_bits
+//@ nib_f32_bits
 NIB_DEVICE float nib_f32_bits(uint32_t x) {
   float d;
   memcpy(&d, &x, 4);
   return d;
 }
-//@ end
-
-//@ begin nib_transpose_quad
-/* Of each four threads that follow one another: w[j] of thread i goes to w[i] of thread j (collective). */
+//@ nib_transpose_quad
+/* Of each four threads that follow one another: w[j] of thread i goes to w[i] of thread j
+ * (collective). */
 NIB_DEVICE void nib_transpose_quad(uint32_t w[4]) {
   const bool odd = nib_thread() & 1, high = nib_thread() & 2;
   uint32_t x = nib_shuffle_xor(odd ? w[0] : w[1], 1), y = nib_shuffle_xor(odd ? w[2] : w[3], 1);
@@ -253,38 +200,29 @@ NIB_DEVICE void nib_transpose_quad(uint32_t w[4]) {
   w[0] = high ? x : w[0], w[2] = high ? w[2] : x;
   w[1] = high ? y : w[1], w[3] = high ? w[3] : y;
 }
-//@ end
-
-//@ begin nib_f32_rest
-/* Bits of the float that is left of the float x where a bf16, its high half, is taken away; of an infinity 0. */
+//@ nib_f32_rest
+/* Bits of the float that is left of the float x where a bf16, its high half, is taken away; of an
+ * infinity 0. */
 NIB_DEVICE uint32_t nib_f32_rest(uint32_t x) {
   const float all = nib_f32_bits(x), high = nib_f32_bits(x & 0xffff0000u);
   return high == all ? 0 : nib_bits_f32(all - high);
 }
-//@ end
-
-//@ begin nib_fma_f32
+//@ nib_fma_f32
 /* a b + c, rounded once. */
 NIB_DEVICE float nib_fma_f32(float a, float b, float c) {
   float d;
   __asm__("fma.rn.f32 %0, %1, %2, %3;" : "=f"(d) : "f"(a), "f"(b), "f"(c));
   return d;
 }
-//@ end
-
-//@ begin nib_shuffle_f32
+//@ nib_shuffle_f32
 NIB_DEVICE float nib_shuffle_f32(float x, int32_t lane) {
   return nib_f32_bits(nib_shuffle(nib_bits_f32(x), lane));
 }
-//@ end
-
-//@ begin nib_shuffle_xor_f32
+//@ nib_shuffle_xor_f32
 NIB_DEVICE float nib_shuffle_xor_f32(float x, int32_t mask) {
   return nib_f32_bits(nib_shuffle_xor(nib_bits_f32(x), mask));
 }
-//@ end
-
-//@ begin nib_shuffle_down_f32
+//@ nib_shuffle_down_f32
 NIB_DEVICE float nib_shuffle_down_f32(float x, int32_t by) {
   return nib_f32_bits(nib_shuffle_down(nib_bits_f32(x), by));
 }
@@ -292,7 +230,7 @@ NIB_DEVICE float nib_shuffle_down_f32(float x, int32_t by) {
 
 /* ---- memory ---- */
 
-//@ begin nib_shared_address
+//@ nib_shared_address
 /* The address in shared memory, in bytes, of a pointer to it. */
 NIB_DEVICE uint32_t nib_shared_address(const void *shared) {
 #ifdef __clang__
@@ -301,18 +239,14 @@ NIB_DEVICE uint32_t nib_shared_address(const void *shared) {
   return (uint32_t)__cvta_generic_to_shared(shared);
 #endif
 }
-//@ end
-
-//@ begin nib_policy_once
+//@ nib_policy_once
 /* For data that is read once: it leaves the second-level cache first. */
 NIB_DEVICE uint64_t nib_policy_once(void) {
   uint64_t policy;
   __asm__("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
   return policy;
 }
-//@ end
-
-//@ begin nib_copy16
+//@ nib_copy16
 /* Begins to copy `bytes` (0 to 16) to 16 aligned bytes of shared memory; the rest becomes 0. */
 NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
   __asm__ volatile(
@@ -320,9 +254,7 @@ NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
       "l"(global), "r"(bytes)
       : "memory");
 }
-//@ end
-
-//@ begin nib_copy16_once
+//@ nib_copy16_once
 /* nib_copy16 of what no other block reads. */
 NIB_DEVICE void nib_copy16_once(void *shared, const void *global, int32_t bytes) {
   __asm__ volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(
@@ -330,63 +262,47 @@ NIB_DEVICE void nib_copy16_once(void *shared, const void *global, int32_t bytes)
                    "l"(global), "r"(bytes), "l"(nib_policy_once())
                    : "memory");
 }
-//@ end
-
-//@ begin nib_copy4
+//@ nib_copy4
 /* The same of 4 bytes, or none. */
 NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
   __asm__ volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(nib_shared_address(shared)),
                    "l"(global), "r"(bytes)
                    : "memory");
 }
-//@ end
-
-//@ begin nib_copy_commit
+//@ nib_copy_commit
 /* Closes the thread's group of copies. */
 NIB_DEVICE void nib_copy_commit(void) { __asm__ volatile("cp.async.commit_group;" ::: "memory"); }
-//@ end
-
-//@ begin nib_copy_wait
+//@ nib_copy_wait
 /* Until at most n of the thread's groups, a literal, are unfinished. */
 #define nib_copy_wait(n) __asm__ volatile("cp.async.wait_group %0;" ::"n"(n) : "memory")
-//@ end
-
-//@ begin nib_load16
+//@ nib_load16
 NIB_DEVICE void nib_load16(uint32_t d[4], const void *global) {
   __asm__ volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                    : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
                    : "l"(global)
                    : "memory");
 }
-//@ end
-
-//@ begin nib_load8
+//@ nib_load8
 NIB_DEVICE void nib_load8(uint32_t d[2], const void *global) {
   __asm__ volatile("ld.global.v2.u32 {%0, %1}, [%2];"
                    : "=r"(d[0]), "=r"(d[1])
                    : "l"(global)
                    : "memory");
 }
-//@ end
-
-//@ begin nib_load16_once
+//@ nib_load16_once
 /* Of data that nobody writes while the kernel runs and no other block reads. */
 NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) {
   __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
                    : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
                    : "l"(global), "l"(nib_policy_once()));
 }
-//@ end
-
-//@ begin nib_load8_once
+//@ nib_load8_once
 NIB_DEVICE void nib_load8_once(uint32_t d[2], const void *global) {
   __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0, %1}, [%2], %3;"
                    : "=r"(d[0]), "=r"(d[1])
                    : "l"(global), "l"(nib_policy_once()));
 }
-//@ end
-
-//@ begin nib_load4_once
+//@ nib_load4_once
 NIB_DEVICE uint32_t nib_load4_once(const void *global) {
   uint32_t d;
   __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.u32 %0, [%1], %2;"
@@ -394,45 +310,37 @@ NIB_DEVICE uint32_t nib_load4_once(const void *global) {
                    : "l"(global), "l"(nib_policy_once()));
   return d;
 }
-//@ end
-
-//@ begin nib_load16_if
+//@ nib_load16_if
 /* nib_load16_once where `wanted`; else d stays. */
 NIB_DEVICE void nib_load16_if(uint32_t d[4], const void *global, bool wanted) {
-  __asm__ volatile("{ .reg .pred wanted; setp.ne.u32 wanted, %6, 0;\n\t"
-                   "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5; }"
-                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-                   : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+  __asm__ volatile(
+      "{ .reg .pred wanted; setp.ne.u32 wanted, %6, 0;\n\t"
+      "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5; }"
+      : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+      : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
 }
-//@ end
-
-//@ begin nib_load8_if
+//@ nib_load8_if
 NIB_DEVICE void nib_load8_if(uint32_t d[2], const void *global, bool wanted) {
-  __asm__ volatile("{ .reg .pred wanted; setp.ne.u32 wanted, %4, 0;\n\t"
-                   "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0, %1}, [%2], %3; }"
-                   : "+r"(d[0]), "+r"(d[1])
-                   : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+  __asm__ volatile(
+      "{ .reg .pred wanted; setp.ne.u32 wanted, %4, 0;\n\t"
+      "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0, %1}, [%2], %3; }"
+      : "+r"(d[0]), "+r"(d[1])
+      : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
 }
-//@ end
-
-//@ begin nib_load4_if
+//@ nib_load4_if
 NIB_DEVICE void nib_load4_if(uint32_t *d, const void *global, bool wanted) {
   __asm__ volatile("{ .reg .pred wanted; setp.ne.u32 wanted, %3, 0;\n\t"
                    "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.u32 %0, [%1], %2; }"
                    : "+r"(*d)
                    : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
 }
-//@ end
-
-//@ begin nib_store16
+//@ nib_store16
 NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
   __asm__ volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(global), "r"(x[0]), "r"(x[1]),
                    "r"(x[2]), "r"(x[3])
                    : "memory");
 }
-//@ end
-
-//@ begin nib_load_acquire
+//@ nib_load_acquire
 /* What nib_store_release or nib_add_release of another block wrote there, and before it everything
  * else. */
 NIB_DEVICE uint32_t nib_load_acquire(const uint32_t *global) {
@@ -440,9 +348,7 @@ NIB_DEVICE uint32_t nib_load_acquire(const uint32_t *global) {
   __asm__ volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(d) : "l"(global) : "memory");
   return d;
 }
-//@ end
-
-//@ begin nib_add_release
+//@ nib_add_release
 /* Adds at once for all blocks, after everything that the thread wrote before; returns the old
  * value. */
 NIB_DEVICE uint32_t nib_add_release(uint32_t *global, uint32_t x) {
@@ -453,28 +359,22 @@ NIB_DEVICE uint32_t nib_add_release(uint32_t *global, uint32_t x) {
                    : "memory");
   return d;
 }
-//@ end
-
-//@ begin nib_add_f32
+//@ nib_add_f32
 NIB_DEVICE void nib_add_f32(float *global, float x) {
   __asm__ volatile("red.global.add.f32 [%0], %1;" ::"l"(global), "f"(x) : "memory");
 }
-//@ end
-
-//@ begin nib_add_i32
+//@ nib_add_i32
 NIB_DEVICE void nib_add_i32(int32_t *global, int32_t x) {
   __asm__ volatile("red.global.add.s32 [%0], %1;" ::"l"(global), "r"(x) : "memory");
 }
-//@ end
-
-//@ begin nib_fence
+//@ nib_fence
 /* What the thread wrote before is seen by all blocks before what it writes after. */
 NIB_DEVICE void nib_fence(void) { __asm__ volatile("fence.acq_rel.gpu;" ::: "memory"); }
 //@ end
 
 /* ---- matrices in a warp: all of these are collective ---- */
 
-//@ begin nib_ldmatrix4
+//@ nib_ldmatrix4
 /* Four 8 x 8 matrices of 16-bit elements; threads 8i to 8i + 7 point to the rows of matrix i, 16
  * aligned bytes each. Thread t gets elements 2 (t % 4) and the next of row t / 4 of each. */
 NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
@@ -483,9 +383,7 @@ NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
                    : "r"(nib_shared_address(row))
                    : "memory");
 }
-//@ end
-
-//@ begin nib_ldmatrix4_trans
+//@ nib_ldmatrix4_trans
 /* The same of the transposed matrices. */
 NIB_DEVICE void nib_ldmatrix4_trans(uint32_t d[4], const void *row) {
   __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
@@ -493,9 +391,7 @@ NIB_DEVICE void nib_ldmatrix4_trans(uint32_t d[4], const void *row) {
                    : "r"(nib_shared_address(row))
                    : "memory");
 }
-//@ end
-
-//@ begin nib_ldmatrix2
+//@ nib_ldmatrix2
 /* Two matrices, to whose rows threads 0 to 15 point. */
 NIB_DEVICE void nib_ldmatrix2(uint32_t d[2], const void *row) {
   __asm__ volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
@@ -503,114 +399,59 @@ NIB_DEVICE void nib_ldmatrix2(uint32_t d[2], const void *row) {
                    : "r"(nib_shared_address(row))
                    : "memory");
 }
-//@ end
-
-//@ begin nib_ldmatrix2_trans
+//@ nib_ldmatrix2_trans
 NIB_DEVICE void nib_ldmatrix2_trans(uint32_t d[2], const void *row) {
   __asm__ volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
                    : "=r"(d[0]), "=r"(d[1])
                    : "r"(nib_shared_address(row))
                    : "memory");
 }
-//@ end
-
+//@ nib_mma_of
 /* d += a b, of 16 x 8 += 16 x K times K x 8. With g = lane / 4 and t = lane % 4, and e elements in
  * a register, the thread holds of d: (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1); in
  * registers of a: row g, columns e t and on; row g + 8, the same; row g, columns e (t + 4) and on;
  * row g + 8, those; of b: rows e t and on, e (t + 4) and on, of column g. */
+#define nib_mma_of(name, number, letter, kind)                                                     \
+  NIB_DEVICE void name(number d[4], const uint32_t a[4], const uint32_t b[2]) {                    \
+    __asm__ volatile("mma.sync.aligned." kind                                                      \
+                     " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"            \
+                     : "+" letter(d[0]), "+" letter(d[1]), "+" letter(d[2]), "+" letter(d[3])      \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));          \
+  }
+//@ nib_mma_bf16
+nib_mma_of(nib_mma_bf16, float, "f", "m16n8k16.row.col.f32.bf16.bf16.f32")
+    //@ nib_mma_f16
+    nib_mma_of(nib_mma_f16, float, "f", "m16n8k16.row.col.f32.f16.f16.f32")
+    //@ nib_mma_f8e4m3
+    /* sm_89 and up. */
+    nib_mma_of(nib_mma_f8e4m3, float, "f", "m16n8k32.row.col.f32.e4m3.e4m3.f32")
+    //@ nib_mma_i8
+    /* Sums wrap. */
+    nib_mma_of(nib_mma_i8, int32_t, "r", "m16n8k32.row.col.s32.s8.s8.s32")
+    //@ nib_mma_u8i8
+    nib_mma_of(nib_mma_u8i8, int32_t, "r", "m16n8k32.row.col.s32.u8.s8.s32")
+    //@ nib_mma_u8u8
+    nib_mma_of(nib_mma_u8u8, int32_t, "r", "m16n8k32.row.col.s32.u8.u8.s32")
+    //@ nib_mma_i8u8
+    nib_mma_of(nib_mma_i8u8, int32_t, "r", "m16n8k32.row.col.s32.s8.u8.s32")
+    //@ end
 
-//@ begin nib_mma_bf16
-NIB_DEVICE void nib_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2]) {
-  __asm__ volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, "
-                   "%6, %7}, {%8, %9}, "
-                   "{%0, %1, %2, %3};"
-                   : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-//@ end
+    /* ---- arithmetic on packed values ---- */
 
-//@ begin nib_mma_f16
-NIB_DEVICE void nib_mma_f16(float d[4], const uint32_t a[4], const uint32_t b[2]) {
-  __asm__ volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, "
-                   "%6, %7}, {%8, %9}, "
-                   "{%0, %1, %2, %3};"
-                   : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-//@ end
-
-//@ begin nib_mma_f8e4m3
-/* sm_89 and up. */
-NIB_DEVICE void nib_mma_f8e4m3(float d[4], const uint32_t a[4], const uint32_t b[2]) {
-  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0, %1, %2, %3}, {%4, %5, "
-                   "%6, %7}, {%8, %9}, "
-                   "{%0, %1, %2, %3};"
-                   : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-//@ end
-
-//@ begin nib_mma_i8
-/* Sums wrap. */
-NIB_DEVICE void nib_mma_i8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
-  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
-                   "%7}, {%8, %9}, "
-                   "{%0, %1, %2, %3};"
-                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-//@ end
-
-//@ begin nib_mma_u8i8
-NIB_DEVICE void nib_mma_u8i8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
-  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
-                   "%7}, {%8, %9}, "
-                   "{%0, %1, %2, %3};"
-                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-//@ end
-
-//@ begin nib_mma_u8u8
-NIB_DEVICE void nib_mma_u8u8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
-  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
-                   "%7}, {%8, %9}, "
-                   "{%0, %1, %2, %3};"
-                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-//@ end
-
-//@ begin nib_mma_i8u8
-NIB_DEVICE void nib_mma_i8u8(int32_t d[4], const uint32_t a[4], const uint32_t b[2]) {
-  __asm__ volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.u8.s32 {%0, %1, %2, %3}, {%4, %5, %6, "
-                   "%7}, {%8, %9}, "
-                   "{%0, %1, %2, %3};"
-                   : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-//@ end
-
-/* ---- arithmetic on packed values ---- */
-
-//@ begin nib_dot4
-/* c + the dot product of four signed bytes. */
-NIB_DEVICE int32_t nib_dot4(uint32_t a, uint32_t b, int32_t c) {
+    //@ nib_dot4
+    /* c + the dot product of four signed bytes. */
+    NIB_DEVICE int32_t nib_dot4(uint32_t a, uint32_t b, int32_t c) {
   int32_t d;
   __asm__("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
-//@ end
-
-//@ begin nib_dot4_u8i8
+//@ nib_dot4_u8i8
 NIB_DEVICE int32_t nib_dot4_u8i8(uint32_t a, uint32_t b, int32_t c) {
   int32_t d;
   __asm__("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
-//@ end
-
-//@ begin nib_select_bytes
+//@ nib_select_bytes
 /* Byte i of the result is byte (selector >> 4i) & 7 of b:a, a being the low half; with bit 3 set,
  * its sign eight times. */
 NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
@@ -618,9 +459,7 @@ NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) 
   __asm__("prmt.b32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(selector));
   return d;
 }
-//@ end
-
-//@ begin nib_join_halves
+//@ nib_join_halves
 /* The low halves of four words, then the high ones. */
 NIB_DEVICE void nib_join_halves(uint32_t w[4]) {
   const uint32_t a = nib_select_bytes(w[0], w[1], 0x7632), b = nib_select_bytes(w[2], w[3], 0x7632);
@@ -629,18 +468,14 @@ NIB_DEVICE void nib_join_halves(uint32_t w[4]) {
   w[2] = a;
   w[3] = b;
 }
-//@ end
-
-//@ begin nib_and_or
+//@ nib_and_or
 /* (a & b) | c in one instruction. */
 NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t d;
   __asm__("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
-//@ end
-
-//@ begin nib_and_xor
+//@ nib_and_xor
 /* (a & b) ^ c in one instruction. */
 NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t d;
@@ -651,70 +486,54 @@ NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) {
 
 /* Pairs of f16 (h) and bf16: the low half is the first. */
 
-//@ begin nib_hfma2
+//@ nib_hfma2
 NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t d;
   __asm__("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
-//@ end
-
-//@ begin nib_hsub2
+//@ nib_hsub2
 NIB_DEVICE uint32_t nib_hsub2(uint32_t a, uint32_t b) {
   uint32_t d;
   __asm__("sub.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
   return d;
 }
-//@ end
-
-//@ begin nib_hmul2
+//@ nib_hmul2
 NIB_DEVICE uint32_t nib_hmul2(uint32_t a, uint32_t b) {
   uint32_t d;
   __asm__("mul.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
   return d;
 }
-//@ end
-
-//@ begin nib_bf16_fma2
+//@ nib_bf16_fma2
 NIB_DEVICE uint32_t nib_bf16_fma2(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t d;
   __asm__("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
-//@ end
-
-//@ begin nib_bf16_sub2
+//@ nib_bf16_sub2
 /* By a fused multiply-add, which sm_80 has for bf16; a - b rounded once, as it is. */
 NIB_DEVICE uint32_t nib_bf16_sub2(uint32_t a, uint32_t b) {
   return nib_bf16_fma2(b, 0xbf80bf80u, a);
 }
-//@ end
-
-//@ begin nib_bf16_mul2
+//@ nib_bf16_mul2
 /* a b - 0, so that the sign of a zero stays. */
 NIB_DEVICE uint32_t nib_bf16_mul2(uint32_t a, uint32_t b) {
   return nib_bf16_fma2(a, b, 0x80008000u);
 }
-//@ end
-
-//@ begin nib_pack_bf16
+//@ nib_pack_bf16
 /* Two floats as a pair, each to nearest even. */
 NIB_DEVICE uint32_t nib_pack_bf16(float low, float high) {
   uint32_t d;
   __asm__("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
   return d;
 }
-//@ end
-
-//@ begin nib_pack_f16
+//@ nib_pack_f16
 NIB_DEVICE uint32_t nib_pack_f16(float low, float high) {
   uint32_t d;
   __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
   return d;
 }
-//@ end
-
-//@ begin nib_f32_f16
+//@ nib_f32_f16
 /* The float of the f16 in the low half of x. */
 NIB_DEVICE float nib_f32_f16(uint32_t x) {
   float d;
@@ -723,39 +542,31 @@ NIB_DEVICE float nib_f32_f16(uint32_t x) {
           : "r"(x));
   return d;
 }
-//@ end
-
-//@ begin nib_f32_bf16
+//@ nib_f32_bf16
 NIB_DEVICE float nib_f32_bf16(uint32_t x) { return nib_f32_bits(x << 16); }
 //@ end
 
 /* In place of the helpers of these names: the same numbers, but for the codes of NaN. */
 
-//@ begin nib_f32_to_bf16
+//@ nib_f32_to_bf16
 NIB_DEVICE uint16_t nib_f32_to_bf16(float x) {
   uint16_t d;
   __asm__("cvt.rn.bf16.f32 %0, %1;" : "=h"(d) : "f"(x));
   return d;
 }
-//@ end
-
-//@ begin nib_f32_to_f16
+//@ nib_f32_to_f16
 NIB_DEVICE uint16_t nib_f32_to_f16(float x) {
   uint16_t d;
   __asm__("cvt.rn.f16.f32 %0, %1;" : "=h"(d) : "f"(x));
   return d;
 }
-//@ end
-
-//@ begin nib_f16_to_f32
+//@ nib_f16_to_f32
 NIB_DEVICE float nib_f16_to_f32(uint16_t x) {
   float d;
   __asm__("cvt.f32.f16 %0, %1;" : "=f"(d) : "h"(x));
   return d;
 }
-//@ end
-
-//@ begin nib_rq_nearest_even
+//@ nib_rq_nearest_even
 /* The conversion rounds and saturates; 2^31 - 128 counts as beyond. */
 NIB_DEVICE int32_t nib_rq_nearest_even(int32_t x, float scale) {
   const float y = (float)x * scale;
@@ -763,9 +574,7 @@ NIB_DEVICE int32_t nib_rq_nearest_even(int32_t x, float scale) {
   __asm__("cvt.rni.s32.f32 %0, %1;" : "=r"(d) : "f"(y));
   return d >= 2147483520 ? 2147483647 : d;
 }
-//@ end
-
-//@ begin nib_f32_to_f8e4m3fn
+//@ nib_f32_to_f8e4m3fn
 /* The instruction, of sm_89, saturates: what rounds to more than 448 is NaN here. */
 NIB_DEVICE uint8_t nib_f32_to_f8e4m3fn(float x) {
   const uint32_t bits = nib_bits_f32(x), magnitude = bits & 0x7fffffffu;
@@ -787,23 +596,19 @@ NIB_DEVICE uint8_t nib_f32_to_f8e4m3fn(float x) {
 
 /* ---- barriers in shared memory, tensor maps, warpgroups: sm_90 and up ---- */
 
-//@ begin nib_barrier_init
+//@ nib_barrier_init
 /* A barrier whose phases end after `count` arrivals and the bytes expected. */
 NIB_DEVICE void nib_barrier_init(uint64_t *barrier, uint32_t count) {
   __asm__ volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(nib_shared_address(barrier)),
                    "r"(count)
                    : "memory");
 }
-//@ end
-
-//@ begin nib_barrier_arrive
+//@ nib_barrier_arrive
 NIB_DEVICE void nib_barrier_arrive(uint64_t *barrier) {
   __asm__ volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(nib_shared_address(barrier))
                    : "memory");
 }
-//@ end
-
-//@ begin nib_barrier_expect
+//@ nib_barrier_expect
 /* Arrives, and expects `bytes` of copies in this phase. */
 NIB_DEVICE void nib_barrier_expect(uint64_t *barrier, uint32_t bytes) {
   __asm__ volatile(
@@ -811,9 +616,7 @@ NIB_DEVICE void nib_barrier_expect(uint64_t *barrier, uint32_t bytes) {
       "r"(bytes)
       : "memory");
 }
-//@ end
-
-//@ begin nib_barrier_wait
+//@ nib_barrier_wait
 /* Until the phase of this parity (that of the first is 0) has ended; a new barrier has ended one of
  * parity 1. */
 NIB_DEVICE void nib_barrier_wait(uint64_t *barrier, uint32_t parity) {
@@ -824,23 +627,17 @@ NIB_DEVICE void nib_barrier_wait(uint64_t *barrier, uint32_t parity) {
                    "r"(parity)
                    : "memory");
 }
-//@ end
-
-//@ begin nib_fence_barrier_init
+//@ nib_fence_barrier_init
 /* After nib_barrier_init, before the nib_sync that lets others use it. */
 NIB_DEVICE void nib_fence_barrier_init(void) {
   __asm__ volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
-//@ end
-
-//@ begin nib_fence_async
+//@ nib_fence_async
 /* Shared memory that the thread wrote is seen by copies and by nib_wgmma_* that begin after. */
 NIB_DEVICE void nib_fence_async(void) {
   __asm__ volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-//@ end
-
-//@ begin nib_tma_load2
+//@ nib_tma_load2
 /* Begins to copy the box of a two-dimensional tensor map at column x and row y, zeros where it is
  * outside; its bytes count for the barrier. By one thread. */
 NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t *barrier, int32_t x,
@@ -851,9 +648,7 @@ NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t 
                    "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y)
                    : "memory");
 }
-//@ end
-
-//@ begin nib_tma_load2_once
+//@ nib_tma_load2_once
 /* The same of what no other block reads. */
 NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint64_t *barrier,
                                    int32_t x, int32_t y) {
@@ -864,51 +659,41 @@ NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint
                    "l"(nib_policy_once())
                    : "memory");
 }
-//@ end
-
-//@ begin nib_tma_load2_both
+//@ nib_tma_load2_both
 /* The same into both blocks of the cluster, at the same place; in each its bytes count for the
  * barrier at the same place. */
 NIB_DEVICE void nib_tma_load2_both(void *shared, const nib_tensor_map *map, uint64_t *barrier,
                                    int32_t x, int32_t y) {
-  __asm__ volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
-                   ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(
-                       nib_shared_address(shared)),
-                   "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y), "h"((uint16_t)3)
-                   : "memory");
+  __asm__ volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(nib_shared_address(shared)),
+      "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y), "h"((uint16_t)3)
+      : "memory");
 }
-//@ end
-
-//@ begin nib_cluster_rank
+//@ nib_cluster_rank
 /* The number of the block in its cluster. */
 NIB_DEVICE int32_t nib_cluster_rank(void) {
   int32_t d;
   __asm__("mov.u32 %0, %%cluster_ctarank;" : "=r"(d));
   return d;
 }
-//@ end
-
-//@ begin nib_cluster_sync
+//@ nib_cluster_sync
 /* All threads of all blocks of the cluster. */
 NIB_DEVICE void nib_cluster_sync(void) {
   __asm__ volatile("barrier.cluster.arrive;\n\tbarrier.cluster.wait;" ::: "memory");
 }
-//@ end
-
-//@ begin nib_barrier_arrive_at
+//@ nib_barrier_arrive_at
 /* nib_barrier_arrive at the same place in block `rank` of the cluster, after what nib_wgmma_* read
  * here; it orders no loads and stores for that block. */
 NIB_DEVICE void nib_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
-  __asm__ volatile("{\n\t.reg .b32 there;\n\t"
-                   "mapa.shared::cluster.u32 there, %0, %1;\n\t"
-                   "mbarrier.arrive.shared::cluster.b64 _, [there];\n\t}" ::"r"(
-                       nib_shared_address(barrier)),
-                   "r"(rank)
-                   : "memory");
+  __asm__ volatile(
+      "{\n\t.reg .b32 there;\n\t"
+      "mapa.shared::cluster.u32 there, %0, %1;\n\t"
+      "mbarrier.arrive.shared::cluster.b64 _, [there];\n\t}" ::"r"(nib_shared_address(barrier)),
+      "r"(rank)
+      : "memory");
 }
-//@ end
-
-//@ begin nib_tma_store2
+//@ nib_tma_store2
 /* Begins to copy the box from shared memory; what is outside is left out. By one thread, after
  * nib_fence_async. */
 NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, int32_t x,
@@ -918,21 +703,15 @@ NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, in
       "r"(nib_shared_address(shared)), "r"(x), "r"(y)
       : "memory");
 }
-//@ end
-
-//@ begin nib_tma_commit
+//@ nib_tma_commit
 NIB_DEVICE void nib_tma_commit(void) {
   __asm__ volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
-//@ end
-
-//@ begin nib_tma_wait_read
+//@ nib_tma_wait_read
 /* Until at most n, a literal, of the thread's groups of stores still read shared memory. */
 #define nib_tma_wait_read(n)                                                                       \
   __asm__ volatile("cp.async.bulk.wait_group.read %0;" ::"n"(n) : "memory")
-//@ end
-
-//@ begin nib_copy_bulk
+//@ nib_copy_bulk
 /* Begins to copy `bytes`, a multiple of 16, that count for the barrier. By one thread. */
 NIB_DEVICE void nib_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier) {
   __asm__ volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_"
@@ -941,52 +720,35 @@ NIB_DEVICE void nib_copy_bulk(void *shared, const void *global, uint32_t bytes, 
                    "l"(global), "r"(bytes), "r"(nib_shared_address(barrier)), "l"(nib_policy_once())
                    : "memory");
 }
-//@ end
-
-//@ begin nib_tma_prefetch
+//@ nib_tma_prefetch
 NIB_DEVICE void nib_tma_prefetch(const nib_tensor_map *map) {
   __asm__ volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
-//@ end
-
-//@ begin nib_registers_more
+//@ nib_registers_more
 /* From here on n registers, a literal, in each thread of the warpgroup (collective). */
 #define nib_registers_more(n) __asm__ volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(n))
-//@ end
-
-//@ begin nib_registers_less
+//@ nib_registers_less
 #define nib_registers_less(n) __asm__ volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n))
-//@ end
-
-//@ begin nib_wgmma_fence
+//@ nib_wgmma_fence
 /* Before the first nib_wgmma_*, and where registers of one were touched since. */
 NIB_DEVICE void nib_wgmma_fence(void) {
   __asm__ volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
-//@ end
-
-//@ begin nib_wgmma_commit
+//@ nib_wgmma_commit
 /* Closes the warpgroup's group of nib_wgmma_*. */
 NIB_DEVICE void nib_wgmma_commit(void) {
   __asm__ volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-//@ end
-
-//@ begin nib_wgmma_wait
+//@ nib_wgmma_wait
 /* Until at most n groups, a literal, are unfinished. */
 #define nib_wgmma_wait(n) __asm__ volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory")
-//@ end
-
-//@ begin nib_keep_f32
-/* No instruction: later reads of a register of nib_wgmma_* stay behind an earlier nib_wgmma_wait. */
+//@ nib_keep_f32
+/* No instruction: later reads of a register of nib_wgmma_* stay behind an earlier nib_wgmma_wait.
+ */
 NIB_DEVICE void nib_keep_f32(float *x) { __asm__ volatile("" : "+f"(*x)::"memory"); }
-//@ end
-
-//@ begin nib_keep_i32
+//@ nib_keep_i32
 NIB_DEVICE void nib_keep_i32(int32_t *x) { __asm__ volatile("" : "+r"(*x)::"memory"); }
-//@ end
-
-//@ begin nib_wgmma_descriptor
+//@ nib_wgmma_descriptor
 /* Of a matrix in shared memory whose rows of 128 bytes run along K, in groups of 8 rows of 1024
  * bytes, swizzled as a tensor map with NIB_SWIZZLE_128B does; it starts at a multiple of 1024. Add
  * 2 for each 32 bytes along K. */
@@ -994,344 +756,6 @@ NIB_DEVICE uint64_t nib_wgmma_descriptor(const void *shared) {
   return (uint64_t)((nib_shared_address(shared) & 0x3ffff) >> 4) | (uint64_t)1 << 16 |
          (uint64_t)(1024 >> 4) << 32 | (uint64_t)1 << 62;
 }
-//@ end
-
-/* ---- functions of C's library that clang has no instructions for; nvcc and the emulation have their own ----
- *
- * In double, from reductions and series that end below 1e-12, then rounded: floats within an ulp. */
-
-//@ begin nib_exp_reduced
-/* exp(x) for |x| < 700: 2^k times a series in |r| <= log(2) / 2. */
-NIB_DEVICE double nib_exp_reduced(double x) {
-  const double k = __builtin_rint(x * 1.4426950408889634);
-  const double r = x - k * 0.69314718055994531;
-  double sum = 1.0;
-  for (int32_t n = 11; n > 0; --n)
-    sum = 1.0 + sum * r / (double)n;
-  const int64_t bits = ((int64_t)k + 1023) << 52;
-  double scale;
-  memcpy(&scale, &bits, sizeof scale);
-  return sum * scale;
-}
-//@ end
-
-//@ begin nib_log_reduced
-/* log(x) of a normal x > 0: the exponent, and 2 atanh(s) of what is left, |s| < 0.172. */
-NIB_DEVICE double nib_log_reduced(double x) {
-  int64_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  int64_t k = (bits >> 52) - 1023;
-  bits = (bits & 0xfffffffffffffl) | 0x3ff0000000000000l;
-  double m;
-  memcpy(&m, &bits, sizeof m);
-  if (m > 1.4142135623730951) {
-    m *= 0.5;
-    k++;
-  }
-  const double s = (m - 1.0) / (m + 1.0), q = s * s;
-  double sum = 0.0;
-  for (int32_t n = 15; n > 0; n -= 2)
-    sum = sum * q + 1.0 / (double)n;
-  return 2.0 * s * sum + (double)k * 0.69314718055994531;
-}
-//@ end
-
-//@ begin nib_atan_reduced
-/* atan(x) of x >= 0: halved twice by atan(x) = 2 atan(x / (1 + sqrt(1 + x^2))), then a series. */
-NIB_DEVICE double nib_atan_reduced(double x) {
-  const bool large = x > 1.0;
-  double y = large ? 1.0 / x : x;
-  y = y / (1.0 + __builtin_sqrt(1.0 + y * y));
-  y = y / (1.0 + __builtin_sqrt(1.0 + y * y));
-  const double q = y * y;
-  double sum = 0.0;
-  for (int32_t n = 17; n > 0; n -= 2)
-    sum = 1.0 / (double)n - sum * q;
-  const double atan = 4.0 * y * sum;
-  return large ? 1.5707963267948966 - atan : atan;
-}
-//@ end
-
-//@ begin nib_sin_reduced
-/* sin(x + quarters * pi / 2) of a finite x; past 1e9 the phase is that of x rounded. */
-NIB_DEVICE double nib_sin_reduced(double x, int64_t quarters) {
-  while (x > 1e9 || x < -1e9)
-    x -= __builtin_rint(x * 0.15915494309189535) * 6.2831853071795865;
-  const double k = __builtin_rint(x * 0.63661977236758134);
-  const double r = (x - k * 1.5707963267948966) - k * 6.123233995736766e-17;
-  const int64_t quarter = ((int64_t)k + quarters) & 3;
-  const bool odd = quarter & 1;
-  double sum = 1.0;
-  for (int32_t n = 8; n > 0; --n)
-    sum = 1.0 - sum * r * r / (double)(2 * n * (odd ? 2 * n - 1 : 2 * n + 1));
-  sum = odd ? sum : sum * r;
-  return quarter & 2 ? -sum : sum;
-}
-//@ end
-
-//@ begin nib_math_expf
-#ifdef __clang__
-NIB_DEVICE float nib_math_expf(float x) {
-  if (x > 89.0f)
-    return __builtin_huge_valf();
-  return x < -105.0f ? 0.0f : (float)nib_exp_reduced((double)(x == x ? x : 0.0f)) + (x == x ? 0.0f : x);
-}
-#define expf nib_math_expf
-#endif
-//@ end
-
-//@ begin nib_expm1_real
-NIB_DEVICE double nib_expm1_real(double x) {
-  if (x > -1e-3 && x < 1e-3)
-    return x + x * x * (0.5 + x * (1.0 / 6 + x * (1.0 / 24)));
-  return (x > 700 ? (double)__builtin_huge_valf() : x < -700 ? 0.0 : nib_exp_reduced(x)) - 1.0;
-}
-//@ end
-
-//@ begin nib_math_expm1f
-#ifdef __clang__
-NIB_DEVICE float nib_math_expm1f(float x) { return x == x ? (float)nib_expm1_real((double)x) : x; }
-#define expm1f nib_math_expm1f
-#endif
-//@ end
-
-//@ begin nib_math_logf
-#ifdef __clang__
-NIB_DEVICE float nib_math_logf(float x) {
-  if (!(x > 0.0f))
-    return x == 0.0f ? -__builtin_huge_valf() : __builtin_nanf("");
-  return x == __builtin_huge_valf() ? x : (float)nib_log_reduced((double)x);
-}
-#define logf nib_math_logf
-#endif
-//@ end
-
-//@ begin nib_log1p_real
-NIB_DEVICE double nib_log1p_real(double x) {
-  if (x > -1e-3 && x < 1e-3)
-    return x - x * x * (0.5 - x * (1.0 / 3 - x * 0.25));
-  return nib_log_reduced(1.0 + x);
-}
-//@ end
-
-//@ begin nib_math_log1pf
-#ifdef __clang__
-NIB_DEVICE float nib_math_log1pf(float x) {
-  if (!(x > -1.0f))
-    return x == -1.0f ? -__builtin_huge_valf() : __builtin_nanf("");
-  return x == __builtin_huge_valf() ? x : (float)nib_log1p_real((double)x);
-}
-#define log1pf nib_math_log1pf
-#endif
-//@ end
-
-//@ begin nib_math_tanhf
-#ifdef __clang__
-NIB_DEVICE float nib_math_tanhf(float x) {
-  if (!(x < 10.0f && x > -10.0f))
-    return x >= 10.0f ? 1.0f : x <= -10.0f ? -1.0f : x;
-  const double e = nib_expm1_real(2.0 * (double)x);
-  return x == 0.0f ? x : (float)(e / (e + 2.0));
-}
-#define tanhf nib_math_tanhf
-#endif
-//@ end
-
-//@ begin nib_math_sinhf
-#ifdef __clang__
-NIB_DEVICE float nib_math_sinhf(float x) {
-  if (!(x < 90.0f && x > -90.0f))
-    return x != x ? x : x > 0 ? __builtin_huge_valf() : -__builtin_huge_valf();
-  const double e = nib_expm1_real((double)__builtin_fabsf(x));
-  return x == 0.0f ? x : __builtin_copysignf((float)(0.5 * (e + e / (e + 1.0))), x);
-}
-#define sinhf nib_math_sinhf
-#endif
-//@ end
-
-//@ begin nib_math_coshf
-#ifdef __clang__
-NIB_DEVICE float nib_math_coshf(float x) {
-  if (!(x < 90.0f && x > -90.0f))
-    return x != x ? x : __builtin_huge_valf();
-  const double e = nib_exp_reduced((double)x);
-  return (float)(0.5 * (e + 1.0 / e));
-}
-#define coshf nib_math_coshf
-#endif
-//@ end
-
-//@ begin nib_math_asinhf
-#ifdef __clang__
-NIB_DEVICE float nib_math_asinhf(float x) {
-  const double a = (double)__builtin_fabsf(x);
-  if (!(a < 1e300 && a > 0.0))
-    return x;
-  return __builtin_copysignf((float)nib_log1p_real(a + a * a / (1.0 + __builtin_sqrt(1.0 + a * a))), x);
-}
-#define asinhf nib_math_asinhf
-#endif
-//@ end
-
-//@ begin nib_math_acoshf
-#ifdef __clang__
-NIB_DEVICE float nib_math_acoshf(float x) {
-  if (!(x >= 1.0f))
-    return __builtin_nanf("");
-  const double a = (double)x - 1.0;
-  return x == __builtin_huge_valf() ? x : (float)nib_log1p_real(a + __builtin_sqrt(a * (a + 2.0)));
-}
-#define acoshf nib_math_acoshf
-#endif
-//@ end
-
-//@ begin nib_math_atanhf
-#ifdef __clang__
-NIB_DEVICE float nib_math_atanhf(float x) {
-  const double a = (double)__builtin_fabsf(x);
-  if (!(a < 1.0))
-    return a == 1.0 ? __builtin_copysignf(__builtin_huge_valf(), x) : __builtin_nanf("");
-  return x == 0.0f ? x : __builtin_copysignf((float)(0.5 * nib_log1p_real(2.0 * a / (1.0 - a))), x);
-}
-#define atanhf nib_math_atanhf
-#endif
-//@ end
-
-//@ begin nib_math_erff
-#ifdef __clang__
-/* 2 / sqrt(pi) exp(-x^2) times a series of positive terms. */
-NIB_DEVICE float nib_math_erff(float x) {
-  const double a = (double)__builtin_fabsf(x);
-  if (!(a < 4.0))
-    return x != x ? x : __builtin_copysignf(1.0f, x);
-  double term = a, sum = a;
-  for (int32_t n = 1; term > sum * 1e-12; ++n) {
-    term *= 2.0 * a * a / (double)(2 * n + 1);
-    sum += term;
-  }
-  return __builtin_copysignf((float)(1.1283791670955126 * nib_exp_reduced(-a * a) * sum), x);
-}
-#define erff nib_math_erff
-#endif
-//@ end
-
-//@ begin nib_math_sinf
-#ifdef __clang__
-NIB_DEVICE float nib_math_sinf(float x) { return x - x != 0.0f ? x - x : x == 0.0f ? x : (float)nib_sin_reduced((double)x, 0); }
-#define sinf nib_math_sinf
-#endif
-//@ end
-
-//@ begin nib_math_cosf
-#ifdef __clang__
-NIB_DEVICE float nib_math_cosf(float x) { return x - x != 0.0f ? x - x : (float)nib_sin_reduced((double)x, 1); }
-#define cosf nib_math_cosf
-#endif
-//@ end
-
-//@ begin nib_math_tanf
-#ifdef __clang__
-NIB_DEVICE float nib_math_tanf(float x) {
-  return x - x != 0.0f ? x - x
-         : x == 0.0f   ? x
-                       : (float)(nib_sin_reduced((double)x, 0) / nib_sin_reduced((double)x, 1));
-}
-#define tanf nib_math_tanf
-#endif
-//@ end
-
-//@ begin nib_math_atanf
-#ifdef __clang__
-NIB_DEVICE float nib_math_atanf(float x) {
-  return x == 0.0f || x != x ? x : __builtin_copysignf((float)nib_atan_reduced((double)__builtin_fabsf(x)), x);
-}
-#define atanf nib_math_atanf
-#endif
-//@ end
-
-//@ begin nib_math_asinf
-#ifdef __clang__
-NIB_DEVICE float nib_math_asinf(float x) {
-  const double a = (double)__builtin_fabsf(x);
-  if (!(a <= 1.0))
-    return __builtin_nanf("");
-  return x == 0.0f ? x : __builtin_copysignf((float)nib_atan_reduced(a / __builtin_sqrt((1.0 - a) * (1.0 + a))), x);
-}
-#define asinf nib_math_asinf
-#endif
-//@ end
-
-//@ begin nib_math_acosf
-#ifdef __clang__
-NIB_DEVICE float nib_math_acosf(float x) {
-  const double a = (double)x;
-  if (!(a >= -1.0 && a <= 1.0))
-    return __builtin_nanf("");
-  return (float)(2.0 * nib_atan_reduced(__builtin_sqrt((1.0 - a) / (1.0 + a))));
-}
-#define acosf nib_math_acosf
-#endif
-//@ end
-
-//@ begin nib_math_fmodf
-#ifdef __clang__
-/* The dividend loses the divisor times the largest power of two that fits, until none does: exact. */
-NIB_DEVICE float nib_math_fmodf(float x, float y) {
-  double a = (double)__builtin_fabsf(x);
-  const double b = (double)__builtin_fabsf(y);
-  if (!(a < 1e300) || !(b > 0.0))
-    return __builtin_nanf("");
-  while (a >= b && b < 1e300) {
-    double part = b;
-    while (part * 2.0 <= a)
-      part *= 2.0;
-    a -= part;
-  }
-  return __builtin_copysignf((float)a, x);
-}
-#define fmodf nib_math_fmodf
-#endif
-//@ end
-
-//@ begin nib_math_powf
-#ifdef __clang__
-NIB_DEVICE float nib_math_powf(float x, float y) {
-  const double a = (double)__builtin_fabsf(x);
-  if (x == 1.0f || y == 0.0f)
-    return 1.0f;
-  if (x != x || y != y)
-    return x + y;
-  const bool whole = __builtin_floorf(y) == y;
-  const bool odd = whole && __builtin_fabsf(y) < 16777216.0f && ((int32_t)y & 1);
-  if (x < 0.0f && !whole)
-    return __builtin_nanf("");
-  float result;
-  if (a == 0.0 || a > 1e300)
-    result = (a == 0.0) == (y > 0.0f) ? 0.0f : __builtin_huge_valf();
-  else {
-    const double e = a == 1.0 ? 0.0 : (double)y * nib_log_reduced(a);
-    result = e > 90.0 ? __builtin_huge_valf() : e < -110.0 ? 0.0f : (float)nib_exp_reduced(e);
-  }
-  return odd && (x < 0.0f || __builtin_signbit(x)) ? -result : result;
-}
-#define powf nib_math_powf
-#endif
-//@ end
-
-//@ begin nib_math_ldexp
-#ifdef __clang__
-NIB_DEVICE double nib_math_ldexp(double x, int32_t e) {
-  for (; e > 1000; e -= 1000)
-    x *= 0x1p1000;
-  for (; e < -1000; e += 1000)
-    x *= 0x1p-1000;
-  const int64_t bits = (int64_t)(e + 1023) << 52;
-  double scale;
-  memcpy(&scale, &bits, sizeof scale);
-  return x * scale;
-}
-#define ldexp nib_math_ldexp
-#endif
 //@ end
 
 #endif

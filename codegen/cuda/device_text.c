@@ -8,14 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const char nib_embedded_device[];
+extern const char nib_embedded_device[], nib_embedded_device_math[];
 
 enum { max_primitives = 192, max_wgmmas = 64, max_name = 64 };
+
+/* Who takes the text of a primitive. */
+typedef enum guard { UNGUARDED, FOR_DEVICE, FOR_CLANG } guard;
+static const char *const guards[] = {"", "#ifndef NIB_EMULATE\n",
+                                     "#if defined(__clang__) && !defined(NIB_EMULATE)\n"};
 
 typedef struct primitive {
   const char *name, *text; /* not terminated */
   size_t name_size, text_size;
   bool used;
+  guard guard;
 } primitive;
 
 typedef struct primitives {
@@ -25,20 +31,43 @@ typedef struct primitives {
   int n_wgmmas;
 } primitives;
 
-static void find_all(primitives *p) {
-  static const char begin_mark[] = "//@ begin ", end_mark[] = "//@ end";
-  p->n = p->n_wgmmas = 0;
-  for (const char *at = nib_embedded_device; p->n < max_primitives;) {
-    const char *begin = strstr(at, begin_mark);
-    const char *line = begin ? strchr(begin, '\n') : NULL;
-    const char *end = line ? strstr(line, end_mark) : NULL;
-    if (!end)
-      break;
-    begin += sizeof begin_mark - 1;
-    p->list[p->n++] =
-        (primitive){begin, line + 1, strcspn(begin, " \r\n"), (size_t)(end - line - 1), false};
-    at = end;
+/* Whether the emulation needs a body of its own: there is PTX, or something else of a compiler's.
+ */
+static bool is_for_device(const primitive *p) {
+  static const char *const signs[] = {"__asm__", "__clang__", "nib_mma_of(", "nib_place_of("};
+  for (size_t i = 0; i < sizeof signs / sizeof *signs; ++i) {
+    const char *at = strstr(p->text, signs[i]);
+    if (at && at < p->text + p->text_size)
+      return true;
   }
+  return false;
+}
+
+/* The primitives of a text: "//@ NAME", up to the next mark; NAME is "end" before what is none. */
+static void find_in(primitives *p, const char *text, guard most) {
+  static const char mark[] = "//@ ";
+  const char *at = strstr(text, mark);
+  while (at && p->n < max_primitives) {
+    const char *name = at + sizeof mark - 1, *line = strchr(name, '\n');
+    if (!line)
+      return;
+    at = strstr(line, mark);
+    primitive q = {
+        name,  line + 1, strcspn(name, " \r\n"), at ? (size_t)(at - line - 1) : strlen(line + 1),
+        false, most};
+    if (q.name_size == 3 && memcmp(name, "end", 3) == 0)
+      continue;
+    if (most == FOR_DEVICE && !is_for_device(&q))
+      q.guard = UNGUARDED;
+    p->list[p->n++] = q;
+  }
+}
+
+static void find_all(primitives *p) {
+  p->n = p->n_wgmmas = 0;
+  find_in(p, nib_embedded_device, FOR_DEVICE);
+  p->list[0].guard = UNGUARDED; /* the prelude */
+  find_in(p, nib_embedded_device_math, FOR_CLANG);
 }
 
 /* ---- wgmma ---- */
@@ -171,15 +200,13 @@ static bool scan(primitives *p, const char *text, size_t size) {
   return grew;
 }
 
-/* Whether the emulation needs a body of its own: there is PTX, or something else of a compiler's. */
-static bool is_for_device(const primitive *p) {
-  static const char *const signs[] = {"__asm__", "__clang__"};
-  for (size_t i = 0; i < sizeof signs / sizeof *signs; ++i) {
-    const char *at = strstr(p->text, signs[i]);
-    if (at && at < p->text + p->text_size)
-      return true;
-  }
-  return false;
+static void change_guard(guard *now, guard next, nib_text *out) {
+  if (*now == next)
+    return;
+  if (*now != UNGUARDED)
+    nib_text_printf(out, "#endif\n\n");
+  nib_text_printf(out, "%s", guards[next]);
+  *now = next;
 }
 
 void nib_cuda_primitives(const char *uses, nib_text *out) {
@@ -197,18 +224,13 @@ void nib_cuda_primitives(const char *uses, nib_text *out) {
       if (p->list[i].used)
         grew |= scan(p, p->list[i].text, p->list[i].text_size);
   }
-  bool guarded = false;
-  for (int i = 0; i < p->n; ++i) {
-    if (!p->list[i].used)
-      continue;
-    if (i && guarded != is_for_device(&p->list[i]))
-      nib_text_printf(out, guarded ? "#endif\n\n" : "#ifndef NIB_EMULATE\n");
-    guarded = i && is_for_device(&p->list[i]);
-    nib_text_printf(out, "%.*s\n", (int)p->list[i].text_size, p->list[i].text);
-  }
-  if (!guarded && p->n_wgmmas)
-    nib_text_printf(out, "#ifndef NIB_EMULATE\n");
-  guarded |= p->n_wgmmas > 0;
+  guard now = UNGUARDED;
+  for (int i = 0; i < p->n; ++i)
+    if (p->list[i].used) {
+      change_guard(&now, p->list[i].guard, out);
+      nib_text_printf(out, "%.*s\n", (int)p->list[i].text_size, p->list[i].text);
+    }
+  change_guard(&now, p->n_wgmmas ? FOR_DEVICE : UNGUARDED, out);
   for (int i = 0; i < p->n_wgmmas; ++i) {
     char type[16];
     int n;
@@ -217,8 +239,7 @@ void nib_cuda_primitives(const char *uses, nib_text *out) {
         nib_cuda_wgmma(out, type, n, a_in_registers))
       nib_text_printf(out, "\n");
   }
-  if (guarded)
-    nib_text_printf(out, "#endif\n\n");
+  change_guard(&now, UNGUARDED, out);
   free(p);
 }
 
