@@ -235,7 +235,7 @@ NIB_DEVICE float nib_math_powf(float x, float y) {
     return x + y;
   const bool whole = __builtin_floorf(y) == y;
   const bool odd = whole && __builtin_fabsf(y) < 16777216.0f && ((int32_t)y & 1);
-  if (x < 0.0f && !whole)
+  if (x < 0.0f && !whole && a < 1e300)
     return __builtin_nanf("");
   float result;
   if (a == 0.0 || a > 1e300)
