@@ -12,6 +12,21 @@ typedef struct device_map {
   _Alignas(64) uint64_t word[16];
 } device_map;
 
+typedef struct launch_attribute {
+  int id, pad;
+  union {
+    unsigned value[3]; /* id CLUSTER_DIMENSION: blocks along x, y, z */
+    uint64_t all[8];
+  };
+} launch_attribute;
+
+typedef struct launch_config {
+  unsigned grid[3], block[3], shared_bytes;
+  void *stream;
+  launch_attribute *attributes;
+  unsigned n_attributes;
+} launch_config;
+
 #define BENCH_DRIVER(X)                                                                            \
   X(cuInit, (unsigned flags))                                                                      \
   X(cuDeviceGet, (int *device, int ordinal))                                                       \
@@ -25,9 +40,7 @@ typedef struct device_map {
   X(cuModuleUnload, (void *module))                                                                \
   X(cuModuleGetFunction, (void **function, void *module, const char *name))                        \
   X(cuFuncSetAttribute, (void *function, int attribute, int value))                                \
-  X(cuLaunchKernel, (void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,           \
-                     unsigned by, unsigned bz, unsigned shared, void *stream, void **params,       \
-                     void **extra))                                                                \
+  X(cuLaunchKernelEx, (const launch_config *config, void *function, void **params, void **extra)) \
   X(cuMemAlloc_v2, (device_pointer * p, size_t bytes))                                             \
   X(cuMemFree_v2, (device_pointer p))                                                              \
   X(cuMemcpyHtoD_v2, (device_pointer to, const void *from, size_t bytes))                          \

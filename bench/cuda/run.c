@@ -26,6 +26,7 @@ enum {
   SETS = 8,          /* of weights, so that small ones do not stay in the cache */
   ROWS = 8,          /* checked against the reference */
   CHANNELS = 64,
+  LAUNCH_CLUSTER_DIMENSION = 4,
   FUNCTION_SHARED = 8, /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
 };
 static const size_t k_workspace = 64u << 20, k_cold = 384u << 20;
@@ -225,12 +226,15 @@ static bool launch_ours(run *r, contender *k) {
   params[n++] = &k->weights[set];
   for (int i = 0; i < l->n_maps; ++i)
     params[n++] = &k->maps[set][i];
-  const unsigned gy = l->grid[1] ? (unsigned)l->grid[1] : 1, gz = l->grid[2] ? (unsigned)l->grid[2] : 1;
-  return driver_ok(&r->d,
-                   r->d.cuLaunchKernel(k->function, (unsigned)l->grid[0], gy, gz,
-                                       (unsigned)l->threads, 1, 1, (unsigned)l->shared_bytes,
-                                       r->d.stream, params, NULL),
-                   k->kernel.symbol);
+  launch_attribute cluster = {.id = LAUNCH_CLUSTER_DIMENSION, .value = {(unsigned)l->cluster, 1, 1}};
+  launch_config c = {.block = {(unsigned)l->threads, 1, 1},
+                     .shared_bytes = (unsigned)l->shared_bytes,
+                     .stream = r->d.stream,
+                     .attributes = &cluster,
+                     .n_attributes = l->cluster > 1};
+  for (int i = 0; i < 3; ++i)
+    c.grid[i] = l->grid[i] ? (unsigned)l->grid[i] : 1;
+  return driver_ok(&r->d, r->d.cuLaunchKernelEx(&c, k->function, params, NULL), k->kernel.symbol);
 }
 
 static bool launch(run *r, contender *k) {

@@ -224,8 +224,8 @@ static nib_status write_launch(writer *w, int32_t index, const nib_launch *launc
   for (int i = 0; i < 3; ++i)
     nib_text_printf(&w->launches, "%s%" PRId64, i ? ", " : "",
                     launch->grid[i] ? launch->grid[i] : 1);
-  nib_text_printf(&w->launches, "}, %d, %" PRId64 ", %d, k%02d_args, 0},\n", launch->threads,
-                  launch->shared_bytes, n_args, index);
+  nib_text_printf(&w->launches, "}, %d, %" PRId64 ", %d, k%02d_args, 0, %d},\n", launch->threads,
+                  launch->shared_bytes, n_args, index, launch->cluster > 1 ? launch->cluster : 0);
   w->n_launches++;
   return NIB_OK;
 }
@@ -240,7 +240,7 @@ static nib_status write_output_copies(writer *w) {
     nib_text_printf(&w->args, "static const nibrt_cuda_arg out%d_args[] = {", i);
     NIB_RETURN_IF_ERROR(write_place(w, tensor, &w->args));
     nib_text_printf(&w->args, ", {NIBRT_CUDA_OUTPUT, %d, 0}};\n", i);
-    nib_text_printf(&w->launches, "  {NULL, {1, 1, 1}, 1, 0, 2, out%d_args, %zu},\n", i,
+    nib_text_printf(&w->launches, "  {NULL, {1, 1, 1}, 1, 0, 2, out%d_args, %zu, 0},\n", i,
                     nib_tensor_bytes(&w->g->tensors[tensor]));
     w->n_launches++;
   }

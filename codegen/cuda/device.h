@@ -19,8 +19,6 @@
 #include <string.h>
 #define NIB_DEVICE static __device__ __forceinline__
 #define NIB_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
-#define NIB_KERNEL_CLUSTER(threads, blocks, cluster)                                               \
-  extern "C" __global__ void __cluster_dims__(cluster, 1, 1) __launch_bounds__(threads, blocks)
 #define NIB_GRID_CONSTANT const __grid_constant__
 #define NIB_SHARED __shared__
 #define NIB_CONSTANT __device__ const
@@ -88,15 +86,14 @@ typedef unsigned long size_t;
 #define NIB_DEVICE static __attribute__((device, always_inline)) inline
 #define NIB_KERNEL(threads, blocks)                                                                \
   extern "C" __attribute__((global)) __attribute__((launch_bounds(threads, blocks))) void
-#define NIB_KERNEL_CLUSTER(threads, blocks, cluster)                                               \
-  extern "C" __attribute__((global)) __attribute__((cluster_dims(cluster, 1, 1)))                  \
-  __attribute__((launch_bounds(threads, blocks))) void
 #define NIB_GRID_CONSTANT const __attribute__((grid_constant))
 #define NIB_SHARED __attribute__((shared))
 #define NIB_CONSTANT __attribute__((device)) const
 #define NIB_ALIGN(n) __attribute__((aligned(n)))
 #endif
 #ifndef NIB_EMULATE
+/* Its launch says of how many blocks a cluster is. */
+#define NIB_KERNEL_CLUSTER(threads, blocks, cluster) NIB_KERNEL(threads, blocks)
 /* What cuTensorMapEncodeTiled makes; a kernel takes it as `NIB_GRID_CONSTANT nib_tensor_map name`.
  */
 typedef struct NIB_ALIGN(64) nib_tensor_map {

@@ -51,11 +51,26 @@ enum {
   CAPTURE_RELAXED = 2,
   MAP_INTERLEAVE_NONE = 0,
   MAP_FILL_ZEROS = 0,
+  ATTRIBUTE_CLUSTER_DIMENSION = 4, /* of a launch */
 };
 
 /* Entry points: needed by every model, then by models with tensor maps, then where the driver is
  * new enough. The names of functions that changed once end in the version that has these
  * parameters. */
+typedef struct launch_attribute {
+  int id, pad;
+  union {
+    unsigned value[3];
+    uint64_t all[8];
+  };
+} launch_attribute;
+typedef struct launch_config {
+  unsigned grid[3], block[3], shared_bytes;
+  stream in;
+  launch_attribute *attributes;
+  unsigned n_attributes;
+} launch_config;
+
 #define NEEDED(X)                                                                                  \
   X(cuInit, (unsigned flags))                                                                      \
   X(cuGetErrorName, (result error, const char **text))                                             \
@@ -95,6 +110,7 @@ enum {
                      stream s, void **arguments, void **extra))
 #define OPTIONAL(X)                                                                                \
   X(cuFuncLoad, (function f))                                                                      \
+  X(cuLaunchKernelEx, (const launch_config *c, function f, void **arguments, void **extra))        \
   X(cuGraphExecUpdate_v2, (graph_exec e, graph g, update_info * info))                             \
   X(cuTensorMapEncodeTiled,                                                                        \
     (tensor_map * out, int type, uint32_t rank, void *base, const uint64_t *dims,                  \
@@ -347,6 +363,9 @@ static nibrt_status make_tables(nibrt_cuda_session *s) {
   if (m->n_maps && !s->cu.cuTensorMapEncodeTiled)
     return fail(s, NIBRT_ERROR_DEVICE,
                 "the CUDA driver is too old: it has no cuTensorMapEncodeTiled");
+  for (uint32_t i = 0; i < m->n_launches; ++i)
+    if (m->launches[i].cluster && !s->cu.cuLaunchKernelEx)
+      return fail(s, NIBRT_ERROR_DEVICE, "the CUDA driver is too old: it has no cuLaunchKernelEx");
   return NIBRT_OK;
 }
 
@@ -560,9 +579,15 @@ static nibrt_status launch(nibrt_cuda_session *s, uint32_t index, stream to) {
     s->values[i] = is_map ? 0 : resolve(s, &l->args[i]);
     s->arguments[i] = is_map ? (void *)&s->maps[l->args[i].index] : (void *)&s->values[i];
   }
-  return check(s,
-               s->cu.cuLaunchKernel(s->functions[index], l->grid[0], l->grid[1], l->grid[2],
-                                    l->threads, 1, 1, l->shared_bytes, to, s->arguments, NULL),
+  if (!l->cluster)
+    return check(s,
+                 s->cu.cuLaunchKernel(s->functions[index], l->grid[0], l->grid[1], l->grid[2],
+                                      l->threads, 1, 1, l->shared_bytes, to, s->arguments, NULL),
+                 "launching kernel", l->function);
+  launch_attribute cluster = {.id = ATTRIBUTE_CLUSTER_DIMENSION, .value = {l->cluster, 1, 1}};
+  const launch_config c = {{l->grid[0], l->grid[1], l->grid[2]}, {l->threads, 1, 1}, l->shared_bytes,
+                           to, &cluster, 1};
+  return check(s, s->cu.cuLaunchKernelEx(&c, s->functions[index], s->arguments, NULL),
                "launching kernel", l->function);
 }
 

@@ -54,6 +54,7 @@ typedef struct nibrt_cuda_launch {
   uint32_t n_args;
   const nibrt_cuda_arg *args;
   uint64_t bytes;
+  uint32_t cluster; /**< blocks of a cluster, along x; 0: there are no clusters */
 } nibrt_cuda_launch;
 
 /** A compiled model. All data is constant and outlives its sessions. */

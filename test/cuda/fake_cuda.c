@@ -277,14 +277,15 @@ result cuMemsetD8_v2(address to, unsigned char value, size_t bytes) {
   return cuMemsetD8Async(to, value, bytes, NULL);
 }
 
-result cuLaunchKernel(function *f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
-                      stream *s, void **arguments, void **extra) {
+static result launch_kernel(function *f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                            unsigned block_x, unsigned block_y, unsigned block_z,
+                            unsigned shared_bytes, stream *s, void **arguments, void **extra,
+                            unsigned cluster) {
   if (!depth)
     return INVALID_CONTEXT;
   if (!f)
     return INVALID_HANDLE;
-  if (!grid_x || !grid_y || !grid_z || grid_y > 65535 || grid_z > 65535 || grid_x > 0x7fffffff ||
+  if ((unsigned)f->kernel->cluster != cluster || grid_x % cluster || !grid_x || !grid_y || !grid_z || grid_y > 65535 || grid_z > 65535 || grid_x > 0x7fffffff ||
       block_y != 1 || block_z != 1 || extra || f->kernel->n_params > 256 ||
       (int64_t)shared_bytes > f->most_shared)
     return INVALID_VALUE;
@@ -304,6 +305,34 @@ result cuLaunchKernel(function *f, unsigned grid_x, unsigned grid_y, unsigned gr
     at += (int)(f->kernel->param_bytes[i] + 63) / 64 * 64;
   }
   return submit(s, &o);
+}
+
+result cuLaunchKernel(function *f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                      stream *s, void **arguments, void **extra) {
+  return launch_kernel(f, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes, s,
+                       arguments, extra, 1);
+}
+
+typedef struct launch_attribute {
+  int id, pad;
+  unsigned value[16];
+} launch_attribute;
+typedef struct launch_config {
+  unsigned grid[3], block[3], shared_bytes;
+  stream *in;
+  const launch_attribute *attributes;
+  unsigned n_attributes;
+} launch_config;
+
+result cuLaunchKernelEx(const launch_config *c, function *f, void **arguments, void **extra) {
+  enum { CLUSTER_DIMENSION = 4 };
+  const launch_attribute *a = c->attributes;
+  if (c->n_attributes > 1 || (c->n_attributes && (a->id != CLUSTER_DIMENSION || !a->value[0] ||
+                                                  a->value[1] != 1 || a->value[2] != 1)))
+    return INVALID_VALUE;
+  return launch_kernel(f, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2],
+                       c->shared_bytes, c->in, arguments, extra, c->n_attributes ? a->value[0] : 1);
 }
 
 /* ---- streams, graphs, events ---- */

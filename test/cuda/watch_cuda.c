@@ -114,6 +114,7 @@ PASS(cuLaunchKernel, 0,
      (void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
       unsigned n, void *s, void **a, void **e),
      f, gx, gy, gz, bx, by, bz, n, s, a, e)
+PASS(cuLaunchKernelEx, 0, (const void *c, void *f, void **a, void **e), c, f, a, e)
 PASS(cuTensorMapEncodeTiled, 0,
      (void *o, int t, unsigned r, void *b, const void *d, const void *st, const void *x,
       const void *es, int i, int w, int p, int f),

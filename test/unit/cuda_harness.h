@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * For tests of CUDA schedules: a suite's graph compiled for a target, its kernels emulated (test/cuda), run through
- * the runtime of compiled models. */
+ * For tests of CUDA schedules: a suite's graph compiled for a target, its kernels emulated
+ * (test/cuda), run through the runtime of compiled models. */
 #ifndef NIB_TEST_CUDA_HARNESS_H
 #define NIB_TEST_CUDA_HARNESS_H
 
@@ -37,7 +37,8 @@ HARNESS_UNUSED static bool open_cuda(const char *dir, const char *name) {
   if (shell("python3 '%s/test/cuda/emulate.py' '%s/%s.cu' -o '%s/module.so' --build '%s' -O1 "
             "-Wno-pass-failed",
             NIB_SOURCE_DIR, dir, name, dir, build) ||
-      shell("cd '%s' && rm -f *_main.c && echo 'const unsigned char %s_image[16] = {0};' > image.c && "
+      shell("cd '%s' && rm -f *_main.c && echo 'const unsigned char %s_image[16] = {0};' > image.c "
+            "&& "
             "cc -std=gnu11 -Wall -Wextra -O1 -shared -fPIC *.c -ldl -lm -o model.so",
             dir, name))
     return false;
@@ -75,14 +76,42 @@ HARNESS_UNUSED static void close_cuda(void) {
 HARNESS_UNUSED static nibrt_status run_on_cuda(const nibrt_exec *exec, const void *const *in,
                                                void *const *out, void *const *arenas) {
   (void)exec, (void)arenas;
-  nibrt_exec e = {
-      .size = sizeof e, .version = NIBRT_ABI_VERSION, .device = cuda_device.session};
+  nibrt_exec e = {.size = sizeof e, .version = NIBRT_ABI_VERSION, .device = cuda_device.session};
   return cuda_device.run(&e, in, out, NULL);
 }
 
-/* Emits the suite's graph, whose kernels are selected, and compares it with the reference in `rounds` rounds of
- * each kind of input; returns the outputs compared. */
-HARNESS_UNUSED static int compare_on_cuda(suite *s, const char *target, int rounds) {
+/* DIR/NAME.cu as PTX, which has each of `words`; where ptxas is found, it neither spills nor has
+ * notes that cost speed. */
+HARNESS_UNUSED static void check_assembly(const char *dir, const char *name, const char *arch,
+                                          const char *const *words) {
+  if (shell(
+          "cd '%s' && clang-22 -x cuda --cuda-device-only -nocudainc -nocudalib --cuda-gpu-arch=%s "
+          "--cuda-feature=+ptx84 -O3 -ffp-contract=off -Wno-unknown-cuda-version -S %s.cu -o "
+          "%s.ptx",
+          dir, arch, name, name)) {
+    ++harness_failures;
+    return;
+  }
+  for (int i = 0; words && words[i]; ++i)
+    if (shell("grep -q -e '%s' '%s/%s.ptx'", words[i], dir, name)) {
+      printf("%s: no %s\n", name, words[i]);
+      ++harness_failures;
+    }
+  if (shell("PATH=$PATH:/usr/local/cuda/bin command -v ptxas >/dev/null")) {
+    printf("%s: not assembled, there is no ptxas\n", name);
+    return;
+  }
+  CHECK(shell("cd '%s' && PATH=$PATH:/usr/local/cuda/bin ptxas -arch=%s -v %s.ptx -o %s.cubin "
+              ">%s.log 2>&1",
+              dir, arch, name, name, name) == 0);
+  CHECK(shell("! grep -e C75 -e '[1-9][0-9]* bytes spill' '%s/%s.log'", dir, name) == 0);
+}
+
+/* Emits the suite's graph, whose kernels are selected, and compares it with the reference in
+ * `rounds` rounds of each kind of input; its PTX has each of `words` (NULL: none are asked for).
+ * Returns the outputs compared. */
+HARNESS_UNUSED static int compare_on_cuda(suite *s, const char *target, int rounds,
+                                          const char *const *words) {
   int compared = 0;
   if (nib_graph_validate(s->g, &harness_diag) != NIB_OK) {
     printf("%s\n", harness_message);
@@ -98,6 +127,8 @@ HARNESS_UNUSED static int compare_on_cuda(suite *s, const char *target, int roun
     ++harness_failures;
   } else if (open_cuda(dir, s->g->name)) {
     compared = compare_with_reference(s, run_on_cuda, rounds);
+    if (words)
+      check_assembly(dir, s->g->name, target, words);
   } else {
     ++harness_failures;
   }

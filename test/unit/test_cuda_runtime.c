@@ -44,8 +44,8 @@ static const nibrt_cuda_arg map_args[] = {{NIBRT_CUDA_ARENA, 0, 1024}, {NIBRT_CU
 static const nibrt_cuda_arg copy_args[] = {{NIBRT_CUDA_ARENA, 0, 1024}, {NIBRT_CUDA_OUTPUT, 0, 0}};
 static const nibrt_cuda_arg zero_args[] = {{NIBRT_CUDA_OUTPUT, 1, 4}};
 static const nibrt_cuda_launch launches[] = {
-    {"add_weights", {4, 1, 1}, 32, 0, 3, add_args, 0},
-    {"through_map", {1, 1, 1}, 32, 65536, 2, map_args, 0},
+    {"add_weights", {4, 1, 1}, 32, 0, 3, add_args, 0, 0},
+    {"through_map", {1, 1, 1}, 32, 65536, 2, map_args, 0, 0},
     {NULL, {1, 1, 1}, 1, 0, 2, copy_args, N * 4},
     {NULL, {1, 1, 1}, 1, 0, 1, zero_args, 4},
 };
@@ -292,7 +292,7 @@ static void test_wrong_arguments(void) {
 /* A kernel that the device gives up on: the driver's text, and everything can still be closed. */
 static void test_failing_kernel(void) {
   static const nibrt_cuda_arg args[] = {{NIBRT_CUDA_OUTPUT, 0, 0}};
-  static const nibrt_cuda_launch launch = {"hangs", {1, 1, 1}, 32, 1024, 1, args, 0};
+  static const nibrt_cuda_launch launch = {"hangs", {1, 1, 1}, 32, 1024, 1, args, 0, 0};
   nibrt_cuda_model hanging = model;
   hanging.launches = &launch;
   hanging.n_launches = 1;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_cuda_warpgroup_gemm
- * Matrix products by warpgroups, in emulation (test/cuda), against the reference: every operand format, every tile,
- * one and several tiles for a block, several rounds of the ring, clusters, tails in all three dimensions, zero
- * points at both ends, results of one, two and four bytes stored whole and one by one, followers. */
+ * Matrix products by warpgroups, in emulation (test/cuda), against the reference: every operand
+ * format, every tile, one and several tiles for a block, several rounds of the ring, clusters,
+ * tails in all three dimensions, zero points at both ends, results of one, two and four bytes
+ * stored whole and one by one, followers. And their instructions, assembled where ptxas is found.
+ */
 #include "cuda_harness.h"
 
 #include "vocab/vocab.h"
@@ -49,7 +51,8 @@ static int32_t add_weights(suite *s, const product *p) {
 
 static int32_t add_result(suite *s, const product *p) {
   const nib_format f = p->raw ? NIB_I32 : p->x;
-  const double scale = is_real(p->x) || p->raw ? 0 : (double)(float)(0.02 * 0.01 * sqrt(p->k) * 100);
+  const double scale =
+      is_real(p->x) || p->raw ? 0 : (double)(float)(0.02 * 0.01 * sqrt(p->k) * 100);
   return value(s, f, p->op == NIB_OP_CONV2D ? shape(4, 1, p->m, 1, p->n) : shape(2, p->m, p->n),
                scale, p->zero_y);
 }
@@ -59,10 +62,12 @@ static void add_product(suite *s, const product *p) {
   snprintf(s->label, sizeof s->label, "%s %s %dx%dx%d tile %dx%dx%d%s", nib_op_get(p->op)->mnemonic,
            f->name, p->m, p->n, p->k, p->tile[0], p->tile[1], p->tile[2],
            p->follower ? " follower" : "");
-  const bool codes = !is_real(p->x), scaled = codes && p->op != NIB_OP_MATMUL && !p->zero_w && !p->raw;
+  const bool codes = !is_real(p->x),
+             scaled = codes && p->op != NIB_OP_MATMUL && !p->zero_w && !p->raw;
   const int32_t x = add_operand(s, p), w = add_weights(s, p), y = add_result(s, p);
   const nib_format bias_format = codes ? NIB_I32 : p->x;
-  const int32_t bias = p->bias ? constant(s, bias_format, shape(1, p->n), 0, 0, codes ? 20000 : 0) : NIB_NONE;
+  const int32_t bias =
+      p->bias ? constant(s, bias_format, shape(1, p->n), 0, 0, codes ? 20000 : 0) : NIB_NONE;
   const int32_t scales = scaled ? constant_scales(s, p->n, 0.01) : NIB_NONE;
   int32_t nodes[2];
   nodes[0] = node(s, p->op, y, scaled ? 4 : p->bias ? 3 : 2, x, w, bias, scales);
@@ -114,7 +119,8 @@ static const product reals[] = {
     {FC, NIB_BF16, NIB_BF16, 300, 300, 712, {128, 256, 2}, 0, 0, 0, false, false, false},
     {FC, NIB_F16, NIB_F16, 129, 136, 648, {128, 128, 2}, 0, 0, 0, true, false, false},
     {FC, NIB_F16, NIB_F16, 7, 72, 1160, {64, 64, 1}, 0, 0, 0, false, false, false},
-    {FC, NIB_BF16, NIB_BF16, 770, 760, 136, {64, 64, 1}, 0, 0, 0, false, false, true}, /* 156 tiles */
+    {FC, NIB_BF16, NIB_BF16, 770, 760, 136, {64, 64, 1}, 0, 0, 0, false, false, true}, /* 156 tiles
+                                                                                        */
     {FC, NIB_F8E4M3FN, NIB_F8E4M3FN, 100, 272, 336, {128, 256, 1}, 0, 0, 0, false, false, false},
     {FC, NIB_F8E4M3FN, NIB_F8E4M3FN, 65, 100, 144, {64, 128, 1}, 0, 0, 0, true, false, false},
     {NIB_OP_MATMUL, NIB_BF16, NIB_BF16, 70, 130, 200, {64, 256, 1}, 0, 0, 0, false, false, false},
@@ -133,13 +139,28 @@ static const product codes[] = {
     {NIB_OP_MATMUL, NIB_I8, NIB_I8, 40, 96, 80, {128, 128, 1}, 7, 0, -1, false, false, false},
 };
 
-static int test(const char *name, const char *rounding, const product *list, size_t n) {
+static const char *const real_words[] = {"setmaxnreg.inc.sync.aligned.u32 232",
+                                         "setmaxnreg.dec.sync.aligned.u32 40",
+                                         "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16",
+                                         "wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16",
+                                         "wgmma.mma_async.sync.aligned.m64n256k32.f32.e4m3.e4m3",
+                                         "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::"
+                                         "complete_tx::bytes.multicast::cluster",
+                                         "mbarrier.try_wait.parity",
+                                         "st.global.v4.u32",
+                                         NULL};
+static const char *const code_words[] = {"wgmma.mma_async.sync.aligned.m64n256k32.s32.s8.s8",
+                                         "wgmma.mma_async.sync.aligned.m64n128k32.s32.u8.s8",
+                                         "cvt.rni.s32.f32", NULL};
+
+static int test(const char *name, const char *rounding, const product *list, size_t n,
+                const char *const *words) {
   suite s = suite_open(name, rounding, strlen(rounding));
   for (size_t i = 0; i < n; ++i)
     add_product(&s, &list[i]);
   finish(&s);
   select_all(&s);
-  const int compared = compare_on_cuda(&s, "sm_90a", 1);
+  const int compared = compare_on_cuda(&s, "sm_90a", 1, words);
   printf("%s, %s: %d results compared\n", name, rounding, compared);
   CHECK(compared == FILL_COUNT * (int)n);
   nib_graph_destroy(s.g);
@@ -148,9 +169,9 @@ static int test(const char *name, const char *rounding, const product *list, siz
 
 int main(void) {
   harness_tame_halves = true;
-  test("reals", "nearest-even", reals, sizeof reals / sizeof *reals);
-  test("codes", "nearest-even", codes, sizeof codes / sizeof *codes);
-  test("codes", "tflite-double", codes, sizeof codes / sizeof *codes);
+  test("reals", "nearest-even", reals, sizeof reals / sizeof *reals, real_words);
+  test("codes", "nearest-even", codes, sizeof codes / sizeof *codes, code_words);
+  test("codes", "tflite-double", codes, sizeof codes / sizeof *codes, NULL);
   printf("%d failures\n", harness_failures);
   return harness_failures != 0;
 }
