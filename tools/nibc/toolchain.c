@@ -63,7 +63,9 @@ void nibc_compiler_free(nibc_compiler *c) {
 char *nibc_compiler_flags(const nib_target *target, bool size) {
   nib_text flags;
   nib_text_init(&flags);
-  nib_text_printf(&flags, "-std=c11 %s -ffp-contract=off -fno-math-errno", size ? "-Os" : "-O3");
+  /* Of RISC-V, -Os is twice as large as -Oz, which calls what little functions do for each element. */
+  const char *small = nib_target_is_riscv(target) ? "-Oz -mllvm -inline-threshold=50" : "-Os";
+  nib_text_printf(&flags, "-std=c11 %s -ffp-contract=off -fno-math-errno", size ? small : "-O3");
   if (nib_target_is_riscv(target)) {
     char march[256];
     nib_target_march(target, march, sizeof march);
