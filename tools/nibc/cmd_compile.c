@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * nibc compile. */
 #include "commands.h"
+#include "elf_file.h"
+#include "emit/text.h"
 #include "explain.h"
 #include "file_io.h"
 #include "lower.h"
@@ -49,6 +51,92 @@ static void remove_in(const char *dir, const char *file) {
   free(path);
 }
 
+/* Whether `name` is one of the words of `list`. */
+static bool is_listed(const char *list, const char *name) {
+  const size_t size = strlen(name);
+  for (const char *at = list; at && *at; at += strcspn(at, " "), at += *at == ' ')
+    if (strncmp(at, name, size) == 0 && (at[size] == ' ' || !at[size]))
+      return true;
+  return false;
+}
+
+/* Whether one of the objects defines `name`. */
+static bool is_defined(const nibc_elf *objects, int n, const char *name) {
+  nibc_elf_symbol symbol;
+  for (int i = 0; i < n; ++i)
+    if (nibc_elf_find(&objects[i], name, &symbol))
+      return true;
+  return false;
+}
+
+/* What a linker has to place and to find, from the objects of `sources`. */
+static void measure_link(const char *dir, const char *const *sources, int n, nibc_code_size *size) {
+  nibc_elf objects[NIBC_MOST_SOURCES] = {{NULL, 0, false}};
+  nib_text undefined;
+  nib_text_init(&undefined);
+  bool ok = true;
+  int64_t sums[3] = {0, 0, 0};
+  for (int i = 0; i < n; ++i) {
+    char *name = nibc_artifact_name(sources[i], NIBC_OBJECT);
+    char *path = name ? nibc_path_join(dir, name) : NULL;
+    int64_t code = 0, rodata = 0, data = 0;
+    ok = ok && path && nibc_elf_open(path, &objects[i]);
+    if (ok)
+      nibc_elf_sizes(&objects[i], &code, &rodata, &data);
+    sums[0] += code, sums[1] += rodata, sums[2] += data;
+    free(path);
+    free(name);
+  }
+  for (int i = 0; i < n && ok; ++i) {
+    nibc_elf_symbol symbol;
+    for (size_t at = 0; nibc_elf_next_symbol(&objects[i], &at, &symbol);)
+      if (symbol.is_undefined && *symbol.name && !is_defined(objects, n, symbol.name) &&
+          !is_listed(undefined.data, symbol.name))
+        nib_text_printf(&undefined, "%s%s", undefined.size ? " " : "", symbol.name);
+  }
+  for (int i = 0; i < n; ++i)
+    nibc_elf_close(&objects[i]);
+  if (ok) {
+    size->text_bytes = sums[0], size->rodata_bytes = sums[1], size->data_bytes = sums[2];
+    size->undefined = undefined.data;
+  } else {
+    nib_text_free(&undefined);
+  }
+}
+
+/* The deepest stack within NAME_run, from clang's -fstack-usage: its own frame, the largest
+ * kernel's, and all of the small functions', which call each other in some order. */
+static void measure_stack(const nibc_session *s, const char *dir, nibc_code_size *size) {
+  char *file = nibc_format("%s.su", s->name), *path = file ? nibc_path_join(dir, file) : NULL;
+  char *run = nibc_format("%s_run", s->name), *kernel = nibc_format("%s_k", s->name);
+  FILE *usage = path ? fopen(path, "r") : NULL;
+  int64_t largest = 0, sum = 0;
+  char line[1024];
+  while (usage && run && kernel && fgets(line, sizeof line, usage)) {
+    char *tab = strchr(line, '\t');
+    if (!tab)
+      continue;
+    *tab = 0;
+    const char *colon = strrchr(line, ':'), *name = colon ? colon + 1 : line;
+    const int64_t bytes = strtoll(tab + 1, NULL, 10);
+    const bool is_kernel = strncmp(name, kernel, strlen(kernel)) == 0 &&
+                           name[strlen(kernel)] >= '0' && name[strlen(kernel)] <= '9';
+    if (is_kernel && !strstr(name, "_part"))
+      largest = bytes > largest ? bytes : largest;
+    else if (!is(name, s->name))
+      sum += bytes;
+  }
+  if (usage && run && kernel)
+    size->stack_bytes = sum + largest;
+  if (usage)
+    fclose(usage);
+  remove_in(dir, file);
+  free(kernel);
+  free(run);
+  free(path);
+  free(file);
+}
+
 static void measure(const char *dir, const char *const *sources, int n, nibc_code_size *size) {
   int64_t text[2] = {0, 0}, data[2] = {0, 0};
   bool ok = true;
@@ -82,12 +170,29 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   nib_status status = flags && names[0] && names[n - 1] && example && archive
                           ? NIB_OK
                           : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  const bool riscv =
+      nib_target_is_riscv(&s->target) && artifact == NIBC_OBJECT && compiler.is_clang && flags;
+  if (riscv) {
+    char *more = nibc_format("%s -fstack-usage", flags);
+    free(flags);
+    flags = more;
+    status = flags ? status : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  }
   const double begin = nibc_step_begin(nibc_is_lowered(s->options) ? "compile" : "compile the C");
   if (status == NIB_OK)
     status = nibc_compiler_run(&compiler, artifact, flags, dir, sources, n, NULL);
   nibc_step_end(begin, status);
   if (status == NIB_OK && artifact == NIBC_OBJECT && size)
     measure(dir, sources, n, size);
+  if (status == NIB_OK && riscv) {
+    nibc_code_size unused = NIBC_NOT_MEASURED;
+    measure_link(dir, sources, n, size ? size : &unused);
+    measure_stack(s, dir, size ? size : &unused);
+    free(unused.undefined);
+    char *weights = nibc_format("%s_weights.su", s->name);
+    remove_in(dir, weights);
+    free(weights);
+  }
   if (status == NIB_OK && !measure_only && is(emit, "lib"))
     status = nibc_archive(&compiler, dir, archive, sources, n);
   for (int i = 0; status == NIB_OK && i < n; ++i) {
@@ -106,7 +211,8 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   return status;
 }
 
-/* The same for a CUDA target: kernels become what --emit asks, the host's part stays C or becomes a library. */
+/* The same for a CUDA target: kernels become what --emit asks, the host's part stays C or becomes a
+ * library. */
 static nib_status make_cuda_files(const nibc_session *s, const char *dir, const char *emit,
                                   nibc_code_size *size) {
   if (is(emit, "cuda"))
@@ -161,6 +267,7 @@ nib_status nibc_write_files(nibc_session *s, FILE *table) {
   if (status == NIB_OK && table)
     nibc_report_print(table, s, &size);
   nibc_cuda_build_free(&size.cuda);
+  free(size.undefined);
   return status;
 }
 

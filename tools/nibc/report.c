@@ -126,6 +126,14 @@ void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *si
             size->cuda.cubin_bytes >= 0 ? " (cubin)"
             : size->cuda.ptx_bytes >= 0 ? " (PTX)"
                                         : "");
+  if (size->text_bytes >= 0)
+    fprintf(to, "link:    .text %s, .rodata %s, .data and .bss %s bytes; undefined: %s\n",
+            nibc_number(size->text_bytes).text, nibc_number(size->rodata_bytes).text,
+            nibc_number(size->data_bytes).text,
+            size->undefined && *size->undefined ? size->undefined : "nothing");
+  if (size->stack_bytes >= 0)
+    fprintf(to, "stack:   %s bytes at most%s\n", nibc_number(size->stack_bytes).text,
+            s->target.features & NIB_FEATURE_BIT(V) ? ", spilled vectors aside" : "");
   print_cuda(to, &size->cuda);
   fprintf(to, "target:  %s\n", s->target.spec);
 }
@@ -363,6 +371,14 @@ static void add_totals(cJSON *root, const nibc_session *s, const nibc_code_size 
     cJSON_AddNumberToObject(t, "weights_bytes", (double)size->weights_bytes);
   if (size->code_bytes >= 0)
     cJSON_AddNumberToObject(t, "code_bytes", (double)size->code_bytes);
+  if (size->text_bytes >= 0) {
+    cJSON_AddNumberToObject(t, "text_bytes", (double)size->text_bytes);
+    cJSON_AddNumberToObject(t, "rodata_bytes", (double)size->rodata_bytes);
+    cJSON_AddNumberToObject(t, "data_bytes", (double)size->data_bytes);
+    cJSON_AddStringToObject(t, "undefined_symbols", size->undefined ? size->undefined : "");
+  }
+  if (size->stack_bytes >= 0)
+    cJSON_AddNumberToObject(t, "stack_bytes", (double)size->stack_bytes);
 }
 
 static const nib_tensor *find_constant(const nib_graph *g, const char *name) {
