@@ -14,6 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct launch_config {
+  unsigned grid[3], block[3], shared_bytes;
+  void *stream;
+  const void *attributes;
+  unsigned n_attributes;
+} launch_config;
+
 #define FUNCTIONS(X)                                                                               \
   X(cuInit, (unsigned))                                                                            \
   X(cuDeviceGet, (int *, int))                                                                     \
@@ -31,8 +38,7 @@
   X(cuGetErrorString, (int, const char **))                                                        \
   X(cuTensorMapEncodeTiled, (void *, int, uint32_t, void *, const uint64_t *, const uint64_t *,    \
                              const uint32_t *, const uint32_t *, int, int, int, int))              \
-  X(cuLaunchKernel, (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, \
-                     void *, void **, void **))
+  X(cuLaunchKernelEx, (const launch_config *, void *, void **, void **))
 #define X(name, parameters) static int(*name) parameters;
 FUNCTIONS(X)
 #undef X
@@ -84,11 +90,18 @@ static void *find(const char *name) {
   return f;
 }
 
+static void launch_in_clusters(void *f, const char *name, const unsigned grid[3], unsigned threads,
+                               unsigned shared, void **args, unsigned cluster) {
+  const uint64_t attribute[9] = {4 /* cluster dimensions */, cluster | UINT64_C(1) << 32, 1};
+  const launch_config c = {
+      {grid[0], grid[1], grid[2]}, {threads, 1, 1}, shared, NULL, attribute, cluster > 1};
+  CALL(cuFuncSetAttribute, f, 8, (int)shared);
+  call(cuLaunchKernelEx(&c, f, args, NULL), name);
+  call(cuCtxSynchronize(), name);
+}
 void launch(void *f, const char *name, const unsigned grid[3], unsigned threads, unsigned shared,
             void **args) {
-  CALL(cuFuncSetAttribute, f, 8, (int)shared);
-  call(cuLaunchKernel(f, grid[0], grid[1], grid[2], threads, 1, 1, shared, NULL, args, NULL), name);
-  call(cuCtxSynchronize(), name);
+  launch_in_clusters(f, name, grid, threads, shared, args, 1);
 }
 static const unsigned one[3] = {1, 1, 1};
 
@@ -483,7 +496,8 @@ static void check_both(void *f) {
           want[64 * block + t] = 5 * want[64 * block + t] + words(&x)[512 * i + j];
   make_map(map, &x, UINT8, 128, 48, 128, 128, 8, 0);
   up(&x);
-  launch(f, "both", (const unsigned[3]){2, 1, 1}, 64, 2048 + 64, (void *[]){map, &out.device});
+  launch_in_clusters(f, "both", (const unsigned[3]){2, 1, 1}, 64, 2048 + 64,
+                     (void *[]){map, &out.device}, 2);
   down(&out);
   compare("both", out.host, want, 128);
   drop(&x), drop(&out);
