@@ -6,7 +6,7 @@
  *
  * A folder has cuda.so, reference.so (both the network `net`, with nibrt_cuda in the first) and
  * `ports`, the types and sizes. Every run has other random inputs: from host memory and from device
- * memory, with a graph and without, by two sessions in turns. Integers must be equal; floats within
+ * memory, with a graph, without one, and with kernels that overlap. Integers must be equal; floats within
  * 1e-5 of the largest. Then a table of median times. */
 #include "nibrt_cuda.h"
 
@@ -265,34 +265,38 @@ static void say(void *user, const char *text) {
 }
 
 static bool check_network(network *n, void *stream, int runs, int times) {
-  static const char *const how[] = {"host, graph", "host, launches", "device, graph",
-                                    "device, launches"};
-  nibrt_cuda_session *sessions[2] = {NULL, NULL};
+  static const char *const how[] = {"host, graph",   "host, launches",   "host, overlapping",
+                                    "device, graph", "device, launches", "device, overlapping"};
+  enum { WAYS = 3, ALL = 2 * WAYS };
+  nibrt_cuda_session *sessions[WAYS] = {NULL, NULL, NULL};
   bool right = true;
-  for (uint32_t i = 0; i < 2 && right; ++i) {
-    const nibrt_cuda_options options = {
-        .size = sizeof options, .stream = stream, .no_graph = i, .message = say};
+  for (uint32_t i = 0; i < WAYS && right; ++i) {
+    const nibrt_cuda_options options = {.size = sizeof options,
+                                        .stream = stream,
+                                        .no_graph = i == 1,
+                                        .overlap = i == 2,
+                                        .message = say};
     right = n->open(n->model, &options, &sessions[i]) == NIBRT_OK;
   }
   for (int run = 0; run < runs && right; ++run) {
     right = make_inputs(n);
-    for (int i = 0; i < 4 && right; ++i)
-      right = run_once(n, sessions[i % 2], i / 2) && cu.cuStreamSynchronize(stream) == 0 &&
-              check_outputs(n, i / 2, how[i], run);
+    for (int i = 0; i < ALL && right; ++i)
+      right = run_once(n, sessions[i % WAYS], i / WAYS) && cu.cuStreamSynchronize(stream) == 0 &&
+              check_outputs(n, i / WAYS, how[i], run);
   }
   if (right) {
-    printf("%-32s %4d kernels  %d runs equal", n->name, (int)n->model->n_launches, runs * 4);
-    for (int i = 0; i < 4 && times; ++i)
-      printf("  %s %.1f us", how[i], measure(n, sessions[i % 2], stream, i / 2, times, 1));
-    if (times)
-      printf("  device, graph, 20 in a row %.2f us",
-             measure(n, sessions[0], stream, true, times / 10 + 1, 20));
+    printf("%-32s %4d kernels  %d runs equal", n->name, (int)n->model->n_launches, runs * ALL);
+    for (int i = 0; i < ALL && times; ++i)
+      printf("  %s %.1f us", how[i], measure(n, sessions[i % WAYS], stream, i / WAYS, times, 1));
+    for (int i = 0; i < WAYS && times; ++i)
+      printf("  20 in a row: %s %.2f us", how[WAYS + i],
+             measure(n, sessions[i], stream, true, times / 10 + 1, 20));
     printf("\n");
   } else {
     printf("%-32s FAILED\n", n->name);
   }
   fflush(stdout);
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < WAYS; ++i)
     n->close(sessions[i]);
   return right;
 }

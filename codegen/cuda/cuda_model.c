@@ -35,8 +35,11 @@ static bool works_in_place(const nib_graph *g, const int32_t *inputs, int32_t n,
   return false;
 }
 
+/* Whether kernels wait by themselves for the one before: griddepcontrol, from sm_90. */
+static bool kernels_wait(const nib_target *target) { return atoi(target->cpu + 3) >= 90; }
+
 static void write_signature(const nib_graph *g, const nib_kernel *k, const char *symbol,
-                            const nib_launch *launch, nib_text *t) {
+                            const nib_launch *launch, bool waits, nib_text *t) {
   int32_t inputs[MAX_INPUTS];
   const int32_t n = nib_kernel_inputs(g, k, inputs, MAX_INPUTS), output = nib_kernel_output(g, k);
   const char *restricted = works_in_place(g, inputs, n, output) ? "" : "__restrict__ ";
@@ -50,7 +53,7 @@ static void write_signature(const nib_graph *g, const nib_kernel *k, const char 
                   k->scratch_bytes > 0 ? ", uint8_t *scratch" : "");
   for (int32_t i = 0; i < launch->n_maps; ++i)
     nib_text_printf(t, ", NIB_GRID_CONSTANT nib_tensor_map map%d", i);
-  nib_text_printf(t, ") {\n");
+  nib_text_printf(t, ") {\n%s", waits ? "  nib_after_previous();\n" : "");
 }
 
 nib_status nib_cuda_kernel_write(const nib_graph *g, const nib_model_options *o, int32_t index,
@@ -85,7 +88,7 @@ nib_status nib_cuda_kernel_write(const nib_graph *g, const nib_model_options *o,
   const nib_status status = schedule->emit(&e, k);
   if (status == NIB_OK) {
     nib_model_kernel_comment(g, index, t);
-    write_signature(g, k, symbol, out_launch, t);
+    write_signature(g, k, symbol, out_launch, kernels_wait(o->target), t);
     nib_text_printf(t, "%s}\n", body.size ? body.data : "");
   }
   t->failed |= body.failed;
@@ -224,8 +227,9 @@ static nib_status write_launch(writer *w, int32_t index, const nib_launch *launc
   for (int i = 0; i < 3; ++i)
     nib_text_printf(&w->launches, "%s%" PRId64, i ? ", " : "",
                     launch->grid[i] ? launch->grid[i] : 1);
-  nib_text_printf(&w->launches, "}, %d, %" PRId64 ", %d, k%02d_args, 0, %d},\n", launch->threads,
-                  launch->shared_bytes, n_args, index, launch->cluster > 1 ? launch->cluster : 0);
+  nib_text_printf(&w->launches, "}, %d, %" PRId64 ", %d, k%02d_args, 0, %d, %d},\n",
+                  launch->threads, launch->shared_bytes, n_args, index,
+                  launch->cluster > 1 ? launch->cluster : 0, kernels_wait(w->o->target));
   w->n_launches++;
   return NIB_OK;
 }
@@ -240,7 +244,7 @@ static nib_status write_output_copies(writer *w) {
     nib_text_printf(&w->args, "static const nibrt_cuda_arg out%d_args[] = {", i);
     NIB_RETURN_IF_ERROR(write_place(w, tensor, &w->args));
     nib_text_printf(&w->args, ", {NIBRT_CUDA_OUTPUT, %d, 0}};\n", i);
-    nib_text_printf(&w->launches, "  {NULL, {1, 1, 1}, 1, 0, 2, out%d_args, %zu, 0},\n", i,
+    nib_text_printf(&w->launches, "  {NULL, {1, 1, 1}, 1, 0, 2, out%d_args, %zu, 0, 0},\n", i,
                     nib_tensor_bytes(&w->g->tensors[tensor]));
     w->n_launches++;
   }

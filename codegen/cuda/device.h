@@ -364,6 +364,14 @@ NIB_DEVICE void nib_add_f32(float *global, float x) {
 NIB_DEVICE void nib_add_i32(int32_t *global, int32_t x) {
   __asm__ volatile("red.global.add.s32 [%0], %1;" ::"l"(global), "r"(x) : "memory");
 }
+//@ nib_after_previous
+/* Waits until all that the kernel before wrote can be read, and lets the kernel after this one be launched, which waits
+ * likewise. First in a kernel of sm_90 and later, whose launch may then overlap with the one before. */
+NIB_DEVICE void nib_after_previous(void) {
+  __asm__ volatile("griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;" ::: "memory");
+}
+//@ end
+
 //@ nib_fence
 /* What the thread wrote before is seen by all blocks before what it writes after. */
 NIB_DEVICE void nib_fence(void) { __asm__ volatile("fence.acq_rel.gpu;" ::: "memory"); }

@@ -51,12 +51,11 @@ enum {
   CAPTURE_RELAXED = 2,
   MAP_INTERLEAVE_NONE = 0,
   MAP_FILL_ZEROS = 0,
-  ATTRIBUTE_CLUSTER_DIMENSION = 4, /* of a launch */
+  LAUNCH_CLUSTER_DIMENSION = 4,
+  LAUNCH_BEFORE_THE_LAST_ENDS = 6, /* PROGRAMMATIC_STREAM_SERIALIZATION */
 };
 
-/* Entry points: needed by every model, then by models with tensor maps, then where the driver is
- * new enough. The names of functions that changed once end in the version that has these
- * parameters. */
+/* CUlaunchAttribute, CUlaunchConfig */
 typedef struct launch_attribute {
   int id, pad;
   union {
@@ -71,6 +70,9 @@ typedef struct launch_config {
   unsigned n_attributes;
 } launch_config;
 
+/* Entry points: needed by every model, then by models with tensor maps, then where the driver is
+ * new enough. The names of functions that changed once end in the version that has these
+ * parameters. */
 #define NEEDED(X)                                                                                  \
   X(cuInit, (unsigned flags))                                                                      \
   X(cuGetErrorName, (result error, const char **text))                                             \
@@ -579,16 +581,22 @@ static nibrt_status launch(nibrt_cuda_session *s, uint32_t index, stream to) {
     s->values[i] = is_map ? 0 : resolve(s, &l->args[i]);
     s->arguments[i] = is_map ? (void *)&s->maps[l->args[i].index] : (void *)&s->values[i];
   }
-  if (!l->cluster)
-    return check(s,
-                 s->cu.cuLaunchKernel(s->functions[index], l->grid[0], l->grid[1], l->grid[2],
-                                      l->threads, 1, 1, l->shared_bytes, to, s->arguments, NULL),
-                 "launching kernel", l->function);
-  launch_attribute cluster = {.id = ATTRIBUTE_CLUSTER_DIMENSION, .value = {l->cluster, 1, 1}};
-  const launch_config c = {{l->grid[0], l->grid[1], l->grid[2]}, {l->threads, 1, 1}, l->shared_bytes,
-                           to, &cluster, 1};
-  return check(s, s->cu.cuLaunchKernelEx(&c, s->functions[index], s->arguments, NULL),
-               "launching kernel", l->function);
+  const int overlaps = s->options.overlap && l->overlaps && s->cu.cuLaunchKernelEx && index &&
+                       s->model->launches[index - 1].function; /* only what a kernel wrote */
+  launch_attribute attributes[2];
+  unsigned n = 0;
+  if (l->cluster)
+    attributes[n++] =
+        (launch_attribute){.id = LAUNCH_CLUSTER_DIMENSION, .value = {l->cluster, 1, 1}};
+  if (overlaps)
+    attributes[n++] = (launch_attribute){.id = LAUNCH_BEFORE_THE_LAST_ENDS, .value = {1}};
+  const launch_config c = {
+      {l->grid[0], l->grid[1], l->grid[2]}, {l->threads, 1, 1}, l->shared_bytes, to, attributes, n};
+  const result r =
+      n ? s->cu.cuLaunchKernelEx(&c, s->functions[index], s->arguments, NULL)
+        : s->cu.cuLaunchKernel(s->functions[index], l->grid[0], l->grid[1], l->grid[2], l->threads,
+                               1, 1, l->shared_bytes, to, s->arguments, NULL);
+  return check(s, r, "launching kernel", l->function);
 }
 
 /* Staged inputs, all launches, staged outputs. */

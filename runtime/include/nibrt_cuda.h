@@ -54,7 +54,8 @@ typedef struct nibrt_cuda_launch {
   uint32_t n_args;
   const nibrt_cuda_arg *args;
   uint64_t bytes;
-  uint32_t cluster; /**< blocks of a cluster, along x; 0: there are no clusters */
+  uint32_t cluster;  /**< blocks of a cluster, along x; 0: there are no clusters */
+  uint32_t overlaps; /**< the kernel waits by itself for what the one before writes */
 } nibrt_cuda_launch;
 
 /** A compiled model. All data is constant and outlives its sessions. */
@@ -79,6 +80,7 @@ typedef struct nibrt_cuda_options {
   /** Called with what went wrong, in the driver's own words, before an error returns. */
   void (*message)(void *user, const char *text);
   void *user;
+  uint32_t overlap; /**< launch kernels that wait by themselves before the one before has ended */
 } nibrt_cuda_options;
 
 typedef struct nibrt_cuda_session nibrt_cuda_session;

@@ -4,13 +4,14 @@
 
 Usage: check_network.py --build BUILD [--target sm_80 ...] [--ptxas] MODEL ... [-- OPTION ...]
 
-For each model and target: `nibc compile` writes CUDA C and PTX (with --ptxas also a cubin, whose kernels must not
-spill); emulate.py makes a module of the CUDA C; `nibc verify` runs it through the runtime of compiled models and the
+For each model and target: `nibc compile` writes CUDA C and PTX (with --ptxas it is assembled too, and kernels must
+not spill); emulate.py makes a module of the CUDA C; `nibc verify` runs it through the runtime of compiled models and the
 emulated driver. Everything after -- goes to nibc.
 """
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,16 +28,26 @@ def run(command, **more):
     return done.stdout, done.stderr
 
 
+def check_waits(ptx):
+    """Kernels that wait for the one before touch no memory of the device until then."""
+    for kernel in ptx.split(".entry ")[1:]:
+        if "griddepcontrol.wait" in kernel:
+            before = kernel[kernel.index("{") : kernel.index("griddepcontrol.wait")]
+            if found := re.search(r"\b(ld|st|red|atom|cp|prefetch)\.[\w.:]*(global|async|nc)\S*", before):
+                sys.exit(f"{kernel.split('(')[0]}: {found.group()} before griddepcontrol.wait")
+
+
 def check(args, model, target, folder):
     nibc = args.build / "bin" / "nibc"
     begin = time.monotonic()
     common = [model, f"--target={target}", "--name=net", *args.options]
     run([nibc, "compile", *common, "--emit=cuda", "-o", folder])
-    emit = "cubin" if args.ptxas else "ptx"
+    # With ptxas the PTX is assembled too, for what it says.
     environment = dict(os.environ) if args.ptxas else dict(os.environ, NIBC_PTXAS="absent")
-    _, messages = run([nibc, "compile", *common, f"--emit={emit}", "-o", folder / emit], env=environment)
+    _, messages = run([nibc, "compile", *common, "--emit=ptx", "-o", folder / "ptx"], env=environment)
     if "warning" in messages:
         sys.exit(f"{model} for {target}: {messages}")
+    check_waits((folder / "ptx" / "net.ptx").read_text())
     module = folder / "module.so"
     run([sys.executable, here / "emulate.py", folder / "net.cu", "-o", module, "--build", args.build, "-Wno-pass-failed"])
     emulated = dict(os.environ, NIB_EMULATED_MODULE=str(module), NIB_EMULATED_DEVICE=target[3:].rstrip("a"))

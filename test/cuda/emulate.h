@@ -127,6 +127,7 @@ NIB_DEVICE void nib_add_i32(int32_t *global, int32_t x) {
   *global = (int32_t)((uint32_t)*global + (uint32_t)x);
 }
 NIB_DEVICE void nib_fence(void) {}
+NIB_DEVICE void nib_after_previous(void) {}
 
 /* ---- matrices in a warp ---- */
 

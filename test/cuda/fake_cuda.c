@@ -40,6 +40,11 @@ enum {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one launch at a time */
 static bool initialized;
 
+static int capability(void) {
+  const char *text = getenv("NIB_EMULATED_DEVICE");
+  return text ? atoi(text) : 90;
+}
+
 /* ---- objects ---- */
 
 typedef struct context {
@@ -326,13 +331,17 @@ typedef struct launch_config {
 } launch_config;
 
 result cuLaunchKernelEx(const launch_config *c, function *f, void **arguments, void **extra) {
-  enum { CLUSTER_DIMENSION = 4 };
-  const launch_attribute *a = c->attributes;
-  if (c->n_attributes > 1 || (c->n_attributes && (a->id != CLUSTER_DIMENSION || !a->value[0] ||
-                                                  a->value[1] != 1 || a->value[2] != 1)))
-    return INVALID_VALUE;
+  enum { CLUSTER_DIMENSION = 4, PROGRAMMATIC_STREAM_SERIALIZATION = 6 };
+  unsigned cluster = 1;
+  for (unsigned i = 0; i < c->n_attributes; ++i) {
+    const launch_attribute *a = &c->attributes[i];
+    if (a->id == CLUSTER_DIMENSION && a->value[0] && a->value[1] == 1 && a->value[2] == 1)
+      cluster = a->value[0];
+    else if (a->id != PROGRAMMATIC_STREAM_SERIALIZATION || capability() < 90)
+      return INVALID_VALUE;
+  }
   return launch_kernel(f, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2],
-                       c->shared_bytes, c->in, arguments, extra, c->n_attributes ? a->value[0] : 1);
+                       c->shared_bytes, c->in, arguments, extra, cluster);
 }
 
 /* ---- streams, graphs, events ---- */
@@ -453,11 +462,6 @@ result cuEventDestroy_v2(event *e) {
 }
 
 /* ---- device, context, module ---- */
-
-static int capability(void) {
-  const char *text = getenv("NIB_EMULATED_DEVICE");
-  return text ? atoi(text) : 90;
-}
 
 result cuInit(unsigned flags) {
   if (capability() == 0)

@@ -44,10 +44,10 @@ static const nibrt_cuda_arg map_args[] = {{NIBRT_CUDA_ARENA, 0, 1024}, {NIBRT_CU
 static const nibrt_cuda_arg copy_args[] = {{NIBRT_CUDA_ARENA, 0, 1024}, {NIBRT_CUDA_OUTPUT, 0, 0}};
 static const nibrt_cuda_arg zero_args[] = {{NIBRT_CUDA_OUTPUT, 1, 4}};
 static const nibrt_cuda_launch launches[] = {
-    {"add_weights", {4, 1, 1}, 32, 0, 3, add_args, 0, 0},
-    {"through_map", {1, 1, 1}, 32, 65536, 2, map_args, 0, 0},
-    {NULL, {1, 1, 1}, 1, 0, 2, copy_args, N * 4},
-    {NULL, {1, 1, 1}, 1, 0, 1, zero_args, 4},
+    {"add_weights", {4, 1, 1}, 32, 0, 3, add_args, 0, 0, 1},
+    {"through_map", {1, 1, 1}, 32, 65536, 2, map_args, 0, 1, 1},
+    {NULL, {1, 1, 1}, 1, 0, 2, copy_args, N * 4, 0, 0},
+    {NULL, {1, 1, 1}, 1, 0, 1, zero_args, 4, 0, 0},
 };
 static const nibrt_cuda_map maps[] = {
     {{NIBRT_CUDA_ARENA, 0, 0}, 3, 0, 0, 2, {32, 4}, {128}, {32, 4}}};
@@ -168,6 +168,7 @@ static nibrt_status run_host(nibrt_cuda_session *s, int seed, bool *out_right) {
 static void test_host_pointers(uint32_t no_graph) {
   const int before = *held;
   nibrt_cuda_options options = talkative;
+  options.overlap = 1;
   options.no_graph = no_graph;
   nibrt_cuda_session *s = open_session(&options);
   bool right = false;
@@ -292,7 +293,7 @@ static void test_wrong_arguments(void) {
 /* A kernel that the device gives up on: the driver's text, and everything can still be closed. */
 static void test_failing_kernel(void) {
   static const nibrt_cuda_arg args[] = {{NIBRT_CUDA_OUTPUT, 0, 0}};
-  static const nibrt_cuda_launch launch = {"hangs", {1, 1, 1}, 32, 1024, 1, args, 0, 0};
+  static const nibrt_cuda_launch launch = {"hangs", {1, 1, 1}, 32, 1024, 1, args, 0, 0, 0};
   nibrt_cuda_model hanging = model;
   hanging.launches = &launch;
   hanging.n_launches = 1;
@@ -338,7 +339,7 @@ static bool fail_once(int n, uint32_t no_graph) {
   buffers b = make_buffers();
   const int before = *held;
   nibrt_cuda_options options = talkative;
-  options.no_graph = no_graph;
+  options.no_graph = options.overlap = no_graph;
   nibrt_cuda_session *s = NULL;
   n_said = 0;
   *said = 0;

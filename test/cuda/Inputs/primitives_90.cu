@@ -17,6 +17,7 @@ NIB_KERNEL(32, 1) mma_f8e4m3(const uint32_t *a, const uint32_t *b, float *d) {
 }
 
 NIB_KERNEL(128, 1) to_f8_hopper(const float *x, uint8_t *out) {
+  nib_after_previous();
   int32_t i = 128 * nib_block_x() + nib_thread();
   out[i] = nib_f32_to_f8e4m3fn(x[i]);
 }
