@@ -175,7 +175,7 @@ static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double 
   const double loads = ((taps > 1 ? loaded : rows) + vectors) / k_loads_per_cycle;
   double cycles = fmax(rows * vectors * issue + k_step_cycles, fmax(loads, k_accumulate_latency));
   if (r->in_order) /* a scalar load for each activation; weights are loaded and widened */
-    cycles = rows * vectors * issue + (taps > 1 ? loaded : rows) + 2 * vectors * issue + 1;
+    cycles = (rows + 1) * vectors * issue + (taps > 1 ? loaded : rows) + k_step_cycles;
   const double used = rows * vectors + taps * vectors + 1;
   if (used > registers) /* accumulators spilled and reloaded at every step */
     cycles += 2 * (used - registers);

@@ -279,6 +279,14 @@ void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int column
 /* value = prim(value, constant). */
 void nib_epilogue_with_constant(nib_emitter *e, nib_prim prim, const char *value,
                                 int64_t constant) {
+  static const nib_prim shorter[NIB_PRIM_COUNT] = {[NIB_PRIM_I32_ADD] = NIB_PRIM_I32_ADD_CONST,
+                                                   [NIB_PRIM_I32_SUB] = NIB_PRIM_I32_SUB_CONST,
+                                                   [NIB_PRIM_I32_MIN] = NIB_PRIM_I32_MIN_CONST,
+                                                   [NIB_PRIM_I32_MAX] = NIB_PRIM_I32_MAX_CONST};
+  if (shorter[prim] && nib_vocab_prim(e->vocab, shorter[prim])) {
+    nib_say(e, shorter[prim], value, value, nib_word_of("%lld", (long long)constant).s, NULL, NULL);
+    return;
+  }
   nib_text_open(e->body, "{");
   nib_text_line(e->body, "%s constant;", e->vocab->type_i32);
   nib_say(e, NIB_PRIM_I32_SET, "constant", nib_word_of("%lld", (long long)constant).s, NULL, NULL,
@@ -328,6 +336,22 @@ static void apply_fixes(nib_epilogue *p, const char *acc, int column) {
   nib_text_close(e->body, "");
 }
 
+/* The rounding's primitive, or what a vocabulary says more simply where all channels shift right. */
+static nib_prim exact_prim(const nib_epilogue *p) {
+  const nib_conv_params *q = &p->params;
+  const nib_prim prim = nib_epilogue_requant_prim(q->rounding);
+  const nib_prim right = prim == NIB_PRIM_RQ_TFLITE_DOUBLE   ? NIB_PRIM_RQ_TFLITE_DOUBLE_RIGHT
+                         : prim == NIB_PRIM_RQ_TFLITE_SINGLE ? NIB_PRIM_RQ_TFLITE_SINGLE_RIGHT
+                         : prim == NIB_PRIM_RQ_TFLITE_AWAY   ? NIB_PRIM_RQ_TFLITE_AWAY_RIGHT
+                                                             : NIB_PRIM_COUNT;
+  if (right == NIB_PRIM_COUNT || !nib_vocab_prim(p->e->vocab, right))
+    return prim;
+  for (int32_t c = 0; c < q->n_requant; c++)
+    if (q->requant[c].shift > -2)
+      return prim;
+  return right;
+}
+
 static void requantize(nib_epilogue *p, const char *acc, int column, bool last) {
   nib_emitter *e = p->e;
   const nib_conv_params *q = &p->params;
@@ -352,8 +376,7 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
     nib_say(e, NIB_PRIM_RQ_SIGNED, acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
     codes.may_wrap = false;
   } else {
-    nib_say(e, nib_epilogue_requant_prim(q->rounding), acc, acc, scale.s,
-            nib_word_of("shift%d", column).s, NULL);
+    nib_say(e, exact_prim(p), acc, acc, scale.s, nib_word_of("shift%d", column).s, NULL);
   }
   if (p->n_fixes > 0) {
     apply_fixes(p, acc, column);
@@ -366,10 +389,16 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
 static void say_bounds(nib_epilogue *p, const char *value, float low, float high, bool keeps_nan) {
   nib_emitter *e = p->e;
   const nib_prim prims[2] = {NIB_PRIM_F32_MAX, NIB_PRIM_F32_MIN};
+  const nib_prim shorter[2] = {keeps_nan ? NIB_PRIM_F32_RAISE_CONST : NIB_PRIM_F32_MAX_CONST,
+                               keeps_nan ? NIB_PRIM_F32_LOWER_CONST : NIB_PRIM_F32_MIN_CONST};
   const float bounds[2] = {low, high};
   for (int i = 0; i < 2; i++) {
     if (isinf(bounds[i]))
       continue;
+    if (nib_vocab_prim(e->vocab, shorter[i])) {
+      nib_say(e, shorter[i], value, value, nib_word_f32(bounds[i]).s, NULL, NULL);
+      continue;
+    }
     nib_text_open(e->body, "{");
     nib_text_line(e->body, "%s bound;", e->vocab->type_f32);
     nib_say(e, NIB_PRIM_F32_SET, "bound", nib_word_f32(bounds[i]).s, NULL, NULL, NULL);
@@ -415,6 +444,9 @@ void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, con
     const int count = n - first < together ? n - first : together;
     for (int i = first; i < first + count; i++) {
       const nib_word at = nib_word_of("%s + %lld", base, (long long)registers[i].offset);
+      const nib_prim after = p->is_float ? NIB_PRIM_F32_AFTER : NIB_PRIM_I32_AFTER;
+      if (i > 0 && nib_vocab_prim(p->e->vocab, after))
+        nib_say(p->e, after, registers[i].acc, NULL, NULL, NULL, NULL);
       finish_register(p, &registers[i], at.s);
       if (!p->packs)
         store(p, registers[i].acc, at.s, registers[i].tail);

@@ -128,9 +128,9 @@ static double step_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_ta
   const double dots =
       (double)(taps * pixels * columns) * (w->is_float ? v->fma_cycles : v->dot_cycles);
   if (v->in_order) { /* a scalar load for each activation, and weights that are widened */
-    const double weights = (double)(taps * columns) * 2 * v->dot_cycles;
-    const double steps_ = (double)(by_taps ? w->steps : w->segments * w->steps);
-    return (dots + (double)loaded + weights + 1.0) * steps_;
+    const double weights = (double)(taps * columns) * v->dot_cycles;
+    return (dots + (double)loaded + weights + 0.5) *
+           (double)(by_taps ? w->steps : w->segments * w->steps);
   }
   const double loads = (double)(loaded + taps * columns) * 0.5;
   const double latency = (v->lanes > 1 ? 5.0 : 1.0) * (double)taps;
@@ -410,6 +410,17 @@ static void emit_columns(conv_rows *r, const tile *t) {
   }
 }
 
+/* Between steps: unrolled ones would load all their weights first, and spill. */
+static void keep_order(const conv_rows *r, const tile *t) {
+  if (r->walk.is_float && nib_vocab_prim(r->e->vocab, NIB_PRIM_F32_AFTER)) {
+    for (int64_t n = 0; n < t->columns; n++)
+      nib_say(r->e, NIB_PRIM_F32_AFTER, nib_word_of("acc%lld_%lld", (ll)(t->pixels - 1), (ll)n).s,
+              NULL, NULL, NULL, NULL);
+  } else if (nib_vocab_prim(r->e->vocab, NIB_PRIM_ORDER)) {
+    nib_say(r->e, NIB_PRIM_ORDER, NULL, NULL, NULL, NULL, NULL);
+  }
+}
+
 static void emit_taps(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const nib_conv_walk *w = &r->walk;
@@ -431,12 +442,15 @@ static void emit_taps(conv_rows *r, const tile *t) {
   if (each_tap)
     nib_text_open(e->body, "for (int32_t kx = 0; kx < %lld; kx++, a += %lld) {", (ll)w->segments,
                   (ll)w->pitch);
+  if (e->vocab->unroll > 1 && w->steps > 1 && !e->size)
+    nib_text_line(e->body, "#pragma GCC unroll %d", e->vocab->unroll);
   nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(w->steps * w->dot_k),
                 (ll)w->dot_k);
   if (r->by_taps)
     emit_columns(r, t);
   else
     emit_step(r, t);
+  keep_order(r, t);
   for (int i = 0; i < 1 + each_tap + (s->kernel_h > 1); i++)
     nib_text_close(e->body, "");
 }

@@ -90,6 +90,29 @@
   [NIB_PRIM_RQ_SIGNED] = "$d = nib_rvv_rq_signed_" M "($a, $b, $c, " vl ");",                      \
   [NIB_PRIM_RQ_FIX] = "$d = __riscv_vadd_vv_i32" M "_mu(__riscv_vmseq_vv_i32" M "_b" B              \
       "($a, $b, " vl "), $d, $d, $c, " vl ");",                                                    \
+  [NIB_PRIM_RQ_TFLITE_DOUBLE_RIGHT] =                                                              \
+      "$d = nib_rvv_rq_right_" M "(__riscv_vsmul_vv_i32" M                                         \
+      "($a, $b, __RISCV_VXRM_RNU, " vl "), $c, " vl ");",                                          \
+  [NIB_PRIM_RQ_TFLITE_AWAY_RIGHT] =                                                                \
+      "$d = nib_rvv_rq_right_" M "(__riscv_vsmul_vv_i32" M                                         \
+      "($a, $b, __RISCV_VXRM_ROD, " vl "), $c, " vl ");",                                          \
+  [NIB_PRIM_RQ_TFLITE_SINGLE_RIGHT] =                                                              \
+      "$d = __riscv_vssra_vv_i32" M "(__riscv_vsmul_vv_i32" M "($a, $b, __RISCV_VXRM_ROD, " vl     \
+      "),\n    __riscv_vreinterpret_v_i32" M "_u32" M "(__riscv_vneg_v_i32" M "($c, " vl            \
+      ")), __RISCV_VXRM_RNU, " vl ");",                                                            \
+  [NIB_PRIM_I32_ADD_CONST] = "$d = __riscv_vadd_vx_i32" M "($a, $b, " vl ");",                      \
+  [NIB_PRIM_I32_MIN_CONST] = "$d = __riscv_vmin_vx_i32" M "($a, $b, " vl ");",                      \
+  [NIB_PRIM_I32_MAX_CONST] = "$d = __riscv_vmax_vx_i32" M "($a, $b, " vl ");",                      \
+  [NIB_PRIM_I32_SUB_CONST] = "$d = __riscv_vsub_vx_i32" M "($a, $b, " vl ");",                     \
+  [NIB_PRIM_F32_MAX_CONST] = "$d = __riscv_vfmax_vf_f32" M "($a, $b, " vl ");",                    \
+  [NIB_PRIM_F32_MIN_CONST] = "$d = __riscv_vfmin_vf_f32" M "($a, $b, " vl ");",                    \
+  [NIB_PRIM_F32_RAISE_CONST] = "$d = __riscv_vfmerge_vfm_f32" M "($a, $b, __riscv_vmflt_vf_f32" M  \
+      "_b" B "($a, $b, " vl "), " vl ");",                                                         \
+  [NIB_PRIM_F32_LOWER_CONST] = "$d = __riscv_vfmerge_vfm_f32" M "($a, $b, __riscv_vmfgt_vf_f32" M  \
+      "_b" B "($a, $b, " vl "), " vl ");",                                                         \
+  [NIB_PRIM_ORDER] = "__atomic_signal_fence(__ATOMIC_SEQ_CST);",                                   \
+  [NIB_PRIM_I32_AFTER] = "__asm__ volatile(\"\" : \"+vr\"($d) : : \"memory\");",                    \
+  [NIB_PRIM_F32_AFTER] = "__asm__ volatile(\"\" : \"+vr\"($d) : : \"memory\");",                    \
   [NIB_PRIM_F32_ADD] = "$d = __riscv_vfadd_vv_f32" M "($a, $b, " vl ");",                          \
   [NIB_PRIM_F32_SUB] = "$d = __riscv_vfsub_vv_f32" M "($a, $b, " vl ");",                          \
   [NIB_PRIM_F32_MUL] = "$d = __riscv_vfmul_vv_f32" M "($a, $b, " vl ");",                          \
@@ -140,6 +163,17 @@
   "  x = __riscv_vadd_vv_i32" M "_mu(ties, x, x, __riscv_vsra_vx_i32" M "(x, 31, vl), vl);\n"      \
   "  return __riscv_vssra_vv_i32" M "(x, __riscv_vreinterpret_v_i32" M "_u32" M                    \
   "(right), __RISCV_VXRM_RNU, vl);\n"                                                              \
+  "}\n"                                                                                            \
+  "\n"                                                                                             \
+  "//@ nib_rvv_rq_right_" M "\n"                                                                   \
+  "/* A shift right by -shift that rounds ties away from zero. Of products halved by rounding to odd,\n" \
+  " * which keeps what is below their last bit apart from a tie. */\n"                             \
+  "static inline vint32" M "_t nib_rvv_rq_right_" M "(vint32" M "_t x, vint32" M                   \
+  "_t shift, size_t vl) {\n"                                                                       \
+  "  const vuint32" M "_t right = __riscv_vreinterpret_v_i32" M "_u32" M                           \
+  "(__riscv_vneg_v_i32" M "(shift, vl));\n"                                                        \
+  "  x = __riscv_vadd_vv_i32" M "(x, __riscv_vsra_vx_i32" M "(x, 31, vl), vl);\n"                  \
+  "  return __riscv_vssra_vv_i32" M "(x, right, __RISCV_VXRM_RNU, vl);\n"                          \
   "}\n"                                                                                            \
   "\n"                                                                                             \
   "//@ nib_rvv_rq_signed_" M "\n"                                                                  \
@@ -221,7 +255,7 @@
     .requires_ = NIB_FEATURE_BIT(V) | (feature), .unless = (longer), .function_attr = "",          \
     .includes = "#include <riscv_vector.h>\n", .support = RVV_SUPPORT_M##lmul, .lanes = vl,        \
     .registers = 32 / (lmul) + 1, .stage = NIB_STAGE_CODES, .dot_k = 1, .lanes_i16 = true,         \
-    .in_order = true, .type_i32 = "vint32" M "_t", .type_f32 = "vfloat32" M "_t",                  \
+    .in_order = true, .unroll = 4, .type_i32 = "vint32" M "_t", .type_f32 = "vfloat32" M "_t",                  \
     .type_act = "int32_t", .type_weight = "vint16" H "_t", .type_lane = "vint16" H "_t",           \
     .prims = {RVV_PRIMS(M, H, Q, B, #vl)}, .dot_cycles = RVV_CYCLES(lmul),                         \
     .fma_cycles = RVV_CYCLES(lmul), .mac16_cycles = RVV_CYCLES(lmul),                              \

@@ -52,17 +52,27 @@ extern "C" {
   /* i32 arithmetic */                                                                             \
   X(I32_ADD, "i32_add") X(I32_SUB, "i32_sub") X(I32_MUL, "i32_mul")                                \
   X(I32_MIN, "i32_min") X(I32_MAX, "i32_max")                                                      \
+  /* the same with a constant for b; optional */                                                   \
+  X(I32_ADD_CONST, "i32_add_const") X(I32_SUB_CONST, "i32_sub_const")                              \
+  X(I32_MIN_CONST, "i32_min_const") X(I32_MAX_CONST, "i32_max_const")                              \
   X(I32_SHL, "i32_shl")             /* d = a << b, b a constant */                                 \
   /* requantization: d = rounded(a * multiplier), no zero point. b: multiplier register (i32, or   \
    * f32 for the float modes), c: shift register (i32, TFLite's sign: positive is left) */         \
   X(RQ_TFLITE_DOUBLE, "rq_tflite_double")                                                          \
   X(RQ_TFLITE_SINGLE, "rq_tflite_single")                                                          \
   X(RQ_TFLITE_AWAY, "rq_tflite_away")                                                              \
+  /* the same where every shift is -2 or less */                                                   \
+  X(RQ_TFLITE_DOUBLE_RIGHT, "rq_tflite_double_right")                                              \
+  X(RQ_TFLITE_SINGLE_RIGHT, "rq_tflite_single_right")                                              \
+  X(RQ_TFLITE_AWAY_RIGHT, "rq_tflite_away_right")                                                  \
   X(RQ_NEAREST_EVEN, "rq_nearest_even") /* saturated to i32 */                                     \
   X(RQ_NEAREST_AWAY, "rq_nearest_away")                                                            \
   /* f32 arithmetic */                                                                             \
   X(F32_ADD, "f32_add") X(F32_SUB, "f32_sub") X(F32_MUL, "f32_mul") X(F32_DIV, "f32_div")          \
   X(F32_MIN, "f32_min") X(F32_MAX, "f32_max")                                                      \
+  /* b a constant; optional. The larger and smaller one, b for a NaN; and with a NaN kept */         \
+  X(F32_MAX_CONST, "f32_max_const") X(F32_MIN_CONST, "f32_min_const")                              \
+  X(F32_RAISE_CONST, "f32_raise_const") X(F32_LOWER_CONST, "f32_lower_const")                      \
   X(F32_FROM_I32, "f32_from_i32")                                                                  \
   X(I32_FROM_F32_EVEN, "i32_from_f32_even") /* rint, saturated at 2^30 or more; NaN: 0 */         \
   X(I32_FROM_F32_AWAY, "i32_from_f32_away") /* roundf, with the same ends */                       \
@@ -77,6 +87,9 @@ extern "C" {
    * elements, one of each row, for each column; u8 staging with dot_k 4 only */                   \
   X(QUADS_I8, "quads_i8") X(QUADS_U8, "quads_u8")                                                  \
   X(RQ_FIX, "rq_fix")               /* d += a == b ? c : 0 */                                      \
+  X(ORDER, "order")                 /* loads and stores stay on their side of it */                \
+  X(I32_AFTER, "i32_after") X(F32_AFTER, "f32_after") /* d stays; what reads it comes after all    \
+                                     * stores before: compilers that interleave chains spill */                                      \
   /* packed stores: registers of codes narrowed NIB_PACK_REGISTERS at a time. NARROW16 pairs are    \
    * in the vocabulary's own order, which NARROW_I8 and NARROW_U8 bring to that of the registers */ \
   X(NARROW16, "narrow16")           /* d (bytes) = i32 lanes of a and b saturated to i16 */        \
@@ -169,6 +182,7 @@ typedef struct nib_vocab {
   bool lanes_i16;             /**< operands of MAC16 are registers of i16 lanes, type_lane */
   const char *type_lane;
   bool in_order;              /**< products, loads and stores issue one after another */
+  int unroll;                 /**< of the loop over K; 0: as compilers choose */
   const struct nib_vocab *next; /**< another of the same file, or NULL */
   int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
   double dot8_cycles;         /**< of one DOT8 */
