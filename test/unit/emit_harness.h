@@ -91,7 +91,7 @@ HARNESS_UNUSED static shape_of shape(int32_t rank, ...) {
 HARNESS_UNUSED static int32_t value(suite *s, nib_format f, shape_of d, double scale, int64_t zp) {
   const int32_t t = tensor_of(s, f, d.rank, d.dims);
   if (scale > 0)
-    nib_graph_set_quant(s->g, t, scale, zp);
+    nib_graph_set_quant(s->g, t, (double)(float)scale, zp);
   return t;
 }
 
