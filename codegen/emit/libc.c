@@ -9,8 +9,29 @@
 static const char real1[] = "double %s(double);\n", float1[] = "float %s(float);\n";
 static const char real2[] = "double %s(double, double);\n", float2[] = "float %s(float, float);\n";
 
+/* clang does these in place, but where it compiles for size: there would be calls of a library that
+ * may not be there. To nearest even by adding 2^23, the others from that. */
+static const char rounding[] =
+    "#if defined(__OPTIMIZE_SIZE__)\n"
+    "static inline float nib_small_rint(float x) {\n"
+    "  const float places = __builtin_copysignf(8388608.0f, x);\n"
+    "  return __builtin_fabsf(x) < 8388608.0f ? __builtin_copysignf(x + places - places, x) : x;\n"
+    "}\n"
+    "static inline float nib_small_floor(float x) {\n"
+    "  const float y = nib_small_rint(x);\n  return y > x ? y - 1.0f : y;\n}\n"
+    "static inline float nib_small_ceil(float x) {\n"
+    "  const float y = nib_small_rint(x);\n"
+    "  return y < x ? __builtin_copysignf(y + 1.0f, x) : y;\n}\n"
+    "static inline float nib_small_round(float x) {\n"
+    "  const float a = __builtin_fabsf(x), y = nib_small_floor(a);\n"
+    "  return __builtin_copysignf(a - y >= 0.5f ? y + 1.0f : y, x);\n}\n"
+    "#define rintf nib_small_rint\n#define floorf nib_small_floor\n#define ceilf nib_small_ceil\n"
+    "#define roundf nib_small_round\n"
+    "#else\nfloat rintf(float);\nfloat floorf(float);\nfloat ceilf(float);\nfloat roundf(float);\n"
+    "#endif\n";
+
 static const struct {
-  const char *name, *form;
+  const char *name, *form; /* NULL: `rounding` */
 } rows[] = {
     {"memcpy", "void *%s(void *restrict, const void *restrict, size_t);\n"},
     {"memmove", "void *%s(void *, const void *, size_t);\n"},
@@ -49,7 +70,7 @@ static const struct {
     {"cbrt", real1},
     {"cbrtf", float1},
     {"ceil", real1},
-    {"ceilf", float1},
+    {"ceilf", NULL},
     {"cos", real1},
     {"cosf", float1},
     {"cosh", real1},
@@ -65,7 +86,7 @@ static const struct {
     {"fabs", real1},
     {"fabsf", float1},
     {"floor", real1},
-    {"floorf", float1},
+    {"floorf", NULL},
     {"log", real1},
     {"logf", float1},
     {"log1p", real1},
@@ -75,9 +96,9 @@ static const struct {
     {"nearbyint", real1},
     {"nearbyintf", float1},
     {"rint", real1},
-    {"rintf", float1},
+    {"rintf", NULL},
     {"round", real1},
-    {"roundf", float1},
+    {"roundf", NULL},
     {"sin", real1},
     {"sinf", float1},
     {"sinh", real1},
@@ -147,7 +168,7 @@ static void mark(const nib_text *t, bool used[ROW_COUNT]) {
 }
 
 void nib_libc_declare(const nib_text *const *texts, int n, nib_text *t) {
-  bool used[ROW_COUNT] = {false}, any = false;
+  bool used[ROW_COUNT] = {false}, any = false, rounds = false;
   for (int i = 0; i < n; ++i)
     mark(texts[i], used);
   for (int i = 0; i < ROW_COUNT; ++i) {
@@ -156,6 +177,11 @@ void nib_libc_declare(const nib_text *const *texts, int n, nib_text *t) {
     if (!any)
       nib_text_printf(t, "/* All that is used of a C library. */\n");
     any = true;
+    if (!rows[i].form) {
+      nib_text_printf(t, "%s", rounds ? "" : rounding);
+      rounds = true;
+      continue;
+    }
     const char *gap = strstr(rows[i].form, "%s");
     nib_text_printf(t, "%.*s%s%s", (int)(gap - rows[i].form), rows[i].form, rows[i].name, gap + 2);
   }
