@@ -100,10 +100,11 @@ void bench_fill(nib_format format, void *data, int64_t elems, uint64_t seed) {
     mask = real_mask(format, &exponent);
   const size_t bytes = (size_t)elems * (size_t)f->bytes;
   for (size_t i = 0; i < bytes; i += 8) {
-    /* Mantissa and the low exponent bits are random; the sum of the exponents cannot carry into the sign. */
+    /* Mantissa and the low exponent bits are random; the sum of the exponents cannot carry into the
+     * sign. */
     uint64_t r = next_random(&seed) & mask;
     if (real) {
-      const uint64_t low = format == NIB_BF16 ? UINT64_C(0x01ff01ff01ff01ff)
+      const uint64_t low = format == NIB_BF16  ? UINT64_C(0x01ff01ff01ff01ff)
                            : format == NIB_F16 ? UINT64_C(0x0fff0fff0fff0fff)
                                                : UINT64_C(0x1f1f1f1f1f1f1f1f);
       r = (r & ~low) | ((r & low) + exponent);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * What nib-cuda-bench measures: matrix products, each in the schedules and tiles worth comparing. */
+ * What nib-cuda-bench measures: matrix products, each in the schedules and tiles worth comparing.
+ */
 #ifndef NIB_BENCH_CUDA_CASES_H
 #define NIB_BENCH_CUDA_CASES_H
 
@@ -13,9 +14,9 @@ typedef struct bench_case {
   const char *name;
   const char *activations, *weights; /**< formats; of quantized ones scales are chosen here */
   int64_t m, n, k;
-  const char *peer; /**< types of cuBLASLt's product: "bf16", "f16", "f8e4m3", "i8" */
+  const char *peer;     /**< types of cuBLASLt's product: "bf16", "f16", "f8e4m3", "i8" */
   const char *schedule; /**< to measure no other; NULL: all that accept it */
-  int max_tiles;    /**< of each schedule; 0: the first */
+  int max_tiles;        /**< of each schedule; 0: the first */
 } bench_case;
 
 const bench_case *bench_case_at(int i); /**< NULL past the end */
@@ -31,13 +32,15 @@ typedef struct bench_kernel {
   nib_constants *constants;
 } bench_kernel;
 
-/** The graph of a case, with weights from a seed: one kernel, not yet selected. NULL when out of memory. */
+/** The graph of a case, with weights from a seed: one kernel, not yet selected. NULL when out of
+ * memory. */
 nib_graph *bench_case_graph(const bench_case *c);
 /** The same with `n_rows` rows of activations, and only some channels: for the reference. */
 nib_graph *bench_case_sample(const bench_case *c, const nib_graph *whole, const int64_t *channels,
                              int n_channels, int n_rows);
 
-/** Writes the index-th kernel of the case. NIB_ERROR_INVALID_USAGE: there are fewer. The caller frees it. */
+/** Writes the index-th kernel of the case. NIB_ERROR_INVALID_USAGE: there are fewer. The caller
+ * frees it. */
 nib_status bench_kernel_write(const bench_case *c, nib_graph *g, int index, bench_kernel *out,
                               const nib_diag *diag);
 void bench_kernel_free(bench_kernel *k);

@@ -14,14 +14,16 @@ static int assemble(const char *folder, const char *symbol, bool clang) {
   if (clang)
     snprintf(command, sizeof command,
              "cd '%s' && clang-22 -x cuda --cuda-device-only -nocudainc -nocudalib "
-             "--cuda-gpu-arch=sm_90a --cuda-feature=+ptx88 -O3 -ffp-contract=off -Wno-unknown-cuda-version "
+             "--cuda-gpu-arch=sm_90a --cuda-feature=+ptx88 -O3 -ffp-contract=off "
+             "-Wno-unknown-cuda-version "
              "-S %s.cu -o %s.ptx && ptxas -arch=sm_90a -v %s.ptx -o %s.cubin 2>%s.log",
              folder, symbol, symbol, symbol, symbol, symbol);
   else
-    snprintf(command, sizeof command,
-             "cd '%s' && nvcc -gencode=arch=compute_90a,code=sm_90a -O3 -fmad=false -diag-suppress 177 "
-             "-Xptxas -v -cubin %s.cu -o %s.cubin 2>%s.log",
-             folder, symbol, symbol, symbol);
+    snprintf(
+        command, sizeof command,
+        "cd '%s' && nvcc -gencode=arch=compute_90a,code=sm_90a -O3 -fmad=false -diag-suppress 177 "
+        "-Xptxas -v -cubin %s.cu -o %s.cubin 2>%s.log",
+        folder, symbol, symbol, symbol);
   return system(command);
 }
 

@@ -40,7 +40,7 @@ typedef struct launch_config {
   X(cuModuleUnload, (void *module))                                                                \
   X(cuModuleGetFunction, (void **function, void *module, const char *name))                        \
   X(cuFuncSetAttribute, (void *function, int attribute, int value))                                \
-  X(cuLaunchKernelEx, (const launch_config *config, void *function, void **params, void **extra)) \
+  X(cuLaunchKernelEx, (const launch_config *config, void *function, void **params, void **extra))  \
   X(cuMemAlloc_v2, (device_pointer * p, size_t bytes))                                             \
   X(cuMemFree_v2, (device_pointer p))                                                              \
   X(cuMemcpyHtoD_v2, (device_pointer to, const void *from, size_t bytes))                          \
@@ -67,7 +67,8 @@ typedef struct driver {
   int processors, version;
 } driver;
 
-/** Loads libcuda.so.1 and makes the first device's primary context current; false after a message. */
+/** Loads libcuda.so.1 and makes the first device's primary context current; false after a message.
+ */
 bool driver_open(driver *d);
 /** False after a message that names `what` where `error` is one. */
 bool driver_ok(const driver *d, int error, const char *what);

@@ -12,11 +12,12 @@ static void say(void *user, nib_severity severity, const char *message) {
 }
 
 static int usage(void) {
-  fprintf(stderr,
-          "nib-cuda-bench --compile FOLDER [--clang] [--only=CASE]\n"
-          "    writes the kernels into the folder and assembles them (nvcc, or clang-22 and ptxas)\n"
-          "nib-cuda-bench --run FOLDER [--rounds=N] [--only=CASE] [--json=FILE]\n"
-          "    measures them on this machine's GPU, interleaved with cuBLASLt\n");
+  fprintf(
+      stderr,
+      "nib-cuda-bench --compile FOLDER [--clang] [--only=CASE]\n"
+      "    writes the kernels into the folder and assembles them (nvcc, or clang-22 and ptxas)\n"
+      "nib-cuda-bench --run FOLDER [--rounds=N] [--only=CASE] [--json=FILE]\n"
+      "    measures them on this machine's GPU, interleaved with cuBLASLt\n");
   return 2;
 }
 

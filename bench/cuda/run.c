@@ -23,8 +23,8 @@ enum {
   KERNELS = 16, /* of a case */
   CASES = 64,
   SECONDS_OF_A_CASE = 45,
-  SETS = 8,          /* of weights, so that small ones do not stay in the cache */
-  ROWS = 8,          /* checked against the reference */
+  SETS = 8, /* of weights, so that small ones do not stay in the cache */
+  ROWS = 8, /* checked against the reference */
   CHANNELS = 64,
   LAUNCH_CLUSTER_DIMENSION = 4,
   FUNCTION_SHARED = 8, /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
@@ -128,7 +128,8 @@ static void add_sets(run *r, contender *k, size_t bytes) {
 
 /* ---- our kernels ---- */
 
-static char *read_file(const char *folder, const char *name, const char *suffix, size_t *out_bytes) {
+static char *read_file(const char *folder, const char *name, const char *suffix,
+                       size_t *out_bytes) {
   char path[4096];
   snprintf(path, sizeof path, "%s/%s%s", folder, name, suffix);
   FILE *f = fopen(path, "rb");
@@ -180,9 +181,9 @@ static bool upload_weights(run *r, contender *k) {
     return false;
   nib_constants_blob(k->kernel.constants, blob);
   k->weights[0] = device_alloc(r, k->weights_bytes);
-  const bool ok = k->weights[0] &&
-                  driver_ok(&r->d, r->d.cuMemcpyHtoD_v2(k->weights[0], blob, k->weights_bytes),
-                            "weights");
+  const bool ok =
+      k->weights[0] &&
+      driver_ok(&r->d, r->d.cuMemcpyHtoD_v2(k->weights[0], blob, k->weights_bytes), "weights");
   free(blob);
   if (ok)
     add_sets(r, k, k->weights_bytes);
@@ -194,8 +195,8 @@ static bool upload_weights(run *r, contender *k) {
 static bool load_kernel(run *r, contender *k) {
   size_t bytes;
   char *source = read_file(r->o->folder, k->kernel.symbol, ".cu", &bytes);
-  const bool same = source && bytes == k->kernel.source.size &&
-                    memcmp(source, k->kernel.source.data, bytes) == 0;
+  const bool same =
+      source && bytes == k->kernel.source.size && memcmp(source, k->kernel.source.data, bytes) == 0;
   free(source);
   if (!same) {
     printf("  %s: the folder holds another kernel, or none; compile again\n", k->kernel.symbol);
@@ -207,8 +208,7 @@ static bool load_kernel(run *r, contender *k) {
       image && driver_ok(&r->d, r->d.cuModuleLoadData(&k->module, image), "cuModuleLoadData") &&
       driver_ok(&r->d, r->d.cuModuleGetFunction(&k->function, k->module, k->kernel.symbol),
                 "cuModuleGetFunction") &&
-      driver_ok(&r->d,
-                r->d.cuFuncSetAttribute(k->function, FUNCTION_SHARED, (int)l->shared_bytes),
+      driver_ok(&r->d, r->d.cuFuncSetAttribute(k->function, FUNCTION_SHARED, (int)l->shared_bytes),
                 "cuFuncSetAttribute");
   free(image);
   return ok;
@@ -226,7 +226,8 @@ static bool launch_ours(run *r, contender *k) {
   params[n++] = &k->weights[set];
   for (int i = 0; i < l->n_maps; ++i)
     params[n++] = &k->maps[set][i];
-  launch_attribute cluster = {.id = LAUNCH_CLUSTER_DIMENSION, .value = {(unsigned)l->cluster, 1, 1}};
+  launch_attribute cluster = {.id = LAUNCH_CLUSTER_DIMENSION,
+                              .value = {(unsigned)l->cluster, 1, 1}};
   launch_config c = {.block = {(unsigned)l->threads, 1, 1},
                      .shared_bytes = (unsigned)l->shared_bytes,
                      .stream = r->d.stream,
@@ -240,8 +241,8 @@ static bool launch_ours(run *r, contender *k) {
 static bool launch(run *r, contender *k) {
   if (k->ours)
     return launch_ours(r, k);
-  const int status = lt_run(k->product, k->algorithm, r->x, k->weights[k->next++ % k->n_sets], r->y,
-                            r->d.stream);
+  const int status =
+      lt_run(k->product, k->algorithm, r->x, k->weights[k->next++ % k->n_sets], r->y, r->d.stream);
   if (status)
     printf("  %s: status %d\n", k->label, status);
   return status == 0;
@@ -335,7 +336,8 @@ static int count_wrong(run *r, nib_reference *ref, const nib_graph *g, const int
   for (int64_t i = 0; is_float && i < nib_tensor_elems(y); ++i)
     scale += fabs(nib_format_load_real(y->format, want, i)) / (double)nib_tensor_elems(y);
   for (int i = 0; got && i < n_rows; ++i) {
-    if (!driver_ok(&r->d, r->d.cuMemcpyDtoH_v2(got, r->y + (uint64_t)rows[i] * row_bytes, row_bytes),
+    if (!driver_ok(&r->d,
+                   r->d.cuMemcpyDtoH_v2(got, r->y + (uint64_t)rows[i] * row_bytes, row_bytes),
                    "result")) {
       wrong = -1;
       break;
@@ -378,10 +380,10 @@ static void check_all(run *r) {
     if (!k->ours)
       continue;
     r->d.cuMemsetD8_v2(r->y, 0xab, bytes);
-    int wrong = ready && launch(r, k) &&
-                        driver_ok(&r->d, r->d.cuStreamSynchronize(r->d.stream), k->label)
-                    ? count_wrong(r, ref, g, rows, n_rows, channels, CHANNELS)
-                    : -1;
+    int wrong =
+        ready && launch(r, k) && driver_ok(&r->d, r->d.cuStreamSynchronize(r->d.stream), k->label)
+            ? count_wrong(r, ref, g, rows, n_rows, channels, CHANNELS)
+            : -1;
     k->verdict = wrong == 0 ? "ok" : "WRONG";
     if (wrong)
       printf("  %s: %d of %d elements wrong\n", k->label, wrong, n_rows * CHANNELS);
@@ -501,13 +503,14 @@ static void record(run *r, const contender *k, double peer) {
          flops / us * 1e-6, gb, k->ours && isfinite(peer) ? peer / k->median : 1.0, k->verdict);
   if (!r->json)
     return;
-  fprintf(r->json,
-          "{\"case\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"what\": \"%s\", "
-          "\"ours\": %s, \"us\": %.3f, \"least_us\": %.3f, \"tflops\": %.2f, \"weights_bytes\": %zu, "
-          "\"times_the_peer\": %.4f, \"check\": \"%s\"}\n",
-          r->c->name, (long long)r->c->m, (long long)r->c->n,
-          (long long)r->c->k, k->label, k->ours ? "true" : "false", us, k->ms[0] * 1e3,
-          flops / us * 1e-6, k->weights_bytes, isfinite(peer) ? peer / k->median : 0.0, k->verdict);
+  fprintf(
+      r->json,
+      "{\"case\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"what\": \"%s\", "
+      "\"ours\": %s, \"us\": %.3f, \"least_us\": %.3f, \"tflops\": %.2f, \"weights_bytes\": %zu, "
+      "\"times_the_peer\": %.4f, \"check\": \"%s\"}\n",
+      r->c->name, (long long)r->c->m, (long long)r->c->n, (long long)r->c->k, k->label,
+      k->ours ? "true" : "false", us, k->ms[0] * 1e3, flops / us * 1e-6, k->weights_bytes,
+      isfinite(peer) ? peer / k->median : 0.0, k->verdict);
 }
 
 static void report(run *r) {
@@ -597,8 +600,8 @@ typedef struct common {
   int failures;
 } common;
 
-/* One case, or with `p` NULL what is measured once, in a process of its own: a kernel that hangs or is wrong takes
- * no other one with it. */
+/* One case, or with `p` NULL what is measured once, in a process of its own: a kernel that hangs or
+ * is wrong takes no other one with it. */
 static void run_apart(const bench_options *o, prepared *p, common *shared) {
   static run r; /* large */
   alarm(SECONDS_OF_A_CASE);
@@ -608,8 +611,8 @@ static void run_apart(const bench_options *o, prepared *p, common *shared) {
   r.json = o->json ? fopen(o->json, "a") : NULL;
   if (!p) {
     const double bandwidth = copy_bandwidth(&r);
-    printf("%s, %d multiprocessors, driver %d; a copy moves %.0f GB/s, read and written\n", r.d.device,
-           r.d.processors, r.d.version, bandwidth);
+    printf("%s, %d multiprocessors, driver %d; a copy moves %.0f GB/s, read and written\n",
+           r.d.device, r.d.processors, r.d.version, bandwidth);
     if (r.json)
       fprintf(r.json, "{\"device\": \"%s\", \"copy_gb_per_s\": %.1f}\n", r.d.device, bandwidth);
   } else {
@@ -627,10 +630,12 @@ static void run_apart(const bench_options *o, prepared *p, common *shared) {
 
 static void wait_for(pid_t child, const char *name, common *shared) {
   int status;
-  if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+  if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+      WEXITSTATUS(status) == 0)
     return;
   printf("%s: ended before its end%s\n", name,
-         child > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ": it takes too long" : "");
+         child > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? ": it takes too long"
+                                                                         : "");
   shared->failures++;
 }
 
@@ -639,7 +644,8 @@ int bench_run(const bench_options *o) {
   int n = 0;
   const bench_case *c;
   const double begun = seconds();
-  common *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  common *shared =
+      mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED)
     return 1;
   for (int i = 0; (c = bench_case_at(i)) != NULL && n < CASES; ++i) {

@@ -406,6 +406,27 @@ static double tile_cycles(const nib_kernel_desc *d, double lanes) {
   return waves * fmax(macs / (128 * k_tensor_macs), macs * (1 / mr + 1 / nr) / 128);
 }
 
+/* Until the first products; for 128 bytes along K, the slower of products and of what a
+ * multiprocessor gets from the second-level cache, where the blocks of a cluster share columns; for
+ * each element of the result what does not overlap. Estimates. */
+static const double k_first_cycles = 2500.0, k_result_cycles = 0.06, k_cache_bytes = 40.0;
+
+double nib_cost_warpgroup_cycles(double m, double n, double k_bytes,
+                                 const int32_t tile[NIB_MAX_TILE], double processors) {
+  const double mr = tile[0], nr = tile[1], cluster = tile[2] > 0 ? tile[2] : 1;
+  const double tiles = ceil(m / (mr * cluster)) * ceil(n / nr);
+  const double rounds = ceil(tiles / fmax(floor(processors / cluster), 1.0));
+  const double step = fmax(mr * nr / 32, (mr + nr / cluster) * 128 / k_cache_bytes);
+  return k_first_cycles + rounds * (ceil(k_bytes / 128) * step + k_result_cycles * mr * nr);
+}
+
+static double warpgroup_cycles(const nib_kernel_desc *d, double lanes) {
+  const nib_desc_tensor *in = find_role(d, "in");
+  const nib_format_info *f = in != NULL ? nib_format_get(nib_format_find(in->format)) : NULL;
+  const double m = rows_of(d), n = columns_of(d), k = (double)d->macs / (m * n);
+  return nib_cost_warpgroup_cycles(m, n, k * (f != NULL ? f->bytes : 1), d->tile, lanes / 128);
+}
+
 /* Weights are unpacked once for 16 rows of activations, or fewer: half of the tensor cores' rate
  * then. */
 static double stream_cycles(const nib_kernel_desc *d, double lanes) {
@@ -453,15 +474,17 @@ static void predict_device(const nib_kernel_desc *d, const nib_machine *m, doubl
   const bool sums = strcmp(d->schedule, "row_sums") == 0;
   const bool loops = sums || strcmp(d->schedule, "grid_loops") == 0;
   const bool streams = strcmp(d->schedule, "low_bit_stream") == 0;
-  const double macs = loops     ? (double)d->macs * k_loop_mac_operations / lanes
-                      : streams ? stream_cycles(d, lanes)
-                                : tile_cycles(d, lanes);
+  const bool warpgroups = strcmp(d->schedule, "warpgroup_gemm") == 0;
+  const double macs = loops        ? (double)d->macs * k_loop_mac_operations / lanes
+                      : streams    ? stream_cycles(d, lanes)
+                      : warpgroups ? warpgroup_cycles(d, lanes)
+                                   : tile_cycles(d, lanes);
   const double elements =
       (double)d->elementwise * (loops ? k_loop_element_operations : 4.0) / lanes;
-  const double latency = sums      ? sum_ns(d)
-                         : loops   ? reads_of_result(d) * k_read_ns
-                         : streams ? 0.0
-                                   : tile_ns(d);
+  const double latency = sums                    ? sum_ns(d)
+                         : loops                 ? reads_of_result(d) * k_read_ns
+                         : streams || warpgroups ? 0.0
+                                                 : tile_ns(d);
   out_cost->compute_ns = (macs + elements) / m->ghz + latency;
   out_cost->memory_ns = traffic / m->dram_bytes_per_cycle / m->ghz;
   out_cost->overhead_ns = k_launch_ns;

@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 typedef struct nib_cost {
-  double ns;           /**< predicted time of one execution, warm caches */
+  double ns;                                 /**< predicted time of one execution, warm caches */
   double compute_ns, memory_ns, overhead_ns; /**< what it is made of */
 } nib_cost;
 
@@ -23,6 +23,11 @@ void nib_cost_model_close(nib_cost_model *model);
 /** Thread-safe for one open model. */
 nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *desc,
                             const nib_target *target, nib_cost *out_cost);
+
+/** Cycles of m rows by n columns of k_bytes along K by warpgroups of a GPU: tile[0] x tile[1]
+ * elements of the result in clusters of tile[2] blocks. Schedules order their tiles by it. */
+double nib_cost_warpgroup_cycles(double m, double n, double k_bytes,
+                                 const int32_t tile[NIB_MAX_TILE], double processors);
 
 /** From the cost of a kernel to that of the same kernel cut into parts for threads, the largest of
  *  which has `share` of the work. */

@@ -137,7 +137,8 @@ nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const ni
   return NIB_OK;
 }
 
-/* What the sum of plain products lacks: the bias, and the zero point of the activations times the weights. */
+/* What the sum of plain products lacks: the bias, and the zero point of the activations times the
+ * weights. */
 static int32_t *start_of_sums(const nib_graph *g, const nib_node *n, const nib_gemm *p) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *bias = nib_node_input(g, n, 2);
@@ -175,8 +176,7 @@ void nib_gemm_finish(nib_direct *d, const nib_node *n, const nib_gemm *p, const 
     nib_expr value = nib_expr_printf("%s", sum);
     if (start[0])
       value = nib_expr_printf(
-          "%s + %s", sum,
-          nib_direct_decode(format, nib_expr_printf("%s[%s]", start, channel).s).s);
+          "%s + %s", sum, nib_direct_decode(format, nib_expr_printf("%s[%s]", start, channel).s).s);
     nib_text_line(d->t, "const float acc = %s;", value.s);
     nib_direct_put(d, index,
                    n->op == NIB_OP_MATMUL ? "acc" : nib_direct_activate_real(d, n, "acc").s);

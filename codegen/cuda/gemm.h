@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * What CUDA's schedules of matrix products share: operators as products of rows by rows, both along K. */
+ * What CUDA's schedules of matrix products share: operators as products of rows by rows, both along
+ * K. */
 #ifndef NIB_CUDA_GEMM_H
 #define NIB_CUDA_GEMM_H
 
@@ -9,27 +10,30 @@
 extern "C" {
 #endif
 
-/** Element (i, j) of the result is the sum over k of row i of the activations times row j of the weights. */
+/** Element (i, j) of the result is the sum over k of row i of the activations times row j of the
+ * weights. */
 typedef struct nib_gemm {
   int64_t m, n, k;
   const char *type; /**< of the operands, as nib_cuda_wgmma names it: "bf16", "f8e4m3", "u8i8" … */
   bool is_float;    /**< sums are float, else int32_t */
   int32_t bytes;    /**< of an element of either operand */
   bool constant;    /**< the weights are: they are packed at compile time */
-  int64_t pitch;    /**< bytes from one row of weights to the next: packed ones begin at multiples of 16 */
+  int64_t
+      pitch; /**< bytes from one row of weights to the next: packed ones begin at multiples of 16 */
 } nib_gemm;
 
-/** Whether the kernel is one segment whose root is such a product: fully_connected, a 1x1 convolution, or a
- *  matmul by a constant matrix, of bf16, f16, f8E4M3FN, or 8 bits with signed weights. */
+/** Whether the kernel is one segment whose root is such a product: fully_connected, a 1x1
+ * convolution, or a matmul by a constant matrix, of bf16, f16, f8E4M3FN, or 8 bits with signed
+ * weights. */
 bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out);
 
 /** Constant weights as rows of `pitch` bytes, zero points taken out. The caller frees *out_data. */
 nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p,
                                  void **out_data, size_t *out_bytes);
 
-/** The variable `acc`, from the expression `sum` of the element's products: bias and zero points added. Then the
- *  result at flat element `index`: requantized or activated, followers, stored. `start` is from
- *  nib_gemm_start. */
+/** The variable `acc`, from the expression `sum` of the element's products: bias and zero points
+ * added. Then the result at flat element `index`: requantized or activated, followers, stored.
+ * `start` is from nib_gemm_start. */
 void nib_gemm_finish(nib_direct *d, const nib_node *n, const nib_gemm *p, const char *start,
                      const char *sum, const char *index, const char *channel);
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Matrix products by warpgroups (sm_90a). A block computes one tile of the result after the other. One thread of
- * its last warpgroup fills a ring of stages in shared memory with boxes of both operands, 128 bytes along K, by
- * the copy engine; the other warpgroups each multiply 64 rows, the next stage's products in flight while the one
- * before is handed back, and write their part of the tile straight from registers, four threads that share a row
- * exchanging elements so that each stores 16 neighbouring bytes. Meanwhile the ring fills for the next tile. In
- * a cluster two blocks, one below the other, load half a box of weights each for both. */
+ * Matrix products by warpgroups (sm_90a). A block computes one tile of the result after the other.
+ * One thread of its last warpgroup fills a ring of stages in shared memory with boxes of both
+ * operands, 128 bytes along K, by the copy engine; the other warpgroups each multiply 64 rows, the
+ * next stage's products in flight while the one before is handed back, and write their part of the
+ * tile straight from registers, four threads that share a row exchanging elements so that each
+ * stores 16 neighbouring bytes. Meanwhile the ring fills for the next tile. In a cluster two
+ * blocks, one below the other, load half a box of weights each for both. */
 #include "cuda/gemm.h"
 
+#include "cost/cost.h"
 #include "emit/constants.h"
 #include "emit/storage.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,12 @@
 typedef long long ll;
 
 enum {
-  PROCESSORS = 132,           /* of an H100 or H200 */
-  SHARED_BYTES = 227 * 1024,  /* that a block may have */
-  STAGE_K_BYTES = 128,        /* of a row of a stage: one swizzle */
+  PROCESSORS = 132,          /* of an H100 or H200 */
+  SHARED_BYTES = 227 * 1024, /* that a block may have */
+  STAGE_K_BYTES = 128,       /* of a row of a stage: one swizzle */
   MAX_STAGES = 8,
-  BAND = 16,                  /* rows of tiles that run at a time, so that they share weights in the cache */
-  TYPE_UINT8 = 0,             /* CUtensorMapDataType, CUtensorMapSwizzle, CUtensorMapL2promotion */
+  BAND = 16,      /* rows of tiles that run at a time, so that they share weights in the cache */
+  TYPE_UINT8 = 0, /* CUtensorMapDataType, CUtensorMapSwizzle, CUtensorMapL2promotion */
   TYPE_UINT16 = 1,
   SWIZZLE_128B = 3,
   PROMOTE_256B = 3,
@@ -54,19 +55,8 @@ static plan make_plan(const nib_gemm *p, const int32_t tile[NIB_MAX_TILE]) {
   return q;
 }
 
-/* Cycles: rounds of tiles, each bound by products or by what a multiprocessor gets from the second-level cache,
- * and what does not overlap. */
-static double cycles_of(const plan *q) {
-  const double bytes_per_cycle = 40.0, start = 1500.0, element = 0.06;
-  const double products = (double)(q->rows * q->columns) / 32.0;
-  const double loads =
-      (double)((q->rows + q->columns / q->cluster) * STAGE_K_BYTES) / bytes_per_cycle;
-  const double tile = (double)q->steps * fmax(products, loads) +
-                      element * (double)(q->rows * q->columns);
-  return start + (double)ceil_div(q->units_m * q->tiles_n, PROCESSORS / q->cluster) * tile;
-}
-
-/* What the copy engine reads begins at a multiple of 16 bytes: a piece of another tensor may not. */
+/* What the copy engine reads begins at a multiple of 16 bytes: a piece of another tensor may not.
+ */
 static bool is_aligned(const nib_graph *g, int32_t tensor) {
   const nib_storage place = nib_storage_of(g, tensor);
   return place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0;
@@ -103,8 +93,8 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab
     return 0;
   for (int i = 0; i < N; ++i) {
     memcpy(all[i].tile, shapes[i], sizeof shapes[i]);
-    const plan q = make_plan(&p, shapes[i]);
-    all[i].cycles = cycles_of(&q);
+    all[i].cycles = nib_cost_warpgroup_cycles((double)p.m, (double)p.n, (double)(p.k * p.bytes),
+                                              shapes[i], PROCESSORS);
   }
   qsort(all, N, sizeof *all, by_cycles);
   const int n = capacity < N ? capacity : N;
@@ -221,7 +211,8 @@ static void emit_products(nib_direct *d, const plan *q) {
 }
 
 /* Declares the variable, kept below `n` where `clamp`: operands are read there. */
-static void declare_kept(nib_direct *d, const char *name, const char *value, bool clamp, int64_t n) {
+static void declare_kept(nib_direct *d, const char *name, const char *value, bool clamp,
+                         int64_t n) {
   if (!clamp) {
     nib_text_line(d->t, "const %s %s = %s;", d->index, name, value);
     return;
@@ -234,8 +225,8 @@ static void declare_kept(nib_direct *d, const char *name, const char *value, boo
 static void declare_place(nib_direct *d, const plan *q, bool clamp) {
   declare_kept(d, "row", "row0 + first_row + 8 * r", clamp && q->p.m % (q->rows * q->cluster),
                q->p.m);
-  declare_kept(d, "channel", "column0 + 8 * b + 2 * (lane % 4) + c",
-               clamp && q->p.n % q->columns, q->p.n);
+  declare_kept(d, "channel", "column0 + 8 * b + 2 * (lane % 4) + c", clamp && q->p.n % q->columns,
+               q->p.n);
   nib_text_line(d->t, "(void)row, (void)channel; /* not every result needs them */");
 }
 
@@ -312,8 +303,7 @@ static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const cha
 static void emit_consumer(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
   const nib_tensor *y = &d->g->tensors[nib_kernel_output(d->g, d->kernel)];
   const int64_t bytes = nib_format_bytes(y->format);
-  nib_text_line(d->t, "%s sums[%lld];", q->p.is_float ? "float" : "int32_t",
-                (ll)(q->columns / 2));
+  nib_text_line(d->t, "%s sums[%lld];", q->p.is_float ? "float" : "int32_t", (ll)(q->columns / 2));
   nib_text_line(d->t, "int32_t stage = 0;");
   nib_text_line(d->t, "uint32_t parity = 0;");
   nib_text_line(d->t, "const int32_t first_row = nib_thread() / 32 * 16 + lane / 4;");
