@@ -286,6 +286,10 @@ NIB_DEVICE void nib_load8(uint32_t d[2], const void *global) {
                    : "l"(global)
                    : "memory");
 }
+//@ nib_load4
+NIB_DEVICE void nib_load4(uint32_t *d, const void *global) {
+  __asm__ volatile("ld.global.u32 %0, [%1];" : "=r"(*d) : "l"(global) : "memory");
+}
 //@ nib_load16_once
 /* Of data that nobody writes while the kernel runs and no other block reads. */
 NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) {

@@ -96,8 +96,9 @@ int nib_low_bit_registers(const nib_low_bit *p);
 void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *sub,
                              const char *tile);
 /** Declares the lane's pointers into the step at `from`, by `lane` and `g` = lane / 4; moves them
- * on; and loads the words `q` and `f` (scales) of the step `offset` bytes further where `wanted` (C
- * expressions). */
+ * on; and loads the words `q` and `f` (scales; both may be NULL) of the step `offset` bytes further
+ * (C expressions): where `wanted`, as what no other block reads; NULL: always, as what others read
+ * too. */
 void nib_low_bit_pointers_emit(const nib_low_bit *p, nib_text *t, const char *from);
 void nib_low_bit_advance_emit(const nib_low_bit *p, nib_text *t, long long bytes);
 void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,

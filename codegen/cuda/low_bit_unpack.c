@@ -218,7 +218,10 @@ static void emit_loads(nib_text *t, const char *to, int words, const char *from,
       snprintf(at, sizeof at, "codes%d + %s + %d", 4 * width, from, 128 * i);
     else
       snprintf(at, sizeof at, "scales + %s + %d", from, 4 * i);
-    nib_text_line(t, "nib_load%d_if(%s + %d, %s, %s);", 4 * width, to, i, at, wanted);
+    if (wanted)
+      nib_text_line(t, "nib_load%d_if(%s + %d, %s, %s);", 4 * width, to, i, at, wanted);
+    else
+      nib_text_line(t, "nib_load%d(%s + %d, %s);", 4 * width, to, i, at);
     i += width;
   }
 }
@@ -248,8 +251,10 @@ void nib_low_bit_advance_emit(const nib_low_bit *p, nib_text *t, long long bytes
 
 void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
                            const char *offset, const char *wanted) {
-  emit_loads(t, q, p->words, offset, true, wanted);
-  emit_loads(t, f, p->scale_words, offset, false, wanted);
+  if (q)
+    emit_loads(t, q, p->words, offset, true, wanted);
+  if (f)
+    emit_loads(t, f, p->scale_words, offset, false, wanted);
 }
 
 /* An expression: factor number `index` of the words `f`. */

@@ -17,6 +17,7 @@
   X(nib_schedule_pool_channels)                                                                    \
   X(nib_schedule_flat_steps)                                                                       \
   X(nib_schedule_warpgroup_gemm)                                                                   \
+  X(nib_schedule_low_bit_warpgroup)                                                                \
   X(nib_schedule_low_bit_stream)                                                                   \
   X(nib_schedule_warp_gemm)                                                                        \
   X(nib_schedule_row_sums)                                                                         \

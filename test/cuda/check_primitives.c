@@ -375,6 +375,7 @@ static void check_memory(void *f) {
       memcpy(want + 4 * t + 1, w + 2 * t, 8);
     if (t % 7 == 0)
       want[4 * t + 3] = w[t];
+    want[4 * t + 3] += w[31 - t];
     want[128 + t] = (uint32_t)(t * blocks * (blocks + 1) / 2);
     for (int block = 0; block < blocks; ++block)
       fsum += (float)(t + block), integer += t - 40;

@@ -98,6 +98,7 @@ NIB_DEVICE uint32_t nib_load4_once(const void *global) {
   memcpy(&d, global, 4);
   return d;
 }
+NIB_DEVICE void nib_load4(uint32_t *d, const void *global) { *d = nib_load4_once(global); }
 NIB_DEVICE void nib_load16_if(uint32_t d[4], const void *global, bool wanted) {
   if (wanted)
     nib_load16(d, global);

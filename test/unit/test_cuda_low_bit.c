@@ -120,8 +120,8 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   cases[n_cases++] = (layer_case){x, y, extreme, {tiles, warps, ahead}};
 }
 
-static void select_all(suite *s, const nib_vocab *v) {
-  const nib_schedule *schedule = nib_schedule_find("low_bit_stream");
+static void select_all(suite *s, const nib_vocab *v, const char *name) {
+  const nib_schedule *schedule = nib_schedule_find(name);
   for (int32_t i = 0; i < s->g->n_kernels; ++i) {
     nib_kernel *k = &s->g->kernels[i];
     memcpy(k->tile, cases[i].tile, sizeof k->tile);
@@ -266,17 +266,18 @@ static void run(suite *s, device *d) {
   }
 }
 
-static void compile_and_run(suite *s, const char *vocab, const char *target) {
+static void compile_and_run(suite *s, const char *schedule) {
+  const bool hopper = strcmp(schedule, "low_bit_warpgroup") == 0;
   char dir[64];
   finish(s);
   if (nib_graph_validate(s->g, &harness_diag) != NIB_OK) {
     printf("%s\n", harness_message);
     ++harness_failures;
   }
-  select_all(s, nib_vocab_find(vocab));
+  select_all(s, nib_vocab_find(hopper ? "cuda90a" : "cuda"), schedule);
   make_folder(dir);
   nib_options o = emit_options(dir);
-  o.target = target;
+  o.target = hopper ? "sm_90a" : "sm_80";
   device d = {0};
   if (nib_emit_graph(s->g, &o, &harness_diag) != NIB_OK) {
     printf("%s: %s\n", s->g->name, harness_message);
@@ -320,7 +321,7 @@ static void test_formats(const char *activations) {
     add_case(&s, format, activations, 1 + (i * 3) % 9, 16 + (7 * i) % 19,
              bytes ? (k + 31) / 32 * 32 : k, i % 4 == 3, 1 + i % 2, 1 + i % 3, 1 + i % 2);
   }
-  compile_and_run(&s, "cuda", "sm_80");
+  compile_and_run(&s, "low_bit_stream");
 }
 
 /* Rows of one and two operands and of several blocks; all tiles; the tiles that the schedule offers
@@ -345,13 +346,32 @@ static void test_shapes(void) {
     add_case(&s, "ui4:block=12,scale=f16", activations[i], 3, 19, 12 * 7, 0, 1, 2, 1);
     add_case(&s, "f8E4M3FN", activations[i], 11, 19, 100, 0, 2, 2, 1);
   }
-  compile_and_run(&s, "cuda", "sm_80");
+  compile_and_run(&s, "low_bit_stream");
+}
+
+/* Warpgroups: one and two of them, clusters, tails of rows, outputs and K, steps of one box and of
+ * several. */
+static void test_warpgroups(void) {
+  static const char *const formats[] = {"q4_0",     "q8_0",  "q3_k",       "tq2_0",
+                                        "mxfp4",    "nvfp4", "q6_k",       "i2:block=128,scale=f16",
+                                        "f8E4M3FN", "q5_0",  "mxfp6_e2m3", "i4:block=64,scale=f32"};
+  static const int32_t shapes[][3] = {{128, 128, 2}, {64, 64, 1}, {128, 64, 1}, {128, 128, 1}};
+  suite s;
+  open_suite(&s, "warpgroups", 9);
+  for (int i = 0; i < 12; ++i) {
+    const int32_t *tile = shapes[i % 4];
+    add_case(&s, formats[i], i % 2 ? "bf16" : "f16", 30 + 41 * i % 150, 90 + 53 * i % 120,
+             k_of(formats[i], 2 + i % 3), i % 5 == 4, tile[0], tile[1], tile[2]);
+  }
+  compile_and_run(&s, "low_bit_warpgroup");
 }
 
 int main(int argc, char **argv) {
   start_with_driver(argv);
   harness_tame_halves = true;
-  if (argc > 1) {
+  if (argc > 1 && strcmp(argv[1], "warpgroups") == 0) {
+    test_warpgroups();
+  } else if (argc > 1) {
     test_formats(argv[1]);
   } else {
     test_formats("f16");
@@ -359,6 +379,7 @@ int main(int argc, char **argv) {
     test_formats("f32");
     test_formats("q8_0");
     test_shapes();
+    test_warpgroups();
   }
   printf("%d failures\n", harness_failures);
   return harness_failures != 0;

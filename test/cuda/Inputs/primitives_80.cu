@@ -177,6 +177,8 @@ NIB_KERNEL(32, 1) memory(const uint8_t *x, uint32_t *out, uint32_t *partial, uin
   nib_load16_if(d, x + 16 * (t ^ 1), t % 3 == 0);
   nib_load8_if(d + 1, x + 8 * t, t % 5 == 0);
   nib_load4_if(d + 3, x + 4 * t, t % 7 == 0);
+  nib_load4(e, x + 4 * (31 - t));
+  d[3] += e[0];
   nib_store16(out + 4 * t, d);
   nib_add_f32(sum, (float)(t + nib_block_x()));
   nib_add_i32(isum, t - 40);
