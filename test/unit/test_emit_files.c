@@ -284,7 +284,7 @@ static void arguments_are_checked(void) {
   float out2[4];
   const void *in[] = {in0};
   void *out[] = {out0, out1, out2}, *arenas[] = {arena};
-  nibrt_exec exec = {sizeof exec, NIBRT_ABI_VERSION, keep_message, NULL, NULL, NULL};
+  nibrt_exec exec = {sizeof exec, NIBRT_ABI_VERSION, keep_message, NULL, NULL, NULL, NULL};
   if (run) {
     CHECK(s.g->arena_bytes <= (int64_t)sizeof arena);
     CHECK(run(&exec, in, out, arenas) == NIBRT_OK);

@@ -177,7 +177,7 @@ static bool same_outputs(const job *a, const job *b) {
 static void check_ways(suite *s, model_run *run) {
   job one = open_job(s, run), other = open_job(s, run);
   int calls = 0;
-  nibrt_exec exec = {sizeof exec, NIBRT_ABI_VERSION, NULL, NULL, backwards, NULL};
+  nibrt_exec exec = {sizeof exec, NIBRT_ABI_VERSION, NULL, NULL, backwards, NULL, NULL};
   run_job(&one);
   other.exec = &exec;
   run_job(&other);
