@@ -45,7 +45,7 @@ static bool is_byte(const nib_tensor *t) {
   return (f->kind == NIB_KIND_SIGNED || f->kind == NIB_KIND_UNSIGNED) && f->bytes == 1;
 }
 
-static int64_t zero_of(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
+int64_t nib_gemm_zero(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
 
 static bool is_signed(const nib_tensor *t) {
   return nib_format_get(t->format)->kind == NIB_KIND_SIGNED;
@@ -57,7 +57,7 @@ static int64_t code_at(const nib_tensor *t, int64_t i) {
 
 /* Whether weights without their zero point are int8. */
 static bool weights_fit(const nib_tensor *w) {
-  const int64_t zero = zero_of(w), n = nib_tensor_elems(w);
+  const int64_t zero = nib_gemm_zero(w), n = nib_tensor_elems(w);
   if (!w->data)
     return zero == 0 && is_signed(w);
   if (zero == 0 && is_signed(w))
@@ -73,7 +73,7 @@ static bool weights_fit(const nib_tensor *w) {
 
 static bool integers_fit(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
-  if (!is_byte(x) || !is_byte(w) || !weights_fit(w) || (!w->data && zero_of(x) != 0))
+  if (!is_byte(x) || !is_byte(w) || (!w->data && nib_gemm_zero(x) != 0))
     return false;
   const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
   if (n->op == NIB_OP_MATMUL)
@@ -85,24 +85,24 @@ static bool integers_fit(const nib_graph *g, const nib_node *n) {
   return !p.acc64 && y->format != NIB_I64;
 }
 
+bool nib_gemm_formats(const nib_graph *g, const nib_node *n, nib_gemm *out) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  out->bytes = nib_format_bytes(x->format);
+  out->is_float = float_type(x->format) != NULL;
+  out->type = out->is_float ? float_type(x->format) : is_signed(x) ? "i8" : "u8i8";
+  return out->is_float ? w->format == x->format && g->tensors[n->out].format == x->format
+                       : integers_fit(g, n);
+}
+
+int64_t nib_gemm_weight(const nib_tensor *w, int64_t i) { return code_at(w, i) - nib_gemm_zero(w); }
+
 bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out) {
   memset(out, 0, sizeof *out);
   const nib_node *n = &g->nodes[k->nodes[0]];
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   if (!x || !w || x->data || !nib_direct_accepts(g, k) || nib_direct_segments(g, k) != 1 ||
-      !read_shape(g, n, out))
+      !read_shape(g, n, out) || !nib_gemm_formats(g, n, out) || (!out->is_float && !weights_fit(w)))
     return false;
-  if (float_type(x->format)) {
-    out->type = float_type(x->format);
-    out->is_float = true;
-    if (w->format != x->format || g->tensors[n->out].format != x->format)
-      return false;
-  } else {
-    out->type = is_signed(x) ? "i8" : "u8i8";
-    if (!integers_fit(g, n))
-      return false;
-  }
-  out->bytes = nib_format_bytes(x->format);
   out->constant = w->data != NULL;
   out->pitch = out->k * out->bytes;
   if (out->constant)
@@ -115,7 +115,7 @@ nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const ni
                                  void **out_data, size_t *out_bytes) {
   const nib_tensor *w = nib_node_input(g, n, 1);
   const bool columns = n->op == NIB_OP_MATMUL;
-  const int64_t zero = zero_of(w);
+  const int64_t zero = nib_gemm_zero(w);
   *out_bytes = (size_t)(p->n * p->pitch);
   uint8_t *data = *out_data = calloc(1, *out_bytes);
   if (!data)
@@ -145,10 +145,10 @@ static int32_t *start_of_sums(const nib_graph *g, const nib_node *n, const nib_g
   int32_t *start = malloc((size_t)p->n * sizeof *start);
   for (int64_t j = 0; start && j < p->n; ++j) {
     int64_t sum = 0;
-    for (int64_t i = 0; zero_of(x) != 0 && i < p->k; ++i)
-      sum += code_at(w, n->op == NIB_OP_MATMUL ? i * p->n + j : j * p->k + i) - zero_of(w);
+    for (int64_t i = 0; nib_gemm_zero(x) != 0 && i < p->k; ++i)
+      sum += code_at(w, n->op == NIB_OP_MATMUL ? i * p->n + j : j * p->k + i) - nib_gemm_zero(w);
     const uint32_t base = bias ? (uint32_t)((const int32_t *)bias->data)[j] : 0;
-    start[j] = (int32_t)(base - (uint32_t)(sum * zero_of(x)));
+    start[j] = (int32_t)(base - (uint32_t)(sum * nib_gemm_zero(x)));
   }
   return start;
 }
@@ -157,7 +157,7 @@ nib_expr nib_gemm_start(nib_direct *d, const nib_node *n, const nib_gemm *p) {
   const bool has_bias = n->op != NIB_OP_MATMUL && nib_node_input(d->g, n, 2);
   if (p->is_float)
     return has_bias ? nib_direct_pointer(d, n->in[2], "bias") : nib_expr_printf("%s", "");
-  if (!has_bias && zero_of(nib_node_input(d->g, n, 0)) == 0)
+  if (!has_bias && nib_gemm_zero(nib_node_input(d->g, n, 0)) == 0)
     return nib_expr_printf("%s", "");
   int32_t *start = start_of_sums(d->g, n, p);
   if (!start) {
@@ -172,11 +172,12 @@ nib_expr nib_gemm_start(nib_direct *d, const nib_node *n, const nib_gemm *p) {
 void nib_gemm_finish(nib_direct *d, const nib_node *n, const nib_gemm *p, const char *start,
                      const char *sum, const char *index, const char *channel) {
   if (p->is_float) {
-    const nib_format format = d->g->tensors[n->out].format;
     nib_expr value = nib_expr_printf("%s", sum);
     if (start[0])
-      value = nib_expr_printf(
-          "%s + %s", sum, nib_direct_decode(format, nib_expr_printf("%s[%s]", start, channel).s).s);
+      value = nib_expr_printf("%s + %s", sum,
+                              nib_direct_decode(nib_node_input(d->g, n, 2)->format,
+                                                nib_expr_printf("%s[%s]", start, channel).s)
+                                  .s);
     nib_text_line(d->t, "const float acc = %s;", value.s);
     nib_direct_put(d, index,
                    n->op == NIB_OP_MATMUL ? "acc" : nib_direct_activate_real(d, n, "acc").s);

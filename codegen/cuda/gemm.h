@@ -27,6 +27,14 @@ typedef struct nib_gemm {
  * weights. */
 bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out);
 
+/** The part of nib_gemm_of about formats, for schedules that know other shapes: fills type, is_float and bytes.
+ *  Weights of codes are constant and may have any zero point. */
+bool nib_gemm_formats(const nib_graph *g, const nib_node *n, nib_gemm *out);
+/** The code of element `i` of constant weights, less their zero point. */
+int64_t nib_gemm_weight(const nib_tensor *w, int64_t i);
+/** Of activations, or of weights. */
+int64_t nib_gemm_zero(const nib_tensor *t);
+
 /** Constant weights as rows of `pitch` bytes, zero points taken out. The caller frees *out_data. */
 nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p,
                                  void **out_data, size_t *out_bytes);

@@ -10,6 +10,7 @@
  *
  * Sums go through shared memory to the epilogue, which is that of `direct`, channels side by side.
  */
+#include "cuda/gemm.h"
 #include "emit/storage.h"
 #include "params/params.h"
 #include "schedule/direct.h"
@@ -28,36 +29,13 @@ static const struct warp_tile {
 };
 enum { N_TILES = sizeof k_tiles / sizeof *k_tiles };
 
-/* An instruction for the formats of activations and weights. */
-typedef struct warp_core {
-  nib_format x, w;
-  const char *mma;
-  bool integer; /* weights are packed as int8 */
-} warp_core;
-
-static const warp_core k_cores[] = {
-    {NIB_I8, NIB_I8, "nib_mma_i8", true},        {NIB_I8, NIB_U8, "nib_mma_i8", true},
-    {NIB_U8, NIB_U8, "nib_mma_u8i8", true},      {NIB_U8, NIB_I8, "nib_mma_u8i8", true},
-    {NIB_BF16, NIB_BF16, "nib_mma_bf16", false}, {NIB_F16, NIB_F16, "nib_mma_f16", false},
-};
-
-static const warp_core *core_of(const nib_tensor *x, const nib_tensor *w) {
-  for (size_t i = 0; i < sizeof k_cores / sizeof *k_cores; ++i)
-    if (k_cores[i].x == x->format && k_cores[i].w == w->format)
-      return &k_cores[i];
-  return NULL;
-}
-
 typedef struct warp_gemm {
   nib_direct *d;
   const nib_node *n;
   nib_conv_shape s;
-  nib_conv_params p; /* of codes */
+  nib_gemm p; /* pixels by output channels, K without padding */
   const nib_tensor *x, *w;
-  const warp_core *core;
   struct warp_tile tile;
-  int64_t rows, columns; /* of the product */
-  int64_t element_bytes;
   bool chunked;       /* a chunk is 16 bytes of one tap, else elements are gathered one by one */
   int64_t tap_chunks; /* of one tap, if chunked */
   int64_t chunks;     /* of K */
@@ -67,17 +45,11 @@ typedef struct warp_gemm {
 
 /* ---- what is accepted ---- */
 
-static int64_t weight_at(const nib_tensor *w, int64_t i) {
-  return w->format == NIB_I8 ? ((const int8_t *)w->data)[i] : ((const uint8_t *)w->data)[i];
-}
-
-static int64_t weight_zero(const nib_tensor *w) { return w->quantized ? w->zero_point : 0; }
-
 /* How many int8 numbers the largest weight less its zero point is made of. */
 static int32_t planes_of(const nib_tensor *w) {
   int32_t planes = 1;
   for (int64_t i = 0, n = nib_tensor_elems(w); i < n; ++i) {
-    const int64_t v = weight_at(w, i) - weight_zero(w);
+    const int64_t v = nib_gemm_weight(w, i);
     while (v > 127 * planes || v < -128 * planes)
       planes++;
   }
@@ -90,12 +62,9 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *v)
       (v->requires_ & NIB_FEATURE_BIT(WGMMA)) || !nib_direct_accepts(g, k) ||
       nib_direct_segments(g, k) != 1)
     return false;
-  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1),
-                   *bias = nib_node_input(g, n, 2);
-  const warp_core *const core = core_of(x, w);
-  if (x->data || !w->data || (bias && !bias->data) || !core)
-    return false;
-  if (core->integer && (!x->quantized || (bias && bias->format != NIB_I32)))
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  nib_gemm p = {0};
+  if (x->data || !w->data || !nib_gemm_formats(g, n, &p) || strcmp(p.type, "f8e4m3") == 0)
     return false;
   nib_conv_shape s;
   nib_params_conv_shape(g, n, &s);
@@ -128,12 +97,12 @@ static void describe(warp_gemm *m, nib_direct *d, const nib_node *n) {
   m->w = nib_node_input(d->g, n, 1);
   m->tile = *tile_of(d->kernel);
   nib_params_conv_shape(d->g, n, &m->s);
-  m->core = core_of(m->x, m->w);
-  m->rows = m->s.batch * m->s.out_h * m->s.out_w;
-  m->columns = m->s.out_c;
-  m->element_bytes = (int64_t)nib_format_bytes(m->x->format);
-  m->planes = m->core->integer ? planes_of(m->w) : 1;
-  const int64_t tap_bytes = m->s.in_c * m->element_bytes, taps = m->s.kernel_h * m->s.kernel_w;
+  nib_gemm_formats(d->g, n, &m->p);
+  m->p.m = m->s.batch * m->s.out_h * m->s.out_w;
+  m->p.n = m->s.out_c;
+  m->p.k = m->s.kernel_h * m->s.kernel_w * m->s.in_c;
+  m->planes = m->p.is_float ? 1 : planes_of(m->w);
+  const int64_t tap_bytes = m->s.in_c * m->p.bytes, taps = m->s.kernel_h * m->s.kernel_w;
   m->chunked = tap_bytes % CHUNK_BYTES == 0 && is_aligned(d->g, n->in[0]);
   m->tap_chunks = tap_bytes / CHUNK_BYTES;
   m->chunks =
@@ -162,7 +131,7 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_
 
 /* Of one plane, in elements. */
 static int64_t plane_elems(const warp_gemm *m) {
-  return m->chunks / m->planes * CHUNK_BYTES / m->element_bytes;
+  return m->chunks / m->planes * CHUNK_BYTES / m->p.bytes;
 }
 
 /* What plane `plane` has of the weight `v`. */
@@ -175,52 +144,26 @@ static int8_t part_of(int64_t v, int32_t plane) {
   }
 }
 
-static const char *pack_weights(const warp_gemm *m) {
-  const int64_t k = m->s.kernel_h * m->s.kernel_w * m->s.in_c, size = m->element_bytes;
-  const int64_t columns = ceil_div(m->columns, m->tile.columns) * m->tile.columns;
+static nib_expr pack_weights(const warp_gemm *m) {
+  const int64_t k = m->p.k, size = m->p.bytes;
+  const int64_t columns = ceil_div(m->p.n, m->tile.columns) * m->tile.columns;
   const size_t bytes = (size_t)(columns * m->steps * STAGE_BYTES);
   uint8_t *data = calloc(bytes ? bytes : 1, 1);
-  for (int64_t o = 0; data && o < m->columns; ++o)
+  for (int64_t o = 0; data && o < m->p.n; ++o)
     for (int32_t plane = 0; plane < m->planes; ++plane) {
       uint8_t *to = data + o * m->steps * STAGE_BYTES + plane * plane_elems(m) * size;
-      if (!m->core->integer)
+      if (m->p.is_float)
         memcpy(to, (const uint8_t *)m->w->data + o * k * size, (size_t)(k * size));
-      for (int64_t i = 0; m->core->integer && i < k; ++i)
-        to[i] = (uint8_t)part_of(weight_at(m->w, o * k + i) - weight_zero(m->w), plane);
+      for (int64_t i = 0; !m->p.is_float && i < k; ++i)
+        to[i] = (uint8_t)part_of(nib_gemm_weight(m->w, o * k + i), plane);
     }
-  nib_direct *d = m->d;
-  const char *p = NULL;
-  if (data) {
-    nib_expr e = nib_direct_constant(d, "packed", "uint8_t", data, bytes);
-    p = e.s[0] ? "packed" : NULL;
-  } else {
-    nib_direct_fail(d, m->n, NIB_ERROR_OUT_OF_MEMORY, "out of memory for packed weights");
-  }
+  nib_expr packed = {""};
+  if (data)
+    packed = nib_direct_constant(m->d, "packed", "uint8_t", data, bytes);
+  else
+    nib_direct_fail(m->d, m->n, NIB_ERROR_OUT_OF_MEMORY, "out of memory for packed weights");
   free(data);
-  return p;
-}
-
-/* bias - zero point of the input times the sum of the weights, modulo 2^32. */
-static nib_expr pack_initial(const warp_gemm *m) {
-  const int64_t k = m->s.kernel_h * m->s.kernel_w * m->s.in_c;
-  const nib_tensor *bias = nib_node_input(m->d->g, m->n, 2);
-  uint32_t *data = calloc((size_t)m->columns, sizeof *data);
-  if (!data) {
-    nib_direct_fail(m->d, m->n, NIB_ERROR_OUT_OF_MEMORY, "out of memory for biases");
-    return nib_expr_printf("0");
-  }
-  for (int64_t o = 0; o < m->columns; ++o) {
-    int64_t sum = 0;
-    for (int64_t i = 0; i < k; ++i)
-      sum += weight_at(m->w, o * k + i) - weight_zero(m->w);
-    const int64_t n_bias = bias ? nib_tensor_elems(bias) : 0;
-    data[o] = (uint32_t)(n_bias ? ((const int32_t *)bias->data)[n_bias == 1 ? 0 : o] : 0) -
-              (uint32_t)(m->p.in_zp * sum);
-  }
-  nib_expr e =
-      nib_direct_constant(m->d, "initial", "int32_t", data, (size_t)m->columns * sizeof *data);
-  free(data);
-  return e;
+  return packed;
 }
 
 /* ---- the ring of stages ---- */
@@ -267,11 +210,11 @@ static void declare_place(const warp_gemm *m) {
  * end of K, where weights or results do not count, anything. */
 static void fill_slot(const warp_gemm *m) {
   nib_text *t = m->d->t;
-  if (!m->core->integer || m->p.in_zp == 0) {
+  if (m->p.is_float || nib_gemm_zero(m->x) == 0) {
     nib_text_line(t, "nib_copy16(slot, in0, 0);");
     return;
   }
-  const uint32_t byte = (uint32_t)m->p.in_zp & 255;
+  const uint32_t byte = (uint32_t)nib_gemm_zero(m->x) & 255;
   nib_text_line(t, "for (int32_t b = 0; b < 4; ++b)");
   nib_text_line(t, "  ((uint32_t *)(void *)slot)[b] = 0x%08xu;", (unsigned)(byte * 0x01010101u));
 }
@@ -284,13 +227,13 @@ static void stage_chunks(const warp_gemm *m) {
                 LL(m->tap_chunks), LL(taps), LL(s->kernel_w), LL(s->kernel_w));
   declare_pixel(m);
   declare_place(m);
-  nib_text_open(t, "if (inside && pixel < %lld && chunk < %lld) {", LL(m->rows), LL(m->chunks));
+  nib_text_open(t, "if (inside && pixel < %lld && chunk < %lld) {", LL(m->p.m), LL(m->chunks));
   nib_text_line(t,
                 "nib_copy16(slot, (const uint8_t *)in0 + ((int64_t)(n * %lld + iy) * %lld + ix) * "
                 "%lld + chunk %% %lld "
                 "* %d, %d);",
-                LL(s->in_h), LL(s->in_w), LL(s->in_c * m->element_bytes), LL(m->tap_chunks),
-                CHUNK_BYTES, CHUNK_BYTES);
+                LL(s->in_h), LL(s->in_w), LL(s->in_c * m->p.bytes), LL(m->tap_chunks), CHUNK_BYTES,
+                CHUNK_BYTES);
   nib_text_close(t, " else {");
   t->indent++;
   fill_slot(m);
@@ -301,21 +244,21 @@ static void stage_chunks(const warp_gemm *m) {
 static void stage_elements(const warp_gemm *m) {
   nib_text *t = m->d->t;
   const nib_conv_shape *s = &m->s;
-  const char *type = m->element_bytes == 2 ? "uint16_t" : "uint8_t";
-  const uint32_t fill = m->core->integer ? (uint32_t)m->p.in_zp & 255 : 0;
+  const char *type = m->p.bytes == 2 ? "uint16_t" : "uint8_t";
+  const uint32_t fill = !m->p.is_float ? (uint32_t)nib_gemm_zero(m->x) & 255 : 0;
   declare_pixel(m);
-  nib_text_open(t, "for (int32_t b = 0; b < %d; ++b) {", (int)(CHUNK_BYTES / m->element_bytes));
+  nib_text_open(t, "for (int32_t b = 0; b < %d; ++b) {", (int)(CHUNK_BYTES / m->p.bytes));
   nib_text_line(t,
                 "const int32_t k = (chunk * %d + b) %% %lld, c = k %% %lld, kx = k / %lld %% %lld, "
                 "ky = k / %lld;",
-                (int)(CHUNK_BYTES / m->element_bytes), LL(plane_elems(m)), LL(s->in_c), LL(s->in_c),
+                (int)(CHUNK_BYTES / m->p.bytes), LL(plane_elems(m)), LL(s->in_c), LL(s->in_c),
                 LL(s->kernel_w), LL(s->in_c * s->kernel_w));
   declare_place(m);
   nib_text_line(t,
                 "((%s *)(void *)slot)[b] = inside && pixel < %lld && ky < %lld ? ((const %s "
                 "*)in0)[((n * %lld + iy) * "
                 "%lld + ix) * %lld + c] : %u;",
-                type, LL(m->rows), LL(s->kernel_h), type, LL(s->in_h), LL(s->in_w), LL(s->in_c),
+                type, LL(m->p.m), LL(s->kernel_h), type, LL(s->in_h), LL(s->in_w), LL(s->in_c),
                 fill);
   nib_text_close(t, "");
 }
@@ -377,7 +320,7 @@ static void multiply_stage(const warp_gemm *m) {
   nib_text_open(t, "for (int32_t i = 0; i < %d; ++i) {", across);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t j = 0; j < %d; ++j)", along * 2);
-  nib_text_line(t, "%s(sums[i][j], a[i], b[j / 2] + j %% 2 * 2);", m->core->mma);
+  nib_text_line(t, "nib_mma_%s(sums[i][j], a[i], b[j / 2] + j %% 2 * 2);", m->p.type);
   t->indent--;
   nib_text_close(t, "");
   nib_text_close(t, "");
@@ -390,7 +333,7 @@ static void spill_sums(const warp_gemm *m, int32_t pitch) {
   nib_text *t = m->d->t;
   const int32_t across = m->tile.rows / m->tile.warps_m / 16,
                 along = m->tile.columns / m->tile.warps_n / 8;
-  const char *type = m->core->integer ? "int32_t" : "float";
+  const char *type = !m->p.is_float ? "int32_t" : "float";
   nib_text_line(t, "nib_copy_wait(0);");
   nib_text_line(t, "nib_sync();");
   nib_text_line(t, "%s *const tile = (%s *)(void *)nib_shared;", type, type);
@@ -414,26 +357,16 @@ static void spill_sums(const warp_gemm *m, int32_t pitch) {
 static void finish_tile(const warp_gemm *m, int32_t pitch) {
   nib_direct *d = m->d;
   nib_text *t = d->t;
-  const nib_tensor *bias = nib_node_input(d->g, m->n, 2);
   nib_text_open(t, "for (int32_t i = thread; i < %d; i += %d) {", m->tile.rows * m->tile.columns,
                 threads_of(m));
   nib_text_line(t, "const int32_t m = row0 + i / %d, oc = column0 + i %% %d;", m->tile.columns,
                 m->tile.columns);
-  nib_text_line(t, "if (m >= %lld || oc >= %lld)", LL(m->rows), LL(m->columns));
+  nib_text_line(t, "if (m >= %lld || oc >= %lld)", LL(m->p.m), LL(m->p.n));
   nib_text_line(t, "  continue;");
-  nib_expr index = nib_expr_printf("m * %lld + oc", LL(m->columns));
-  if (m->core->integer) {
-    nib_text_line(
-        t,
-        "const int32_t acc = (int32_t)((uint32_t)tile[i / %d * %d + i %% %d] + (uint32_t)%s[oc]);",
-        m->tile.columns, pitch, m->tile.columns, pack_initial(m).s);
-    nib_direct_finish_sum(d, m->n, &m->p, index.s, "oc");
-  } else {
-    nib_text_line(t, "float acc = tile[i / %d * %d + i %% %d];", m->tile.columns, pitch,
-                  m->tile.columns);
-    nib_direct_finish_real(d, m->n, bias ? nib_direct_pointer(d, m->n->in[2], "bias").s : "",
-                           index.s, "oc");
-  }
+  nib_expr index = nib_expr_printf("m * %lld + oc", LL(m->p.n));
+  nib_expr sum =
+      nib_expr_printf("tile[i / %d * %d + i %% %d]", m->tile.columns, pitch, m->tile.columns);
+  nib_gemm_finish(d, m->n, &m->p, nib_gemm_start(d, m->n, &m->p).s, sum.s, index.s, "oc");
   nib_text_close(t, "");
 }
 
@@ -441,7 +374,7 @@ static void launch(const warp_gemm *m, int32_t pitch) {
   const int64_t stages = (int64_t)STAGES * (m->tile.rows + m->tile.columns) * STAGE_BYTES;
   const int64_t tile = (int64_t)m->tile.rows * pitch * 4;
   *m->d->e->launch = (nib_launch){
-      .grid = {ceil_div(m->rows, m->tile.rows), ceil_div(m->columns, m->tile.columns)},
+      .grid = {ceil_div(m->p.m, m->tile.rows), ceil_div(m->p.n, m->tile.columns)},
       .threads = threads_of(m),
       .blocks_per_sm = threads_of(m) > 128 ? 1 : 2,
       .shared_bytes = stages > tile ? stages : tile,
@@ -452,18 +385,14 @@ static void multiply(nib_direct *d, const nib_node *n) {
   warp_gemm m;
   describe(&m, d, n);
   nib_text *t = d->t;
-  if (m.core->integer && nib_params_conv(d->g, n, &m.p) != NIB_OK) {
-    nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "its arithmetic has no parameters");
-    return;
-  }
-  const char *weights = pack_weights(&m);
+  nib_expr weights = pack_weights(&m);
   const int32_t rows = m.tile.rows / m.tile.warps_m, columns = m.tile.columns / m.tile.warps_n;
   nib_text_line(t, "const int32_t thread = nib_thread(), lane = nib_lane(), warp = nib_warp();");
   nib_text_line(t, "const int32_t row0 = nib_block_x() * %d, column0 = nib_block_y() * %d;",
                 m.tile.rows, m.tile.columns);
   nib_text_line(t, "const int32_t warp_row = warp / %d * %d, warp_column = warp %% %d * %d;",
                 m.tile.warps_n, rows, m.tile.warps_n, columns);
-  nib_text_line(t, "%s sums[%d][%d][4] = {};", m.core->integer ? "int32_t" : "float", rows / 16,
+  nib_text_line(t, "%s sums[%d][%d][4] = {};", !m.p.is_float ? "int32_t" : "float", rows / 16,
                 columns / 8);
   /* One wait and one barrier a step: a stage is filled again after the barrier that follows its
    * product. */
@@ -472,7 +401,7 @@ static void multiply(nib_direct *d, const nib_node *n) {
   nib_text_line(t, "nib_copy_wait(%d);", STAGES - 2);
   nib_text_line(t, "nib_sync();");
   nib_text_close(t, "");
-  load_stage(&m, weights ? weights : "weights");
+  load_stage(&m, weights.s);
   nib_text_line(t, "if (step < 0)");
   nib_text_line(t, "  continue;");
   multiply_stage(&m);
@@ -481,7 +410,6 @@ static void multiply(nib_direct *d, const nib_node *n) {
   spill_sums(&m, pitch);
   finish_tile(&m, pitch);
   launch(&m, pitch);
-  free(m.p.requant);
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *k) {
