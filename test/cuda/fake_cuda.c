@@ -11,6 +11,7 @@
 #include "emulate_runtime.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef int result;
 typedef unsigned long long address;
@@ -290,9 +292,9 @@ static result launch_kernel(function *f, unsigned grid_x, unsigned grid_y, unsig
     return INVALID_CONTEXT;
   if (!f)
     return INVALID_HANDLE;
-  if ((unsigned)f->kernel->cluster != cluster || grid_x % cluster || !grid_x || !grid_y || !grid_z || grid_y > 65535 || grid_z > 65535 || grid_x > 0x7fffffff ||
-      block_y != 1 || block_z != 1 || extra || f->kernel->n_params > 256 ||
-      (int64_t)shared_bytes > f->most_shared)
+  if ((unsigned)f->kernel->cluster != cluster || grid_x % cluster || !grid_x || !grid_y ||
+      !grid_z || grid_y > 65535 || grid_z > 65535 || grid_x > 0x7fffffff || block_y != 1 ||
+      block_z != 1 || extra || f->kernel->n_params > 256 || (int64_t)shared_bytes > f->most_shared)
     return INVALID_VALUE;
   size_t bytes = 0;
   for (int i = 0; i < f->kernel->n_params; ++i)
@@ -552,6 +554,26 @@ result cuModuleUnload(module *m) {
   return SUCCESS;
 }
 
+/* A module of the emulation, in memory: a shared object of this machine ends with its table of
+ * sections. */
+static void *load_image(const Elf64_Ehdr *image) {
+  size_t bytes = image->e_shoff + (size_t)image->e_shnum * image->e_shentsize;
+  int file = memfd_create("module", 0);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  void *library = file >= 0 && write(file, image, bytes) == (ssize_t)bytes
+                      ? dlopen(path, RTLD_NOW | RTLD_LOCAL)
+                      : NULL;
+  if (file >= 0)
+    close(file);
+  return library;
+}
+
+static bool is_shared_object(const void *image) {
+  const Elf64_Ehdr *e = image;
+  return image && memcmp(e->e_ident, ELFMAG, SELFMAG) == 0 && e->e_type == ET_DYN;
+}
+
 result cuModuleLoadDataEx(module **out, const void *image, unsigned n, const int *options,
                           void **values) {
   static const char prefix[] = "emulated:";
@@ -561,7 +583,9 @@ result cuModuleLoadDataEx(module **out, const void *image, unsigned n, const int
   module *m = calloc(1, sizeof *m);
   if (!m)
     return OUT_OF_MEMORY;
-  m->library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+  m->library = is_shared_object(image) ? load_image(image)
+               : path                  ? dlopen(path, RTLD_NOW | RTLD_LOCAL)
+                                       : NULL;
   const nib_emulated_kernel *kernels = NULL;
   if (m->library) {
     kernels = dlsym(m->library, "nib_emulated_kernels");
