@@ -193,10 +193,10 @@ void check_to_f8_hopper(void *f) { check_to_f8(f, "to_f8_hopper"); }
 void check_arithmetic(void *f) {
   enum { blocks = 40, n = 128 * blocks, kinds = 22 };
   static const char *const names[kinds] = {
-      "dot4",        "dot4_u8i8",  "select_bytes", "and_or",          "and_xor",
-      "hfma2",       "hsub2",      "hmul2",        "bf16_fma2",       "bf16_sub2",
-      "bf16_mul2",   "pack_bf16",  "pack_f16",     "f32_f16",         "f32_bf16",
-      "f32_to_bf16", "f32_to_f16", "f16_to_f32",   "f32_to_f8e4m3fn", "fma_f32",
+      "dot4",        "dot4_u8i8",      "select_bytes", "and_or",          "and_xor",
+      "hfma2",       "hsub2",          "hmul2",        "bf16_fma2",       "bf16_sub2",
+      "bf16_mul2",   "pack_bf16",      "pack_f16",     "f32_f16",         "f32_bf16",
+      "f32_to_bf16", "f32_to_f16",     "f16_to_f32",   "f32_to_f8e4m3fn", "fma_f32",
       "f32_rest",    "rq_nearest_even"};
   static const uint32_t special[] = {0,          0x80008000, 0x00010001, 0x7c007bff, 0x3c003c00,
                                      0xbf803f80, 0x7f807f7f, 0x00800080, 0x64006401, 0x43004301,
@@ -280,7 +280,8 @@ void check_arithmetic(void *f) {
                                 : kind == 18 ? 0x7e
                                              : 0x7f800000;
       const uint32_t magnitude = kind == 18 ? 0x7f : kind < 17 ? 0x7fff : 0x7fffffff;
-      if (kind >= 15 && kind < 21 && (*got & magnitude) > infinity && (w[kind] & magnitude) > infinity)
+      if (kind >= 15 && kind < 21 && (*got & magnitude) > infinity &&
+          (w[kind] & magnitude) > infinity)
         want[kind * n + i] = *got;
     }
   }

@@ -505,6 +505,8 @@ static void run_cluster(const int index[3]) {
     check_slack(&b.blocks[i]);
 }
 
+static uint64_t common_divisor(uint64_t a, uint64_t b) { return b ? common_divisor(b, a % b) : a; }
+
 int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3], uint32_t threads,
                         uint32_t shared_bytes, void **params) {
   const char *async = getenv("NIB_EMULATE_ASYNC"), *order = getenv("NIB_EMULATE_ORDER");
@@ -535,9 +537,17 @@ int nib_emulated_launch(const nib_emulated_kernel *kernel, const uint32_t grid[3
   for (int i = 0; i < b.cluster * b.n; ++i)
     for (int j = 0; j < 3; ++j)
       b.fibres[i].place.grid[j] = (int32_t)grid[j];
-  for (uint32_t z = 0; z < grid[2] && !b.failed; ++z)
-    for (uint32_t y = 0; y < grid[1] && !b.failed; ++y)
-      for (uint32_t x = 0; x < grid[0] && !b.failed; x += (uint32_t)b.cluster)
-        run_cluster((const int[]){(int)x, (int)y, (int)z});
+  /* In a random order: steps of a size that has no divisor in common with the number of clusters.
+   */
+  const uint64_t columns = grid[0] / (uint32_t)b.cluster, all = columns * grid[1] * grid[2];
+  uint64_t step = 1, at = 0;
+  if (b.order) {
+    step = 1 + b.order * UINT64_C(2654435761) % all;
+    while (common_divisor(step, all) != 1)
+      step++;
+  }
+  for (uint64_t i = 0; i < all && !b.failed; ++i, at = (at + step) % all)
+    run_cluster((const int[]){(int)(at % columns) * b.cluster, (int)(at / columns % grid[1]),
+                              (int)(at / columns / grid[1])});
   return b.failed;
 }

@@ -244,7 +244,7 @@ NIB_DEVICE void nib_barrier_expect(uint64_t *barrier, uint32_t bytes) {
 NIB_DEVICE void nib_barrier_wait(uint64_t *barrier, uint32_t parity) {
   nib_emulated_barrier_wait(barrier, parity);
 }
-NIB_DEVICE void nib_fence_barrier_init(void) {}
+NIB_DEVICE void nib_fence_barrier_init(void) { nib_emulated_fence_barrier_init(); }
 NIB_DEVICE void nib_fence_async(void) {}
 NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t *barrier, int32_t x,
                               int32_t y) {

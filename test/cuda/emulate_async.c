@@ -72,14 +72,18 @@ typedef struct barrier_bits {
 } barrier_bits;
 
 enum { max_barriers = 512 };
-static const void *barriers[max_barriers]; /* that were initialized in this cluster */
+static struct {
+  const void *at;
+  int fibre;
+  bool fenced;            /* since it was initialized, by the same thread */
+} barriers[max_barriers]; /* of this cluster */
 static int n_barriers;
 
 static barrier_bits *find_barrier(uint64_t *barrier, const char *what) {
   if (!emulated_check_shared(barrier, 8, 8, what))
     return NULL;
   for (int i = 0; i < n_barriers; ++i)
-    if (barriers[i] == barrier)
+    if (barriers[i].at == barrier)
       return (barrier_bits *)barrier;
   emulated_fail("%s: the barrier was not initialized", what);
   return NULL;
@@ -92,12 +96,26 @@ void nib_emulated_barrier_init(uint64_t *barrier, uint32_t count) {
   barrier_bits bits = {.pending = count & 0xfffff, .count = count & 0xfffff};
   memcpy(barrier, &bits, sizeof bits);
   int i = 0;
-  while (i < n_barriers && barriers[i] != barrier)
+  while (i < n_barriers && barriers[i].at != barrier)
     ++i;
   if (i == max_barriers)
     emulated_fail("mbarrier.init: more than %d barriers", max_barriers);
-  barriers[i] = barrier;
+  barriers[i].at = barrier;
+  barriers[i].fibre = emulated_fibre();
+  barriers[i].fenced = false;
   n_barriers += i == n_barriers;
+}
+
+void nib_emulated_fence_barrier_init(void) {
+  for (int i = 0; i < n_barriers; ++i)
+    barriers[i].fenced |= barriers[i].fibre == emulated_fibre();
+}
+
+/* What the copy engine and other blocks do with a barrier needs the fence. */
+static void check_fenced(const uint64_t *barrier, const char *what) {
+  for (int i = 0; i < n_barriers; ++i)
+    if (barriers[i].at == barrier && !barriers[i].fenced)
+      emulated_fail("%s: fence.mbarrier_init is missing since the barrier was initialized", what);
 }
 
 static void end_phase_if_complete(barrier_bits *bar) {
@@ -112,6 +130,7 @@ static void complete_bytes(uint64_t *barrier, uint32_t bytes) {
   barrier_bits *bar = find_barrier(barrier, "complete_tx");
   if (!bar)
     return;
+  check_fenced(barrier, "complete_tx");
   bar->bytes -= bytes;
   end_phase_if_complete(bar);
 }
@@ -135,6 +154,7 @@ void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t block) {
   int before = emulated_enter_block(block);
   if (emulated_block_ended(block))
     emulated_fail("mbarrier.arrive in block %d of the cluster, which has ended", block);
+  check_fenced((const uint64_t *)(const void *)(nib_emulated_shared + offset), "mbarrier.arrive");
   nib_emulated_barrier_arrive((uint64_t *)(void *)(nib_emulated_shared + offset), 0);
   emulated_enter_block(before);
 }

@@ -97,6 +97,7 @@ void nib_emulated_check_aligned(const void *global, size_t alignment);
 uint32_t nib_emulated_load_acquire(const uint32_t *global);
 
 void nib_emulated_barrier_init(uint64_t *barrier, uint32_t count);
+void nib_emulated_fence_barrier_init(void);
 void nib_emulated_barrier_arrive(uint64_t *barrier, uint32_t expected_bytes);
 void nib_emulated_barrier_wait(uint64_t *barrier, uint32_t parity);
 /* At the same place in block `block` of the cluster. */

@@ -41,7 +41,19 @@ NIB_KERNEL(32, 1) no_bytes(uint32_t *x) {
   uint64_t *b = (uint64_t *)nib_shared;
   if (nib_thread() == 0) {
     nib_barrier_init(b, 1);
+    nib_fence_barrier_init();
     nib_barrier_expect(b, 32);
+    nib_copy_bulk(nib_shared + 16, x, 16, b);
+  }
+  nib_sync();
+  nib_barrier_wait(b, 0);
+}
+
+NIB_KERNEL(32, 1) no_fence(uint32_t *x) {
+  uint64_t *b = (uint64_t *)nib_shared;
+  if (nib_thread() == 0) {
+    nib_barrier_init(b, 1);
+    nib_barrier_expect(b, 16);
     nib_copy_bulk(nib_shared + 16, x, 16, b);
   }
   nib_sync();
