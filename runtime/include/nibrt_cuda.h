@@ -75,7 +75,8 @@ typedef struct nibrt_cuda_model {
 typedef struct nibrt_cuda_options {
   uint32_t size;
   uint32_t ordinal;  /**< of the device */
-  void *stream;      /**< a CUstream of the device's primary context; NULL: the session's own */
+  void *stream;      /**< a CUstream of the device's primary context, which outlives the session;
+                          NULL: the session's own */
   uint32_t no_graph; /**< launch one by one instead of capturing a graph */
   /** Called with what went wrong, in the driver's own words, before an error returns. */
   void (*message)(void *user, const char *text);

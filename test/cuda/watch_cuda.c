@@ -5,6 +5,7 @@
 // dlsym.
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,8 +89,28 @@ PASS(cuDevicePrimaryCtxRelease_v2, -1, (int d), d)
 ALWAYS(cuCtxPushCurrent_v2, &watch_held, 1, (void *c), c)
 ALWAYS(cuCtxPopCurrent_v2, &watch_held, -1, (void **o), o)
 ALWAYS(cuCtxGetCurrent, &ignored, 0, (void **o), o)
-PASS(cuModuleLoadDataEx, 1, (void **o, const void *i, unsigned n, const int *k, void **v), o, i, n,
-     k, v)
+/* Let fail as the driver's compiler does: with a log. */
+result cuModuleLoadDataEx(void **out, const void *image, unsigned n, const int *options,
+                          void **values) {
+  enum { JIT_ERROR_LOG_BUFFER = 5, JIT_ERROR_LOG_BUFFER_BYTES = 6, INVALID_PTX = 218 };
+  result (*to)(void **, const void *, unsigned, const int *, void **);
+  void *const symbol = real("cuModuleLoadDataEx");
+  memcpy(&to, &symbol, sizeof to);
+  if (fails("cuModuleLoadDataEx")) {
+    char *log = NULL;
+    size_t bytes = 0;
+    for (unsigned i = 0; i < n; ++i) {
+      log = options[i] == JIT_ERROR_LOG_BUFFER ? values[i] : log;
+      bytes = options[i] == JIT_ERROR_LOG_BUFFER_BYTES ? (size_t)(uintptr_t)values[i] : bytes;
+    }
+    if (log)
+      snprintf(log, bytes, "ptxas application ptx input, line 7; error : no such thing\n");
+    return INVALID_PTX;
+  }
+  const result result_ = to(out, image, n, options, values);
+  atomic_fetch_add(&watch_held, result_ == SUCCESS);
+  return result_;
+}
 PASS(cuModuleUnload, -1, (void *m), m)
 PASS(cuModuleGetFunction, 0, (void **o, void *m, const char *n), o, m, n)
 PASS(cuFuncSetAttribute, 0, (void *f, int a, int v), f, a, v)
