@@ -16,9 +16,9 @@
 #define WEIGHTS_OF_3_VALUES "tq2_0"
 
 static const bench_case cases[] = {
-    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 8},
-    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 8},
-    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 8},
+    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 12},
+    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 12},
+    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 12},
     {"small_w4", "f16", WEIGHTS_OF_4_BITS, 5, 144, 256, "f16", NULL, 0},
     {"bf16_8192", "bf16", "bf16", 8192, 8192, 8192, "bf16", "warpgroup_gemm", 3},
     {"f8_8192", "f8E4M3FN", "f8E4M3FN", 8192, 8192, 8192, "f8e4m3", "warpgroup_gemm", 3},

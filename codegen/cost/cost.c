@@ -409,7 +409,7 @@ static double tile_cycles(const nib_kernel_desc *d, double lanes) {
 /* Until the first products; for 128 bytes along K, the slower of products and of what a
  * multiprocessor gets from the second-level cache, where the blocks of a cluster share columns; for
  * each element of the result what does not overlap. Estimates. */
-static const double k_first_cycles = 2500.0, k_result_cycles = 0.06, k_cache_bytes = 40.0;
+static const double k_first_cycles = 2500.0, k_result_cycles = 0.06, k_cache_bytes = 28.0;
 
 double nib_cost_warpgroup_cycles(double m, double n, double k_bytes,
                                  const int32_t tile[NIB_MAX_TILE], double processors) {

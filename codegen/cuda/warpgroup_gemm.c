@@ -82,9 +82,9 @@ static int by_cycles(const void *a, const void *b) {
 
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  static const int32_t shapes[][NIB_MAX_TILE] = {{128, 256, 2}, {128, 256, 1}, {128, 128, 2},
-                                                 {128, 128, 1}, {64, 256, 1},  {64, 128, 1},
-                                                 {128, 64, 1},  {64, 64, 1}};
+  static const int32_t shapes[][NIB_MAX_TILE] = {
+      {128, 256, 2}, {128, 256, 1}, {128, 128, 2}, {128, 128, 1}, {64, 256, 2}, {64, 256, 1},
+      {64, 128, 2},  {64, 128, 1},  {128, 64, 2},  {128, 64, 1},  {64, 64, 2},  {64, 64, 1}};
   enum { N = sizeof shapes / sizeof *shapes };
   weighed_tile all[N];
   nib_gemm p;

@@ -129,7 +129,8 @@ static const product reals[] = {
 static const product codes[] = {
     {FC, NIB_I8, NIB_I8, 130, 272, 336, {128, 256, 1}, -128, 0, 5, true, false, false},
     {FC, NIB_I8, NIB_I8, 257, 304, 1296, {128, 256, 2}, 127, 0, -7, true, false, false},
-    {FC, NIB_I8, NIB_I8, 130, 68, 64, {128, 64, 1}, 3, 0, 0, false, false, false},
+    {FC, NIB_I8, NIB_I8, 130, 68, 64, {128, 64, 2}, 3, 0, 0, false, false, false},
+    {FC, NIB_I8, NIB_I8, 70, 144, 640, {64, 128, 2}, 3, 0, 0, true, false, false},
     {FC, NIB_U8, NIB_U8, 66, 144, 160, {64, 128, 1}, 128, 128, 128, true, false, false},
     {FC, NIB_U8, NIB_I8, 3, 10, 48, {64, 64, 1}, 255, 0, 0, false, false, false},
     {FC, NIB_I8, NIB_I8, 200, 144, 208, {128, 128, 1}, -3, 0, 9, true, false, true},
