@@ -63,6 +63,7 @@ typedef struct nib_low_bit {
   nib_low_bit_plane planes[NIB_LOW_BIT_MAX_PLANES];
   /* K: groups with one scale, each padded so that matrix instructions do not cross it */
   bool has_scales, has_offsets;
+  bool has_codes; /**< scales are products of a byte for the group and a real for its block */
   int64_t group, padded_group, groups;
   int64_t step_elems, steps;
   int scales_of_step; /**< of a row */
@@ -72,6 +73,7 @@ typedef struct nib_low_bit {
   int64_t row_blocks;
   nib_format scale_format; /**< of scales and offsets; set by nib_low_bit_pack */
   int words, scale_words;  /**< of a lane in a step: codes; scales of rows lane / 4 and that + 8 */
+  int code_words;          /**< of those, the bytes of groups, before the reals */
   int64_t scales_at, step_bytes;
 } nib_low_bit;
 

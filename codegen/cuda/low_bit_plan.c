@@ -219,11 +219,31 @@ static void plan_k(nib_low_bit *p) {
                                                          : (int)(p->step_elems / p->padded_group);
 }
 
+/* A second level of integers that fit a byte, under a block's scale (and offset) in one format of
+ * reals. */
+static bool has_group_codes(const nib_low_bit *p, const nib_block_layout *b) {
+  int64_t low, high;
+  if (!b->group_elems || b->scale == NIB_NO_FORMAT ||
+      nib_format_holds_reals((nib_format)b->group_scale) ||
+      nib_format_get((nib_format)b->group_scale)->bits > 8 ||
+      b->group_offsets.low.bits + b->group_offsets.high.bits > 7 ||
+      (b->offset != NIB_NO_FORMAT && (b->offset != b->scale || !b->group_offsets.low.bits)) ||
+      (b->scale != NIB_F16 && b->scale != NIB_BF16 && b->scale != NIB_F32))
+    return false;
+  for (int i = 0; i < 256; ++i)
+    if (p->is_nan[i])
+      return false;
+  nib_format_value_range((nib_format)b->group_scale, &low, &high);
+  return low - b->group_scale_zero >= -128 && high - b->group_scale_zero <= 127;
+}
+
 static void set_bytes(nib_low_bit *p) {
-  const int factors = p->has_offsets ? 2 : 1;
+  const int rows = p->tiles * 2, factors = p->has_offsets ? 2 : 1;
+  const int reals = rows * factors * (p->has_codes ? 1 : p->scales_of_step);
   p->words = (int)(p->tiles * (p->step_elems / NIB_LOW_BIT_SUB) * p->bits);
-  p->scale_words = (int)((size_t)(p->tiles * 2 * p->scales_of_step * factors) *
-                         nib_format_bytes(p->scale_format) / 4);
+  p->code_words = p->has_codes ? (rows * p->scales_of_step * factors + 3) / 4 : 0;
+  p->scale_words =
+      !p->has_scales ? 0 : p->code_words + reals * (int)nib_format_bytes(p->scale_format) / 4;
   p->scales_at = (int64_t)p->words * 128;
   p->step_bytes = round_up(p->scales_at + (int64_t)p->scale_words * 32, 16);
 }
@@ -250,6 +270,7 @@ bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t 
   p->row_blocks = (p->outputs + 16 * tiles - 1) / (16 * tiles);
   if (!plan_numbers(f, p) || p->k % p->group)
     return false;
+  p->has_codes = is_block && has_group_codes(p, &f->block);
   plan_planes(p);
   plan_k(p);
   p->run = p->has_scales && p->padded_group < 32 && run > 4 ? 4 : run;
@@ -344,7 +365,7 @@ static bool open_packer(const nib_low_bit *p, packer *out) {
     if (f->block.codes.high.bits)
       out->high = field_spots(&f->block.codes.high, f->block_elems);
   }
-  return out->targets && nib_block_factors_read(p->w, &out->factors);
+  return out->targets && (p->has_codes || nib_block_factors_read(p->w, &out->factors));
 }
 
 static void close_packer(packer *s) {
@@ -380,24 +401,50 @@ static void read_codes(const packer *s, int64_t elem, int64_t n, uint8_t *codes)
   }
 }
 
-static void put_factor(const nib_low_bit *p, uint8_t *step, int tile, int row, int64_t group,
-                       int which, float x) {
-  const int factors = p->has_offsets ? 2 : 1, bytes = p->scale_words * 4;
-  const int64_t i = ((tile * 2 + row / 8) * p->scales_of_step + group) * factors + which;
-  nib_format_store_real(p->scale_format, step + p->scales_at + row % 8 * bytes, i, (double)x);
+/* Number `i` of the reals, or of the bytes, of a row in a step. */
+static void put_real(const nib_low_bit *p, uint8_t *step, int row, int64_t i, float x) {
+  nib_format_store_real(p->scale_format,
+                        step + p->scales_at + row % 8 * p->scale_words * 4 + p->code_words * 4, i,
+                        (double)x);
+}
+
+static void put_code(const nib_low_bit *p, uint8_t *step, int row, int64_t i, double code) {
+  step[p->scales_at + row % 8 * p->scale_words * 4 + i] = (uint8_t)(int8_t)code;
 }
 
 /* The factors of group `g` of row `o`, in each step that it reaches into. */
 static void put_factors(const packer *s, int64_t o, int64_t g, bool is_nan, uint8_t *steps) {
   const nib_low_bit *p = s->p;
-  const int tile = (int)(o / 16 % p->tiles), row = (int)(o % 16);
+  const nib_format_info *f = nib_format_get(p->w->format);
+  const nib_block_layout *b = &f->block;
+  const int row = (int)(o % 16), half = (int)(o / 16 % p->tiles) * 2 + row / 8,
+            factors = p->has_offsets ? 2 : 1;
   const int64_t stride = p->padded_group < p->step_elems ? p->padded_group : p->step_elems;
+  const int64_t elem = o * p->k + g * p->group;
+  const uint8_t *block = (const uint8_t *)p->w->data + elem / f->block_elems * f->block_bytes;
+  const int in_block = (int)(elem % f->block_elems / p->group);
   for (int64_t at = g * p->padded_group; at < (g + 1) * p->padded_group; at += stride) {
     uint8_t *step = steps + at / p->step_elems * p->step_bytes;
     const int64_t group = p->scales_of_step > 1 ? at % p->step_elems / p->padded_group : 0;
-    put_factor(p, step, tile, row, group, 0, is_nan ? NAN : s->factors.scales[o * p->groups + g]);
-    if (p->has_offsets)
-      put_factor(p, step, tile, row, group, 1, s->factors.offsets[o * p->groups + g]);
+    const int64_t i = (half * p->scales_of_step + group) * factors;
+    if (!p->has_codes) {
+      put_real(p, step, row, i, is_nan ? NAN : s->factors.scales[o * p->groups + g]);
+      if (p->has_offsets)
+        put_real(p, step, row, i + 1, s->factors.offsets[o * p->groups + g]);
+      continue;
+    }
+    put_code(p, step, row, i,
+             nib_format_decode((nib_format)b->group_scale,
+                               nib_split_field_get(&b->group_scales, block, in_block)) -
+                 b->group_scale_zero);
+    put_real(p, step, row, half * factors,
+             (float)nib_format_load_real((nib_format)b->scale, block + b->scale_at, 0));
+    if (!p->has_offsets)
+      continue;
+    const float offset =
+        (float)nib_format_load_real((nib_format)b->offset, block + b->offset_at, 0);
+    put_code(p, step, row, i + 1, nib_split_field_get(&b->group_offsets, block, in_block));
+    put_real(p, step, row, half * factors + 1, b->offset_is_subtracted ? -offset : offset);
   }
 }
 
@@ -437,9 +484,11 @@ nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_byte
   *out_data = NULL;
   if (open_packer(p, &s)) {
     const nib_block_factors *f = &s.factors;
-    if (p->has_scales)
+    if (p->has_codes)
+      p->scale_format = (nib_format)nib_format_get(p->w->format)->block.scale;
+    else if (p->has_scales)
       p->scale_format = nib_block_narrowest(f->scales, p->outputs * p->groups);
-    if (p->has_offsets)
+    if (p->has_offsets && !p->has_codes)
       p->scale_format =
           wider(p->scale_format, nib_block_narrowest(f->offsets, p->outputs * p->groups));
     set_bytes(p);

@@ -257,27 +257,37 @@ void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, con
     emit_loads(t, f, p->scale_words, offset, false, wanted);
 }
 
-/* An expression: factor number `index` of the words `f`. */
-static void emit_factor(const nib_low_bit *p, nib_text *t, const char *name, int half,
-                        const char *f, const char *index) {
+/* Sets the scale (`which` 0) or offset of a row half in group `group`: a real, or that times a
+ * byte. */
+static void emit_factor(const nib_low_bit *p, nib_text *t, int which, int half, const char *f,
+                        const char *tile, const char *group) {
+  const int factors = p->has_offsets ? 2 : 1;
+  char code[192] = "", at[128], real[320];
+  if (p->has_codes) {
+    snprintf(at, sizeof at, "((%s * 2 + %d) * %d + %s) * %d + %d", tile, half, p->scales_of_step,
+             group, factors, which);
+    nib_text_line(t, "const int32_t code%d_%d = %s;", which, half, at);
+    snprintf(code, sizeof code, "(float)(int8_t)(%s[code%d_%d / 4] >> code%d_%d %% 4 * 8) * ", f,
+             which, half, which, half);
+    group = "0";
+  }
+  nib_text_line(t, "const int32_t at%d_%d = ((%s * 2 + %d) * %d + %s) * %d + %d;", which, half,
+                tile, half, p->has_codes ? 1 : p->scales_of_step, group, factors, which);
   if (p->scale_format == NIB_F32)
-    nib_text_line(t, "%s[%d] = nib_f32_bits(%s[%s]);", name, half, f, index);
+    snprintf(real, sizeof real, "nib_f32_bits(%s[%d + at%d_%d])", f, p->code_words, which, half);
   else
-    nib_text_line(t, "%s[%d] = nib_f32_%s(%s[(%s) / 2] >> (%s) %% 2 * 16);", name, half,
-                  p->scale_format == NIB_F16 ? "f16" : "bf16", f, index, index);
+    snprintf(real, sizeof real, "nib_f32_%s(%s[%d + at%d_%d / 2] >> at%d_%d %% 2 * 16)",
+             p->scale_format == NIB_F16 ? "f16" : "bf16", f, p->code_words, which, half, which,
+             half);
+  nib_text_line(t, "%s[%d] = %s%s;", which ? "offset" : "scale", half, code, real);
 }
 
 void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *tile,
                              const char *group) {
-  const int factors = p->has_offsets ? 2 : 1;
   nib_text_line(t, "float scale[2]%s;", p->has_offsets ? ", offset[2]" : "");
   for (int half = 0; half < 2; ++half) {
-    char index[128];
-    for (int which = 0; which < factors; ++which) {
-      snprintf(index, sizeof index, "((%s * 2 + %d) * %d + %s) * %d + %d", tile, half,
-               p->scales_of_step, group, factors, which);
-      emit_factor(p, t, which ? "offset" : "scale", half, f, index);
-    }
+    for (int which = 0; which < (p->has_offsets ? 2 : 1); ++which)
+      emit_factor(p, t, which, half, f, tile, group);
     if (p->exponent)
       nib_text_line(t, "scale[%d] *= 0x1p%df;", half, p->exponent);
   }
