@@ -73,21 +73,48 @@ static inline double nib_mod_f64(double a, double b) {
 }
 //@ end
 
+//@ begin nib_bit_i64
+/* 2^n, 0 <= n <= 62. On 32 bits not by a shift of 64, which clang makes a call in small code. */
+static inline int64_t nib_bit_i64(int32_t n) {
+#if UINTPTR_MAX > 0xffffffff
+  return INT64_C(1) << n;
+#else
+  return (int64_t)(n < 32 ? UINT32_C(1) << n : (uint64_t)(UINT32_C(1) << (n - 32)) << 32);
+#endif
+}
+//@ end
+
+//@ begin nib_shift_right_i64
+/* x / 2^n rounded down, 0 <= n <= 62; likewise. */
+static inline int64_t nib_shift_right_i64(int64_t x, int32_t n) {
+#if UINTPTR_MAX > 0xffffffff
+  return x >> n;
+#else
+  int32_t high = (int32_t)(x >> 32);
+  uint32_t low = (uint32_t)x;
+  if (n >= 32)
+    return high >> (n - 32);
+  low = low >> n | (uint32_t)high << 1 << (31 - n);
+  return (int64_t)((uint64_t)(uint32_t)(high >> n) << 32 | low);
+#endif
+}
+//@ end
+
 //@ begin nib_mul_high_round
-/* Doubling high multiply, rounded to nearest (ties away), saturated at INT32_MIN * INT32_MIN. */
+/* Doubling high multiply, rounded to nearest (ties up: the source adds 1 - 2^30 to products below zero, and
+ * divides towards zero, which is the same), saturated at INT32_MIN * INT32_MIN. */
 static inline int32_t nib_mul_high_round(int32_t a, int32_t b) {
   if (a == INT32_MIN && b == INT32_MIN)
     return INT32_MAX;
   int64_t product = (int64_t)a * b;
-  int64_t nudge = product >= 0 ? (INT64_C(1) << 30) : 1 - (INT64_C(1) << 30);
-  return (int32_t)((product + nudge) / (INT64_C(1) << 31));
+  return (int32_t)((product + (INT64_C(1) << 30)) >> 31);
 }
 //@ end
 
 //@ begin nib_shift_right_round
 /* x / 2^n rounded to nearest, ties away from zero; 0 <= n <= 31. */
 static inline int32_t nib_shift_right_round(int32_t x, int32_t n) {
-  int32_t mask = (int32_t)((INT64_C(1) << n) - 1);
+  int32_t mask = (int32_t)((UINT32_C(1) << n) - 1);
   int32_t remainder = x & mask;
   int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
   return (x >> n) + (remainder > threshold ? 1 : 0);
@@ -106,8 +133,8 @@ static inline int32_t nib_rq_tflite_double(int32_t x, int32_t multiplier, int32_
 //@ begin nib_rq_tflite_single
 static inline int32_t nib_rq_tflite_single(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t total = 31 - shift;
-  int64_t rounded = (int64_t)x * multiplier + (INT64_C(1) << (total - 1));
-  rounded >>= total;
+  int64_t rounded = (int64_t)x * multiplier + nib_bit_i64(total - 1);
+  rounded = nib_shift_right_i64(rounded, total);
   return rounded > INT32_MAX ? INT32_MAX : rounded < INT32_MIN ? INT32_MIN : (int32_t)rounded;
 }
 //@ end
@@ -117,7 +144,7 @@ static inline int32_t nib_rq_tflite_single(int32_t x, int32_t multiplier, int32_
 static inline int32_t nib_rq_tflite_away(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t total = 31 - shift;
   int64_t product = (int64_t)x * multiplier;
-  int64_t y = (product + (INT64_C(1) << (total - 1)) - (product < 0 ? 1 : 0)) >> total;
+  int64_t y = nib_shift_right_i64(product + nib_bit_i64(total - 1) - (product < 0 ? 1 : 0), total);
   return y > INT32_MAX ? INT32_MAX : y < INT32_MIN ? INT32_MIN : (int32_t)y;
 }
 //@ end
@@ -127,8 +154,8 @@ static inline int32_t nib_rq_tflite_away(int32_t x, int32_t multiplier, int32_t 
 static inline int32_t nib_rq_tflite_int64(int64_t x, int32_t multiplier, int32_t shift) {
   int32_t reduced = multiplier < 0x7FFF0000 ? (multiplier + (1 << 15)) >> 16 : 0x7FFF;
   int32_t total = 15 - shift;
-  uint64_t rounded = (uint64_t)x * (uint64_t)(int64_t)reduced + (UINT64_C(1) << (total - 1));
-  return (int32_t)((int64_t)rounded >> total);
+  uint64_t rounded = (uint64_t)x * (uint64_t)(int64_t)reduced + (uint64_t)nib_bit_i64(total - 1);
+  return (int32_t)nib_shift_right_i64((int64_t)rounded, total);
 }
 //@ end
 
@@ -166,7 +193,7 @@ static inline int32_t nib_rq64_nearest_away(int64_t x, float scale) {
 /* x * multiplier / 2^(31 - shift), rounded half up, saturated. */
 static inline int32_t nib_rq_dyadic(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t total = 31 - shift;
-  int64_t y = ((int64_t)x * multiplier + (INT64_C(1) << (total - 1))) >> total;
+  int64_t y = nib_shift_right_i64((int64_t)x * multiplier + nib_bit_i64(total - 1), total);
   return y > INT32_MAX ? INT32_MAX : y < INT32_MIN ? INT32_MIN : (int32_t)y;
 }
 //@ end
@@ -175,7 +202,7 @@ static inline int32_t nib_rq_dyadic(int32_t x, int32_t multiplier, int32_t shift
 /* TOSA apply_scale_32 with its shift = 31 - shift. */
 static inline int32_t nib_rq_tosa_single(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t total = 31 - shift;
-  int64_t y = ((int64_t)x * multiplier + (INT64_C(1) << (total - 1))) >> total;
+  int64_t y = nib_shift_right_i64((int64_t)x * multiplier + nib_bit_i64(total - 1), total);
   return y > INT32_MAX ? INT32_MAX : y < INT32_MIN ? INT32_MIN : (int32_t)y;
 }
 //@ end
@@ -184,10 +211,10 @@ static inline int32_t nib_rq_tosa_single(int32_t x, int32_t multiplier, int32_t 
 /* TOSA apply_scale_32 with double rounding: beyond 31 bits, ties move away from zero. */
 static inline int32_t nib_rq_tosa_double(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t total = 31 - shift;
-  int64_t round = INT64_C(1) << (total - 1);
+  int64_t round = nib_bit_i64(total - 1);
   if (total > 31)
     round += x >= 0 ? INT64_C(1) << 30 : -(INT64_C(1) << 30);
-  int64_t y = ((int64_t)x * multiplier + round) >> total;
+  int64_t y = nib_shift_right_i64((int64_t)x * multiplier + round, total);
   return y > INT32_MAX ? INT32_MAX : y < INT32_MIN ? INT32_MIN : (int32_t)y;
 }
 //@ end
@@ -196,7 +223,7 @@ static inline int32_t nib_rq_tosa_double(int32_t x, int32_t multiplier, int32_t 
 /* TOSA leaves the result to the implementation: here that of tosa-single. */
 static inline int32_t nib_rq_tosa_inexact(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t total = 31 - shift;
-  int64_t y = ((int64_t)x * multiplier + (INT64_C(1) << (total - 1))) >> total;
+  int64_t y = nib_shift_right_i64((int64_t)x * multiplier + nib_bit_i64(total - 1), total);
   return y > INT32_MAX ? INT32_MAX : y < INT32_MIN ? INT32_MIN : (int32_t)y;
 }
 //@ end
@@ -229,7 +256,7 @@ static inline int32_t nib_quantize_away(float x, float scale, int32_t zero_point
 //@ begin nib_fx_shl_sat
 /* x * 2^n saturated; 1 <= n <= 30. */
 static inline int32_t nib_fx_shl_sat(int32_t x, int32_t n) {
-  int64_t y = (int64_t)x * (INT64_C(1) << n);
+  int64_t y = (int64_t)x * (INT32_C(1) << n);
   return y > INT32_MAX ? INT32_MAX : y < INT32_MIN ? INT32_MIN : (int32_t)y;
 }
 //@ end
@@ -282,7 +309,7 @@ static inline int32_t nib_fx_newton(int32_t h) {
 /* (1 + a) / 2 in Q0.31, where one is 2^31 - 1. */
 static inline int32_t nib_fx_half_one_plus(int32_t a) {
   int64_t sum = (int64_t)a + INT32_MAX;
-  return (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2);
+  return (int32_t)((sum + (sum >= 0 ? 1 : 0)) >> 1);
 }
 //@ end
 
@@ -403,13 +430,13 @@ static inline void nib_softmax_i16(const int16_t *x, int16_t *y, int32_t depth, 
     sum += y[i];
   }
   int32_t headroom = nib_leading_zeros((uint32_t)sum);
-  int32_t shifted = (int32_t)((((int64_t)sum << (headroom - 1)) + (1 << 13)) >> 14);
+  int32_t shifted = (int32_t)((sum * nib_bit_i64(headroom - 1) + (1 << 13)) >> 14);
   int32_t inverse = nib_lut513(nib_clamp_i32(shifted - (1 << 15) - (1 << 16), INT16_MIN, INT16_MAX),
                                inverse_table);
   int32_t right = 31 - headroom;
-  int64_t round = INT64_C(1) << (right - 1);
+  int64_t round = nib_bit_i64(right - 1);
   for (int32_t i = 0; i < depth; ++i)
-    y[i] = (int16_t)nib_clamp_i32((int32_t)((y[i] * (int64_t)inverse + round) >> right), 0, 32767);
+    y[i] = (int16_t)nib_clamp_i32((int32_t)nib_shift_right_i64(y[i] * (int64_t)inverse + round, right), 0, 32767);
 }
 //@ end
 

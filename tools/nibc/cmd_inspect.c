@@ -7,6 +7,8 @@
 #include "npy.h"
 #include "reference/reference.h"
 #include "report.h"
+#include "riscv.h"
+#include "toolchain.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -145,6 +147,19 @@ nib_status nibc_command_inspect(const nibc_options *o) {
   return status;
 }
 
+/* What `nibc targets` says of running a target's code, "" where it runs on this processor. */
+static const char *where_it_runs(const nib_target *target) {
+  if (nib_target_is_cuda(target))
+    return nibc_cuda_has_driver() ? "" : " (no driver here)";
+  if (nib_target_is_riscv(target)) {
+    char *emulator = nibc_program_find(nibc_riscv_emulator_name(target, target->bare_metal));
+    const bool found = emulator != NULL;
+    free(emulator);
+    return found ? " (runs in QEMU)" : " (no QEMU here)";
+  }
+  return nib_target_runs_here(target) ? "" : " (does not run here)";
+}
+
 nib_status nibc_command_targets(const nibc_options *o) {
   (void)o;
   const char *name, *description;
@@ -154,12 +169,7 @@ nib_status nibc_command_targets(const nibc_options *o) {
   for (size_t i = 0; nib_target_row(i, &name, &description, &set); ++i) {
     nib_target target;
     const bool known = nib_target_parse(name, &target, NULL) == NIB_OK;
-    const bool cuda = known && nib_target_is_cuda(&target);
-    const bool here = known && (cuda ? nibc_cuda_has_driver() : nib_target_runs_here(&target));
-    printf("  %-26s %s%s\n", name, description,
-           here   ? ""
-           : cuda ? " (no driver here)"
-                  : " (does not run here)");
+    printf("  %-26s %s%s\n", name, description, known ? where_it_runs(&target) : "");
     if (!set)
       continue;
     printf("  %-26s ", "");
@@ -168,9 +178,14 @@ nib_status nibc_command_targets(const nibc_options *o) {
         printf(" +%s", nib_feature_name((nib_feature)f));
     printf("\n");
   }
-  printf("\nfeatures:\n");
-  for (int f = 0; f < NIB_FEATURE_COUNT; ++f)
-    printf("  %s%s\n", nib_feature_name((nib_feature)f),
-           nib_feature_is_ours((nib_feature)f) ? " (Nibble's own)" : "");
+  static const char *const families[] = {
+      [NIB_ARCH_X86] = "x86", [NIB_ARCH_CUDA] = "CUDA, with their target", [NIB_ARCH_RISCV] = "RISC-V"};
+  for (int arch = NIB_ARCH_X86; arch <= NIB_ARCH_RISCV; ++arch) {
+    printf("\nfeatures of %s:\n", families[arch]);
+    for (int f = 0; f < NIB_FEATURE_COUNT; ++f)
+      if (nib_feature_arch((nib_feature)f) == (nib_arch)arch)
+        printf("  %s%s\n", nib_feature_name((nib_feature)f),
+               nib_feature_is_ours((nib_feature)f) ? " (Nibble's own)" : "");
+  }
   return NIB_OK;
 }

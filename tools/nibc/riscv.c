@@ -37,11 +37,13 @@ enum { FILE_COUNT = sizeof files / sizeof *files };
 
 bool nibc_riscv_is_bare(const nibc_session *s) { return s->target.bare_metal || s->options->count; }
 
+const char *nibc_riscv_emulator_name(const nib_target *target, bool bare) {
+  return !bare ? "qemu-riscv64" : target->xlen == 64 ? "qemu-system-riscv64" : "qemu-system-riscv32";
+}
+
 char *nibc_riscv_emulator(const nibc_session *s) {
   const bool bare = nibc_riscv_is_bare(s);
-  const char *name = !bare                  ? "qemu-riscv64"
-                     : s->target.xlen == 64 ? "qemu-system-riscv64"
-                                            : "qemu-system-riscv32";
+  const char *name = nibc_riscv_emulator_name(&s->target, bare);
   char *path = nibc_program_find(name);
   if (!path) {
     nibc_error("no emulator to run %s in: %s is not installed", s->target.spec, name);

@@ -9,6 +9,8 @@
 /** Whether the session's model runs without an operating system: of a bare-metal target, or
  * counted. */
 bool nibc_riscv_is_bare(const nibc_session *session);
+/** The program that runs the target's code, with or without an operating system. */
+const char *nibc_riscv_emulator_name(const nib_target *target, bool bare);
 /** The path of the emulator (free()); NULL after a message that says what to install. */
 char *nibc_riscv_emulator(const nibc_session *session);
 /** Compiles and links the files of nibc_session_emit in `dir` to `dir`/model.elf, with the server
