@@ -15,28 +15,31 @@
 #define WEIGHTS_OF_2_BITS "i2:block=32,scale=f16"
 #define WEIGHTS_OF_3_VALUES "tq2_0"
 
+/* Fewer and more rows of tiles at a time. */
+static const int32_t k_bands[][NIB_MAX_TILE] = {{128, 256, 2, 8}, {128, 256, 2, 32}, {0}};
+
 static const bench_case cases[] = {
-    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 12},
-    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 12},
-    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 12},
-    {"small_w4", "f16", WEIGHTS_OF_4_BITS, 5, 144, 256, "f16", NULL, 0},
-    {"bf16_8192", "bf16", "bf16", 8192, 8192, 8192, "bf16", "warpgroup_gemm", 3},
-    {"f8_8192", "f8E4M3FN", "f8E4M3FN", 8192, 8192, 8192, "f8e4m3", "warpgroup_gemm", 3},
-    {"i8_8192", "i8", "i8", 8192, 8192, 8192, "i8", "warpgroup_gemm", 3},
-    {"f16_4096", "f16", "f16", 4096, 4096, 4096, "f16", "warpgroup_gemm", 2},
-    {"bf16_2048", "bf16", "bf16", 2048, 8192, 8192, "bf16", "warpgroup_gemm", 2},
-    {"bf16_128", "bf16", "bf16", 128, 8192, 8192, "bf16", "warpgroup_gemm", 2},
-    {"i8_1000", "i8", "i8", 1000, 3000, 2000, "i8", "warpgroup_gemm", 2},
-    {"w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 8192, 8192, "f16", NULL, 0},
-    {"w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 8192, 8192, "f16", NULL, 0},
-    {"w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 8192, 8192, "f16", NULL, 0},
-    {"w4_m2048", "bf16", WEIGHTS_OF_4_BITS, 2048, 8192, 8192, "bf16", NULL, 0},
-    {"w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 8192, 8192, "f16", NULL, 0},
-    {"large_w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 24576, 32768, "f16", NULL, 0},
-    {"large_w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 24576, 32768, "f16", NULL, 0},
-    {"large_w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 24576, 32768, "f16", NULL, 0},
-    {"large_w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 24576, 32768, "f16", NULL, 0},
-    {"large_ternary_m1", "f16", WEIGHTS_OF_3_VALUES, 1, 24576, 32768, "f16", NULL, 0},
+    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 12, NULL},
+    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 12, NULL},
+    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 12, NULL},
+    {"small_w4", "f16", WEIGHTS_OF_4_BITS, 5, 144, 256, "f16", NULL, 0, NULL},
+    {"bf16_8192", "bf16", "bf16", 8192, 8192, 8192, "bf16", "warpgroup_gemm", 3, k_bands},
+    {"f8_8192", "f8E4M3FN", "f8E4M3FN", 8192, 8192, 8192, "f8e4m3", "warpgroup_gemm", 3, k_bands},
+    {"i8_8192", "i8", "i8", 8192, 8192, 8192, "i8", "warpgroup_gemm", 3, k_bands},
+    {"f16_4096", "f16", "f16", 4096, 4096, 4096, "f16", "warpgroup_gemm", 2, NULL},
+    {"bf16_2048", "bf16", "bf16", 2048, 8192, 8192, "bf16", "warpgroup_gemm", 2, NULL},
+    {"bf16_128", "bf16", "bf16", 128, 8192, 8192, "bf16", "warpgroup_gemm", 2, NULL},
+    {"i8_1000", "i8", "i8", 1000, 3000, 2000, "i8", "warpgroup_gemm", 2, NULL},
+    {"w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 8192, 8192, "f16", NULL, 0, NULL},
+    {"w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 8192, 8192, "f16", NULL, 0, NULL},
+    {"w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 8192, 8192, "f16", NULL, 0, NULL},
+    {"w4_m2048", "bf16", WEIGHTS_OF_4_BITS, 2048, 8192, 8192, "bf16", NULL, 0, NULL},
+    {"w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 8192, 8192, "f16", NULL, 0, NULL},
+    {"large_w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 24576, 32768, "f16", NULL, 0, NULL},
+    {"large_w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 24576, 32768, "f16", NULL, 0, NULL},
+    {"large_w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 24576, 32768, "f16", NULL, 0, NULL},
+    {"large_w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 24576, 32768, "f16", NULL, 0, NULL},
+    {"large_ternary_m1", "f16", WEIGHTS_OF_3_VALUES, 1, 24576, 32768, "f16", NULL, 0, NULL},
 };
 
 const bench_case *bench_case_at(int i) {
@@ -232,13 +235,17 @@ static const nib_vocab *vocab_for(const nib_schedule *s, const nib_graph *g) {
 static const nib_vocab *choose(const bench_case *c, nib_graph *g, int index, bench_kernel *out) {
   const nib_schedule *s;
   for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i) {
-    if (!s->device || (c->schedule ? strcmp(s->name, c->schedule) : !strcmp(s->name, "grid_loops")))
+    if (!s->device ||
+        (c->schedule ? strcmp(s->name, c->schedule)
+                     : !strcmp(s->name, "grid_loops") || !strcmp(s->name, "row_sums")))
       continue;
     const nib_vocab *v = vocab_for(s, g);
     int32_t tiles[16][NIB_MAX_TILE];
     int n = v ? s->tiles(g, &g->kernels[0], v, tiles, 16) : 0;
     const int most = c->max_tiles > 0 ? c->max_tiles : 1;
     n = n < most ? n : most;
+    for (int j = 0; v && c->more && c->more[j][0] && n < 16; ++j)
+      memcpy(tiles[n++], c->more[j], sizeof tiles[0]);
     if (index < n) {
       out->schedule = s;
       memcpy(out->tile, tiles[index], sizeof out->tile);

@@ -16,7 +16,8 @@ typedef struct bench_case {
   int64_t m, n, k;
   const char *peer;     /**< types of cuBLASLt's product: "bf16", "f16", "f8e4m3", "i8" */
   const char *schedule; /**< to measure no other; NULL: all that accept it */
-  int max_tiles;        /**< of each schedule; 0: the first */
+  int max_tiles;        /**< of those that each schedule offers; 0: the first */
+  const int32_t (*more)[NIB_MAX_TILE]; /**< and further ones, up to one of zeros; or NULL */
 } bench_case;
 
 const bench_case *bench_case_at(int i); /**< NULL past the end */

@@ -30,7 +30,7 @@ enum {
   PROMOTE_256B = 3,
 };
 
-/* kernel->tile: rows and columns of the tile, blocks of a cluster. */
+/* kernel->tile: rows and columns of the tile, blocks of a cluster, rows of tiles in a band (0: BAND). */
 typedef struct plan {
   nib_gemm p;
   int64_t rows, columns, cluster, stages, groups;
@@ -50,7 +50,8 @@ static plan make_plan(const nib_gemm *p, const int32_t tile[NIB_MAX_TILE]) {
   q.steps = ceil_div(p->k * p->bytes, STAGE_K_BYTES);
   q.units_m = ceil_div(p->m, q.rows * q.cluster);
   q.tiles_n = ceil_div(p->n, q.columns);
-  q.band = BAND / q.cluster;
+  q.band = (tile[3] > 0 ? tile[3] : BAND) / q.cluster;
+  q.band = q.band > 0 ? q.band : 1;
   q.clusters = least(q.units_m * q.tiles_n, PROCESSORS / q.cluster);
   return q;
 }
