@@ -503,6 +503,8 @@ static void run_cluster(const int index[3]) {
     ;
   for (int i = 0; i < b.cluster && !b.failed; ++i)
     check_slack(&b.blocks[i]);
+  for (int i = 0; i < b.cluster && !b.failed; ++i)
+    emulated_check_registers(i, b.n, b.kernel->most_threads);
 }
 
 static uint64_t common_divisor(uint64_t a, uint64_t b) { return b ? common_divisor(b, a % b) : a; }

@@ -57,5 +57,8 @@ void emulated_async_reset(int fibres);
 void emulated_async_thread_ends(int fibre);
 bool emulated_async_step(void);
 void emulated_matrix_reset(void);
+/* Fails if the warpgroups of a block that has ended asked for more registers than a launch with the
+ * kernel's bounds gives it: hardware waits for them for ever. */
+void emulated_check_registers(int rank, int threads, int most_threads);
 
 #endif

@@ -379,11 +379,30 @@ void nib_emulated_wgmma_wait(int32_t groups) {
   emulated_meet_warpgroup("wgmma.wait_group", wait_groups, &groups);
 }
 
+/* Registers of a thread, by warpgroup: those of the launch, then what setmaxnreg says. */
+static int32_t registers[max_cluster][max_warpgroups];
+
+void emulated_check_registers(int rank, int threads, int most_threads) {
+  const int32_t most = 65536 / ((most_threads + 127) / 128 * 128) / 8 * 8,
+                of_launch = most > 255 ? 255 : most;
+  int32_t sum = 0;
+  bool any = false;
+  for (int i = 0; i < (threads + 127) / 128; ++i) {
+    any |= registers[rank][i] != 0;
+    sum += registers[rank][i] ? registers[rank][i] : of_launch;
+  }
+  if (any && sum > (threads + 127) / 128 * of_launch)
+    emulated_fail(
+        "setmaxnreg: the warpgroups' threads want %d registers, %d by launch bounds are there", sum,
+        (threads + 127) / 128 * of_launch);
+}
+
 static void set_registers(void **args, int n, int first) {
   for (int t = 1; t < n; ++t)
     if (*(int *)args[t] != *(int *)args[0])
       emulated_fail("setmaxnreg: thread %d has another number than its warpgroup's first",
                     first + t);
+  registers[nib_emulated_cluster_rank()][first / 128] = *(int *)args[0];
 }
 void nib_emulated_registers(int32_t n) {
   if (n < 24 || n > 256 || n % 8)
@@ -392,6 +411,7 @@ void nib_emulated_registers(int32_t n) {
 }
 
 void emulated_matrix_reset(void) {
+  memset(registers, 0, sizeof registers);
   if (f16_table[1] == 0) {
     for (uint32_t c = 0; c < 65536; ++c)
       f16_table[c] = nib_emulated_decode(NIB_EMULATED_f16, c);

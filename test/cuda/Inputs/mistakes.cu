@@ -80,6 +80,14 @@ NIB_KERNEL(128, 1) other_descriptors(uint32_t *x) {
   nib_wgmma_wait(0);
 }
 
+NIB_KERNEL(384, 1) registers(uint32_t *x) {
+  if (nib_warp_uniform() / 4 == 2)
+    nib_registers_less(40);
+  else
+    nib_registers_more(240);
+  x[nib_thread()] = 1;
+}
+
 NIB_KERNEL(64, 1) race(uint32_t *x) {
   uint32_t *s = (uint32_t *)nib_shared;
   s[nib_thread()] = 7;
