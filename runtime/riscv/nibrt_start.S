@@ -126,11 +126,8 @@ nibrt_trap:
   bne a0, t0, 1f
   mv a0, a1
   mv a1, sp
-  .weak nibrt_packed_fp16
-  .option push
-  .option norelax
-  la t0, nibrt_packed_fp16
-  .option pop
+  la t0, packed
+  LOAD t0, 0(t0)
   beqz t0, 1f
   jalr t0 /* whether it was one of its own */
   beqz a0, 1f
@@ -184,6 +181,17 @@ nibrt_trap:
   wfi
   j 2b
   .size nibrt_trap, . - nibrt_trap
+
+/* NULL where it is not linked. */
+  .section .rodata.nibrt_trap, "a"
+  .balign WORD
+packed:
+  .weak nibrt_packed_fp16
+#if __riscv_xlen == 64
+  .dword nibrt_packed_fp16
+#else
+  .word nibrt_packed_fp16
+#endif
 
 /* Low halves: a model retires fewer than 2^32 instructions in packed instructions' handler between two
  * looks at it. */
