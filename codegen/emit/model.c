@@ -14,6 +14,7 @@
 #include <string.h>
 
 extern const char nib_embedded_abi[], nib_embedded_pool_h[], nib_embedded_pool_c[];
+extern const char nib_embedded_cluster_h[], nib_embedded_cluster_c[];
 
 enum { max_inputs = 64, max_vocabs = 16 };
 
@@ -206,10 +207,12 @@ static nib_status write_part(writer *w, int32_t index, int64_t units) {
   NIB_RETURN_IF_ERROR(write_arguments(w, index, t));
   if (k->scratch_bytes > 0)
     nib_text_printf(t, " + part * UINT64_C(%" PRId64 ")", k->scratch_bytes / k->parts);
+  /* 32 bits where they hold the product: a smaller processor divides them itself. */
+  const bool wide = units > UINT32_MAX / k->parts;
   nib_text_printf(t,
-                  ",\n      (int32_t)(UINT64_C(%" PRId64
-                  ") * part / parts), (int32_t)(UINT64_C(%" PRId64 ") * (part + 1) / parts));\n}\n",
-                  units, units);
+                  ",\n      (int32_t)(UINT%d_C(%" PRId64 ") * part / parts), (int32_t)(UINT%d_C(%" PRId64
+                  ") * (part + 1) / parts));\n}\n",
+                  wide ? 64 : 32, units, wide ? 64 : 32, units);
   return NIB_OK;
 }
 
@@ -550,6 +553,8 @@ static nib_status write_all(writer *w, nib_model_text *m) {
 const char *nib_model_abi(void) { return nib_embedded_abi; }
 const char *nib_model_pool_header(void) { return nib_embedded_pool_h; }
 const char *nib_model_pool_source(void) { return nib_embedded_pool_c; }
+const char *nib_model_cluster_header(void) { return nib_embedded_cluster_h; }
+const char *nib_model_cluster_source(void) { return nib_embedded_cluster_c; }
 
 nib_status nib_model_write(const nib_graph *g, const nib_model_options *o,
                            nib_model_text *out_model, const nib_diag *diag) {

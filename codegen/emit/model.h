@@ -41,6 +41,9 @@ const char *nib_model_abi(void);
 /** The texts of nibrt_pool.h and nibrt_pool.c. */
 const char *nib_model_pool_header(void);
 const char *nib_model_pool_source(void);
+/** The texts of nibrt_cluster.h and nibrt_cluster.c, which go beside models for bare metal instead. */
+const char *nib_model_cluster_header(void);
+const char *nib_model_cluster_source(void);
 
 /** The texts of nibrt_cuda.h and nibrt_cuda.c. */
 const char *nib_model_cuda_header(void);

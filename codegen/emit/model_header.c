@@ -166,8 +166,8 @@ void nib_model_write_header(const nib_graph *g, const nib_model_options *o, size
     t->size -= strlen(" */\n");
     nib_text_printf(t,
                     " A call uses up to %d threads if its nibrt_exec\n * has any, such as those of "
-                    "nibrt_pool.h; results do not depend on it. */\n",
-                    g->threads);
+                    "%s; results do not depend on it. */\n",
+                    g->threads, o->target->bare_metal ? "nibrt_cluster.h" : "nibrt_pool.h");
   }
   nib_text_printf(t, "#ifndef NIB_MODEL_%s_H\n#define NIB_MODEL_%s_H\n\n", guard, guard);
   nib_text_printf(t, "#include \"%s\"\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
@@ -228,7 +228,7 @@ static void write_example_main(const nib_graph *g, const nib_model_options *o, n
     nib_text_printf(t, "%sout%d", i ? ", " : "", i);
   nib_text_printf(t, "%s};\n  void *const arenas[] = {arena};\n", g->n_outputs ? "" : "NULL");
   nib_model_write_example_inputs(g, t);
-  const bool cut = nib_model_is_cut(g);
+  const bool cut = nib_model_is_cut(g) && !o->target->bare_metal;
   if (cut)
     nib_text_printf(t,
                     "  nibrt_pool *const pool = nibrt_pool_create(%d);\n"
@@ -248,15 +248,16 @@ void nib_model_write_example(const nib_graph *g, const nib_model_options *o, nib
   char caps[128];
   upper(o->name, caps, sizeof caps);
   const bool cuda = nib_target_is_cuda(o->target);
+  const bool cut = nib_model_is_cut(g) && !o->target->bare_metal;
   nib_text_printf(
       t,
       "/* An example of use: %s [raw input file ...]; inputs without a file are zeros.\n"
       " * cc -O2 *.c -lm%s -o %s */\n#include \"%s.h\"\n%s\n#include <stdio.h>\n\n",
       o->name,
       cuda                  ? " -ldl"
-      : nib_model_is_cut(g) ? " -pthread"
+      : cut ? " -pthread"
                             : "",
-      o->name, o->name, nib_model_is_cut(g) ? "#include \"nibrt_pool.h\"\n" : "");
+      o->name, o->name, cut ? "#include \"nibrt_pool.h\"\n" : "");
   if (!cuda)
     nib_text_printf(t,
                     "static _Alignas(64) uint8_t arena[%s_ARENA_BYTES > 0 ? %s_ARENA_BYTES : 1];\n",

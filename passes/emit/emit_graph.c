@@ -51,6 +51,10 @@ static nib_status write_files(const nib_model_options *mo, const nib_model_text 
       {"nibrt_pool.h", nib_model_pool_header(), strlen(nib_model_pool_header())},
       {"nibrt_pool.c", nib_model_pool_source(), strlen(nib_model_pool_source())},
   };
+  const nib_file cluster[] = {
+      {"nibrt_cluster.h", nib_model_cluster_header(), strlen(nib_model_cluster_header())},
+      {"nibrt_cluster.c", nib_model_cluster_source(), strlen(nib_model_cluster_source())},
+  };
   const nib_file cuda[] = {
       {"nibrt_cuda.h", nib_model_cuda_header(), strlen(nib_model_cuda_header())},
       {"nibrt_cuda.c", nib_model_cuda_source(), strlen(nib_model_cuda_source())},
@@ -66,7 +70,7 @@ static nib_status write_files(const nib_model_options *mo, const nib_model_text 
     memcpy(files + n, cuda, sizeof cuda);
     n += sizeof cuda / sizeof *cuda;
   } else if (m->is_cut) {
-    memcpy(files + n, pool, sizeof pool);
+    memcpy(files + n, mo->target->bare_metal ? cluster : pool, sizeof pool);
     n += sizeof pool / sizeof *pool;
   }
   return nib_files_write(dir, files, n, diag);

@@ -21,6 +21,8 @@ _start:
   .option norelax
   la gp, __global_pointer$
   .option pop
+  csrr a0, mhartid
+  bnez a0, other
   la sp, nibrt_stack_top
   la tp, nibrt_thread_begin
   li t0, 0x6600 /* mstatus.FS and VS: floats and vectors on */
@@ -47,6 +49,10 @@ _start:
   addi t1, t1, WORD
   j 3b
 4:
+  la t0, started
+  li t1, 1
+  fence rw, rw
+  sw t1, 0(t0)
   li a0, 0
   li a1, 0
   call main
@@ -54,7 +60,40 @@ _start:
 5:
   wfi
   j 5b
+
+/* Other cores run nibrt_core(number) where there is one, each on a stack of 32 KB below the first core's,
+ * as soon as memory is as the program expects it. */
+other:
+  la t0, core
+  LOAD t0, 0(t0)
+  beqz t0, 5b
+  li t1, 0x6600
+  csrs mstatus, t1
+  la t1, nibrt_trap
+  csrw mtvec, t1
+  la sp, nibrt_stack_top
+  slli t1, a0, 15
+  sub sp, sp, t1
+  la t1, started
+6:
+  lw t2, 0(t1)
+  beqz t2, 6b
+  fence rw, rw
+  jalr t0
+  j 5b
   .size _start, . - _start
+
+  .section .data.nibrt_start, "aw"
+  .balign WORD
+core:
+  .weak nibrt_core
+#if __riscv_xlen == 64
+  .dword nibrt_core
+#else
+  .word nibrt_core
+#endif
+started:
+  .word 0
 
 /* long nibrt_call(function, a, b, c, d): function(a, b, c, d). Whoever watches from outside knows by
  * the label behind the call that it has returned. */
