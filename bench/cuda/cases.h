@@ -18,6 +18,7 @@ typedef struct bench_case {
   const char *schedule; /**< to measure no other; NULL: all that accept it */
   int max_tiles;        /**< of those that each schedule offers; 0: the first */
   const int32_t (*more)[NIB_MAX_TILE]; /**< and further ones, up to one of zeros; or NULL */
+  const char *than; /**< an earlier case whose time is compared with this one's, or NULL */
 } bench_case;
 
 const bench_case *bench_case_at(int i); /**< NULL past the end */

@@ -6,8 +6,8 @@
  *
  * A folder has cuda.so, reference.so (both the network `net`, with nibrt_cuda in the first) and
  * `ports`, the types and sizes. Every run has other random inputs: from host memory and from device
- * memory, with a graph, without one, and with kernels that overlap. Integers must be equal; floats within
- * 1e-5 of the largest. Then a table of median times. */
+ * memory, with a graph, without one, and with kernels that overlap. Integers must be equal; floats
+ * within 1e-5 of the largest. Then a table of median times. */
 #include "nibrt_cuda.h"
 
 #include <dlfcn.h>

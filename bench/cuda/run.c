@@ -53,6 +53,13 @@ typedef struct contender {
   void *start, *stop;
 } contender;
 
+/* What the processes of the cases leave. */
+typedef struct common {
+  double ms[CASES]; /* of our best kernel of each */
+  double copy_gb_per_s;
+  int failures;
+} common;
+
 /* What needs no GPU: the graph, weights packed. Made by a thread for each case. */
 typedef struct prepared {
   const bench_case *c;
@@ -74,7 +81,7 @@ typedef struct run {
   contender list[CONTENDERS];
   int n;
   FILE *json;
-  double bf16_us; /* of our best kernel of bf16_8192 */
+  common *shared;
   int failures;
 } run;
 
@@ -513,14 +520,33 @@ static void record(run *r, const contender *k, double peer) {
       isfinite(peer) ? peer / k->median : 0.0, k->verdict);
 }
 
+static int number_of_case(const char *name) {
+  const bench_case *c;
+  for (int i = 0; (c = bench_case_at(i)) != NULL && i < CASES; ++i)
+    if (strcmp(c->name, name) == 0)
+      return i;
+  return 0;
+}
+
 static void report(run *r) {
   const double peer = best_of(r, false), ours = best_of(r, true);
-  for (int i = 0; i < r->n; ++i)
+  size_t bytes = 0;
+  for (int i = 0; i < r->n; ++i) {
     record(r, &r->list[i], peer);
-  if (strcmp(r->c->name, "bf16_8192") == 0)
-    r->bf16_us = ours;
-  else if (r->bf16_us > 0 && r->c->m == 8192 && r->c->n == 8192 && r->c->k == 8192)
-    printf("  our bf16's time by ours: %.3f\n", r->bf16_us / ours);
+    if (r->list[i].median == ours)
+      bytes = r->list[i].weights_bytes;
+  }
+  if (!isfinite(ours))
+    return;
+  r->shared->ms[number_of_case(r->c->name)] = ours;
+  if (isfinite(peer))
+    printf("  best: %.3f times the best of cuBLASLt\n", peer / ours);
+  const double than = r->c->than ? r->shared->ms[number_of_case(r->c->than)] : 0;
+  if (than > 0)
+    printf("  %.3f times as fast as %s\n", than / ours, r->c->than);
+  if (r->c->m <= 16 && r->shared->copy_gb_per_s > 0)
+    printf("  weights at %.1f %% of the copy's bandwidth\n",
+           (double)bytes / ours * 1e-6 / r->shared->copy_gb_per_s * 100);
 }
 
 static void *prepare(void *user) {
@@ -594,23 +620,17 @@ static double copy_bandwidth(run *r) {
   return 2.0 * (double)bytes / (double)best * 1e-6;
 }
 
-/* What the processes of the cases leave. */
-typedef struct common {
-  double bf16_us; /* of our best kernel of bf16_8192 */
-  int failures;
-} common;
-
 /* One case, or with `p` NULL what is measured once, in a process of its own: a kernel that hangs or
  * is wrong takes no other one with it. */
 static void run_apart(const bench_options *o, prepared *p, common *shared) {
   static run r; /* large */
   alarm(SECONDS_OF_A_CASE);
-  r = (run){.o = o, .p = p, .c = p ? p->c : NULL, .bf16_us = shared->bf16_us};
+  r = (run){.o = o, .p = p, .c = p ? p->c : NULL, .shared = shared};
   if (!driver_open(&r.d))
     exit(1);
   r.json = o->json ? fopen(o->json, "a") : NULL;
   if (!p) {
-    const double bandwidth = copy_bandwidth(&r);
+    const double bandwidth = shared->copy_gb_per_s = copy_bandwidth(&r);
     printf("%s, %d multiprocessors, driver %d; a copy moves %.0f GB/s, read and written\n",
            r.d.device, r.d.processors, r.d.version, bandwidth);
     if (r.json)
@@ -619,7 +639,6 @@ static void run_apart(const bench_options *o, prepared *p, common *shared) {
     r.has_lt = lt_open();
     r.workspace = device_alloc(&r, k_workspace);
     run_case(&r);
-    shared->bf16_us = r.bf16_us;
     shared->failures += r.failures;
   }
   if (r.json)
