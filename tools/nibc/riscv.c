@@ -38,7 +38,9 @@ enum { FILE_COUNT = sizeof files / sizeof *files };
 bool nibc_riscv_is_bare(const nibc_session *s) { return s->target.bare_metal || s->options->count; }
 
 const char *nibc_riscv_emulator_name(const nib_target *target, bool bare) {
-  return !bare ? "qemu-riscv64" : target->xlen == 64 ? "qemu-system-riscv64" : "qemu-system-riscv32";
+  return !bare                ? "qemu-riscv64"
+         : target->xlen == 64 ? "qemu-system-riscv64"
+                              : "qemu-system-riscv32";
 }
 
 char *nibc_riscv_emulator(const nibc_session *s) {
@@ -99,24 +101,30 @@ static nib_status write_model(const nibc_session *s, const char *dir) {
   return status;
 }
 
-/* Folders with libc.a (picolibc keeps its libm in there) and libgcc.a for the target, where they are installed: models with reals call
- * them. */
+/* Folders with libc.a (picolibc keeps its libm in there) and libgcc.a for the target, where they
+ * are installed: models with reals call them. */
 static void write_libraries(const nibc_session *s, nib_text *t) {
   static const char *const folders[] = {"/usr/lib/picolibc/riscv64-unknown-elf/lib",
                                         "/usr/lib/gcc/riscv64-unknown-elf/*"};
   const nib_feature_set set = s->target.features;
   const char *floats = set & BIT(D) ? "afdc" : set & BIT(F) ? "afc" : "ac";
-  const char *names[] = {"-lc", "-lgcc"};
+  const char *names[] = {"-lc", "-lgcc"}, *archives[] = {"libc.a", "libgcc.a"};
   nib_text_printf(t, " -Wl,--start-group");
   for (int i = 0; i < 2; ++i) {
-    char *pattern = nibc_format("%s/rv%dim%s/%s", folders[i], s->target.xlen, floats,
-                                nib_target_abi(&s->target));
-    glob_t found;
-    if (pattern && glob(pattern, 0, NULL, &found) == 0) {
-      nib_text_printf(t, " -L%s %s", found.gl_pathv[found.gl_pathc - 1], names[i]);
-      globfree(&found);
+    /* What a compiler makes by default is in no folder of its own. */
+    for (int own = 1; own >= 0; --own) {
+      char *pattern = own ? nibc_format("%s/rv%dim%s/%s/%s", folders[i], s->target.xlen, floats,
+                                        nib_target_abi(&s->target), archives[i])
+                          : nibc_format("%s/%s", folders[i], archives[i]);
+      glob_t found;
+      if (pattern && glob(pattern, 0, NULL, &found) == 0) {
+        char *path = found.gl_pathv[found.gl_pathc - 1];
+        nib_text_printf(t, " -L%.*s %s", (int)(strrchr(path, '/') - path), path, names[i]);
+        globfree(&found);
+        own = 0;
+      }
+      free(pattern);
     }
-    free(pattern);
   }
   nib_text_printf(t, " -Wl,--end-group");
 }
