@@ -11,7 +11,7 @@ Substitutions:
   %source %build %llvm   the checkout, the build folder, the prefix of LLVM
   %python %cc %gcc %clang %ptxas %nvcc
 
-Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind, ptxas, nvcc, cuda (a driver) and what the processor has (avx2, fma, avx512f, avx512vnni).
+Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind, ptxas, nvcc, cuda_h (CUDA's header), cuda (a driver) and what the processor has (avx2, fma, avx512f, avx512vnni).
 """
 import ctypes
 import os
@@ -45,6 +45,12 @@ def cuda_program(name):
     """Path of a program of the CUDA toolkit, where nibc looks for it, or an empty string."""
     folders = [os.environ.get("PATH", ""), os.path.join(os.environ.get("CUDA_HOME") or "/", "bin"), "/usr/local/cuda/bin"]
     return shutil.which(name, path=os.pathsep.join(folders)) or ""
+
+
+def cuda_include():
+    """The folder of cuda.h, or an empty string."""
+    folders = [os.path.join(os.environ.get("CUDA_HOME") or "/usr/local/cuda", "include"), "/usr/local/cuda/include"]
+    return next((folder for folder in folders if os.path.exists(os.path.join(folder, "cuda.h"))), "")
 
 
 def has_cuda_driver():
@@ -113,6 +119,7 @@ config.substitutions += [
     ("%gcc", gcc),
     ("%cc", config.nib_cc),
     ("%ptxas", cuda_program("ptxas")),
+    ("%cuda_h", f"-I {cuda_include()}"),
     ("%nvcc", cuda_program("nvcc")),
     ("%riscv32_bare", bare_compiler(32)),
     ("%riscv64_bare", bare_compiler(64)),
@@ -129,6 +136,7 @@ features = {
     "valgrind": bool(shutil.which("valgrind")),
     "ptxas": bool(cuda_program("ptxas")),
     "nvcc": bool(cuda_program("nvcc")),
+    "cuda_h": bool(cuda_include()),
     "cuda": has_cuda_driver(),
     "qemu-riscv-system": bool(clang and qemu("qemu-system-riscv32") and qemu("qemu-system-riscv64")),
     "qemu-riscv-linux": bool(clang and qemu("qemu-riscv64") and shutil.which("riscv64-linux-gnu-gcc")),

@@ -24,6 +24,7 @@ EXPLAINED = {
     "valgrind": "valgrind is not installed",
     "ptxas": "ptxas of the CUDA toolkit is not installed",
     "nvcc": "nvcc of the CUDA toolkit is not installed",
+    "cuda_h": "the header of the CUDA toolkit is not installed",
     "cuda": "there is no CUDA driver",
     "qemu-riscv-system": "QEMU 10's qemu-system-riscv32 and 64 are not installed",
     "qemu-riscv-linux": "QEMU 10's qemu-riscv64 or gcc-riscv64-linux-gnu is not installed",
