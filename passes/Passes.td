@@ -21,6 +21,10 @@ def Nib_WeightScale : Nib_StringOption<"weightScale", "weight-scale", "\"source\
     "Scales of encoded weights: as the format's `source` does, `absmax`, `mse` (least error)">;
 def Nib_ActivationFormat : Nib_StringOption<"activationFormat", "activation-format", "\"\"",
     "Format of blocks for the activations of dense layers whose weights are in blocks">;
+def Nib_Precision : Nib_StringOption<"precision", "precision", "\"\"",
+    "Format for what is f32 between inputs and outputs: f16 or bf16">;
+def Nib_Accumulate : Nib_StringOption<"accumulate", "accumulate", "\"\"",
+    "What a precision's products are summed in: FORMAT;PATTERN=FORMAT;…, f16 or f32">;
 def Nib_NoFallback : Option<"noFallback", "no-fallback", "bool", "false",
     "Fail where something asked for cannot be done exactly as asked">;
 
@@ -32,9 +36,11 @@ def NibQuantize : Pass<"nib-quantize", "::mlir::ModuleOp"> {
     name matches, separated by semicolons. The operators then read them in that format. With
     `activation-format` the f32 activations of `nib.fully_connected` with constant weights in blocks are cast to that
     format of blocks first (`q8_0`: products of integers, as ggml has them). Without options nothing changes.
+    `precision` puts every f32 tensor between the inputs and outputs into f16 or bf16; products of f16 are summed in
+    f16, or in f32 where `accumulate` says so for a layer by the name of its result.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_NoFallback, Nib_WeightFormats, Nib_WeightScale,
-    Nib_ActivationFormat];
+    Nib_ActivationFormat, Nib_Precision, Nib_Accumulate];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 

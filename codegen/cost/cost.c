@@ -88,7 +88,7 @@ static bool is_float(const nib_desc_tensor *t) {
   return t != NULL && (t->format[0] == 'f' || strcmp(t->format, "bf16") == 0);
 }
 
-static double scalar_element_cycles(const nib_kernel_desc *d) {
+static double wide_element_cycles(const nib_kernel_desc *d) {
   static const char *const k_exps[] = {"softmax", "sigmoid", "tanh"};
   for (size_t i = 0; d->n_ops > 0 && i < sizeof k_exps / sizeof k_exps[0]; ++i)
     if (strcmp(k_exps[i], d->ops[0]) == 0)
@@ -114,6 +114,13 @@ typedef struct rates {
   double found_lanes; /* of the target's registers, which compilers may use for portable C */
   bool scalar, in_order;
 } rates;
+
+/* Cores that issue one instruction after another, where compilers find few vectors. */
+static const double k_in_order_elements = 12.0;
+
+static double scalar_element_cycles(const nib_kernel_desc *d, const rates *r) {
+  return wide_element_cycles(d) * (r->in_order ? k_in_order_elements : 1.0);
+}
 
 static double or_default(double value, double if_zero) { return value > 0 ? value : if_zero; }
 
@@ -343,13 +350,13 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   const bool real = is_float(in);
   if (strcmp(d->schedule, "bit_planes") == 0)
     return bit_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d) + rows_of(d) * columns_of(d);
+           (double)d->elementwise * scalar_element_cycles(d, r) + rows_of(d) * columns_of(d);
   if (strcmp(d->schedule, "block_reals") == 0)
     return block_real_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d);
+           (double)d->elementwise * scalar_element_cycles(d, r);
   if (strcmp(d->schedule, "block_dots") == 0)
     return block_dot_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d);
+           (double)d->elementwise * scalar_element_cycles(d, r);
   const mac_kind kind = mac_kind_of(d);
   const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
   double cycles = strcmp(d->schedule, "depthwise_quads") == 0 ? quad_cycles(d, r)
@@ -373,7 +380,7 @@ static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
   return (double)d->macs * fmax(mac, 1.0) * k_direct_mac_cycles /
              found_vectors(d, r->found_lanes, real) +
-         (double)d->elementwise * scalar_element_cycles(d) +
+         (double)d->elementwise * scalar_element_cycles(d, r) +
          (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
 }
 
@@ -501,6 +508,7 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   const bool direct = strcmp(desc->schedule, "direct") == 0;
   const nib_vocab *spoken = direct ? nib_vocab_find("c99") : vocab;
   rates r = spoken != NULL ? rates_of_vocab(spoken) : rates_of_machine(m);
+  r.in_order |= nib_target_is_riscv(target);
   r.found_lanes = m->vector_bytes >= 32 ? m->vector_bytes / 4 : 1;
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
   const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Vector code computes reals in f32 alone; convolutions also read and write shorter ones. */
-static bool is_float_format(nib_format f) { return f == NIB_F32; }
+/* Vector code computes reals in f32, or in f16 where the vocabulary does. */
+static bool is_float_format(nib_format f) { return nib_params_is_real(f); }
 
 bool nib_epilogue_is_narrow(nib_format f) { return f == NIB_I8 || f == NIB_U8; }
 
@@ -52,9 +52,7 @@ static bool shifts_left(const nib_graph *g, const nib_node *root) {
 static bool root_is_supported(const nib_graph *g, const nib_node *root, const nib_vocab *vocab) {
   const nib_tensor *y = &g->tensors[root->out], *x = nib_node_input(g, root, 0);
   if (nib_params_is_real(x->format))
-    return nib_params_is_real(y->format) &&
-           (y->format != NIB_F16 || nib_vocab_prim(vocab, NIB_PRIM_F16_STORE)) &&
-           (y->format != NIB_BF16 || nib_vocab_prim(vocab, NIB_PRIM_BF16_STORE)) &&
+    return nib_vocab_holds(vocab, y->format) &&
            strcmp(nib_node_string(root, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   if (y->format == NIB_I32)
     return !y->quantized;
@@ -424,7 +422,8 @@ static void store(nib_epilogue *p, const char *value, const char *at, int tail) 
   };
   const nib_graph *g = p->e->graph;
   const nib_format format = g->tensors[nib_kernel_output(g, p->kernel)].format;
-  nib_say_lanes(p->e, stores[format], NULL, nib_word_of("out + %s", at).s, value, tail);
+  const bool native = format == NIB_F16 && p->e->vocab->real_f16;
+  nib_say_lanes(p->e, native ? NIB_PRIM_F32_STORE : stores[format], NULL, nib_word_of("out + %s", at).s, value, tail);
 }
 
 static void run_steps(nib_epilogue *p, const char *value, const char *at, int tail);

@@ -19,13 +19,15 @@ static bool is_byte(const nib_tensor *t) {
   return t && t->quantized && (t->format == NIB_I8 || t->format == NIB_U8);
 }
 
-static bool is_f32(const nib_tensor *t) { return t && t->format == NIB_F32; }
+static bool is_real(const nib_tensor *t) { return t && nib_params_is_real(t->format); }
 
-static bool all_f32(const nib_graph *g, const nib_node *n) {
+/* All of one format. */
+static bool all_real(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *y = &g->tensors[n->out];
   for (int32_t i = 0; i < n->n_in; i++)
-    if (!is_f32(nib_node_input(g, n, i)))
+    if (!nib_node_input(g, n, i) || nib_node_input(g, n, i)->format != y->format)
       return false;
-  return g->tensors[n->out].format == NIB_F32;
+  return is_real(y);
 }
 
 /* Integer modes that a primitive says for every shift. */
@@ -157,7 +159,7 @@ static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, con
                       const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
   const bool lhs = running_is_lhs(p, n, index);
-  if (is_f32(&e->graph->tensors[n->out])) {
+  if (is_real(&e->graph->tensors[n->out])) {
     nib_say(e, n->op == NIB_OP_SUB ? NIB_PRIM_F32_SUB : NIB_PRIM_F32_ADD, value,
             lhs ? value : other, lhs ? other : value, NULL, NULL);
     apply_activation(p, n, value);
@@ -194,7 +196,7 @@ static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, con
 static bool accepts_pair(const nib_graph *g, const nib_node *n) {
   if (n->n_in != 2)
     return false;
-  if (all_f32(g, n))
+  if (all_real(g, n))
     return strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   const nib_rounding r = nib_node_rounding(g, n);
   return is_byte(nib_node_input(g, n, 0)) && is_byte(nib_node_input(g, n, 1)) &&
@@ -204,7 +206,7 @@ static bool accepts_pair(const nib_graph *g, const nib_node *n) {
 static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                       const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
-  if (is_f32(&e->graph->tensors[n->out])) {
+  if (is_real(&e->graph->tensors[n->out])) {
     nib_say(e, NIB_PRIM_F32_MUL, value, value, other, NULL, NULL);
     apply_activation(p, n, value);
     return;
@@ -239,7 +241,7 @@ static void apply_div(nib_epilogue *p, const nib_node *n, const char *value, con
 }
 
 static bool accepts_div(const nib_graph *g, const nib_node *n) {
-  return all_f32(g, n) && accepts_pair(g, n);
+  return all_real(g, n) && accepts_pair(g, n);
 }
 
 /* ---- one operand ---- */
@@ -303,7 +305,7 @@ static void apply_requantize(nib_epilogue *p, const nib_node *n, const char *val
 static void apply_range(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                         const nib_codes *codes, int32_t index) {
   const nib_graph *g = p->e->graph;
-  if (is_f32(&g->tensors[n->out])) {
+  if (is_real(&g->tensors[n->out])) {
     apply_activation(p, n, value);
   } else if (!p->tables[index]) {
     nib_codes out = *codes;
@@ -315,14 +317,14 @@ static void apply_range(nib_epilogue *p, const nib_node *n, const char *value, c
 }
 
 static bool accepts_range(const nib_graph *g, const nib_node *n) {
-  return all_f32(g, n) || accepts_table(g, n);
+  return all_real(g, n) || accepts_table(g, n);
 }
 
 /* max(x, 0) + alpha * min(x, 0); a NaN passes through the minimum's second operand. */
 static void apply_leaky_relu(nib_epilogue *p, const nib_node *n, const char *value,
                              const char *other, const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
-  if (!is_f32(&e->graph->tensors[n->out])) {
+  if (!is_real(&e->graph->tensors[n->out])) {
     apply_table(p, n, value, other, codes, index);
     return;
   }
@@ -338,7 +340,7 @@ static void apply_leaky_relu(nib_epilogue *p, const nib_node *n, const char *val
 /* ---- between codes and reals ---- */
 
 static bool converts(const nib_graph *g, const nib_node *n) {
-  return is_f32(nib_node_input(g, n, 0)) != is_f32(&g->tensors[n->out]);
+  return is_real(nib_node_input(g, n, 0)) != is_real(&g->tensors[n->out]);
 }
 
 static void apply_quantize(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
@@ -354,7 +356,7 @@ static void apply_quantize(nib_epilogue *p, const nib_node *n, const char *value
 }
 
 static bool accepts_quantize(const nib_graph *g, const nib_node *n) {
-  return is_f32(nib_node_input(g, n, 0)) && is_byte(&g->tensors[n->out]) &&
+  return is_real(nib_node_input(g, n, 0)) && is_byte(&g->tensors[n->out]) &&
          !nib_node_input(g, n, 1);
 }
 
@@ -370,8 +372,19 @@ static void apply_dequantize(nib_epilogue *p, const nib_node *n, const char *val
 }
 
 static bool accepts_dequantize(const nib_graph *g, const nib_node *n) {
-  return is_byte(nib_node_input(g, n, 0)) && is_f32(&g->tensors[n->out]) &&
+  return is_byte(nib_node_input(g, n, 0)) && is_real(&g->tensors[n->out]) &&
          !nib_node_input(g, n, 1);
+}
+
+/* Between formats of reals: the registers are those of the vocabulary. */
+static void apply_cast(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
+                       const nib_codes *codes, int32_t index) {
+  (void)p, (void)n, (void)value, (void)other, (void)codes, (void)index;
+}
+
+static bool accepts_cast(const nib_graph *g, const nib_node *n) {
+  return is_real(nib_node_input(g, n, 0)) && is_real(&g->tensors[n->out]) &&
+         !nib_node_string(n, NIB_A_MODE, NULL);
 }
 
 #define INTEGER_RESCALE NIB_PRIM_I32_SHL, NIB_PRIM_I32_SUB, NIB_PRIM_I32_MUL
@@ -389,6 +402,7 @@ static const follower followers[NIB_OP_COUNT] = {
     [NIB_OP_LOOKUP] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
     [NIB_OP_SIGMOID] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
     [NIB_OP_TANH] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
+    [NIB_OP_CAST] = {accepts_cast, apply_cast, {NIB_PRIM_F32_LOAD}},
     [NIB_OP_QUANTIZE] = {accepts_quantize, apply_quantize, {NIB_PRIM_F32_DIV, REAL_CLAMP}},
     [NIB_OP_DEQUANTIZE] = {accepts_dequantize, apply_dequantize, {NIB_PRIM_F32_FROM_I32}},
 };
@@ -411,26 +425,31 @@ bool nib_epilogue_accepts(const nib_graph *g, int32_t root, int32_t node) {
   const nib_node *r = &g->nodes[root], *n = &g->nodes[node];
   const follower *f = &followers[n->op];
   const nib_tensor *x = nib_node_input(g, r, 0), *y = &g->tensors[r->out];
-  if (!is_root(r->op) || !f->accepts || !f->accepts(g, n) || converts(g, n))
+  if (!is_root(r->op) || !f->accepts || n->op == NIB_OP_CAST || !f->accepts(g, n) || converts(g, n))
     return false;
   if (is_binary(n->op) && !same_elems(g, n))
     return false;
-  if (!is_byte(y) && !(is_f32(y) && is_f32(x)))
+  if (!is_byte(y) && !(is_real(y) && is_real(x)))
     return false;
   return nib_tensor_elems(&g->tensors[n->out]) == nib_tensor_elems(y);
 }
 
+static bool is_integer_prim(nib_prim prim) {
+  return prim == NIB_PRIM_I32_SHL || prim == NIB_PRIM_I32_SUB || prim == NIB_PRIM_I32_MUL;
+}
+
 static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *vocab) {
   const follower *f = &followers[n->op];
+  const bool real = all_real(g, n);
   for (int i = 0; i < 8 && f->prims[i] != NIB_PRIM_I32_SET; i++)
-    if (!nib_vocab_prim(vocab, f->prims[i]))
+    if (!nib_vocab_prim(vocab, f->prims[i]) && !(real && is_integer_prim(f->prims[i])))
       return false;
   if (uses_table(g, n) && !nib_vocab_prim(vocab, NIB_PRIM_LOOKUP8))
     return false;
   const bool away = nib_node_rounding(g, n) != NIB_ROUNDING_NEAREST_EVEN;
-  return nib_vocab_prim(vocab, away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN) ||
-         (away ? is_integer_mode(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE
-               : all_f32(g, n));
+  return real ||
+         nib_vocab_prim(vocab, away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN) ||
+         (away && is_integer_mode(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE);
 }
 
 /* An operand from memory: all elements, one row of the last dimension, or one element. */
@@ -442,15 +461,28 @@ static bool operand_fits(const nib_graph *g, const nib_kernel *kernel, const nib
   for (int32_t i = 0; i < kernel->n_nodes; i++)
     if (g->nodes[kernel->nodes[i]].out == tensor)
       return false;
-  if (elems == 1 || elems == nib_tensor_elems(y))
+  if (elems == 1)
+    return t->data || t->format == NIB_F32 || !is_real(t);
+  if (elems == nib_tensor_elems(y))
     return true;
   return t->rank > 0 && y->rank > 0 && root->rank > 0 && elems == t->dims[t->rank - 1] &&
          elems == y->dims[y->rank - 1] && elems == root->dims[root->rank - 1];
 }
 
+/* Whether the node's reals go through the vocabulary's registers. */
+static bool holds_reals(const nib_graph *g, const nib_node *n, const nib_vocab *vocab) {
+  for (int32_t i = 0; i < n->n_in; i++)
+    if (is_real(nib_node_input(g, n, i)) && !nib_vocab_holds(vocab, nib_node_input(g, n, i)->format))
+      return false;
+  const nib_tensor *y = &g->tensors[n->out];
+  return is_real(y) ? nib_vocab_holds(vocab, y->format) : !vocab->real_f16;
+}
+
 bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
                        const nib_vocab *vocab) {
   const nib_node *n = &g->nodes[kernel->nodes[index]];
+  if (!holds_reals(g, n, vocab))
+    return false;
   const follower *f = &followers[n->op];
   const int64_t elems = nib_tensor_elems(&g->tensors[n->out]);
   if (!f->accepts || !f->accepts(g, n) || !can_say(g, n, vocab) ||
@@ -521,15 +553,18 @@ nib_word nib_epilogue_input(const nib_epilogue *p, int32_t tensor) {
 
 void nib_epilogue_load(nib_epilogue *p, int32_t tensor, const char *to, const char *at, int tail) {
   const nib_format format = p->e->graph->tensors[tensor].format;
-  const nib_prim load = format == NIB_F32  ? NIB_PRIM_F32_LOAD
-                        : format == NIB_I8 ? NIB_PRIM_I8_LOAD
-                                           : NIB_PRIM_U8_LOAD;
+  const bool native = format == NIB_F32 || (format == NIB_F16 && p->e->vocab->real_f16);
+  const nib_prim load = native               ? NIB_PRIM_F32_LOAD
+                        : format == NIB_F16  ? NIB_PRIM_F16_LOAD
+                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
+                        : format == NIB_I8   ? NIB_PRIM_I8_LOAD
+                                             : NIB_PRIM_U8_LOAD;
   nib_say_lanes(p->e, load, to, at, NULL, tail);
 }
 
 static nib_word only_element(const nib_tensor *t) {
-  if (is_f32(t))
-    return nib_word_f32(*(const float *)t->data);
+  if (is_real(t))
+    return nib_word_f32((float)nib_format_load_real(t->format, t->data, 0));
   return nib_word_of("%d",
                      t->format == NIB_I8 ? *(const int8_t *)t->data : *(const uint8_t *)t->data);
 }
@@ -541,7 +576,7 @@ static void load_other(nib_epilogue *p, const nib_node *n, int32_t index, const 
   const int32_t tensor = other_operand(p, n, index);
   const nib_tensor *t = &e->graph->tensors[tensor];
   const int64_t elems = nib_tensor_elems(t);
-  const bool real = is_f32(t), whole = elems == nib_tensor_elems(&e->graph->tensors[n->out]);
+  const bool real = is_real(t), whole = elems == nib_tensor_elems(&e->graph->tensors[n->out]);
   const nib_word from =
       p->operands[index] ? nib_word_of("%s", p->operands[index]) : nib_epilogue_input(p, tensor);
   nib_text_line(e->body, "%s other;", real ? e->vocab->type_f32 : e->vocab->type_i32);

@@ -60,8 +60,9 @@ static void check_linear_types(nib_check *c, int64_t channels) {
   if (bias && (bias->rank != 1 || bias->dims[0] != channels))
     nib_check_fail(c, "its bias must have the shape [%lld]", (long long)channels);
   if (nib_format_holds_reals(in->format)) {
-    if (!gives_reals(in, c->out) || scales || (bias && bias->format != c->out->format))
-      nib_check_fail(c, "a %s input needs bias and result of the same type",
+    if (!gives_reals(in, c->out) || scales || 
+        (bias && bias->format != c->out->format && bias->format != NIB_F32))
+      nib_check_fail(c, "a %s input needs a result of the same type, and a bias of that or f32",
                      nib_format_get(in->format)->name);
     if (filter->quantized || !nib_format_holds_reals(filter->format))
       nib_check_fail(c, "a %s input needs a filter of reals, in any format",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "pack/pack.h"
 
+#include "num/format.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +49,8 @@ static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) 
 static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, const nib_vocab *v,
                     int64_t threads, int64_t wanted) {
   nib_conv_shape *s = &w->shape;
-  const int64_t stage_bytes = nib_params_is_real(x->format) ? 4 : v->stage == NIB_STAGE_I16 ? 2 : 1;
+  const int64_t real_bytes = nib_vocab_multiplies_f16(v) ? 2 : 4;
+  const int64_t stage_bytes = nib_params_is_real(x->format) ? real_bytes : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
   const int64_t row = wanted > 0    ? wanted
@@ -182,11 +185,16 @@ typedef struct packer {
   uint8_t *at;
 } packer;
 
+/* As f32, or as f16 in two bytes. */
+static void put_real(uint8_t *to, int bytes, float value) {
+  nib_format_store_real(bytes == 2 ? NIB_F16 : NIB_F32, to, 0, (double)value);
+}
+
 static void put(packer *p, bool valid, int64_t index) {
   if (p->w->is_float) {
-    const float value =
-        valid ? (float)nib_format_load_real(p->source.t->format, p->source.t->data, index) : 0.0f;
-    memcpy(p->at, &value, sizeof value);
+    put_real(p->at, p->elem_bytes,
+             valid ? (float)nib_format_load_real(p->source.t->format, p->source.t->data, index)
+                   : 0.0f);
   } else {
     const int64_t value = valid ? code_at(p->source.t, index) - p->zero : 0;
     p->at[0] = (uint8_t)value;
@@ -221,7 +229,7 @@ static void put_panel(packer *p, int64_t first, int64_t columns, int64_t group_e
 
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes) {
-  const int elem_bytes = w->is_float ? 4 : v->weights_i16 ? 2 : 1;
+  const int elem_bytes = w->is_float ? (nib_vocab_multiplies_f16(v) ? 2 : 4) : v->weights_i16 ? 2 : 1;
   const size_t bytes = (size_t)(w->shape.groups * w->group_elems) * (size_t)elem_bytes;
   uint8_t *data = malloc(bytes ? bytes : 1);
   if (!data)
@@ -257,7 +265,8 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
   *out_data = data;
   if (w->is_float) {
     for (int64_t o = 0; bias && o < w->shape.out_c; o++)
-      ((float *)data)[o] = (float)nib_format_load_real(bias->format, bias->data, o);
+      put_real((uint8_t *)data + o * (v->real_f16 ? 2 : 4), v->real_f16 ? 2 : 4,
+               (float)nib_format_load_real(bias->format, bias->data, o));
     return NIB_OK;
   }
   const weights source = weights_of(g, n, w);
@@ -325,7 +334,7 @@ nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t ele
       const float real =
           nib_params_is_real(t->format) ? (float)nib_format_load_real(t->format, t->data, i) : 0.0f;
       if (nib_params_is_real(t->format))
-        memcpy(to, &real, sizeof real);
+        put_real(to, elem_bytes, real);
       else
         put_i16(to, code_at(t, i) - zero_of(t));
     }

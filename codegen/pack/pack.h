@@ -54,7 +54,7 @@ int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vo
  *  vocabulary says, or f32. The caller frees *out_data. */
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes);
-/** Initial accumulators: bias with the staged zero point's contribution taken out, i32 or f32,
+/** Initial accumulators: bias with the staged zero point's contribution taken out, i32, f32, or f16 where the vocabulary computes in it,
  *  `elems` ≥ out_c of them, zero past out_c. The caller frees *out_data. */
 nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                          const nib_conv_walk *w, int64_t elems, void **out_data);
@@ -63,7 +63,7 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
                            nib_acc_range **out_ranges);
 
 /** Depthwise: weights minus zero point as i16 of 2 or, with a zero upper half (see MAC16), 4 bytes, or
- *  f32, [kernel row][kernel column][channel], channels padded to `elems`. The caller frees. */
+ *  f32 or in 2 bytes f16, [kernel row][kernel column][channel], channels padded to `elems`. The caller frees. */
 nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, int elem_bytes,
                               void **out_data, size_t *out_bytes);
 

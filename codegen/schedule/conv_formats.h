@@ -5,14 +5,17 @@
 #include "schedule/schedule.h"
 
 /** Whether the operands of a convolution suit the vector schedules: 8-bit by 8-bit constants with
- *  an i32 bias, or all of formats that are computed in f32. */
-bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n);
+ *  an i32 bias, or all reals, summed in f32 or in the vocabulary's f16; not in that from a bias of f32. */
+bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v);
 
 /** The constants of a kernel's filter: C expressions of pointers to them. */
 typedef struct nib_conv_constants {
   const char *weights, *bias;
 } nib_conv_constants;
-/** Adds what packing gave: `bytes` of `weight_type`, and `bias_elems` biases of 4 bytes. */
+/** C types of packed reals and of biases. */
+const char *nib_conv_real_type(const nib_vocab *v);
+const char *nib_conv_bias_type(const nib_vocab *v, bool is_float);
+/** Adds what packing gave: `bytes` of `weight_type`, and `bias_elems` biases of `bias_type`. */
 nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
                                   const void *weights, size_t bytes, const char *bias_type,
                                   const void *bias, int64_t bias_elems, nib_conv_constants *out);

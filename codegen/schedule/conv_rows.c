@@ -46,15 +46,24 @@ static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; 
 
 static bool is_byte(const nib_tensor *t) { return t->format == NIB_I8 || t->format == NIB_U8; }
 
-bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n) {
+/* C type of packed reals. */
+const char *nib_conv_real_type(const nib_vocab *v) {
+  return nib_vocab_multiplies_f16(v) ? "uint16_t" : "float";
+}
+
+const char *nib_conv_bias_type(const nib_vocab *v, bool is_float) {
+  return !is_float ? "int32_t" : v->real_f16 ? "uint16_t" : "float";
+}
+
+bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
   if (!x || x->data || !w || !w->data || (bias && !bias->data))
     return false;
   if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
     return false;
-  if (nib_params_is_real(x->format))
-    return nib_params_is_real(w->format) && (!bias || nib_params_is_real(bias->format)) &&
+  if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
+    return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && v->real_f16) && (!bias || nib_params_is_real(bias->format)) &&
            nib_params_is_real(y->format);
   return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
 }
@@ -94,11 +103,11 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   static const nib_prim floats[] = {NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET, NIB_PRIM_F32_FMA,
                                     NIB_PRIM_F32_STORE, NIB_PRIM_F32_STORE_TAIL};
   const nib_node *n = &g->nodes[kernel->nodes[0]];
-  if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n) ||
+  if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n, v) ||
       !nib_epilogue_can_emit(g, kernel, v))
     return false;
   const bool is_float = nib_params_is_real(nib_node_input(g, n, 0)->format);
-  if (is_float ? !nib_vocab_has(v, floats, 5) : !nib_vocab_has(v, ints, 6))
+  if (is_float ? !nib_vocab_has(v, floats, 5) : v->real_f16 || !nib_vocab_has(v, ints, 6))
     return false;
   nib_conv_walk w;
   nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
@@ -331,9 +340,22 @@ static bool takes_scalar(const conv_rows *r) {
 }
 
 static nib_prim product_prim(const conv_rows *r) {
-  return takes_scalar(r)    ? NIB_PRIM_F32_FMA_SCALAR
-         : r->walk.is_float ? NIB_PRIM_F32_FMA
-                            : NIB_PRIM_DOT;
+  if (!r->walk.is_float)
+    return NIB_PRIM_DOT;
+  return r->e->vocab->type_half ? NIB_PRIM_HALF_FMA_SCALAR
+         : takes_scalar(r)      ? NIB_PRIM_F32_FMA_SCALAR
+                                : NIB_PRIM_F32_FMA;
+}
+
+static const char *weight_register(const conv_rows *r) {
+  const nib_vocab *v = r->e->vocab;
+  return !r->walk.is_float ? v->type_weight : v->type_half ? v->type_half : v->type_f32;
+}
+
+static nib_prim weight_prim(const conv_rows *r) {
+  return !r->walk.is_float         ? NIB_PRIM_WEIGHT_LOAD
+         : r->e->vocab->type_half ? NIB_PRIM_HALF_LOAD
+                                   : NIB_PRIM_F32_LOAD;
 }
 
 static void declare_activation(const conv_rows *r) {
@@ -357,13 +379,11 @@ static void load_activation(const conv_rows *r, int64_t at) {
 
 static void emit_step(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
-  const nib_vocab *v = e->vocab;
   const nib_conv_walk *w = &r->walk;
-  const bool f = w->is_float;
   const int64_t register_elems = w->lanes * w->dot_k;
   for (int64_t n = 0; n < t->columns; n++) {
-    nib_text_line(e->body, "%s w%lld;", f ? v->type_f32 : v->type_weight, (ll)n);
-    nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_WEIGHT_LOAD, nib_word_of("w%lld", (ll)n).s,
+    nib_text_line(e->body, "%s w%lld;", weight_register(r), (ll)n);
+    nib_say(e, weight_prim(r), nib_word_of("w%lld", (ll)n).s,
             nib_word_of("w + %lld", (ll)(n * register_elems)).s, NULL, NULL, NULL);
   }
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
@@ -380,16 +400,13 @@ static void emit_step(conv_rows *r, const tile *t) {
  * that it touches. */
 static void emit_columns(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
-  const nib_vocab *v = e->vocab;
   const nib_conv_walk *w = &r->walk;
   const nib_conv_shape *s = &w->shape;
-  const bool f = w->is_float;
   const int64_t register_elems = w->lanes * w->dot_k;
-  declare_registers(e, f ? v->type_f32 : v->type_weight, "w", w->segments, t->columns);
+  declare_registers(e, weight_register(r), "w", w->segments, t->columns);
   for (int64_t kx = 0; kx < w->segments; kx++)
     for (int64_t n = 0; n < t->columns; n++)
-      nib_say(e, f ? NIB_PRIM_F32_LOAD : NIB_PRIM_WEIGHT_LOAD,
-              nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s,
+      nib_say(e, weight_prim(r), nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s,
               nib_word_of("w + %lld", (ll)((kx * w->steps * t->columns + n) * register_elems)).s,
               NULL, NULL, NULL);
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
@@ -651,7 +668,8 @@ static nib_status add_constants(conv_rows *r) {
   if (status == NIB_OK)
     status =
         nib_conv_add_constants(e, r->kernel, r->weight_type, weights, bytes,
-                               r->walk.is_float ? "float" : "int32_t", bias, elems, &r->constants);
+                               nib_conv_bias_type(e->vocab, r->walk.is_float), bias, elems,
+                               &r->constants);
   free(weights);
   free(bias);
   return status;
@@ -677,7 +695,9 @@ static nib_status prepare(conv_rows *r) {
     r->cut = choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
   r->stage.cut_pixels = r->cut == CUT_PIXELS ? r->pixels : 0;
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab);
-  r->weight_type = r->walk.is_float ? "float" : e->vocab->weights_i16 ? "int16_t" : "int8_t";
+  r->weight_type = r->walk.is_float          ? nib_conv_real_type(e->vocab)
+                   : e->vocab->weights_i16 ? "int16_t"
+                                           : "int8_t";
   nib_acc_range *ranges = NULL;
   nib_status status = add_constants(r);
   if (status == NIB_OK && !r->walk.is_float)

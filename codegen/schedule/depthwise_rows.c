@@ -49,7 +49,7 @@ static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v
 /* Of staged activations of `format`. */
 static nib_prim load_prim(const nib_conv_walk *w, const nib_vocab *v, nib_format format) {
   if (w->is_float)
-    return NIB_PRIM_F32_LOAD;
+    return v->type_half ? NIB_PRIM_HALF_LOAD : NIB_PRIM_F32_LOAD;
   if (v->stage == NIB_STAGE_I16)
     return v->lanes_i16 ? NIB_PRIM_LANE_LOAD : NIB_PRIM_I16_LOAD;
   if (v->stage == NIB_STAGE_U8 || format == NIB_U8)
@@ -58,22 +58,28 @@ static nib_prim load_prim(const nib_conv_walk *w, const nib_vocab *v, nib_format
 }
 
 static nib_prim weight_prim(const nib_conv_walk *w, const nib_vocab *v) {
-  return w->is_float ? NIB_PRIM_F32_LOAD : v->lanes_i16 ? NIB_PRIM_LANE_LOAD : NIB_PRIM_I32_LOAD;
+  if (w->is_float)
+    return v->type_half ? NIB_PRIM_HALF_LOAD : NIB_PRIM_F32_LOAD;
+  return v->lanes_i16 ? NIB_PRIM_LANE_LOAD : NIB_PRIM_I32_LOAD;
+}
+
+static nib_prim product_prim(const nib_conv_walk *w, const nib_vocab *v) {
+  return !w->is_float ? NIB_PRIM_MAC16 : v->type_half ? NIB_PRIM_HALF_FMA : NIB_PRIM_F32_FMA;
 }
 
 static const char *weight_type(const nib_conv_walk *w, const nib_vocab *v) {
-  return w->is_float ? "float" : v->lanes_i16 ? "int16_t" : "int32_t";
+  return w->is_float ? nib_conv_real_type(v) : v->lanes_i16 ? "int16_t" : "int32_t";
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
-  if (n->op != NIB_OP_DEPTHWISE_CONV2D || v->lanes < 2 || !nib_conv_formats_fit(g, n) ||
+  if (n->op != NIB_OP_DEPTHWISE_CONV2D || v->lanes < 2 || !nib_conv_formats_fit(g, n, v) ||
       !nib_epilogue_can_emit(g, kernel, v))
     return false;
   nib_conv_walk w;
   nib_stage stage;
   init_shape(g, n, v, &w, &stage);
-  const nib_prim prims[] = {load_prim(&w, v, stage.format), weight_prim(&w, v), w.is_float ? NIB_PRIM_F32_FMA : NIB_PRIM_MAC16,
+  const nib_prim prims[] = {load_prim(&w, v, stage.format), weight_prim(&w, v), product_prim(&w, v),
                             w.is_float ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD};
   return w.shape.out_w > 0 && w.shape.out_h > 0 && w.shape.multiplier > 0 &&
          w.shape.in_c * w.shape.multiplier == w.shape.out_c && nib_vocab_has(v, prims, 4) &&
@@ -144,7 +150,9 @@ static void emit_taps(depthwise_rows *r, int64_t pixels, int64_t taps, const cha
   const nib_vocab *v = e->vocab;
   const nib_conv_shape *s = &r->walk.shape;
   const bool f = r->walk.is_float;
-  const char *type = !f && v->lanes_i16 ? v->type_lane : register_type(r);
+  const char *type = f && v->type_half    ? v->type_half
+                     : !f && v->lanes_i16 ? v->type_lane
+                                          : register_type(r);
   declare(e, type, "w", taps);
   for (int64_t t = 0; t < taps; t++)
     nib_say(e, weight_prim(&r->walk, v), nib_word_of("w%lld", (ll)t).s,
@@ -161,7 +169,7 @@ static void emit_taps(depthwise_rows *r, int64_t pixels, int64_t taps, const cha
         nib_say(e, load_prim(&r->walk, v, r->stage.format), "a0",
                 nib_word_of("a + %lld", (ll)(column * r->channels)).s, NULL, NULL, NULL);
       loaded = true;
-      nib_say(e, f ? NIB_PRIM_F32_FMA : NIB_PRIM_MAC16,
+      nib_say(e, product_prim(&r->walk, v),
               nib_word_of("acc%lld", (ll)(ahead / s->stride_w)).s, "a0",
               nib_word_of("w%lld", (ll)t).s, NULL, NULL);
     }
@@ -261,8 +269,10 @@ static nib_status add_constants(depthwise_rows *r, const nib_node *n) {
   nib_emitter *e = r->e;
   void *weights = NULL, *bias = NULL;
   size_t bytes = 0;
-  const char *type = r->walk.is_float ? "float" : "int32_t";
-  const int elem_bytes = !r->walk.is_float && e->vocab->lanes_i16 ? 2 : 4;
+  const nib_vocab *v = e->vocab;
+  const char *type = nib_conv_bias_type(v, r->walk.is_float);
+  const bool shorter = r->walk.is_float ? nib_vocab_multiplies_f16(v) : v->lanes_i16;
+  const int elem_bytes = shorter ? 2 : 4;
   nib_status status = nib_pack_depthwise(e->graph, n, r->padded, elem_bytes, &weights, &bytes);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, r->padded, &bias);

@@ -12,7 +12,7 @@
 typedef long long ll;
 
 static bool is_real(const nib_graph *g, int32_t tensor) {
-  return g->tensors[tensor].format == NIB_F32;
+  return nib_params_is_real(g->tensors[tensor].format);
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {

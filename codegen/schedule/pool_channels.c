@@ -87,7 +87,7 @@ static bool describe(const nib_graph *g, const nib_node *n, pool *p) {
   p->y = &g->tensors[n->out];
   if (!p->x || p->x->data)
     return false;
-  p->is_float = p->x->format == NIB_F32;
+  p->is_float = nib_params_is_real(p->x->format);
   if (n->op == NIB_OP_MEAN)
     return shape_of_mean(p);
   return (n->op == NIB_OP_AVG_POOL2D || n->op == NIB_OP_MAX_POOL2D) && shape_of_window(p);
@@ -97,7 +97,7 @@ static bool formats_fit(const pool *p) {
   if (nib_tensor_elems(p->x) > INT32_MAX / 4 || nib_tensor_elems(p->x) < 1)
     return false;
   if (p->is_float)
-    return p->y->format == NIB_F32 &&
+    return p->y->format == p->x->format &&
            strcmp(nib_node_string(p->n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
   return is_byte(p->x) && is_byte(p->y) &&
          (p->op != NIB_OP_MAX_POOL2D || p->x->format == p->y->format);
@@ -172,7 +172,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
       !nib_epilogue_can_finish(g, kernel, 1, v))
     return false;
   if (p.is_float)
-    return nib_vocab_has(v, floats, sizeof floats / sizeof *floats);
+    return nib_vocab_holds(v, p.x->format) && nib_vocab_has(v, floats, sizeof floats / sizeof *floats);
   return nib_vocab_has(v, ints, sizeof ints / sizeof *ints) &&
          (p.op == NIB_OP_MAX_POOL2D || can_average(g, &p, v));
 }

@@ -24,11 +24,13 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   s->format = input->format;
   const bool is_float = nib_params_is_real(input->format), bytes = v->stage != NIB_STAGE_I16;
   const bool codes = v->stage == NIB_STAGE_CODES;
-  s->c_type = is_float ? "float"
+  const bool halves = nib_vocab_multiplies_f16(v);
+  s->real = halves ? NIB_F16 : NIB_F32;
+  s->c_type = is_float ? v->type_real ? v->type_real : "float"
               : codes  ? nib_format_get(input->format)->c_type
               : bytes  ? "uint8_t"
                        : "int16_t";
-  s->elem_bytes = is_float ? 4 : bytes ? 1 : 2;
+  s->elem_bytes = is_float ? (halves ? 2 : 4) : bytes ? 1 : 2;
   s->fill = fill;
   s->zero_point = input->quantized ? input->zero_point : 0;
   s->span = s->ring = (shape->kernel_h - 1) * shape->dilation_h + 1;
@@ -44,7 +46,7 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->span;
   const bool padded = s->left || s->right || shape->pad_top || rows_needed > shape->in_h;
   s->direct = !must_stage && !padded && !s->repeat && read_past == 0 &&
-              (is_float ? input->format == NIB_F32 : codes || (bytes && input->format == NIB_U8));
+              (is_float ? input->format == s->real : codes || (bytes && input->format == NIB_U8));
   keep_all_rows(s, v);
 }
 
@@ -58,7 +60,9 @@ static nib_prim stage_prim(const nib_stage *s) {
 
 bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v) {
   const nib_prim prims[] = {stage_prim(s), NIB_PRIM_STAGE_FILL};
-  return s->direct || nib_params_is_real(s->format) || nib_vocab_has(v, prims, 2);
+  if (nib_params_is_real(s->format))
+    return s->format == s->real || s->real == NIB_F32;
+  return s->direct || nib_vocab_has(v, prims, 2);
 }
 
 void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e) {
@@ -83,7 +87,8 @@ static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, i
     return;
   const nib_word d = nib_word_of("staged + %lld", (ll)(first_pixel * s->channels));
   if (nib_params_is_real(s->format))
-    nib_text_line(e->body, "memset(%s, 0, %lld * sizeof(float));", d.s, (ll)(pixels * s->channels));
+    nib_text_line(e->body, "memset(%s, 0, %lld);", d.s,
+                  (ll)(pixels * s->channels * s->elem_bytes));
   else
     nib_say(e, NIB_PRIM_STAGE_FILL, d.s, nib_word_of("%lld", (ll)s->fill).s, NULL, NULL,
             nib_word_of("%lld", (ll)(pixels * s->channels)).s);
@@ -117,8 +122,9 @@ static void emit_cut_copy(const nib_stage *s, nib_emitter *e, const char *from) 
   const nib_word at = nib_word_of("first * %lld", (ll)s->channels);
   const nib_word d = nib_word_of("staged + %s", at.s), x = nib_word_of("%s + %s", from, at.s);
   const nib_word n = nib_word_of("((last - first) * %lld)", (ll)s->channels);
-  if (s->format == NIB_F32)
-    nib_text_line(e->body, "memcpy(%s, %s, (size_t)%s * sizeof(float));", d.s, x.s, n.s);
+  if (s->format == s->real)
+    nib_text_line(e->body, "memcpy(%s, %s, (size_t)%s * %lld);", d.s, x.s, n.s,
+                  (ll)s->elem_bytes);
   else if (nib_params_is_real(s->format))
     emit_widening(s, e, d.s, x.s, n.s);
   else
@@ -138,23 +144,31 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
   if (s->repeat) { /* each channel `multiplier` times: plain C, as this is rare and short */
     nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i++) {", (ll)(s->copied * s->shape.in_c));
     nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)s->shape.multiplier);
-    if (s->format != NIB_F32 && nib_params_is_real(s->format))
+    if (s->format != s->real && nib_params_is_real(s->format))
       nib_text_line(e->body, "(%s)[i * %lld + m] = %s((%s)[i]);", d.s, (ll)s->shape.multiplier,
                     widening(s), from);
-    else if (s->format == NIB_F32)
-      nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)[i];", d.s, (ll)s->shape.multiplier, from);
+    else if (s->format == s->real)
+      nib_text_line(e->body, "(%s)[i * %lld + m] = ((const %s *)(const void *)(%s))[i];", d.s,
+                    (ll)s->shape.multiplier, s->c_type, from);
     else
       nib_text_line(e->body, "(%s)[i * %lld + m] = (%s)((%s)[i] - (%lld));", d.s,
                     (ll)s->shape.multiplier, s->c_type, from, (ll)(s->zero_point - s->fill));
     nib_text_close(e->body, "");
     nib_text_close(e->body, "");
-  } else if (s->format != NIB_F32 && nib_params_is_real(s->format)) {
+  } else if (s->format != s->real && nib_params_is_real(s->format)) {
     emit_widening(s, e, d.s, from, n.s);
-  } else if (s->format == NIB_F32) {
-    nib_text_line(e->body, "memcpy(%s, %s, %s * sizeof(float));", d.s, from, n.s);
+  } else if (s->format == s->real) {
+    nib_text_line(e->body, "memcpy(%s, %s, %s * %lld);", d.s, from, n.s, (ll)s->elem_bytes);
   } else {
     nib_say(e, stage_prim(s), d.s, from, nib_word_of("%lld", (ll)s->zero_point).s, NULL, n.s);
   }
+}
+
+/* A row of in0 as staged elements. */
+static nib_word as_staged(const nib_stage *s, nib_word row) {
+  if (strcmp(s->c_type, nib_format_get(s->format)->c_type) == 0)
+    return row;
+  return nib_word_of("(const %s *)(const void *)(%s)", s->c_type, row.s);
 }
 
 static bool has_outside_rows(const nib_stage *s) {
@@ -213,14 +227,14 @@ void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void 
     emit_staging(s, e, after, user);
   if (c->kernel_h == 1) {
     const nib_word at = nib_word_of("y * %lld", (ll)c->stride_h);
-    const nib_word row = s->direct ? input_row(s, at.s) : slot(s, at.s);
+    const nib_word row = s->direct ? as_staged(s, input_row(s, at.s)) : slot(s, at.s);
     nib_text_line(e->body, "const %s *const row = %s;", s->c_type, row.s);
     return;
   }
   nib_text_line(e->body, "const %s *rows[%lld];", s->c_type, (ll)c->kernel_h);
   nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)c->kernel_h);
   const nib_word at = nib_word_of("y * %lld + ky * %lld", (ll)c->stride_h, (ll)c->dilation_h);
-  nib_text_line(e->body, "rows[ky] = %s;", s->direct ? input_row(s, at.s).s : slot(s, at.s).s);
+  nib_text_line(e->body, "rows[ky] = %s;", s->direct ? as_staged(s, input_row(s, at.s)).s : slot(s, at.s).s);
   nib_text_close(e->body, "");
 }
 

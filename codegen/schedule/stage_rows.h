@@ -14,7 +14,8 @@ extern "C" {
 typedef struct nib_stage {
   nib_conv_shape shape;
   nib_format format;  /**< of the input */
-  const char *c_type; /**< of a staged element: uint8_t, int16_t or float */
+  const char *c_type; /**< of a staged element: uint8_t, int16_t, or the vocabulary's type of reals */
+  nib_format real;    /**< of staged reals: f32 or f16 */
   int64_t elem_bytes;
   bool direct;                 /**< rows are read from in0 as they are */
   int64_t span;                /**< rows under a filter */

@@ -398,6 +398,11 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_DOT8_SUM] = "$d = _mm512_add_epi32($d, $a);",
             [NIB_PRIM_I32_SAR] = "$d = _mm512_srai_epi32($a, $b);",
             [NIB_PRIM_F16_LOAD] = "$d = _mm512_cvtph_ps(_mm256_loadu_si256((const void *)($a)));",
+            [NIB_PRIM_F16_LOAD_TAIL] =
+                "$d = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(" MASK ", $a));",
+            [NIB_PRIM_BF16_LOAD_TAIL] =
+                "$d = _mm512_castsi512_ps(_mm512_slli_epi32(\n"
+                "    _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(" MASK ", $a)), 16));",
             [NIB_PRIM_BF16_LOAD] =
                 "$d = _mm512_castsi512_ps(_mm512_slli_epi32(\n"
                 "    _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)($a))), 16));",

@@ -145,6 +145,8 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_BYTES_SHR] = "$d = (int32_t)((uint32_t)$a >> ($b));",
             [NIB_PRIM_I32_SAR] = "$d = $a < 0 ? ~(~$a >> ($b)) : $a >> ($b);",
             [NIB_PRIM_F16_LOAD] = "$d = nib_f16_to_f32(*($a));",
+            [NIB_PRIM_F16_LOAD_TAIL] = "$d = nib_f16_to_f32(*($a));",
+            [NIB_PRIM_BF16_LOAD_TAIL] = "$d = nib_bf16_to_f32(*($a));",
             [NIB_PRIM_BF16_LOAD] = "$d = nib_bf16_to_f32(*($a));",
             [NIB_PRIM_F32_LOOKUP16] = "$d = ($a)[$b & 15];",
             [NIB_PRIM_F16_STORE] = "*($a) = nib_f32_to_f16($b);",

@@ -135,6 +135,9 @@
   [NIB_PRIM_BF16_LOAD] = "$d = __riscv_vreinterpret_v_u32" M "_f32" M "(__riscv_vsll_vx_u32" M     \
       "(\n    __riscv_vzext_vf2_u32" M "(__riscv_vle16_v_u16" H "($a, " vl "), " vl "), 16, "      \
       vl "));",                                                                                    \
+  [NIB_PRIM_BF16_LOAD_TAIL] = "$d = __riscv_vreinterpret_v_u32" M "_f32" M "(__riscv_vsll_vx_u32" M \
+      "(\n    __riscv_vzext_vf2_u32" M "_tu(__riscv_vmv_v_x_u32" M "(0, " vl                       \
+      "), __riscv_vle16_v_u16" H "($a, $n), $n), 16, " vl "));",                                   \
   [NIB_PRIM_BF16_STORE] =                                                                          \
       "__riscv_vse16_v_u16" H "($a, nib_rvv_bf16_" M "($b, " vl "), " vl ");",                     \
   [NIB_PRIM_BF16_STORE_TAIL] =                                                                     \
@@ -259,7 +262,7 @@
     .type_act = "int32_t", .type_weight = "vint16" H "_t", .type_lane = "vint16" H "_t",           \
     .prims = {RVV_PRIMS(M, H, Q, B, #vl)}, .dot_cycles = RVV_CYCLES(lmul),                         \
     .fma_cycles = RVV_CYCLES(lmul), .mac16_cycles = RVV_CYCLES(lmul),                              \
-    .requant_cycles = 6 * RVV_CYCLES(lmul), .elementwise_cycles = 10 * RVV_CYCLES(lmul),           \
+    .requant_cycles = 6 * RVV_CYCLES(lmul), .elementwise_cycles = 8 * RVV_CYCLES(lmul),           \
     .next = more                                                                                   \
   }
 /* `lanes`: of one register. */
@@ -271,5 +274,83 @@
   RVV_ROW(vlen, 4, "m4", "m2", "m1", "8", vl, feature, longer, more)
 #define RVV_M8(vlen, vl, feature, longer, more)                                                    \
   RVV_ROW(vlen, 8, "m8", "m4", "m2", "4", vl, feature, longer, more)
+
+/* ---- FP16 ---- */
+
+/* Halves in memory are uint16_t to the rest of the code. */
+#define RVV_HALF_INCLUDES                                                                          \
+  "#include <riscv_vector.h>\n"                                                                    \
+  "typedef _Float16 __attribute__((__may_alias__)) nib_rvv_f16;\n"
+#define RVV_FROM(a) "(const nib_rvv_f16 *)(const void *)(" a ")"
+#define RVV_TO(a) "(nib_rvv_f16 *)(void *)(" a ")"
+
+/* Storage and arithmetic in f16. */
+#define RVV_F16_PRIMS(M, B, vl)                                                                    \
+  [NIB_PRIM_F32_SET] = "$d = __riscv_vfmv_v_f_f16" M "((_Float16)($a), " vl ");",                  \
+  [NIB_PRIM_F32_LOAD] = "$d = __riscv_vle16_v_f16" M "(" RVV_FROM("$a") ", " vl ");",              \
+  [NIB_PRIM_F32_LOAD_TAIL] = "$d = __riscv_vle16_v_f16" M "_tu(__riscv_vfmv_v_f_f16" M "(0, " vl   \
+      "), " RVV_FROM("$a") ", $n);",                                                               \
+  [NIB_PRIM_F32_STORE] = "__riscv_vse16_v_f16" M "(" RVV_TO("$a") ", $b, " vl ");",                \
+  [NIB_PRIM_F32_STORE_TAIL] = "__riscv_vse16_v_f16" M "(" RVV_TO("$a") ", $b, $n);",               \
+  [NIB_PRIM_F32_FMA] = "$d = __riscv_vfmacc_vv_f16" M "($d, $a, $b, " vl ");",                     \
+  [NIB_PRIM_F32_FMA_SCALAR] = "$d = __riscv_vfmacc_vf_f16" M "($d, $a, $b, " vl ");",              \
+  [NIB_PRIM_F32_AFTER] = "__asm__ volatile(\"\" : \"+vr\"($d) : : \"memory\");",                    \
+  [NIB_PRIM_F32_ADD] = "$d = __riscv_vfadd_vv_f16" M "($a, $b, " vl ");",                          \
+  [NIB_PRIM_F32_SUB] = "$d = __riscv_vfsub_vv_f16" M "($a, $b, " vl ");",                          \
+  [NIB_PRIM_F32_MUL] = "$d = __riscv_vfmul_vv_f16" M "($a, $b, " vl ");",                          \
+  [NIB_PRIM_F32_DIV] = "$d = __riscv_vfdiv_vv_f16" M "($a, $b, " vl ");",                          \
+  [NIB_PRIM_F32_MIN] = "$d = __riscv_vmerge_vvm_f16" M "($b, $a, __riscv_vmflt_vv_f16" M "_b" B    \
+      "($a, $b, " vl "), " vl ");",                                                                \
+  [NIB_PRIM_F32_MAX] = "$d = __riscv_vmerge_vvm_f16" M "($b, $a, __riscv_vmfgt_vv_f16" M "_b" B    \
+      "($a, $b, " vl "), " vl ");",                                                                \
+  [NIB_PRIM_F32_MAX_CONST] = "$d = __riscv_vfmax_vf_f16" M "($a, (_Float16)($b), " vl ");",        \
+  [NIB_PRIM_F32_MIN_CONST] = "$d = __riscv_vfmin_vf_f16" M "($a, (_Float16)($b), " vl ");",        \
+  [NIB_PRIM_F32_RAISE_CONST] = "$d = __riscv_vfmerge_vfm_f16" M "($a, (_Float16)($b), "            \
+      "__riscv_vmflt_vf_f16" M "_b" B "(\n    $a, (_Float16)($b), " vl "), " vl ");",              \
+  [NIB_PRIM_F32_LOWER_CONST] = "$d = __riscv_vfmerge_vfm_f16" M "($a, (_Float16)($b), "            \
+      "__riscv_vmfgt_vf_f16" M "_b" B "(\n    $a, (_Float16)($b), " vl "), " vl ");",              \
+  [NIB_PRIM_PREFETCH] = "",
+
+#define RVV_F16_ROW(vlen, lmul, M, B, vl, feature, longer, more)                                   \
+  {                                                                                                \
+    .name = "rvv" #vlen M "h", .description = "FP16 in RISC-V vectors of " #vlen " bits or more, LMUL " #lmul, \
+    .requires_ = NIB_FEATURE_BIT(V) | NIB_FEATURE_BIT(ZVFH) | (feature), .unless = (longer),       \
+    .function_attr = "", .includes = RVV_HALF_INCLUDES, .support = "", .lanes = vl,                \
+    .registers = 32 / (lmul) + 1, .stage = NIB_STAGE_CODES, .dot_k = 1, .lanes_i16 = true,         \
+    .real_f16 = true, .type_real = "nib_rvv_f16", .in_order = true, .unroll = 4,                   \
+    .type_i32 = "int32_t", .type_f32 = "vfloat16" M "_t", .type_act = "int32_t",                   \
+    .type_weight = "int32_t", .prims = {RVV_F16_PRIMS(M, B, #vl)}, .dot_cycles = 1000,             \
+    .fma_cycles = RVV_CYCLES(lmul), .mac16_cycles = 1000, .requant_cycles = 1000,                  \
+    .elementwise_cycles = 8 * RVV_CYCLES(lmul), .next = more                                      \
+  }
+
+/* Products of f16 summed in f32; storage of f16 around arithmetic in f32. */
+#define RVV_WIDENING_PRIMS(M, H, vl)                                                               \
+  [NIB_PRIM_HALF_LOAD] = "$d = __riscv_vle16_v_f16" H "(" RVV_FROM("$a") ", " vl ");",             \
+  [NIB_PRIM_HALF_FMA] = "$d = __riscv_vfwmacc_vv_f32" M "($d, $a, $b, " vl ");",                   \
+  [NIB_PRIM_HALF_FMA_SCALAR] = "$d = __riscv_vfwmacc_vf_f32" M "($d, $a, $b, " vl ");",            \
+  [NIB_PRIM_F16_LOAD] = "$d = __riscv_vfwcvt_f_f_v_f32" M "(__riscv_vle16_v_f16" H                 \
+      "(" RVV_FROM("$a") ", " vl "), " vl ");",                                                    \
+  [NIB_PRIM_F16_LOAD_TAIL] = "$d = __riscv_vfwcvt_f_f_v_f32" M "_tu(__riscv_vfmv_v_f_f32" M        \
+      "(0, " vl "),\n    __riscv_vle16_v_f16" H "(" RVV_FROM("$a") ", $n), $n);",                  \
+  [NIB_PRIM_F16_STORE] = "__riscv_vse16_v_f16" H "(" RVV_TO("$a")                                  \
+      ", __riscv_vfncvt_f_f_w_f16" H "($b, " vl "), " vl ");",                                     \
+  [NIB_PRIM_F16_STORE_TAIL] = "__riscv_vse16_v_f16" H "(" RVV_TO("$a")                             \
+      ", __riscv_vfncvt_f_f_w_f16" H "($b, $n), $n);",
+
+#define RVV_WIDENING_ROW(vlen, lmul, M, H, vl, feature, longer, row, more)                         \
+  {                                                                                                \
+    .name = "rvv" #vlen M "w", .description = "RISC-V vectors of " #vlen " bits or more, LMUL " #lmul ", sums of FP16 in FP32", \
+    .requires_ = NIB_FEATURE_BIT(V) | NIB_FEATURE_BIT(ZVFH) | (feature), .unless = (longer),       \
+    .function_attr = "", .includes = RVV_HALF_INCLUDES, .support = "", .base = row, .lanes = vl,   \
+    .registers = 32 / (lmul) + 1, .stage = NIB_STAGE_CODES, .dot_k = 1, .lanes_i16 = true,         \
+    .type_half = "vfloat16" H "_t", .type_real = "nib_rvv_f16", .in_order = true, .unroll = 4,     \
+    .type_i32 = "vint32" M "_t", .type_f32 = "vfloat32" M "_t", .type_act = "int32_t",             \
+    .type_weight = "vint16" H "_t", .type_lane = "vint16" H "_t",                                  \
+    .prims = {RVV_WIDENING_PRIMS(M, H, #vl)}, .dot_cycles = RVV_CYCLES(lmul) + .01,                \
+    .fma_cycles = RVV_CYCLES(lmul) + .01, .mac16_cycles = RVV_CYCLES(lmul) + .01,                  \
+    .requant_cycles = 6 * RVV_CYCLES(lmul) + .01,                                                  \
+    .elementwise_cycles = 8 * RVV_CYCLES(lmul) + .01, .next = more                                \
+  }
 
 #endif

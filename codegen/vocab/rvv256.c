@@ -8,5 +8,20 @@
 static const nib_vocab m1 = RVV_M1(256, 8, FEATURES, LONGER, NULL);
 static const nib_vocab m2 = RVV_M2(256, 16, FEATURES, LONGER, &m1);
 static const nib_vocab m4 = RVV_M4(256, 32, FEATURES, LONGER, &m2);
+static const nib_vocab m8 = RVV_M8(256, 64, FEATURES, LONGER, &m4);
 
-const nib_vocab nib_vocab_rvv256 = RVV_M8(256, 64, FEATURES, LONGER, &m4);
+/* FP16 summed in FP32. */
+static const nib_vocab w1 =
+    RVV_WIDENING_ROW(256, 1, "m1", "mf2", 8, FEATURES, LONGER, &m1, &m8);
+static const nib_vocab w2 =
+    RVV_WIDENING_ROW(256, 2, "m2", "m1", 16, FEATURES, LONGER, &m2, &w1);
+static const nib_vocab w4 =
+    RVV_WIDENING_ROW(256, 4, "m4", "m2", 32, FEATURES, LONGER, &m4, &w2);
+static const nib_vocab w8 =
+    RVV_WIDENING_ROW(256, 8, "m8", "m4", 64, FEATURES, LONGER, &m8, &w4);
+
+/* FP16: twice the lanes. */
+static const nib_vocab h1 = RVV_F16_ROW(256, 1, "m1", "16", 16, FEATURES, LONGER, &w8);
+static const nib_vocab h2 = RVV_F16_ROW(256, 2, "m2", "8", 32, FEATURES, LONGER, &h1);
+static const nib_vocab h4 = RVV_F16_ROW(256, 4, "m4", "4", 64, FEATURES, LONGER, &h2);
+const nib_vocab nib_vocab_rvv256 = RVV_F16_ROW(256, 8, "m8", "2", 128, FEATURES, LONGER, &h4);

@@ -62,6 +62,23 @@ bool nib_vocab_fits(const nib_vocab *v, const nib_target *target) {
   return (v->requires_ & ~target->features) == 0 && (v->unless & target->features) == 0;
 }
 
+bool nib_vocab_multiplies_f16(const nib_vocab *v) { return v->real_f16 || v->type_half; }
+
+bool nib_vocab_holds(const nib_vocab *v, nib_format format) {
+  switch (format) {
+  case NIB_F32:
+    return !v->real_f16;
+  case NIB_F16:
+    return v->real_f16 ||
+           (nib_vocab_prim(v, NIB_PRIM_F16_LOAD_TAIL) && nib_vocab_prim(v, NIB_PRIM_F16_STORE_TAIL));
+  case NIB_BF16:
+    return !v->real_f16 && nib_vocab_prim(v, NIB_PRIM_BF16_LOAD_TAIL) &&
+           nib_vocab_prim(v, NIB_PRIM_BF16_STORE_TAIL);
+  default:
+    return false;
+  }
+}
+
 const char *nib_prim_name(nib_prim prim) {
   static const char *const names[] = {
 #define X(ID, name) name,

@@ -126,7 +126,10 @@ extern "C" {
   X(DOT8_SUM, "dot8_sum")           /* d(i32) += what DOT8 has summed in a */                      \
   X(I32_SAR, "i32_sar")             /* d = a >> b with its sign, b a constant */                   \
   X(F16_LOAD, "f16_load")           /* d(f32) = lanes f16 at a (uint16_t) */                       \
-  X(BF16_LOAD, "bf16_load")         /* the same of bf16 */                                         \
+  X(F16_LOAD_TAIL, "f16_load_tail") /* n lanes, the others 0 */                                    \
+  X(BF16_LOAD, "bf16_load") X(BF16_LOAD_TAIL, "bf16_load_tail") /* the same of bf16 */             \
+  /* where type_half: d(half) = lanes f16 at a, and d(f32) += a * b of halves, or of a _Float16 a */ \
+  X(HALF_LOAD, "half_load") X(HALF_FMA, "half_fma") X(HALF_FMA_SCALAR, "half_fma_scalar")          \
   X(F32_LOOKUP16, "f32_lookup16")   /* d = a[b & 15] lane by lane, a: 16 floats in memory */       \
   /* a: pointer to uint16_t, b: f32 register, rounded to nearest even */                           \
   X(F16_STORE, "f16_store") X(F16_STORE_TAIL, "f16_store_tail")                                    \
@@ -181,6 +184,9 @@ typedef struct nib_vocab {
   bool device;                /**< of CUDA: schedules say its primitives (cuda/device.h) by name */
   bool lanes_i16;             /**< operands of MAC16 are registers of i16 lanes, type_lane */
   const char *type_lane;
+  bool real_f16;              /**< type_f32 has lanes of f16: what F32_ primitives load, compute and store */
+  const char *type_half;      /**< registers of f16 that reals multiply, summed in f32; or NULL */
+  const char *type_real;      /**< C type of a staged real; NULL: float */
   bool in_order;              /**< products, loads and stores issue one after another */
   int unroll;                 /**< of the loop over K; 0: as compilers choose */
   const struct nib_vocab *next; /**< another of the same file, or NULL */
@@ -196,6 +202,11 @@ bool nib_vocab_fits(const nib_vocab *v, const nib_target *target);
 
 /** How `v` (or its base) says `prim`; NULL: it cannot. */
 const char *nib_vocab_prim(const nib_vocab *v, nib_prim prim);
+
+/** Whether real products multiply f16: weights and staged activations are. */
+bool nib_vocab_multiplies_f16(const nib_vocab *v);
+/** Whether tensors of `format`, a real one, can be loaded into registers of reals and stored. */
+bool nib_vocab_holds(const nib_vocab *v, nib_format format);
 
 /** "i32_add" …; "" for anything else than a primitive. */
 const char *nib_prim_name(nib_prim prim);

@@ -27,6 +27,8 @@ typedef struct nib_options {
                                (least squared error); NULL: source */
   const char *activation_format; /**< quantize: a format of blocks that the f32 activations of dense
                                       layers with weights in blocks are cast to; NULL: none */
+  const char *precision;  /**< quantize: "f16" or "bf16" for what is f32; NULL: nothing changes */
+  const char *accumulate; /**< quantize: with a precision, formats of sums by names of layers */
   int64_t max_arena_bytes;  /**< -1: no limit */
   int32_t threads;         /**< fuse: threads that kernels may be cut for (nib_graph.threads) */
   bool no_fallback;

@@ -20,6 +20,8 @@ public:
     options.weight_formats = nib::textOrNull(weightFormats);
     options.weight_scale = nib::textOrNull(weightScale);
     options.activation_format = nib::textOrNull(activationFormat);
+    options.precision = nib::textOrNull(precision);
+    options.accumulate = nib::textOrNull(accumulate);
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_quantize_graph(graph, &options, diag);
     };

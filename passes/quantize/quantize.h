@@ -40,6 +40,12 @@ int nib_weight_rules_find(const nib_weight_rules *rules, const char *name);
 nib_status nib_quantize_activations(nib_graph *g, const char *format, bool no_fallback,
                                     const nib_diag *diag);
 
+/** All f32 tensors between the network's inputs and outputs, and constants, in `format`: "f16" or
+ *  "bf16". `sums`: rules by names of layers' results, "FORMAT;PATTERN=FORMAT", for what products are
+ *  summed in: f16 (the default of f16) or f32; a layer's bias has that format. NULL: defaults. */
+nib_status nib_quantize_precision(nib_graph *g, const char *format, const char *sums,
+                                  const nib_diag *diag);
+
 /** Whether operand `slot` of the node is weights that the stage may encode: the constant filter of
  * a convolution or fully_connected of reals, a constant matrix of reals that a matmul multiplies
  * with, or a table of rows that a gather reads. */

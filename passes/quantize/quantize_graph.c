@@ -408,6 +408,8 @@ static nib_status quantize_weights(nib_graph *g, const nib_options *o, const nib
 }
 
 nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
+  if (o->precision && o->precision[0])
+    NIB_RETURN_IF_ERROR(nib_quantize_precision(g, o->precision, o->accumulate, diag));
   if (o->weight_formats && o->weight_formats[0])
     NIB_RETURN_IF_ERROR(quantize_weights(g, o, diag));
   if (o->activation_format && o->activation_format[0])

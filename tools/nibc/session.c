@@ -454,14 +454,21 @@ const nib_graph *nibc_session_source(const nibc_session *s) {
   return s->quantized ? s->quantized : s->imported;
 }
 
-char *nibc_weight_formats(const nibc_options *o) {
+/* free(); "" of none. */
+static char *join(const nibc_list *list) {
   nib_text t;
   nib_text_init(&t);
-  for (int i = 0; i < o->weight_formats.n; ++i)
-    nib_text_printf(&t, "%s%s", i ? ";" : "", o->weight_formats.items[i]);
+  for (int i = 0; i < list->n; ++i)
+    nib_text_printf(&t, "%s%s", i ? ";" : "", list->items[i]);
   if (t.failed)
     nibc_error("out of memory");
   return t.failed ? NULL : t.data;
+}
+
+char *nibc_weight_formats(const nibc_options *o) { return join(&o->weight_formats); }
+
+bool nibc_has_narrow_floats(const nibc_options *o) {
+  return o->precision && (strcmp(o->precision, "f16") == 0 || strcmp(o->precision, "bf16") == 0);
 }
 
 void nibc_session_drop_graph(nibc_session *s, nib_graph *graph) {
@@ -510,6 +517,12 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
   free(formats);
   if (takes[stage] & FORMATS && o->activation_format)
     nib_text_printf(t, " activation-format=%s", o->activation_format);
+  if (takes[stage] & FORMATS && nibc_has_narrow_floats(o))
+    nib_text_printf(t, " precision=%s", o->precision);
+  char *sums = takes[stage] & FORMATS ? join(&o->accumulate) : NULL;
+  if (sums)
+    nib_text_printf(t, " accumulate=%s", sums);
+  free(sums);
   nib_text_printf(t, "}");
 }
 

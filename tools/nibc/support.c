@@ -19,8 +19,8 @@ static bool is(const char *value, const char *word) { return value && strcmp(val
 /* Values that the command line knows and no capability fills yet. */
 static nib_status check_later(const nibc_options *o) {
   nib_status status = NIB_OK;
-  if (is(o->precision, "f16") || is(o->precision, "bf16"))
-    status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--precision=%s is not supported yet", o->precision);
+  if (o->accumulate.n && !nibc_has_narrow_floats(o))
+    status = nibc_fail(NIB_ERROR_INVALID_USAGE, "--accumulate goes with --precision=f16 or bf16");
   if (o->threads > NIBC_MOST_THREADS)
     status = nibc_fail(NIB_ERROR_UNSUPPORTED, "--threads=%lld: at most %d are supported",
                        (long long)o->threads, NIBC_MOST_THREADS);
@@ -60,6 +60,12 @@ static nib_status check_weight_formats(const nibc_options *o) {
                        "--weight-format: '%s' has other characters than letters, digits and "
                        "_.:=,*?/+-",
                        o->weight_formats.items[i]);
+  for (int i = 0; i < o->accumulate.n; ++i)
+    if (has_other_characters(o->accumulate.items[i]))
+      return nibc_fail(NIB_ERROR_INVALID_USAGE,
+                       "--accumulate: '%s' has other characters than letters, digits and "
+                       "_.:=,*?/+-",
+                       o->accumulate.items[i]);
   if (o->activation_format &&
       (has_other_characters(o->activation_format) ||
        nib_format_find(o->activation_format) == NIB_FORMAT_COUNT ||
