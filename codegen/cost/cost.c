@@ -415,8 +415,9 @@ static double tile_cycles(const nib_kernel_desc *d, double lanes) {
 
 /* Until the first products; for 128 bytes along K, the slower of products and of what a
  * multiprocessor gets from the second-level cache, where the blocks of a cluster share columns; for
- * each element of the result what does not overlap. Estimates. */
-static const double k_first_cycles = 2500.0, k_result_cycles = 0.06, k_cache_bytes = 28.0;
+ * each element of the result what does not overlap. Near what small products take on an H200. */
+static const double k_first_cycles = 2500.0, k_cluster_cycles = 1500.0, k_result_cycles = 0.06,
+                    k_cache_bytes = 28.0;
 
 double nib_cost_warpgroup_cycles(double m, double n, double k_bytes,
                                  const int32_t tile[NIB_MAX_TILE], double processors) {
@@ -424,7 +425,8 @@ double nib_cost_warpgroup_cycles(double m, double n, double k_bytes,
   const double tiles = ceil(m / (mr * cluster)) * ceil(n / nr);
   const double rounds = ceil(tiles / fmax(floor(processors / cluster), 1.0));
   const double step = fmax(mr * nr / 32, (mr + nr / cluster) * 128 / k_cache_bytes);
-  return k_first_cycles + rounds * (ceil(k_bytes / 128) * step + k_result_cycles * mr * nr);
+  return k_first_cycles + (cluster > 1 ? k_cluster_cycles : 0) +
+         rounds * (ceil(k_bytes / 128) * step + k_result_cycles * mr * nr);
 }
 
 static double warpgroup_cycles(const nib_kernel_desc *d, double lanes) {

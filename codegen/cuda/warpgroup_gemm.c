@@ -30,7 +30,8 @@ enum {
   PROMOTE_256B = 3,
 };
 
-/* kernel->tile: rows and columns of the tile, blocks of a cluster, rows of tiles in a band (0: BAND). */
+/* kernel->tile: rows and columns of the tile, blocks of a cluster, rows of tiles in a band (0:
+ * BAND). */
 typedef struct plan {
   nib_gemm p;
   int64_t rows, columns, cluster, stages, groups;
@@ -262,8 +263,15 @@ static void emit_narrow(nib_direct *d, const nib_node *n, const plan *q, const c
   nib_text_close(d->t, "");
 }
 
-/* 16 bytes at a time: `words` collects what four threads then exchange. */
-static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
+static void guarded(nib_direct *d, const char *guard, const char *statement) {
+  if (guard[0])
+    nib_text_line(d->t, "%s", guard);
+  nib_text_line(d->t, guard[0] ? "  %s" : "%s", statement);
+}
+
+/* `piece` bytes, 16 or 4, at a time: `words` collects what four threads then exchange. */
+static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const char *start,
+                      int64_t piece) {
   const nib_tensor *y = &d->g->tensors[nib_kernel_output(d->g, d->kernel)];
   const nib_format_info *f = nib_format_get(y->format);
   const bool bytes = nib_format_bytes(y->format) == 1;
@@ -295,23 +303,40 @@ static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const cha
   nib_text_line(d->t, "nib_transpose_quad(words[r]);");
   if (bytes)
     nib_text_line(d->t, "nib_join_halves(words[r]);");
-  nib_text_line(d->t, "%s", within(q, guard, sizeof guard, "channel"));
-  nib_text_line(d->t, "  nib_store16(out + %s, words[r]);", result_index(q).s);
+  if (piece == 16) {
+    guarded(d, within(q, guard, sizeof guard, "channel"),
+            nib_expr_printf("nib_store16(out + %s, words[r]);", result_index(q).s).s);
+  } else {
+    nib_text_line(d->t, "#pragma unroll");
+    nib_text_open(d->t, "for (int32_t i = 0; i < 4; ++i) {");
+    guarded(
+        d, within(q, guard, sizeof guard, bytes ? "channel + 4 * i" : "channel + 2 * i"),
+        nib_expr_printf("((uint32_t *)(void *)(out + %s))[i] = words[r][i];", result_index(q).s).s);
+    nib_text_close(d->t, "");
+  }
   nib_text_close(d->t, "");
   nib_text_close(d->t, "");
 }
 
+/* Bytes of the result that threads may store at a time: 16 or 4, or else element by element. */
+static int64_t piece_of(const nib_direct *d, const plan *q) {
+  const int32_t output = nib_kernel_output(d->g, d->kernel);
+  const int64_t bytes = nib_format_bytes(d->g->tensors[output].format);
+  const nib_storage place = nib_storage_of(d->g, output);
+  const int64_t at = q->p.n * bytes | (place.kind == NIB_STORAGE_ARENA ? place.offset : 0);
+  return bytes > 2 ? 0 : at % 16 == 0 ? 16 : at % 4 == 0 ? 4 : 0;
+}
+
 static void emit_consumer(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
-  const nib_tensor *y = &d->g->tensors[nib_kernel_output(d->g, d->kernel)];
-  const int64_t bytes = nib_format_bytes(y->format);
+  const int64_t piece = piece_of(d, q);
   nib_text_line(d->t, "%s sums[%lld];", q->p.is_float ? "float" : "int32_t", (ll)(q->columns / 2));
   nib_text_line(d->t, "int32_t stage = 0;");
   nib_text_line(d->t, "uint32_t parity = 0;");
   nib_text_line(d->t, "const int32_t first_row = nib_thread() / 32 * 16 + lane / 4;");
   open_tiles(d, q);
   emit_products(d, q);
-  if (bytes <= 2 && q->p.n * bytes % 16 == 0)
-    emit_wide(d, n, q, start);
+  if (piece > 0)
+    emit_wide(d, n, q, start, piece);
   else
     emit_narrow(d, n, q, start);
   nib_text_close(d->t, "");
