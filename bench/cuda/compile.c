@@ -62,11 +62,13 @@ int bench_compile(const bench_options *o) {
       printf("%s: %s %dx%dx%dx%d\n", k.symbol, k.schedule->name, k.tile[0], k.tile[1], k.tile[2],
              k.tile[3]);
       fflush(stdout);
-      if (!write_file(o->folder, k.symbol, &k.source) || assemble(o->folder, k.symbol, o->clang)) {
+      if (!write_file(o->folder, k.symbol, &k.source) ||
+          (!o->sources && assemble(o->folder, k.symbol, o->clang))) {
         printf("    failed\n");
         failures++;
       }
-      print_log(o->folder, k.symbol);
+      if (!o->sources)
+        print_log(o->folder, k.symbol);
       bench_kernel_free(&k);
     }
     failures += g == NULL;
