@@ -247,7 +247,9 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
               ceil(m / mr) * vectors * (k_excess_cycles + mr);
   if (!r->scalar)
     return cycles + m / mr * ceil(vectors / nr) * finish_cycles(mr, nr, r->registers, real);
-  cycles *= k_scalar_tile_share / (real ? 1.0 : fmax(1.0, r->found_lanes / k_found_run));
+  /* One instruction after another on a core without vectors: nothing is found, or overlapped. */
+  const double share = r->in_order && r->found_lanes <= 1 ? 1.0 : k_scalar_tile_share;
+  cycles *= share / (real ? 1.0 : fmax(1.0, r->found_lanes / k_found_run));
   return nr > 1 ? cycles
                 : fmin(cycles, (double)d->macs * k_direct_mac_cycles /
                                    found_vectors(d, r->found_lanes, real));
