@@ -275,6 +275,11 @@ static inline uint64_t nib_real_to_uint64(double x) {
 
 //@ begin nib_f16_to_f32
 static inline float nib_f16_to_f32(uint16_t h) {
+#if defined(__riscv_zfhmin) || defined(__riscv_zhinxmin) /* an instruction */
+  _Float16 half;
+  memcpy(&half, &h, sizeof half);
+  return (float)half;
+#else
   uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31u, mantissa = h & 1023u;
   if (exponent == 0) { /* exact: a product of a small integer and a power of two */
     float magnitude = (float)mantissa * 0x1p-24f;
@@ -285,12 +290,19 @@ static inline float nib_f16_to_f32(uint16_t h) {
   float x;
   memcpy(&x, &bits, sizeof x);
   return x;
+#endif
 }
 //@ end
 
 //@ begin nib_f32_to_f16
 /* To nearest even. */
 static inline uint16_t nib_f32_to_f16(float x) {
+#if defined(__riscv_zfhmin) || defined(__riscv_zhinxmin)
+  const _Float16 half = (_Float16)x;
+  uint16_t h;
+  memcpy(&h, &half, sizeof h);
+  return h;
+#else
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
   uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7FFFFFFFu;
@@ -305,6 +317,7 @@ static inline uint16_t nib_f32_to_f16(float x) {
   }
   uint32_t rounded = magnitude + 0xFFFu + (magnitude >> 13 & 1u) - (112u << 23);
   return (uint16_t)(sign | rounded >> 13);
+#endif
 }
 //@ end
 
