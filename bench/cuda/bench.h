@@ -10,6 +10,7 @@
 typedef struct bench_options {
   const char *folder, *only; /**< only: cases whose names contain it, or NULL */
   const char *json;          /**< file for the results, or NULL */
+  bool alone;                /**< without cuBLASLt */
   bool sources;              /**< write .cu files alone */
   bool clang;                /**< compile with clang and ptxas instead of nvcc */
   int rounds;

@@ -16,8 +16,8 @@ static int usage(void) {
       stderr,
       "nib-cuda-bench --compile FOLDER [--clang | --sources] [--only=CASE]\n"
       "    writes the kernels into the folder and assembles them (nvcc, or clang-22 and ptxas)\n"
-      "nib-cuda-bench --run FOLDER [--rounds=N] [--only=CASE] [--json=FILE]\n"
-      "    measures them on this machine's GPU, interleaved with cuBLASLt\n");
+      "nib-cuda-bench --run FOLDER [--rounds=N] [--alone] [--only=CASE] [--json=FILE]\n"
+      "    measures them on this machine's GPU, interleaved with cuBLASLt unless alone\n");
   return 2;
 }
 
@@ -31,6 +31,8 @@ int main(int argc, char **argv) {
       o.folder = argv[++i];
     } else if (strcmp(a, "--clang") == 0)
       o.clang = true;
+    else if (strcmp(a, "--alone") == 0)
+      o.alone = true;
     else if (strcmp(a, "--sources") == 0)
       o.sources = true;
     else if (strncmp(a, "--only=", 7) == 0)

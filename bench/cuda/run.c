@@ -599,7 +599,7 @@ static void run_case(run *r) {
 }
 
 static double copy_bandwidth(run *r) {
-  const size_t bytes = 2u << 30;
+  const size_t bytes = r->o->alone ? 64u << 20 : 2u << 30;
   device_pointer a = device_alloc(r, bytes), b = device_alloc(r, bytes);
   void *start, *stop;
   float best = INFINITY;
@@ -636,7 +636,7 @@ static void run_apart(const bench_options *o, prepared *p, common *shared) {
     if (r.json)
       fprintf(r.json, "{\"device\": \"%s\", \"copy_gb_per_s\": %.1f}\n", r.d.device, bandwidth);
   } else {
-    r.has_lt = lt_open();
+    r.has_lt = !o->alone && lt_open();
     r.workspace = device_alloc(&r, k_workspace);
     run_case(&r);
     shared->failures += r.failures;
