@@ -305,6 +305,20 @@ uint32_t nib_emulated_load_acquire(const uint32_t *global) {
   return *(const volatile uint32_t *)global;
 }
 
+/* What -fsanitize=… -fsanitize-minimal-runtime calls. */
+#define MISTAKE(name, what)                                                                        \
+  void __ubsan_handle_##name##_minimal(void);                                                      \
+  void __ubsan_handle_##name##_minimal(void) { emulated_fail(what); }
+MISTAKE(type_mismatch, "an access that is not aligned to its type")
+MISTAKE(alignment_assumption, "a pointer that is not aligned as the compiler was told")
+MISTAKE(out_of_bounds, "an index outside its array")
+MISTAKE(add_overflow, "a sum of signed integers overflows")
+MISTAKE(sub_overflow, "a difference of signed integers overflows")
+MISTAKE(mul_overflow, "a product of signed integers overflows")
+MISTAKE(negate_overflow, "a negated integer overflows")
+MISTAKE(divrem_overflow, "a division by zero, or one that overflows")
+MISTAKE(shift_out_of_bounds, "a shift by more than the bits there are")
+
 /* ---- shared memory ---- */
 
 uint32_t nib_emulated_shared_address(const void *shared) {

@@ -19,6 +19,10 @@ import tempfile
 KERNEL = re.compile(r"\bNIB_KERNEL(?:_CLUSTER)?\(\s*(\d+)\s*,\s*\d+\s*(?:,\s*(\d+)\s*)?\)\s*(\w+)\s*\(")
 
 
+# What C leaves undefined, or GPUs do not do, ends the launch with a message.
+CHECKED = ["-fsanitize=alignment,bounds,shift-exponent,signed-integer-overflow,integer-divide-by-zero", "-fsanitize-minimal-runtime"]
+
+
 def main() -> int:
     here = pathlib.Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -48,7 +52,7 @@ def main() -> int:
             for source in sources:
                 linked.append(pathlib.Path(folder) / f"{source.stem}.o")
                 subprocess.run([args.cxx, "-x", "c", *common, "-c", source, "-o", linked[-1]], check=True)
-        command = [args.cxx, "-std=c++17", *common, "-Wno-unknown-pragmas", *flags, "-c", unit, "-o", unit.with_suffix(".o")]
+        command = [args.cxx, "-std=c++17", *common, *([] if args.sanitize else CHECKED), "-Wno-unknown-pragmas", *flags, "-c", unit, "-o", unit.with_suffix(".o")]
         if status := subprocess.run(command, check=False).returncode:
             return status
         link = [args.cxx, "-shared", *sanitize, "-Wl,-Bsymbolic", unit.with_suffix(".o")]

@@ -88,6 +88,15 @@ NIB_KERNEL(384, 1) registers(uint32_t *x) {
   x[nib_thread()] = 1;
 }
 
+NIB_KERNEL(32, 1) misaligned(uint8_t *x) { *(uint32_t *)(void *)(x + nib_thread()) = 7; }
+
+NIB_KERNEL(32, 1) outside(uint32_t *x) {
+  uint32_t y[4] = {1, 2, 3, 4};
+  x[0] = y[nib_thread() & 7];
+}
+
+NIB_KERNEL(32, 1) overflows(int32_t *x) { x[0] = 2147483647 + nib_thread(); }
+
 NIB_KERNEL(64, 1) race(uint32_t *x) {
   uint32_t *s = (uint32_t *)nib_shared;
   s[nib_thread()] = 7;
