@@ -93,10 +93,10 @@ int nib_low_bit_table(const nib_low_bit *p, uint32_t words[512]);
 /** Registers of a tile for 64 of K: 16 or 8. */
 int nib_low_bit_registers(const nib_low_bit *p);
 
-/** Declares `a[parts][registers]` and unpacks tile `tile` of sub-step `sub` (C expressions) of the
- * words `q`; a TABLE is at `table`. */
+/** Declares `a[parts][registers]` and unpacks registers [first, end) of tile `tile` of sub-step
+ * `sub` (C expressions) from the words `q`; a TABLE is at `table`. */
 void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *sub,
-                             const char *tile);
+                             const char *tile, int first, int end);
 /** Declares the lane's pointers into the step at `from`, by `lane` and `g` = lane / 4; moves them
  * on; and loads the words `q` and `f` (scales; both may be NULL) of the step `offset` bytes further
  * (C expressions): where `wanted`, as what no other block reads; NULL: always, as what others read

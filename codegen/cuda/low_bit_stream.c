@@ -506,7 +506,7 @@ static void emit_step(const stream *s) {
     emit_real_sums(s);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
-  nib_low_bit_unpack_emit(p, t, "q[u]", "sub", "r");
+  nib_low_bit_unpack_emit(p, t, "q[u]", "sub", "r", 0, nib_low_bit_registers(p));
   if (bytes)
     emit_byte_tile(s);
   else

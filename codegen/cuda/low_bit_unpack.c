@@ -182,12 +182,11 @@ static void emit_lookup(const nib_low_bit *p, nib_text *t, int reg) {
 }
 
 void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *sub,
-                             const char *tile) {
-  const int registers = nib_low_bit_registers(p);
+                             const char *tile, int first, int end) {
   nib_text_line(t, "const uint32_t *const w = %s + (%s * %d + %s) * %d;", q, sub, p->tiles, tile,
                 p->bits);
-  nib_text_line(t, "uint32_t a[%d][%d];", p->parts, registers);
-  for (int reg = 0; reg < registers; ++reg) {
+  nib_text_line(t, "uint32_t a[%d][%d];", p->parts, nib_low_bit_registers(p));
+  for (int reg = first; reg < end; ++reg) {
     if (p->rule == NIB_LOW_BIT_TABLE)
       emit_lookup(p, t, reg);
     else if (p->rule == NIB_LOW_BIT_REAL)

@@ -23,7 +23,8 @@ enum {
   SHARED_BYTES = 227 * 1024,
   ROW_BYTES = 128, /* of a box: 64 of K */
   MAX_STAGES = 8,
-  BAND = 8, /* tiles of activations that run at a time */
+  BAND = 8,  /* tiles of activations that run at a time */
+  BOXES = 4, /* of K in a turn of the loop, or two steps of the weights */
   TYPE_UINT16 = 1,
   SWIZZLE_128B = 3,
   PROMOTE_256B = 3,
@@ -38,6 +39,7 @@ typedef struct plan {
   int64_t m, rows, columns, cluster, groups, stages, stage_bytes;
   int64_t units, tiles_m,
       clusters; /* units: tiles of weights, those of a cluster counting as one */
+  int boxes;    /* in a turn of the loop */
   int operands; /* of K = 16 in a group of 64 or less */
 } plan;
 
@@ -55,6 +57,11 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
       !nib_low_bit_plan(w, x->format == NIB_F16 ? NIB_LOW_BIT_F16 : NIB_LOW_BIT_BF16, 0, 1, 2,
                         &q->w))
     return false;
+  q->boxes = 2 * q->w.step_elems > BOXES * NIB_LOW_BIT_SUB
+                 ? 2 * (int)q->w.step_elems / NIB_LOW_BIT_SUB
+                 : BOXES;
+  const int64_t steps = q->boxes * NIB_LOW_BIT_SUB / q->w.step_elems;
+  q->w.steps = ceil_div(q->w.steps, steps) * steps; /* whole turns: the last ones are zeros */
   q->m = nib_tensor_elems(x) / q->w.k;
   q->rows = k->tile[0] > 0 ? k->tile[0] : 128;
   q->columns = k->tile[1] > 0 ? k->tile[1] : 128;
@@ -70,7 +77,7 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
   /* Without tables and offsets; groups as they lie in memory, rows at multiples of 16 bytes. */
   return q->w.rule != NIB_LOW_BIT_TABLE && !q->w.has_offsets && q->w.k % 8 == 0 &&
          (!q->w.has_scales || q->w.padded_group == q->w.group) &&
-         q->m * q->w.k == nib_tensor_elems(x);
+         q->w.steps * q->w.step_bytes < INT32_MAX / 2 && q->m * q->w.k == nib_tensor_elems(x);
 }
 
 static bool is_aligned(const nib_graph *g, int32_t tensor) {
@@ -176,14 +183,18 @@ static void emit_producer(const plan *q) {
 
 /* ---- products ---- */
 
-/* Unpacks sub-step `sub` of the words in q into `a`[slot]. */
-static void emit_unpack(const plan *q, const char *slot, const char *sub) {
+/* Groups (or, where they are longer, parts of groups) of 64 elements. */
+static int groups_of_box(const plan *q) { return 4 / q->operands; }
+
+/* Unpacks group `e` of sub-step `sub` of the words in q into `operand`[slot]. */
+static void emit_unpack(const plan *q, const char *slot, const char *sub, int e) {
   nib_text *t = q->t;
+  const int first = e * q->operands * 4, n = q->operands * 4;
   nib_text_open(t, "{");
-  nib_low_bit_unpack_emit(&q->w, t, "q", sub, "0");
+  nib_low_bit_unpack_emit(&q->w, t, "q", sub, "0", first, first + n);
   nib_text_line(t, "#pragma unroll");
-  nib_text_line(t, "for (int32_t i = 0; i < 16; ++i)");
-  nib_text_line(t, "  operand[%s][i] = a[0][i];", slot);
+  nib_text_line(t, "for (int32_t i = 0; i < %d; ++i)", n);
+  nib_text_line(t, "  operand[%s][i] = a[0][i + %d];", slot, first);
   nib_text_close(t, "");
 }
 
@@ -192,85 +203,117 @@ static void emit_load(const plan *q, const char *step, const char *words, const 
   nib_text *t = q->t;
   nib_text_open(t, "{");
   nib_text_line(t, "const int32_t step = %s;", step);
-  nib_text_line(t, "const int64_t at = (int64_t)(step < %lld ? step : %lld) * %lld;",
-                (ll)q->w.steps, (ll)q->w.steps - 1, (ll)q->w.step_bytes);
+  nib_text_line(t, "const int32_t at = (step < %lld ? step : %lld) * %lld;", (ll)q->w.steps,
+                (ll)q->w.steps - 1, (ll)q->w.step_bytes);
   nib_low_bit_load_emit(&q->w, t, words, scales, "at", NULL);
   nib_text_close(t, "");
 }
 
-static void emit_group(const plan *q, const char *type) {
+/* Begins the products of group `e` of the box, number u * groups + e of those unrolled. */
+static void emit_group(const plan *q, const char *type, int e) {
   nib_text *t = q->t;
-  const char *sums = q->w.has_scales ? "d" : "total";
+  const char *slot = groups_of_box(q) == 1 ? "u % 2" : e % 2 ? "1" : "0";
+  const nib_expr sums = q->w.has_scales ? nib_expr_printf("d[%s]", slot) : nib_expr_printf("total");
   nib_text_line(t, "nib_wgmma_fence();");
   nib_text_line(t, "#pragma unroll");
   nib_text_line(t, "for (int32_t i = 0; i < %d; ++i)", q->operands);
-  nib_text_line(
-      t, "  nib_wgmma_%s_n%lld_ra(%s, operand[p] + (e * %d + i) * 4, b + 2 * (e * %d + i), %s);",
-      type, (ll)q->columns, sums, q->operands, q->operands, q->w.has_scales ? "i" : "box | i");
+  nib_text_line(t, "  nib_wgmma_%s_n%lld_ra(%s, operand[%s] + i * 4, b + 2 * (%d + i), %s);", type,
+                (ll)q->columns, sums.s, slot, e * q->operands, q->w.has_scales ? "i" : "1");
   nib_text_line(t, "nib_wgmma_commit();");
 }
 
-static void emit_scaled(const plan *q) {
+/* Adds the products of the group in `slot`, whose scales are number `group` of those in f[step]. */
+static void emit_scaled(const plan *q, const char *slot, const char *step, const char *group) {
   nib_text *t = q->t;
-  nib_text_line(t, "nib_wgmma_wait(0);");
+  const nib_expr sums = q->w.has_scales ? nib_expr_printf("d[%s]", slot) : nib_expr_printf("total");
   nib_text_line(t, "#pragma unroll");
   nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", (ll)q->columns / 2);
-  nib_text_line(t, "  nib_keep_f32(&%s[i]);", q->w.has_scales ? "d" : "total");
+  nib_text_line(t, "  nib_keep_f32(&%s[i]);", sums.s);
   if (!q->w.has_scales)
     return;
-  const int in_sub = 4 / q->operands;
-  nib_low_bit_scales_emit(&q->w, t, "f[of]", "0",
-                          q->w.scales_of_step <= 1 ? "0"
-                          : in_sub == 4            ? "(sub * 4 + e)"
-                          : in_sub == 2            ? "(sub * 2 + e)"
-                                                   : "sub");
+  nib_text_open(t, "{");
+  nib_low_bit_scales_emit(&q->w, t, nib_expr_printf("f[%s]", step).s, "0", group);
   nib_text_line(t, "#pragma unroll");
   nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", (ll)q->columns / 2);
-  nib_text_line(t, "  total[i] = nib_fma_f32(d[i], scale[i / 2 %% 2], total[i]);");
+  nib_text_line(t, "  total[i] = nib_fma_f32(d[%s][i], scale[i / 2 %% 2], total[i]);", slot);
+  nib_text_close(t, "");
 }
 
-/* Boxes of two steps of the weights at a time, so that all registers have their numbers. The last
- * group of a box has time for unpacking what the next one needs, from words that are then loaded
- * anew. */
+/* An expression: the number in its step of group `e` of sub-step `sub`. */
+static nib_expr group_of_step(const plan *q, const char *sub, int e) {
+  if (q->w.scales_of_step <= 1)
+    return nib_expr_printf("0");
+  return nib_expr_printf("(%s) * %d + %d", sub, groups_of_box(q), e);
+}
+
+/* Hands back the stage before. */
+static void emit_arrive(const plan *q) {
+  const nib_expr stage = nib_expr_printf("stage > 0 ? stage - 1 : %lld", (ll)q->stages - 1);
+  nib_text_line(q->t, "if (lane < %lld)", (ll)q->cluster);
+  nib_text_line(q->t,
+                q->cluster > 1 ? "  nib_barrier_arrive_at(&empty[%s], lane);"
+                               : "  nib_barrier_arrive(&empty[%s]);",
+                stage.s);
+}
+
+/* Group `e` of box `u`: its products run while those of the group before are scaled and what comes
+ * after is unpacked. The first group of a box ends the one before. */
+static void emit_turn(const plan *q, const char *type, int e) {
+  nib_text *t = q->t;
+  const int groups = groups_of_box(q);
+  const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB;
+  const char *other = groups == 1 ? "1 - u % 2" : e % 2 ? "0" : "1";
+  emit_group(q, type, e);
+  if (e == 0) {
+    nib_text_open(t, "if (u > 0) {");
+    nib_text_line(t, "nib_wgmma_wait(1);");
+    emit_scaled(q, other, nib_expr_printf("(u - 1) / %lld %% 2", subs).s,
+                group_of_step(q, nib_expr_printf("(u - 1) %% %lld", subs).s, groups - 1).s);
+    emit_arrive(q);
+    nib_text_close(t, "");
+    if (q->w.has_scales) {
+      nib_text_open(t, "if (u %% %lld == 0) {", subs);
+      emit_load(q, nib_expr_printf("box / %lld + 1", subs).s, NULL,
+                nib_expr_printf("f[1 - u / %lld %% 2]", subs).s);
+      nib_text_close(t, "");
+    }
+  } else {
+    nib_text_line(t, "nib_wgmma_wait(1);");
+    emit_scaled(q, other, nib_expr_printf("u / %lld %% 2", subs).s,
+                group_of_step(q, nib_expr_printf("u %% %lld", subs).s, e - 1).s);
+  }
+  /* The next group's operands; after those of a step's last one its words are no longer needed. */
+  const nib_expr next_sub = nib_expr_printf(e + 1 < groups ? "u %% %lld" : "(u + 1) %% %lld", subs);
+  emit_unpack(q, other, next_sub.s, (e + 1) % groups);
+  if ((e + 2) % groups == 0 || groups == 1) {
+    nib_text_open(t, "if (%s == %lld) {", next_sub.s, subs - 1);
+    emit_load(q, nib_expr_printf(groups > 1 ? "box / %lld + 1" : "(box + 1) / %lld + 1", subs).s,
+              "q", NULL);
+    nib_text_close(t, "");
+  }
+}
+
+/* BOXES at a time, so that all registers have their numbers; no products are on their way when the
+ * loop begins anew, which the assembler would not see through. */
 static void emit_boxes(const plan *q, const char *type) {
   nib_text *t = q->t;
-  const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB, unroll = 2 * subs;
-  const nib_expr next = nib_expr_printf("(box + 1) / %lld + 1", subs);
-  nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %lld) {", boxes(q), unroll);
+  const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB, n = boxes(q);
+  const int groups = groups_of_box(q);
+  nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %d) {", n, q->boxes);
   nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t u = 0; u < %lld; ++u) {", unroll);
-  nib_text_line(t,
-                "const int32_t box = first + u, p = u %% 2, sub = u %% %lld, of = u / %lld %% 2;",
-                subs, subs);
-  nib_text_line(t, "(void)box, (void)sub, (void)of; /* not every format needs them */");
-  if (boxes(q) % unroll) {
-    nib_text_line(t, "if (box >= %lld)", boxes(q));
-    nib_text_line(t, "  break;");
-  }
+  nib_text_open(t, "for (int32_t u = 0; u < %d; ++u) {", q->boxes);
+  nib_text_line(t, "const int32_t box = first + u;");
   nib_text_line(t, "const uint64_t b = nib_wgmma_descriptor(nib_shared + stage * %lld);",
                 (ll)q->stage_bytes);
   nib_text_line(t, "nib_barrier_wait(&full[stage], parity);");
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t e = 0; e < %d; ++e) {", 4 / q->operands);
-  emit_group(q, type);
-  nib_text_open(t, "if (e == %d) {", 4 / q->operands - 1);
-  emit_unpack(q, "1 - p", nib_expr_printf("(sub + 1) %% %lld", subs).s);
-  nib_text_open(t, "if ((sub + 1) %% %lld == %lld) {", subs, subs - 1);
-  emit_load(q, next.s, "q", NULL);
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-  emit_scaled(q);
-  nib_text_close(t, "");
-  if (q->w.has_scales) {
-    nib_text_open(t, "if ((sub + 1) %% %lld == %lld) {", subs, subs - 1);
-    emit_load(q, next.s, NULL, nib_expr_printf("f[((u + 1) / %lld + 1) %% 2]", subs).s);
-    nib_text_close(t, "");
-  }
-  nib_text_line(t, "if (lane < %lld)", (ll)q->cluster);
-  nib_text_line(t, q->cluster > 1 ? "  nib_barrier_arrive_at(&empty[stage], lane);"
-                                  : "  nib_barrier_arrive(&empty[stage]);");
+  for (int e = 0; e < groups; ++e)
+    emit_turn(q, type, e);
   next_stage(q);
   nib_text_close(t, "");
+  nib_text_line(t, "nib_wgmma_wait(0);");
+  emit_scaled(q, "1", nib_expr_printf("%lld", (q->boxes - 1) / subs % 2).s,
+              group_of_step(q, nib_expr_printf("%lld", (q->boxes - 1) % subs).s, groups - 1).s);
+  emit_arrive(q);
   nib_text_close(t, "");
 }
 
@@ -317,19 +360,19 @@ static void emit_consumer(const plan *q, const char *weights, const char *type) 
   nib_low_bit_pointers_emit(
       &q->w, t,
       nib_expr_printf("%s + (int64_t)tile * %lld", weights, (ll)(q->w.steps * q->w.step_bytes)).s);
-  nib_text_line(t, "uint32_t operand[2][16], q[%d];", q->w.words);
+  nib_text_line(t, "uint32_t operand[2][%d], q[%d];", q->operands * 4, q->w.words);
   if (q->w.has_scales) {
     nib_text_line(t, "uint32_t f[2][%d];", q->w.scale_words);
-    nib_text_line(t, "float d[%lld];", (ll)q->columns / 2);
+    nib_text_line(t, "float d[2][%lld];", (ll)q->columns / 2);
   }
   nib_text_line(t, "float total[%lld];", (ll)q->columns / 2);
   nib_text_line(t, "#pragma unroll");
   nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", (ll)q->columns / 2);
   nib_text_line(t, "  total[i] = 0;");
   emit_load(q, "0", "q", q->w.has_scales ? "f[0]" : NULL);
-  emit_unpack(q, "0", "0");
-  if (subs == 1)
-    emit_load(q, "1", "q", q->w.has_scales ? "f[1]" : NULL);
+  emit_unpack(q, "0", "0", 0);
+  if (subs == 1 && groups_of_box(q) == 1)
+    emit_load(q, "1", "q", NULL);
   emit_boxes(q, type);
   emit_results(q);
   nib_text_close(t, "");
@@ -381,12 +424,12 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   emit_barriers(&q);
   nib_text_open(q.t, "if (group == %lld) {", (ll)q.groups);
   if (shares)
-    nib_text_line(q.t, "nib_registers_less(40);");
+    nib_text_line(q.t, "nib_registers_less(24);");
   emit_producer(&q);
   q.t->indent--;
   nib_text_open(q.t, "} else {");
   if (shares)
-    nib_text_line(q.t, "nib_registers_more(232);");
+    nib_text_line(q.t, "nib_registers_more(240);");
   emit_consumer(&q, weights.s, q.w.product == NIB_LOW_BIT_F16 ? "f16" : "bf16");
   nib_text_close(q.t, "");
   if (q.cluster > 1)
