@@ -109,7 +109,7 @@ static bool rescales(const nib_kernel_desc *d) {
 
 /* Throughputs per register operation. */
 typedef struct rates {
-  double lanes, dot_k, registers;
+  double lanes, dot_k, real_k, registers;
   double dot, dot8, fma, lane_mac, requant, element;
   double found_lanes; /* of the target's registers, which compilers may use for portable C */
   bool scalar, in_order;
@@ -128,6 +128,7 @@ static rates rates_of_vocab(const nib_vocab *v) {
   return (rates){
       .lanes = v->lanes > 0 ? v->lanes : 1,
       .dot_k = v->dot_k > 0 ? v->dot_k : 1,
+      .real_k = v->half_k > 0 ? v->half_k : 1,
       .registers = v->registers > 0 ? v->registers : 16,
       .dot = or_default(v->dot_cycles, 1),
       .dot8 = or_default(v->dot8_cycles, 1),
@@ -145,6 +146,7 @@ static rates rates_of_machine(const nib_machine *m) {
   const double lanes = m->vector_bytes >= 8 ? m->vector_bytes / 4 : 1;
   return (rates){.lanes = lanes,
                  .dot_k = lanes > 1 ? 4 : 1,
+                 .real_k = 1,
                  .registers = m->vector_registers > 0 ? m->vector_registers : 16,
                  .dot = 1,
                  .fma = 0.5,
@@ -226,7 +228,7 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double k = fmax(1.0, (double)d->macs / (n * m));
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 4, row_pixels(d));
   const double nr = d->tile[1] > 0 ? d->tile[1] : fmin(4, ceil(n / r->lanes));
-  const double depth = real ? 1 : r->dot_k;
+  const double depth = real ? r->real_k : r->dot_k;
   const double steps = round_up(k, depth) / depth;
   /* Along each row whole tiles, then a remainder of pixels and one of column registers at their
    * own efficiency. */

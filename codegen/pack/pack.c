@@ -102,7 +102,7 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
   w->segments = contiguous ? 1 : s->kernel_w;
   w->run = contiguous ? s->kernel_w * s->in_c : w->group_in;
   w->pitch = s->dilation_w * s->in_c;
-  w->dot_k = w->is_float ? 1 : v->dot_k;
+  w->dot_k = !w->is_float ? v->dot_k : v->half_k ? v->half_k : 1;
   w->lanes = v->lanes;
   w->columns = columns;
   cut_panels(w);

@@ -116,6 +116,9 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (!is_float && nib_pack_weight_zero(g, n, v) != 0 &&
       (w.shape.groups > 1 || !nib_vocab_prim(v, NIB_PRIM_STAGE_SUM)))
     return false;
+  /* Groups of halves are read as a whole, from where they are aligned; none is half a group. */
+  if (is_float && v->half_k && (w.shape.in_c % v->half_k || w.group_in % v->half_k))
+    return false;
   nib_stage stage;
   init_stage(g, n, v, &w, &stage);
   return nib_stage_can_emit(&stage, v);
@@ -358,10 +361,14 @@ static nib_prim weight_prim(const conv_rows *r) {
                                    : NIB_PRIM_F32_LOAD;
 }
 
+/* Whether a product takes several halves of an activation. */
+static bool takes_group(const conv_rows *r) { return r->walk.is_float && r->e->vocab->half_k; }
+
 static void declare_activation(const conv_rows *r) {
   const nib_vocab *v = r->e->vocab;
   nib_text_line(r->e->body, "%s a0;",
-                takes_scalar(r)    ? r->stage.c_type
+                takes_group(r)     ? v->type_half
+                : takes_scalar(r)  ? r->stage.c_type
                 : r->walk.is_float ? v->type_f32
                                    : v->type_act);
 }
@@ -369,7 +376,9 @@ static void declare_activation(const conv_rows *r) {
 /* a0 = what all columns multiply, at element `at` of the run. */
 static void load_activation(const conv_rows *r, int64_t at) {
   nib_emitter *e = r->e;
-  if (takes_scalar(r))
+  if (takes_group(r))
+    nib_say(e, NIB_PRIM_HALF_GROUP, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
+  else if (takes_scalar(r))
     nib_text_line(e->body, "a0 = a[k + %lld];", (ll)at);
   else if (r->walk.is_float)
     nib_say(e, NIB_PRIM_F32_SET, "a0", nib_word_of("a[k + %lld]", (ll)at).s, NULL, NULL, NULL);
