@@ -27,8 +27,8 @@ typedef struct nib_gemm {
  * weights. */
 bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out);
 
-/** The part of nib_gemm_of about formats, for schedules that know other shapes: fills type, is_float and bytes.
- *  Weights of codes are constant and may have any zero point. */
+/** The part of nib_gemm_of about formats, for schedules that know other shapes: fills type,
+ * is_float and bytes. Weights of codes are constant and may have any zero point. */
 bool nib_gemm_formats(const nib_graph *g, const nib_node *n, nib_gemm *out);
 /** The code of element `i` of constant weights, less their zero point. */
 int64_t nib_gemm_weight(const nib_tensor *w, int64_t i);
