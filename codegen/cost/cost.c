@@ -173,6 +173,12 @@ static double rows_of(const nib_kernel_desc *d) {
   return rows;
 }
 
+/* One after another: two loads, their addresses, the product and the end of the loop. */
+static const double k_in_order_mac_cycles = 6.0;
+static double direct_mac_cycles(const rates *r) {
+  return r->in_order && r->found_lanes <= 1 ? k_in_order_mac_cycles : k_direct_mac_cycles;
+}
+
 /* Cycles of one step over K of a register tile of `rows` pixels by `vectors` column registers: the
  * slowest of issuing the products, loading their operands, and the chain of each accumulator. */
 static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double rows,
@@ -253,7 +259,7 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double share = r->in_order && r->found_lanes <= 1 ? 1.0 : k_scalar_tile_share;
   cycles *= share / (real ? 1.0 : fmax(1.0, r->found_lanes / k_found_run));
   return nr > 1 ? cycles
-                : fmin(cycles, (double)d->macs * k_direct_mac_cycles /
+                : fmin(cycles, (double)d->macs * direct_mac_cycles(r) /
                                    found_vectors(d, r->found_lanes, real));
 }
 
@@ -382,7 +388,7 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
 static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   const bool real = is_float(find_role(d, "in"));
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
-  return (double)d->macs * fmax(mac, 1.0) * k_direct_mac_cycles /
+  return (double)d->macs * fmax(mac, 1.0) * direct_mac_cycles(r) /
              found_vectors(d, r->found_lanes, real) +
          (double)d->elementwise * scalar_element_cycles(d, r) +
          (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);

@@ -2,9 +2,8 @@
  * Two FP16 in an integer register of a 32-bit RISC-V core: the packed instructions of PULP's cores,
  * which compilers have no names for. What there is no packed instruction for is done on each half
  * by zhinx. */
+#include "vocab/scalar_reals.h"
 #include "vocab/vocab.h"
-
-extern const nib_vocab nib_vocab_c99;
 
 /* rd op= rs1, rs2; funct3 6 takes the low half of rs2 twice. */
 #define INSTRUCTION(funct3, funct7, d, a, b)                                                       \
@@ -63,7 +62,6 @@ static const char support[] =
       .function_attr = "",                                                                         \
       .includes = "",                                                                              \
       .support = support,                                                                          \
-      .base = &nib_vocab_c99,                                                                      \
       .lanes = 1,                                                                                  \
       .registers = 26,                                                                             \
       .stage = NIB_STAGE_CODES,                                                                    \
@@ -78,7 +76,8 @@ static const char support[] =
       .type_f32 = "float",                                                                         \
       .type_act = "int32_t",                                                                       \
       .type_weight = "int32_t",                                                                    \
-      .prims = {[NIB_PRIM_HALF_LOAD] = "$d = *(const nib_xfvec_bits *)(const void *)($a);",        \
+      .prims = {NIB_SCALAR_REAL_PRIMS,                                                             \
+                [NIB_PRIM_HALF_LOAD] = "$d = *(const nib_xfvec_bits *)(const void *)($a);",        \
                 [NIB_PRIM_HALF_GROUP] = "$d = *(const nib_xfvec_bits *)(const void *)($a);",       \
                 [NIB_PRIM_HALF_FMA_SCALAR] = INSTRUCTION(funct3, 0x4b, "$d", "$a", "$b"),          \
                 [NIB_PRIM_F32_AFTER] = "__asm__ volatile(\"\" : \"+r\"($d) : : \"memory\");"},     \
