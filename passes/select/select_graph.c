@@ -2,6 +2,10 @@
  * The select stage: a choice for each kernel of the graph. */
 #include "select/select.h"
 
+#include "schedule/schedule.h"
+#include "vocab/vocab.h"
+
+#include <stdio.h>
 #include <string.h>
 
 static nib_status apply(nib_graph *g, nib_kernel *k, const nib_select_candidate *c,
@@ -29,19 +33,58 @@ static nib_status apply(nib_graph *g, nib_kernel *k, const nib_select_candidate 
   return NIB_OK;
 }
 
+/* The fewest features of the target's family that it lacks and with which vector code runs
+ * `kernel`; 0: none would do. */
+static nib_feature_set missing_features(const nib_graph *g, const nib_kernel *kernel,
+                                        const nib_target *target) {
+  nib_kernel fresh = *kernel;
+  memset(fresh.tile, 0, sizeof fresh.tile);
+  nib_feature_set others = 0, fewest = 0;
+  for (int f = 0; f < NIB_FEATURE_COUNT; ++f)
+    if (nib_feature_arch((nib_feature)f) != target->arch)
+      others |= (nib_feature_set)1 << f;
+  const nib_schedule *s;
+  for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i) {
+    const nib_vocab *v;
+    for (size_t k = 0; (v = nib_vocab_at(k)) != NULL; ++k) {
+      const nib_feature_set missing = v->requires_ & ~target->features;
+      if (v->lanes < 2 || s->device != v->device || missing == 0 || (missing & others) ||
+          strcmp(s->name, "direct") == 0 ||
+          (fewest && __builtin_popcountll(missing) >= __builtin_popcountll(fewest)))
+        continue;
+      if (s->accepts(g, &fresh, v))
+        fewest = missing;
+    }
+  }
+  return fewest;
+}
+
+/* "; +v+zvfh would do", or "". */
+static void say_missing(nib_feature_set missing, char *text, size_t capacity) {
+  size_t used = 0;
+  text[0] = 0;
+  for (int f = 0; f < NIB_FEATURE_COUNT; ++f)
+    if ((missing >> f & 1) && used < capacity)
+      used += (size_t)snprintf(text + used, capacity - used, "%s+%s", used ? "" : "; it needs ",
+                               nib_feature_name((nib_feature)f));
+}
+
 static void report_fallback(const nib_graph *g, const nib_kernel *k, const nib_select_context *x,
                             const nib_diag *diag) {
   const nib_node *root = &g->nodes[k->nodes[0]];
+  char missing[256];
+  say_missing(missing_features(g, k, &x->target), missing, sizeof missing);
   nib_diag_note(diag,
                 "kernel '%s' (operator %d '%s', %s): no vector schedule of target %s runs it; it "
-                "uses schedule '%s' with vocabulary '%s'",
+                "uses schedule '%s' with vocabulary '%s'%s",
                 k->name, root->source_index, root->name, nib_op_get(root->op)->mnemonic,
-                x->target.spec, k->schedule, k->vocab);
+                x->target.spec, k->schedule, k->vocab, missing);
 }
 
 static nib_status select_all(nib_graph *g, const nib_select_context *x, const nib_options *o,
                              const nib_diag *diag) {
   int fallbacks = 0;
+  const nib_kernel *first = NULL;
   for (int32_t i = 0; i < g->n_kernels; ++i) {
     nib_kernel *k = &g->kernels[i];
     nib_select_candidate choice;
@@ -50,13 +93,24 @@ static nib_status select_all(nib_graph *g, const nib_select_context *x, const ni
     if (nib_select_is_fallback(x, g, k, &choice)) {
       report_fallback(g, k, x, diag);
       ++fallbacks;
+      first = first ? first : k;
     }
   }
-  if (fallbacks > 0 && o->no_fallback)
+  if (fallbacks > 0 && o->no_fallback) {
+    const nib_node *root = &g->nodes[first->nodes[0]];
+    char missing[256];
+    say_missing(missing_features(g, first, &x->target), missing, sizeof missing);
     return nib_diag_error(diag, NIB_ERROR_LIMIT,
                           "%d of %d kernels fall back to scalar code on target %s, and "
-                          "--no-fallback is given",
-                          fallbacks, g->n_kernels, x->target.spec);
+                          "--no-fallback is given: first operator %d '%s' (%s of %s)%s",
+                          fallbacks, g->n_kernels, x->target.spec, root->source_index, root->name,
+                          nib_op_get(root->op)->mnemonic,
+                          nib_format_get(nib_node_input(g, root, 0)
+                                             ? nib_node_input(g, root, 0)->format
+                                             : g->tensors[root->out].format)
+                              ->name,
+                          missing);
+  }
   return NIB_OK;
 }
 
