@@ -485,8 +485,8 @@ static nib_expr value_name(const nib_direct *d, int32_t tensor) {
   return nib_expr_printf("v%d", position_of(d->g, d->kernel, tensor));
 }
 
-/* Index of the element of `in` that meets flat element `index` of `out` under broadcasting. */
-static nib_expr broadcast_index(const nib_tensor *in, const nib_tensor *out, const char *index) {
+nib_expr nib_direct_broadcast_index(const nib_tensor *in, const nib_tensor *out,
+                                    const char *index) {
   nib_expr sum = {""};
   int64_t in_stride = 1, out_stride = 1;
   for (int32_t r = out->rank - 1; r >= 0;) {
@@ -525,8 +525,7 @@ static bool same_elems(const nib_tensor *a, const nib_tensor *b) {
   return nib_tensor_elems(a) == nib_tensor_elems(b);
 }
 
-/* The literal of a one-element constant, or false. */
-static bool scalar_literal(const nib_tensor *t, nib_expr *out) {
+bool nib_direct_literal(const nib_tensor *t, nib_expr *out) {
   if (!t->data || nib_tensor_elems(t) != 1)
     return false;
   switch (t->format) {
@@ -565,12 +564,13 @@ static nib_expr operand_value(nib_direct *d, const nib_node *n, int32_t slot, co
   nib_expr literal;
   if (made_in(d->g, d->kernel, id, d->segment.first, d->segment.first + d->segment.count))
     return value_name(d, id);
-  if (scalar_literal(t, &literal))
+  if (nib_direct_literal(t, &literal))
     return literal;
   char hint[32];
   snprintf(hint, sizeof hint, "operand%d", slot);
   nib_expr p = nib_direct_pointer(d, id, hint);
-  nib_expr at = same_elems(t, out) ? nib_expr_printf("%s", index) : broadcast_index(t, out, index);
+  nib_expr at =
+      same_elems(t, out) ? nib_expr_printf("%s", index) : nib_direct_broadcast_index(t, out, index);
   return nib_direct_decode(t->format, nib_expr_printf("%s[%s]", p.s, at.s).s);
 }
 
@@ -792,20 +792,33 @@ int32_t nib_direct_segments(const nib_graph *g, const nib_kernel *k) {
   return n;
 }
 
+/* The loops of all segments. */
+typedef struct segments {
+  nib_direct_root *first_root;
+} segments;
+
+static void write_segments(nib_direct *d, void *user) {
+  const segments *s = user;
+  each_stored(d->g, d->kernel, declare_stored, d);
+  d->cut_units = d->e->cut ? units(d->g, d->kernel, d->e->vocab) : 0;
+  emit_segments(d, s->first_root);
+  if (d->cut_units > 0 && d->status == NIB_OK)
+    nib_direct_fail(d, &d->g->nodes[d->kernel->nodes[0]], NIB_ERROR_INTERNAL,
+                    "no loop for threads");
+}
+
 /* The body comes first, since it finds out which constants to declare above it. */
-static nib_status emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root,
-                            nib_direct_grid *grid) {
-  nib_text body;
+nib_status nib_direct_emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_grid *grid,
+                                nib_direct_body *write, void *user) {
+  nib_text body, *const real = e->body;
   nib_text_init(&body);
-  body.indent = e->body->indent;
+  body.indent = real->indent;
   nib_direct d = {.e = e, .g = e->graph, .kernel = k, .t = &body, .grid = grid};
   d.index = index_type(d.g, k);
   d.n_inputs = nib_kernel_inputs(d.g, k, d.inputs, NIB_DIRECT_MAX_INPUTS);
-  each_stored(d.g, k, declare_stored, &d);
-  d.cut_units = e->cut ? units(d.g, k, e->vocab) : 0;
-  emit_segments(&d, first_root);
-  if (d.cut_units > 0 && d.status == NIB_OK)
-    nib_direct_fail(&d, &d.g->nodes[k->nodes[0]], NIB_ERROR_INTERNAL, "no loop for threads");
+  e->body = &body;
+  write(&d, user);
+  e->body = real;
   for (int32_t i = 0; i < d.n_locals; ++i)
     nib_text_line(e->body, "const %s *const %s = %s;", d.locals[i].c_type, d.locals[i].name,
                   d.locals[i].expression);
@@ -814,6 +827,12 @@ static nib_status emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_root
     d.status = nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory for code");
   nib_text_free(&body);
   return d.status;
+}
+
+static nib_status emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root,
+                            nib_direct_grid *grid) {
+  segments s = {first_root};
+  return nib_direct_emit_body(e, k, grid, write_segments, &s);
 }
 
 nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root) {

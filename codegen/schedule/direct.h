@@ -152,6 +152,11 @@ void nib_direct_join_lanes(nib_direct *d, const char *type, const char *var, con
 void nib_direct_open_leader(nib_direct *d);
 void nib_direct_close_leader(nib_direct *d);
 
+/** Index of the element of `in` that meets flat element `index` of `out` under broadcasting. */
+nib_expr nib_direct_broadcast_index(const nib_tensor *in, const nib_tensor *out, const char *index);
+
+/** The literal of a one-element constant, or false. */
+bool nib_direct_literal(const nib_tensor *t, nib_expr *out);
 /** Literals. */
 nib_expr nib_direct_f32(float v);
 nib_expr nib_direct_i64(int64_t v);
@@ -223,6 +228,11 @@ int64_t nib_direct_scratch_bytes(const nib_graph *g, const nib_kernel *k);
 nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root);
 /** Number of segments of `k`. */
 int32_t nib_direct_segments(const nib_graph *g, const nib_kernel *k);
+/** A body that `write` writes to d->t, which is also e->body while it runs, by the means above; pointers to
+ *  constants are declared before it. */
+typedef void nib_direct_body(nib_direct *d, void *user);
+nib_status nib_direct_emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_grid *grid,
+                                nib_direct_body *write, void *user);
 /** The body of a CUDA kernel of one segment, in blocks of `threads`; *out_units: of its loops, each for `lanes` threads
  *  of its own: 1, a warp, or the block. */
 nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, int32_t lanes,

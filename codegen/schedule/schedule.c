@@ -16,6 +16,7 @@
   X(nib_schedule_depthwise_rows)                                                                   \
   X(nib_schedule_pool_channels)                                                                    \
   X(nib_schedule_flat_steps)                                                                       \
+  X(nib_schedule_row_steps)                                                                        \
   X(nib_schedule_warpgroup_gemm)                                                                   \
   X(nib_schedule_low_bit_warpgroup)                                                                \
   X(nib_schedule_low_bit_stream)                                                                   \

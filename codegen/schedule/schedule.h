@@ -82,6 +82,7 @@ typedef struct nib_kernel_stage {
 typedef struct nib_schedule {
   const char *name;
   bool device; /**< for CUDA's vocabularies, and no others */
+  bool by_rows; /**< runs several roots that work on the same rows, a few rows at a time (row_plan.h) */
   /** Whether this schedule can run `kernel` with `vocab` (formats, operators, attributes, shapes).
    */
   bool (*accepts)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);

@@ -40,7 +40,7 @@ static bool join(const nib_fusion *f, const int32_t *run, int32_t n, nib_fuse_gr
   *out = (nib_fuse_group){.ns = NAN};
   for (int32_t i = 0; i < n; ++i) {
     const nib_fuse_group *part = &f->groups[run[i]];
-    if (out->n + part->n > NIB_FUSE_MAX_GROUP)
+    if (out->n + part->n > NIB_FUSE_MAX_FOLLOWED)
       return false;
     for (int32_t k = 0; k < part->n; ++k)
       out->nodes[out->n++] = part->nodes[k];
@@ -119,7 +119,7 @@ static void apply_cuts(nib_fusion *f, const int32_t *run, int32_t n, const cut *
   }
 }
 
-static void drop_empty(nib_fusion *f) {
+void nib_fuse_drop_empty(nib_fusion *f) {
   int32_t n = 0;
   for (int32_t i = 0; i < f->n_groups; ++i)
     if (f->groups[i].n > 0)
@@ -160,6 +160,6 @@ nib_status nib_fuse_chains(nib_fusion *f) {
   free(follows);
   free(cuts);
   if (status == NIB_OK)
-    drop_empty(f);
+    nib_fuse_drop_empty(f);
   return status;
 }

@@ -22,6 +22,7 @@ nib_status nib_fuse_weigh(const nib_fusion *f, nib_fuse_group *grp) {
   grp->ns = n > 0 ? best.cost.ns : INFINITY;
   grp->scratch_bytes = n > 0 ? best.scratch_bytes : 0;
   grp->by_rows = n > 0 && nib_schedule_find(best.schedule)->stages != NULL;
+  grp->shares_rows = n > 0 && nib_schedule_find(best.schedule)->by_rows;
   return NIB_OK;
 }
 
@@ -53,7 +54,7 @@ static int32_t followable(const nib_fusion *f, int32_t node, int32_t slot) {
   if (at == NIB_NONE)
     return NIB_NONE;
   const nib_fuse_group *grp = &f->groups[at];
-  if (grp->n == NIB_FUSE_MAX_GROUP || g->nodes[grp->nodes[grp->n - 1]].out != t)
+  if (grp->n >= NIB_FUSE_MAX_FOLLOWED || g->nodes[grp->nodes[grp->n - 1]].out != t)
     return NIB_NONE;
   if (nib_graph_is_output(g, t) || nib_graph_count_uses(g, t, NULL) != 1)
     return NIB_NONE;
@@ -202,6 +203,7 @@ static nib_status run(nib_fusion *f) {
   if (f->groups == NULL || f->group_of == NULL)
     return nib_diag_error(f->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory in fuse");
   NIB_RETURN_IF_ERROR(group_nodes(f));
+  NIB_RETURN_IF_ERROR(nib_fuse_rows(f));
   NIB_RETURN_IF_ERROR(nib_fuse_chains(f));
   NIB_RETURN_IF_ERROR(make_kernels(f));
   return check_every_kernel(f);

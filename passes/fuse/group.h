@@ -10,7 +10,9 @@
 extern "C" {
 #endif
 
-#define NIB_FUSE_MAX_GROUP 12
+#define NIB_FUSE_MAX_GROUP 24
+/** Most nodes of a root with its followers, or of a chain. */
+#define NIB_FUSE_MAX_FOLLOWED 12
 
 typedef struct nib_fuse_group {
   int32_t nodes[NIB_FUSE_MAX_GROUP];
@@ -18,6 +20,7 @@ typedef struct nib_fuse_group {
   double ns;             /**< predicted; NAN: not weighed yet, INFINITY: no schedule */
   int64_t scratch_bytes; /**< of what was weighed */
   bool by_rows;          /**< what was weighed runs several filters row by row */
+  bool shares_rows;      /**< what was weighed runs several operators on each row (row_plan.h) */
 } nib_fuse_group;
 
 typedef struct nib_fusion {
@@ -31,6 +34,10 @@ typedef struct nib_fusion {
 } nib_fusion;
 
 nib_status nib_fuse_weigh(const nib_fusion *f, nib_fuse_group *grp);
+/** Joins groups that work on the same rows where that pays. */
+nib_status nib_fuse_rows(nib_fusion *f);
+/** Takes away groups without nodes. */
+void nib_fuse_drop_empty(nib_fusion *f);
 /** Joins groups to chains where that pays; group_of no longer holds. */
 nib_status nib_fuse_chains(nib_fusion *f);
 
