@@ -88,11 +88,31 @@ static bool is_float(const nib_desc_tensor *t) {
   return t != NULL && (t->format[0] == 'f' || strcmp(t->format, "bf16") == 0);
 }
 
+/* Cycles of one element operation, of a kernel of several operators on rows: what vectors say takes
+ * `vector` cycles, in portable C exponentials are calls. */
+static double row_element_cycles(const nib_kernel_desc *d, double vector) {
+  static const char *const k_calls[] = {"tanh", "sigmoid", "silu", "gelu", "gelu_tanh"};
+  double work = 0, cycles = 0;
+  for (int32_t i = 0; i < d->n_ops; ++i) {
+    const nib_op op = nib_op_find(d->ops[i]);
+    const double of_op = op != NIB_OP_COUNT ? nib_op_get(op)->work : 1;
+    bool calls = vector == 0 && strcmp(d->ops[i], "softmax") == 0;
+    for (size_t k = 0; k < sizeof k_calls / sizeof k_calls[0]; ++k)
+      calls |= strcmp(k_calls[k], d->ops[i]) == 0;
+    work += of_op;
+    cycles += of_op * (calls ? k_exp_element_cycles : vector > 0 ? vector : k_scalar_element_cycles);
+  }
+  return work > 0 ? cycles / work : 0.0;
+}
+
 static double wide_element_cycles(const nib_kernel_desc *d) {
   static const char *const k_exps[] = {"softmax", "sigmoid", "tanh"};
   for (size_t i = 0; d->n_ops > 0 && i < sizeof k_exps / sizeof k_exps[0]; ++i)
     if (strcmp(k_exps[i], d->ops[0]) == 0)
       return k_exp_element_cycles;
+  for (int32_t i = 1; i < d->n_ops; ++i) /* of several roots */
+    if (strcmp(d->ops[i], "softmax") == 0)
+      return row_element_cycles(d, 0);
   return k_scalar_element_cycles;
 }
 
@@ -355,7 +375,48 @@ static double stage_cycles(const nib_kernel_desc *d) {
   return 0.0;
 }
 
+/* Elements that sums run over one after another. */
+static double summed_elements(const nib_kernel_desc *d) {
+  double sums = 0;
+  for (int32_t i = 0; i < d->n_ops; ++i)
+    sums += strcmp(d->ops[i], "mean") == 0 || strcmp(d->ops[i], "reduce") == 0;
+  const nib_desc_tensor *in = find_role(d, "in");
+  double elements = 1;
+  for (int32_t i = 0; in != NULL && i < in->rank; ++i)
+    elements *= (double)in->dims[i];
+  return sums * elements;
+}
+
+/* Entering the loops of one operator for one row, and joining the lanes of a sum. */
+static const double k_row_cycles = 2.0;
+/* Of an element operation on codes, one on floats in registers. */
+static const double k_row_element_share = 0.2;
+/* Loops over the columns of a product of floats in portable C: those found vectors for, or not. */
+static const double k_portable_product_cycles = 0.25, k_portable_mac_cycles = 1.0;
+
+static double count_rows(const nib_kernel_desc *d) {
+  return d->n_ops > 0 && strcmp(d->ops[d->n_ops - 1], "mean") == 0 ? rows_of(d) * columns_of(d)
+                                                                   : rows_of(d);
+}
+
+/* Several operators on each row: products in tiles of rows and registers, and a pass over the row for
+ * each operator, which loads, computes and stores. */
+static double row_cycles(const nib_kernel_desc *d, const rates *r) {
+  const double mr = fmax(d->tile[0], 1), nr = fmax(d->tile[1], 1);
+  const double entering = r->scalar ? 0.0 : count_rows(d) * d->n_ops * k_row_cycles;
+  if (r->scalar)
+    return entering + (double)d->elementwise * scalar_element_cycles(d, r) +
+           summed_elements(d) * k_accumulate_latency +
+           (double)d->macs *
+               (r->found_lanes > 1 ? k_portable_product_cycles : k_portable_mac_cycles);
+  const double vector_macs = (double)d->macs / r->lanes / (mr * nr);
+  return entering + vector_macs * tile_step_cycles(d, r, mr, nr, r->fma) +
+         (double)d->elementwise * row_element_cycles(d, k_row_element_share * r->element / r->lanes);
+}
+
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
+  if (strcmp(d->schedule, "row_steps") == 0)
+    return row_cycles(d, r);
   const nib_desc_tensor *in = find_role(d, "in"), *out = find_role(d, "out");
   const bool real = is_float(in);
   if (strcmp(d->schedule, "bit_planes") == 0)
@@ -391,6 +452,7 @@ static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   return (double)d->macs * fmax(mac, 1.0) * direct_mac_cycles(r) /
              found_vectors(d, r->found_lanes, real) +
          (double)d->elementwise * scalar_element_cycles(d, r) +
+         (real ? summed_elements(d) * k_accumulate_latency : 0.0) +
          (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
 }
 

@@ -106,8 +106,10 @@ static void write_phases(nib_rows *r) {
         nib_text_open(d->t, "for (int32_t r = 0; r < %d; ++r) {", r->block);
       else
         nib_text_open(d->t, "{");
-      if (!product)
+      if (!product) {
         nib_text_line(d->t, "const int32_t row = first%s;", r->block > 1 ? " + r" : "");
+        nib_text_line(d->t, "(void)row;");
+      }
       inside = !product;
     }
     if (product)

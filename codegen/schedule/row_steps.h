@@ -36,6 +36,9 @@ void nib_rows_end_sum(nib_rows *r, int32_t position, const char *sum);
 /** Index of the row of operand `slot` of node `position` that meets row `row` (an expression). */
 nib_expr nib_rows_outer(nib_rows *r, int32_t position, int32_t slot, const char *row,
                         int64_t *out_width);
+/** A pointer, "in0 + …", to element `i` of that operand, or to the one number that it has of the
+ * row. */
+nib_expr nib_rows_place_of(nib_rows *r, int32_t position, int32_t slot, int64_t *out_width);
 /** "rows3" or "rows3 + r * 128": the kept row of node `position`. */
 nib_expr nib_rows_kept(const nib_rows *r, int32_t position);
 /** The variable of a row's single number: `letter` s, or m of the largest. */

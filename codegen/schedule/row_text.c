@@ -85,8 +85,8 @@ nib_expr nib_rows_outer(nib_rows *r, int32_t position, int32_t slot, const char 
 
 /* "index * width", or " + row * width" and the like where one is 0 or 1. */
 static nib_expr product_of(const char *index, int64_t width) {
-  if (strcmp(index, "0") == 0)
-    return nib_expr_printf("0");
+  if (strcmp(index, "0") == 0 || width == 1)
+    return nib_expr_printf("%s", index);
   return nib_expr_printf(strpbrk(index, " ") ? "(%s) * %lld" : "%s * %lld", index, (ll)width);
 }
 
@@ -94,6 +94,15 @@ static nib_expr product_of(const char *index, int64_t width) {
 static nib_expr at_i(const nib_rows *r, int32_t position) {
   return nib_expr_printf(r->block > 1 ? "rows%d[r * %lld + i]" : "rows%d[i]", position,
                          (ll)nib_rows_stride(r, position));
+}
+
+nib_expr nib_rows_place_of(nib_rows *r, int32_t position, int32_t slot, int64_t *out_width) {
+  char hint[32];
+  snprintf(hint, sizeof hint, "operand%d", slot);
+  nib_expr p = nib_direct_pointer(r->d, node_at(r, position)->in[slot], hint);
+  nib_expr at = nib_rows_outer(r, position, slot, "row", out_width);
+  return nib_expr_printf(*out_width > 1 ? "%s + %s + i" : "%s + %s", p.s,
+                         product_of(at.s, *out_width).s);
 }
 
 /* An expression of element `i` of operand `slot`. */
@@ -112,13 +121,10 @@ static nib_expr operand(nib_rows *r, int32_t position, int32_t slot) {
     return at_i(r, from);
   if (nib_direct_literal(t, &literal))
     return literal;
-  char hint[32];
-  snprintf(hint, sizeof hint, "operand%d", slot);
-  nib_expr p = nib_direct_pointer(d, n->in[slot], hint);
-  nib_expr at = nib_rows_outer(r, position, slot, "row", &width);
-  nib_expr element = width == 1 ? nib_expr_printf("%s[%s]", p.s, at.s)
-                                : nib_expr_printf("%s[%s + i]", p.s, product_of(at.s, width).s);
-  return nib_direct_decode(t->format, element.s);
+  nib_expr place = nib_rows_place_of(r, position, slot, &width);
+  char *plus = strstr(place.s, " + "); /* pointer + index */
+  *plus = '\0';
+  return nib_direct_decode(t->format, nib_expr_printf("%s[%s]", place.s, plus + 3).s);
 }
 
 /* ---- items ---- */

@@ -48,6 +48,36 @@ static const char support[] =
     "  return sum;\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_exp\n"
+    "/* 2^n e^r with |r| <= ln 2 / 2 by Taylor's polynomial; bounds that the least and the largest float\n"
+    " * are within, and a NaN passes. */\n" INLINE
+    "__m256 nib_avx2_exp(__m256 a) {\n"
+    "  const __m256 x = _mm256_min_ps(_mm256_set1_ps(89.0f), _mm256_max_ps(_mm256_set1_ps(-104.0f), a));\n"
+    "  const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), 8);\n"
+    "  __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693145752f), x);\n"
+    "  r = _mm256_fnmadd_ps(n, _mm256_set1_ps(1.42860677e-6f), r);\n"
+    "  __m256 y = _mm256_set1_ps(1.98412698e-4f);\n"
+    "  y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(1.38888889e-3f));\n"
+    "  y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(8.33333333e-3f));\n"
+    "  y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(4.16666667e-2f));\n"
+    "  y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(1.66666667e-1f));\n"
+    "  y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(0.5f));\n"
+    "  y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(1.0f));\n"
+    "  y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(1.0f));\n"
+    "  /* 2^n in two factors, either of them a normal number. */\n"
+    "  const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);\n"
+    "  const __m256i rest = _mm256_sub_epi32(whole, half), bias = _mm256_set1_epi32(127);\n"
+    "  y = _mm256_mul_ps(y, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23)));\n"
+    "  return _mm256_mul_ps(y, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_sum\n" INLINE
+    "float nib_avx2_sum(__m256 a) {\n"
+    "  __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));\n"
+    "  x = _mm_add_ps(x, _mm_movehl_ps(x, x));\n"
+    "  return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_load_bytes\n" INLINE
     "__m128i nib_avx2_load_bytes(const void *a, int32_t bytes) {\n"
     "  uint64_t word[2] = {0, 0};\n"
@@ -484,6 +514,13 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_BF16_STORE] = "_mm_storeu_si128((void *)($a), nib_avx2_bf16($b));",
             [NIB_PRIM_BF16_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_bf16($b), 2 * ($n));",
             [NIB_PRIM_F32_LARGEST] = "$d = nib_avx2_largest($a);",
+            [NIB_PRIM_F32_SUM] = "$d = nib_avx2_sum($a);",
+            [NIB_PRIM_F32_FIRST] =
+                "$d = _mm256_blendv_ps($b, $a, _mm256_castsi256_ps(nib_avx2_mask($n)));",
+            [NIB_PRIM_F32_WHERE] =
+                "$d = _mm256_blendv_ps($b, $c, _mm256_castsi256_ps(_mm256_cmpeq_epi32($a, "
+                "_mm256_setzero_si256())));",
+            [NIB_PRIM_F32_EXP] = "$d = nib_avx2_exp($a);",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

@@ -236,6 +236,25 @@ static const char support[] =
     "  }\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_exp\n"
+    "/* 2^n e^r with |r| <= ln 2 / 2 by Taylor's polynomial; bounds that the least and the largest float\n"
+    " * are within, and a NaN passes. */\n" INLINE
+    "__m512 nib_avx512_exp(__m512 a) {\n"
+    "  const __m512 x = _mm512_min_ps(_mm512_set1_ps(89.0f), _mm512_max_ps(_mm512_set1_ps(-104.0f), a));\n"
+    "  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);\n"
+    "  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693145752f), x);\n"
+    "  r = _mm512_fnmadd_ps(n, _mm512_set1_ps(1.42860677e-6f), r);\n"
+    "  __m512 y = _mm512_set1_ps(1.98412698e-4f);\n"
+    "  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.38888889e-3f));\n"
+    "  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(8.33333333e-3f));\n"
+    "  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(4.16666667e-2f));\n"
+    "  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.66666667e-1f));\n"
+    "  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(0.5f));\n"
+    "  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.0f));\n"
+    "  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.0f));\n"
+    "  return _mm512_scalef_ps(y, n);\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_bf16\n"
     "/* To bf16, nearest even, in integers: the conversion of AVX512-BF16 flushes subnormals. The empty\n"
     " * statement keeps clang 22 from merging the shift into a masked store that writes too much. */\n" INLINE
@@ -417,6 +436,11 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_BF16_STORE_TAIL] =
                 "_mm256_mask_storeu_epi16((void *)($a), " MASK ", nib_avx512_bf16($b));",
             [NIB_PRIM_F32_LARGEST] = "$d = _mm512_reduce_max_ps($a);",
+            [NIB_PRIM_F32_SUM] = "$d = _mm512_reduce_add_ps($a);",
+            [NIB_PRIM_F32_FIRST] = "$d = _mm512_mask_blend_ps(" MASK ", $b, $a);",
+            [NIB_PRIM_F32_WHERE] =
+                "$d = _mm512_mask_blend_ps(_mm512_test_epi32_mask($a, $a), $c, $b);",
+            [NIB_PRIM_F32_EXP] = "$d = nib_avx512_exp($a);",
             [NIB_PRIM_PREFETCH] =
                 "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
         },

@@ -147,6 +147,11 @@
       "), 2, " vl "), " vl ");",                                                                   \
   [NIB_PRIM_F32_LARGEST] = "$d = __riscv_vfmv_f_s_f32m1_f32(__riscv_vfredmax_vs_f32" M "_f32m1"    \
       "(\n    $a, __riscv_vfmv_s_f_f32m1(-INFINITY, 1), " vl "));",                                \
+  [NIB_PRIM_F32_SUM] = "$d = __riscv_vfmv_f_s_f32m1_f32(__riscv_vfredusum_vs_f32" M "_f32m1"       \
+      "(\n    $a, __riscv_vfmv_s_f_f32m1(0, 1), " vl "));",                                        \
+  [NIB_PRIM_F32_FIRST] = "$d = __riscv_vmv_v_v_f32" M "_tu($b, $a, $n);",                          \
+  [NIB_PRIM_F32_WHERE] = "$d = __riscv_vmerge_vvm_f32" M "($c, $b, __riscv_vmsne_vx_i32" M "_b" B  \
+      "($a, 0, " vl "), " vl ");",                                                                 \
   [NIB_PRIM_PREFETCH] = "",
 
 /* Exact requantization: a saturating doubling high multiply and a rounding shift of its result; or one

@@ -137,6 +137,11 @@ extern "C" {
   X(F16_STORE, "f16_store") X(F16_STORE_TAIL, "f16_store_tail")                                    \
   X(BF16_STORE, "bf16_store") X(BF16_STORE_TAIL, "bf16_store_tail")                                \
   X(F32_LARGEST, "f32_largest")     /* d (a scalar float) = the largest lane of a, none a NaN */     \
+  X(F32_SUM, "f32_sum")             /* d (a scalar float) = the sum of the lanes of a, in any order */ \
+  X(F32_FIRST, "f32_first")         /* d = the first n lanes of a, the others of b */               \
+  X(F32_WHERE, "f32_where")         /* d = a (i32) != 0 ? b : c, lane by lane */                     \
+  X(F32_EXP, "f32_exp")             /* d = exp(a) within 2 units in the last place, subnormal        \
+                                     * results included */                                          \
   X(PREFETCH, "prefetch")           /* the line b bytes behind pointer a will be read */
 
 typedef enum nib_prim {

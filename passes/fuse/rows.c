@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Rows: attention, norms and the like become one kernel that takes each row through all of their
- * operators, where that is predicted to take no more time. From the group that makes the last result
+ * operators, where that is predicted to take hardly more time. From the group that makes the last result
  * on, groups join that make what only joined ones read. */
 #include "fuse/group.h"
 
@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How much slower than its parts a kernel may be predicted, as what is between them is never there as a
+ * whole. */
+static const double k_worth_of_rows = 0.05;
+
+/* Whether a node of the group needs its row as a whole. */
 static bool sums_rows(const nib_graph *g, const nib_fuse_group *grp) {
   for (int32_t i = 0; i < grp->n; ++i) {
     const nib_family family = nib_op_get(g->nodes[grp->nodes[i]].op)->family;
@@ -17,6 +22,14 @@ static bool sums_rows(const nib_graph *g, const nib_fuse_group *grp) {
       return true;
   }
   return false;
+}
+
+/* Elementwise operators alone, which say nothing of rows yet. */
+static bool is_elementwise(const nib_graph *g, const nib_fuse_group *grp) {
+  for (int32_t i = 0; i < grp->n; ++i)
+    if (!nib_op_is_elementwise(g->nodes[grp->nodes[i]].op))
+      return false;
+  return true;
 }
 
 static bool knows_rows(const nib_graph *g, const nib_fuse_group *grp) {
@@ -93,7 +106,7 @@ static nib_status grow(const nib_fusion *f, int32_t last, bool *joined, nib_fuse
         !join(all, &f->groups[at], &more))
       continue;
     NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &more));
-    if (!more.shares_rows)
+    if (!more.shares_rows && !is_elementwise(f->g, &more))
       continue;
     NIB_RETURN_IF_ERROR(nib_fuse_weigh(f, &f->groups[at]));
     *all = more;
@@ -119,7 +132,8 @@ static nib_status join_rows(nib_fusion *f, bool *joined) {
     if (!knows_rows(f->g, &f->groups[last]))
       continue;
     NIB_RETURN_IF_ERROR(grow(f, last, joined, &all, &separate));
-    if (all.n > f->groups[last].n && sums_rows(f->g, &all) && all.ns <= separate)
+    if (all.n > f->groups[last].n && all.shares_rows && sums_rows(f->g, &all) &&
+        all.ns <= separate * (1.0 + k_worth_of_rows))
       apply(f, last, joined, &all);
   }
   return NIB_OK;
