@@ -100,7 +100,9 @@ static double row_element_cycles(const nib_kernel_desc *d, double vector) {
     for (size_t k = 0; k < sizeof k_calls / sizeof k_calls[0]; ++k)
       calls |= strcmp(k_calls[k], d->ops[i]) == 0;
     work += of_op;
-    cycles += of_op * (calls ? k_exp_element_cycles : vector > 0 ? vector : k_scalar_element_cycles);
+    cycles += of_op * (calls        ? k_exp_element_cycles
+                       : vector > 0 ? vector
+                                    : k_scalar_element_cycles);
   }
   return work > 0 ? cycles / work : 0.0;
 }
@@ -399,8 +401,8 @@ static double count_rows(const nib_kernel_desc *d) {
                                                                    : rows_of(d);
 }
 
-/* Several operators on each row: products in tiles of rows and registers, and a pass over the row for
- * each operator, which loads, computes and stores. */
+/* Several operators on each row: products in tiles of rows and registers, and a pass over the row
+ * for each operator, which loads, computes and stores. */
 static double row_cycles(const nib_kernel_desc *d, const rates *r) {
   const double mr = fmax(d->tile[0], 1), nr = fmax(d->tile[1], 1);
   const double entering = r->scalar ? 0.0 : count_rows(d) * d->n_ops * k_row_cycles;
@@ -411,7 +413,8 @@ static double row_cycles(const nib_kernel_desc *d, const rates *r) {
                (r->found_lanes > 1 ? k_portable_product_cycles : k_portable_mac_cycles);
   const double vector_macs = (double)d->macs / r->lanes / (mr * nr);
   return entering + vector_macs * tile_step_cycles(d, r, mr, nr, r->fma) +
-         (double)d->elementwise * row_element_cycles(d, k_row_element_share * r->element / r->lanes);
+         (double)d->elementwise *
+             row_element_cycles(d, k_row_element_share * r->element / r->lanes);
 }
 
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {

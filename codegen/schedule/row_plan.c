@@ -186,14 +186,15 @@ static bool add_product(planner *p, int32_t position) {
   const nib_tensor *a = nib_node_input(p->g, n, 0), *b = nib_node_input(p->g, n, 1);
   const nib_tensor *y = &p->g->tensors[n->out];
   nib_row_plan *plan = p->plan;
-  if (a->rank < 2 || b->rank < 2 || y->rank < 2 || a->rank > y->rank || b->rank > y->rank ||
-      nib_tensor_elems(y) != plan->rows * y->dims[y->rank - 1] ||
+  if (a->rank < 2 || b->rank < 2 || y->rank < 2 || y->dims[y->rank - 1] < 2 || a->rank > y->rank ||
+      b->rank > y->rank || nib_tensor_elems(y) != plan->rows * y->dims[y->rank - 1] ||
       nib_row_position(p->g, p->k, nib_kernel_source(p->g, p->k, n->in[1])) >= 0)
     return false;
   const int32_t from = nib_row_position(p->g, p->k, n->in[0]);
   if (from < 0 && nib_row_position(p->g, p->k, nib_kernel_source(p->g, p->k, n->in[0])) >= 0)
     return false;
-  if (from >= 0 && nib_tensor_elems(a) != plan->rows * a->dims[a->rank - 1])
+  if (from >= 0 &&
+      (plan->width[from] < 2 || nib_tensor_elems(a) != plan->rows * a->dims[a->rank - 1]))
     return false;
   plan->together = common_divisor(plan->together, y->dims[y->rank - 2]);
   plan->width[position] = y->dims[y->rank - 1];

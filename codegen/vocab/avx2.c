@@ -71,8 +71,8 @@ static const char support[] =
     "  return _mm256_mul_ps(y, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));\n"
     "}\n"
     "\n"
-    "//@ nib_avx2_sum\n" INLINE
-    "float nib_avx2_sum(__m256 a) {\n"
+    "//@ nib_avx2_add_lanes\n" INLINE
+    "float nib_avx2_add_lanes(__m256 a) {\n"
     "  __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));\n"
     "  x = _mm_add_ps(x, _mm_movehl_ps(x, x));\n"
     "  return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));\n"
@@ -514,7 +514,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_BF16_STORE] = "_mm_storeu_si128((void *)($a), nib_avx2_bf16($b));",
             [NIB_PRIM_BF16_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_bf16($b), 2 * ($n));",
             [NIB_PRIM_F32_LARGEST] = "$d = nib_avx2_largest($a);",
-            [NIB_PRIM_F32_SUM] = "$d = nib_avx2_sum($a);",
+            [NIB_PRIM_F32_SUM] = "$d = nib_avx2_add_lanes($a);",
             [NIB_PRIM_F32_FIRST] =
                 "$d = _mm256_blendv_ps($b, $a, _mm256_castsi256_ps(nib_avx2_mask($n)));",
             [NIB_PRIM_F32_WHERE] =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Rows: attention, norms and the like become one kernel that takes each row through all of their
- * operators, where that is predicted to take hardly more time. From the group that makes the last result
- * on, groups join that make what only joined ones read. */
+ * operators, where that is predicted to take hardly more time. From the group that makes the last
+ * result on, groups join that make what only joined ones read. */
 #include "fuse/group.h"
 
 #include "schedule/row_plan.h"
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How much slower than its parts a kernel may be predicted, as what is between them is never there as a
- * whole. */
+/* How much slower than its parts a kernel may be predicted, as what is between them is never there
+ * as a whole. */
 static const double k_worth_of_rows = 0.05;
 
 /* Whether a node of the group needs its row as a whole. */
@@ -91,8 +91,8 @@ static int32_t producer_before(const nib_fusion *f, int32_t from, const nib_fuse
   return last;
 }
 
-/* Grows `*all` from group `last` back, so that what reads a group's result has been decided on before
- * it; *out_ns: predicted for its groups one by one. */
+/* Grows `*all` from group `last` back, so that what reads a group's result has been decided on
+ * before it; *out_ns: predicted for its groups one by one. */
 static nib_status grow(const nib_fusion *f, int32_t last, bool *joined, nib_fuse_group *all,
                        double *out_ns) {
   memset(joined, 0, (size_t)f->n_groups * sizeof *joined);

@@ -327,6 +327,36 @@ static void write_bytes(nib_emitter *e) {
   nib_say(e, NIB_PRIM_F32_LARGEST, "d", "a", NULL, NULL, NULL);
   nib_text_line(e->body, "*(float *)pd = d;");
   close_function(e);
+  open_function(e, "sum", elems);
+  load_register(e, "a", F32, "pa");
+  nib_text_line(e->body, "float d;");
+  nib_say(e, NIB_PRIM_F32_SUM, "d", "a", NULL, NULL, NULL);
+  nib_text_line(e->body, "*(float *)pd = d;");
+  close_function(e);
+  for (int n = 1; n < e->vocab->lanes; n++) {
+    open_function(e, nib_word_of("first_%d", n).s, elems);
+    load_register(e, "a", F32, "pa");
+    load_register(e, "b", F32, "pb");
+    nib_say(e, NIB_PRIM_F32_FIRST, "b", "a", "b", NULL, nib_word_of("%d", n).s);
+    store_register(e, F32, "b");
+    close_function(e);
+  }
+  open_function(e, "where", elems);
+  load_register(e, "a", I32, "pa");
+  load_register(e, "b", F32, "pb");
+  load_register(e, "c", F32, "pc");
+  nib_text_line(e->body, "%s d;", v->type_f32);
+  nib_say(e, NIB_PRIM_F32_WHERE, "d", "a", "b", "c", NULL);
+  store_register(e, F32, "d");
+  close_function(e);
+  if (nib_vocab_prim(v, NIB_PRIM_F32_EXP)) {
+    open_function(e, "exp_", elems);
+    load_register(e, "a", F32, "pa");
+    nib_text_line(e->body, "%s d;", v->type_f32);
+    nib_say(e, NIB_PRIM_F32_EXP, "d", "a", NULL, NULL, NULL);
+    store_register(e, F32, "d");
+    close_function(e);
+  }
   static const char *const halves[] = {"f16", "bf16"};
   for (int i = 0; i < 2; i++) {
     open_function(e, halves[i], elems);
@@ -783,6 +813,68 @@ static void test_largest(void *library, const nib_vocab *v) {
   }
 }
 
+/* Whole numbers, whose sums are exact in any order; selections to the bit. */
+static void test_rows(void *library, const nib_vocab *v) {
+  function *sum = find(library, "sum", v), *where = find(library, "where", v);
+  float *a = (float *)(void *)pa, *b = (float *)(void *)pb, *c = (float *)(void *)pc;
+  for (int round = 0; sum && where && round < rounds; round++) {
+    float total = 0;
+    for (int lane = 0; lane < v->lanes; lane++)
+      total += a[lane] = (float)(int32_t)(next_random() % 2000) - 1000;
+    sum(pa, pb, pc, got);
+    CHECK(*(float *)(void *)got == total);
+    for (int lane = 0; lane < v->lanes; lane++) {
+      a[lane] = (float)(next_random() % 100);
+      b[lane] = lane + 0.25f;
+      c[lane] = -lane - 0.5f;
+    }
+    for (int n = 1; n < v->lanes; n++) {
+      function *first = find(library, nib_word_of("first_%d", n).s, v);
+      if (!first)
+        continue;
+      first(pa, pb, pc, got);
+      for (int lane = 0; lane < v->lanes; lane++)
+        CHECK(((float *)(void *)got)[lane] == (lane < n ? a[lane] : b[lane]));
+    }
+    int32_t *conditions = (int32_t *)(void *)pa;
+    for (int lane = 0; lane < v->lanes; lane++)
+      conditions[lane] = next_random() % 3 ? (int32_t)(next_random() % 300) : 0;
+    where(pa, pb, pc, got);
+    for (int lane = 0; lane < v->lanes; lane++)
+      CHECK(((float *)(void *)got)[lane] == (conditions[lane] ? b[lane] : c[lane]));
+    ++compared;
+  }
+}
+
+/* Within two units in the last place of the double's, from what underflows to what overflows. */
+static void test_exp(void *library, const nib_vocab *v) {
+  static const float ends[] = {0.0f,     -0.0f,    88.72283f, 88.7229f, 1e30f,  INFINITY,
+                               -87.336f, -103.97f, -104.5f,   -1e30f,   1e-30f, -INFINITY};
+  if (!nib_vocab_prim(v, NIB_PRIM_F32_EXP))
+    return;
+  function *f = find(library, "exp_", v);
+  float *a = (float *)(void *)pa;
+  for (int round = 0; f && round < 4000; round++) {
+    for (int lane = 0; lane < v->lanes; lane++)
+      a[lane] = round < 20 ? ends[(size_t)(round * v->lanes + lane) % COUNT(ends)]
+                           : (float)((int32_t)(next_random() % 2000001) - 1000000) * 1.1e-4f;
+    f(pa, pb, pc, got);
+    for (int lane = 0; lane < v->lanes; lane++) {
+      const float y = ((float *)(void *)got)[lane];
+      const double exact = exp((double)a[lane]), step = exact < 1.2e-38 ? 1.5e-45 : exact * 1.2e-7;
+      if (exact > 3.4028235e38 ? y != INFINITY : !(fabs(y - exact) <= 2 * step)) {
+        printf("%s: exp(%a) = %a\n", v->name, a[lane], y);
+        ++failures;
+        return;
+      }
+    }
+    ++compared;
+  }
+  a[0] = NAN;
+  f(pa, pb, pc, got);
+  CHECK(isnan(*(float *)(void *)got));
+}
+
 static void test_halves(void *library, const nib_vocab *v) {
   static const struct {
     const char *name;
@@ -825,6 +917,8 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   test_dot8(library, v);
   test_halves(library, v);
   test_largest(library, v);
+  test_rows(library, v);
+  test_exp(library, v);
 }
 
 /* ---- the file ---- */
