@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * The words of codegen/cuda/device.h for the CPU: included before a generated .cu, which is
+ * The words of runtime/cuda/device.h for the CPU: included before a generated .cu, which is
  * compiled as C++ with NIB_EMULATE (emulate.py does it). See emulate_runtime.h. */
 #ifndef NIB_EMULATE_H
 #define NIB_EMULATE_H

@@ -2,7 +2,7 @@
  *
  * Runs CUDA kernels on the CPU: each thread of a block is a fibre, blocks run one after another
  * (but those of a cluster), and what threads do together is a rendezvous of their fibres. For C and
- * C++. Generated code sees the names of codegen/cuda/device.h through emulate.h, which calls these.
+ * C++. Generated code sees the names of runtime/cuda/device.h through emulate.h, which calls these.
  * Numbers and layouts are those of the PTX ISA. A mistake that hardware would answer with a hang,
  * garbage or a fault ends the launch with a message that names kernel, block and thread.
  *

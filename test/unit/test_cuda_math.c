@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 // RUN: %unit/test_cuda_math
-/* Functions of C's library for GPUs (codegen/cuda/device_math.h), here on the processor: within an
+/* Functions of C's library for GPUs (runtime/cuda/device_math.h), here on the processor: within an
  * ulp of the function in double, rounded, for random floats of all magnitudes and special ones. */
 #include <inttypes.h>
 #include <math.h>
