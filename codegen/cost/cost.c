@@ -340,6 +340,20 @@ static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return panels * ceil(m / mr) * (k * fmax(issue, loads) + groups * mr * nr * 3 * simple);
 }
 
+/* Pixels in lanes, of planes whose rows follow one another: each input register is multiplied by a
+ * weight for each channel of the tile. Then sums are read across, pixel by pixel. */
+static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
+  const double n = columns_of(d), m = rows_of(d), width = row_pixels(d);
+  const double span = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1) - 1;
+  const double between = width < m ? span / fmax((double)d->strides[1], 1) : 0.0;
+  const double tiles = ceil(m * (width + between) / width / r->lanes);
+  const double t = d->tile[0] > 0 ? d->tile[0] : 1;
+  const double k = fmax(1.0, (double)d->macs / (n * m));
+  const double products = ceil(n / t) * (r->fma + 1) + n * (r->fma + 1) + k_step_cycles;
+  const double staged = k * n / fmax((double)d->kernel[0] * (double)d->kernel[1], 1);
+  return tiles * products * k + m * (5 + ceil(n / r->lanes) * 3 * r->fma) + staged;
+}
+
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double n = columns_of(d);
   const double padded = (double)d->macs * round_up(n, r->lanes) / n;
@@ -434,6 +448,7 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   const mac_kind kind = mac_kind_of(d);
   const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
   double cycles = strcmp(d->schedule, "depthwise_quads") == 0 ? quad_cycles(d, r)
+                  : strcmp(d->schedule, "conv_planes") == 0   ? plane_cycles(d, r)
                   : kind == MAC_DOT                           ? dot_cycles(d, r, real)
                   : kind == MAC_LANE                          ? lane_mac_cycles(d, r, real)
                                                               : 0.0;

@@ -12,6 +12,7 @@
   X(nib_schedule_bit_planes)                                                                       \
   X(nib_schedule_row_chain)                                                                       \
   X(nib_schedule_conv_rows)                                                                        \
+  X(nib_schedule_conv_planes)                                                                      \
   X(nib_schedule_depthwise_quads)                                                                  \
   X(nib_schedule_depthwise_rows)                                                                   \
   X(nib_schedule_pool_channels)                                                                    \

@@ -28,6 +28,9 @@
   [NIB_PRIM_F32_LOAD] = "$d = __riscv_vle32_v_f32" M "($a, " vl ");",                              \
   [NIB_PRIM_F32_LOAD_TAIL] =                                                                       \
       "$d = __riscv_vle32_v_f32" M "_tu(__riscv_vfmv_v_f_f32" M "(0, " vl "), $a, $n);",           \
+  [NIB_PRIM_F32_LOAD_STRIDED] = "$d = __riscv_vlse32_v_f32" M "($a, 4 * ($b), $n);",               \
+  [NIB_PRIM_STAGE_STRIDED] = "__riscv_vse32_v_f32" M "($d, __riscv_vlse32_v_f32" M                 \
+      "($a, 4 * ($b), $n), $n);",                                                                  \
   [NIB_PRIM_F32_STORE] = "__riscv_vse32_v_f32" M "($a, $b, " vl ");",                              \
   [NIB_PRIM_F32_STORE_TAIL] = "__riscv_vse32_v_f32" M "($a, $b, $n);",                             \
   [NIB_PRIM_I32_STORE] = "__riscv_vse32_v_i32" M "($a, $b, " vl ");",                              \
@@ -249,8 +252,9 @@
   "\n" RVV_ONE_SHIFT_HALVES("single", "/* In halves: 64-bit products take twice the registers. */\n") \
   "\n" RVV_ONE_SHIFT_HALVES("away", "")
 
-/* Cycles of an instruction on LMUL registers: one to issue, and a data path two registers wide. */
-#define RVV_CYCLES(lmul) ((1.0 + (lmul)) / 2)
+/* Cycles of an instruction on LMUL registers: one to issue, and an eighth more for each register after
+ * the first. */
+#define RVV_CYCLES(lmul) ((7.0 + (lmul)) / 8)
 
 #define RVV_SUPPORT_M1 RVV_SUPPORT("m1", "mf2", "32", RVV_ONE_SHIFT("m1", "m2"))
 #define RVV_SUPPORT_M2 RVV_SUPPORT("m2", "m1", "16", RVV_ONE_SHIFT("m2", "m4"))
@@ -295,6 +299,11 @@
   [NIB_PRIM_F32_LOAD] = "$d = __riscv_vle16_v_f16" M "(" RVV_FROM("$a") ", " vl ");",              \
   [NIB_PRIM_F32_LOAD_TAIL] = "$d = __riscv_vle16_v_f16" M "_tu(__riscv_vfmv_v_f_f16" M "(0, " vl   \
       "), " RVV_FROM("$a") ", $n);",                                                               \
+  [NIB_PRIM_ORDER] = "__atomic_signal_fence(__ATOMIC_SEQ_CST);",                                   \
+  [NIB_PRIM_F32_LOAD_STRIDED] =                                                                    \
+      "$d = __riscv_vlse16_v_f16" M "(" RVV_FROM("$a") ", 2 * ($b), $n);",                         \
+  [NIB_PRIM_STAGE_STRIDED] = "__riscv_vse16_v_f16" M "(" RVV_TO("$d") ", __riscv_vlse16_v_f16" M   \
+      "(" RVV_FROM("$a") ", 2 * ($b), $n), $n);",                                                  \
   [NIB_PRIM_F32_STORE] = "__riscv_vse16_v_f16" M "(" RVV_TO("$a") ", $b, " vl ");",                \
   [NIB_PRIM_F32_STORE_TAIL] = "__riscv_vse16_v_f16" M "(" RVV_TO("$a") ", $b, $n);",               \
   [NIB_PRIM_F32_FMA] = "$d = __riscv_vfmacc_vv_f16" M "($d, $a, $b, " vl ");",                     \
@@ -331,6 +340,8 @@
 
 /* Products of f16 summed in f32; storage of f16 around arithmetic in f32. */
 #define RVV_WIDENING_PRIMS(M, H, vl)                                                               \
+  [NIB_PRIM_STAGE_STRIDED] = "__riscv_vse16_v_f16" H "(" RVV_TO("$d") ", __riscv_vlse16_v_f16" H   \
+      "(" RVV_FROM("$a") ", 2 * ($b), $n), $n);",                                                  \
   [NIB_PRIM_HALF_LOAD] = "$d = __riscv_vle16_v_f16" H "(" RVV_FROM("$a") ", " vl ");",             \
   [NIB_PRIM_HALF_FMA] = "$d = __riscv_vfwmacc_vv_f32" M "($d, $a, $b, " vl ");",                   \
   [NIB_PRIM_HALF_FMA_SCALAR] = "$d = __riscv_vfwmacc_vf_f32" M "($d, $a, $b, " vl ");",            \

@@ -129,6 +129,8 @@ extern "C" {
   X(F16_LOAD_TAIL, "f16_load_tail") /* n lanes, the others 0 */                                    \
   X(BF16_LOAD, "bf16_load") X(BF16_LOAD_TAIL, "bf16_load_tail") /* the same of bf16 */             \
   /* where type_half: d(half) = lanes f16 at a, and d(f32) += a * b of halves, or of a _Float16 a */ \
+  /* reals b elements apart: d = n at a; and n staged ones from a to d, side by side */             \
+  X(F32_LOAD_STRIDED, "f32_load_strided") X(STAGE_STRIDED, "stage_strided")                        \
   X(HALF_LOAD, "half_load") X(HALF_FMA, "half_fma") X(HALF_FMA_SCALAR, "half_fma_scalar")          \
   X(HALF_GROUP, "half_group")       /* where half_k: d(half) = half_k f16 at a, which HALF_FMA_SCALAR multiplies \
                                      * by weights of as many K for each column, and sums */         \

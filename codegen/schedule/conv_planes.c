@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * conv_planes: convolution of reals with pixels in the lanes, for layers with fewer channels than a
+ * long register has lanes. The input is staged as a plane for each channel, with its border, rows one
+ * behind the other, so that a register takes pixels of several rows; with strides, a plane for each
+ * remainder of a row and column. A tile is tile[0] output channels of one register of pixels, each
+ * multiplied by a weight that is one number for all lanes. Sums go to a buffer, which is read across
+ * for each pixel. */
+#include "emit/snippets.h"
+#include "epilogue/epilogue.h"
+#include "pack/pack.h"
+#include "schedule/conv_formats.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef long long ll;
+
+enum { most_channels = 14, most_columns = 8 };
+
+typedef struct conv_planes {
+  nib_emitter *e;
+  const nib_kernel *kernel;
+  nib_conv_shape shape;
+  bool depthwise;
+  int64_t pitch;     /* from a row of a plane to the next */
+  int64_t plane;     /* elements of a plane */
+  int64_t planes;    /* of a channel: one for each remainder by the strides */
+  int64_t positions; /* in output planes of the same pitch, what lies between rows included */
+  int64_t channels;  /* of a tile */
+  int64_t lanes;
+  float low, high;   /* of results, whose bounds are taken before they are read across */
+  nib_epilogue epilogue;
+  nib_conv_constants constants;
+} conv_planes;
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+static bool is_depthwise(const nib_node *n) { return n->op == NIB_OP_DEPTHWISE_CONV2D; }
+
+static int64_t taps(const conv_planes *r) { return r->shape.kernel_h * r->shape.kernel_w; }
+
+static void init(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v, conv_planes *r) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  memset(r, 0, sizeof *r);
+  r->kernel = kernel;
+  nib_params_conv_shape(g, n, &r->shape);
+  const nib_conv_shape *s = &r->shape;
+  r->depthwise = is_depthwise(n);
+  r->lanes = v->lanes;
+  r->channels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
+  /* Rows and columns that outputs read, and those that the input fills. */
+  const int64_t rows = (s->kernel_h - 1) / s->stride_h + s->out_h;
+  const int64_t filled = (s->pad_top + s->in_h + s->stride_h - 1) / s->stride_h;
+  const int64_t columns = (s->kernel_w - 1) / s->stride_w + s->out_w;
+  const int64_t across = (s->pad_left + s->in_w + s->stride_w - 1) / s->stride_w;
+  r->pitch = columns > across ? columns : across;
+  r->planes = s->stride_h * s->stride_w;
+  r->positions = (s->out_h - 1) * r->pitch + s->out_w;
+  const int64_t last = (s->kernel_h - 1) / s->stride_h * r->pitch + s->kernel_w;
+  const int64_t read = round_up(r->positions, r->lanes) + last;
+  const int64_t held = (rows > filled ? rows : filled) * r->pitch;
+  r->plane = round_up(read > held ? read : held, 16);
+}
+
+static int64_t real_bytes(const nib_vocab *v) { return v->real_f16 ? 2 : 4; }
+
+static int64_t planes_bytes(const conv_planes *r, const nib_vocab *v) {
+  const int64_t elem = nib_vocab_multiplies_f16(v) ? 2 : 4;
+  return round_up(r->shape.in_c * r->planes * r->plane * elem, 64 * real_bytes(v) * r->lanes);
+}
+
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  conv_planes r;
+  init(g, kernel, v, &r);
+  return planes_bytes(&r, v) + round_up(r.shape.out_c * r.lanes * real_bytes(v), 64);
+}
+
+static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  enum { most_bytes = 1 << 20 };
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const bool filter = n->op == NIB_OP_CONV2D || is_depthwise(n) || n->op == NIB_OP_FULLY_CONNECTED;
+  if (!filter || !nib_vocab_prim(v, NIB_PRIM_STAGE_STRIDED) || !nib_conv_formats_fit(g, n, v) ||
+      !nib_epilogue_can_emit(g, kernel, v))
+    return false;
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  if (x->format != (nib_vocab_multiplies_f16(v) ? NIB_F16 : NIB_F32))
+    return false;
+  conv_planes r;
+  init(g, kernel, v, &r);
+  const nib_conv_shape *s = &r.shape;
+  return s->batch == 1 && s->out_w > 0 && s->out_h > 0 && s->dilation_h == 1 && s->dilation_w == 1 &&
+         (r.depthwise ? s->multiplier == 1 : s->groups == 1) && taps(&r) <= 25 &&
+         s->out_c <= most_columns * v->lanes && scratch_bytes(g, kernel, v) <= most_bytes;
+}
+
+static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  conv_planes r;
+  init(g, kernel, v, &r);
+  int64_t channels = v->registers - 2 < most_channels ? v->registers - 2 : most_channels;
+  channels = r.depthwise ? 1 : channels < r.shape.out_c ? channels : r.shape.out_c;
+  /* As many tiles as the most channels need, of even size. */
+  const int64_t parts = (r.shape.out_c + channels - 1) / channels;
+  const int64_t even = (r.shape.out_c + parts - 1) / parts;
+  const int n = even < channels && capacity > 1 ? 2 : 1;
+  for (int i = 0; i < n; i++) {
+    memset(out_tiles[i], 0, sizeof out_tiles[i]);
+    out_tiles[i][0] = (int32_t)(i == n - 1 ? channels : even);
+    out_tiles[i][1] = 1;
+  }
+  return n;
+}
+
+/* ---- constants ---- */
+
+static float weight_at(const conv_planes *r, const nib_tensor *w, int64_t o, int64_t tap, int64_t c) {
+  const int64_t i = r->depthwise ? tap * r->shape.out_c + o : (o * taps(r) + tap) * r->shape.in_c + c;
+  return (float)nib_format_load_real(w->format, w->data, i);
+}
+
+/* [tile][input channel][tap][channel of the tile]; depthwise [channel][tap]. */
+static void pack(const conv_planes *r, const nib_tensor *w, nib_format format, void *data) {
+  const int64_t in = r->depthwise ? 1 : r->shape.in_c;
+  int64_t at = 0;
+  for (int64_t o = 0; o < r->shape.out_c; o += r->channels)
+    for (int64_t c = 0; c < in; c++)
+      for (int64_t tap = 0; tap < taps(r); tap++)
+        for (int64_t i = o; i < o + r->channels && i < r->shape.out_c; i++)
+          nib_format_store_real(format, data, at++, (double)weight_at(r, w, i, tap, c));
+}
+
+static nib_status add_constants(conv_planes *r) {
+  nib_emitter *e = r->e;
+  const nib_vocab *v = e->vocab;
+  const nib_node *n = &e->graph->nodes[r->kernel->nodes[0]];
+  const nib_tensor *w = nib_node_input(e->graph, n, 1);
+  const nib_format format = nib_vocab_multiplies_f16(v) ? NIB_F16 : NIB_F32;
+  const size_t bytes = (size_t)nib_tensor_elems(w) * (format == NIB_F16 ? 2 : 4);
+  const nib_conv_walk walk = {.shape = r->shape, .is_float = true};
+  void *weights = malloc(bytes > 0 ? bytes : 1), *bias = NULL;
+  nib_status status = weights ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  if (status == NIB_OK) {
+    pack(r, w, format, weights);
+    status = nib_pack_bias(e->graph, n, v, &walk, r->shape.out_c, &bias);
+  }
+  if (status == NIB_OK)
+    status = nib_conv_add_constants(e, r->kernel, nib_conv_real_type(v), weights, bytes,
+                                    nib_conv_bias_type(v, true), bias, r->shape.out_c,
+                                    &r->constants);
+  free(weights);
+  free(bias);
+  return status;
+}
+
+/* ---- emission ---- */
+
+static const char *staged_type(const nib_vocab *v) { return v->type_real ? v->type_real : "float"; }
+
+static void emit_begin(const conv_planes *r) {
+  nib_emitter *e = r->e;
+  const nib_vocab *v = e->vocab;
+  nib_text_line(e->body, "%s *const planes = (%s *)(void *)scratch; /* %lld of %lld */",
+                staged_type(v), staged_type(v), (ll)(r->shape.in_c * r->planes), (ll)r->plane);
+  nib_text_line(e->body, "%s *const sums = (%s *)(void *)(scratch + %lld);",
+                nib_conv_bias_type(v, true), nib_conv_bias_type(v, true), (ll)planes_bytes(r, v));
+  nib_text_open(e->body, "{ /* borders */");
+  nib_text_line(e->body, "%s zero;", v->type_f32);
+  nib_say(e, NIB_PRIM_F32_SET, "zero", "0.0f", NULL, NULL, NULL);
+  nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i += %lld) {",
+                (ll)(planes_bytes(r, v) / real_bytes(v)), (ll)r->lanes);
+  nib_say(e, NIB_PRIM_F32_STORE, NULL,
+          nib_word_of("(%s *)(void *)scratch + i", nib_conv_bias_type(v, true)).s, "zero", NULL,
+          NULL);
+  nib_text_close(e->body, "");
+  nib_text_close(e->body, "");
+}
+
+/* One column remainder of an input row: every stride-th pixel of each channel into its plane. */
+static void emit_columns(const conv_planes *r, int64_t remainder) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->shape;
+  const int64_t first = ((remainder - s->pad_left) % s->stride_w + s->stride_w) % s->stride_w;
+  const int64_t column = (first + s->pad_left) / s->stride_w;
+  const int64_t count = (s->in_w - first + s->stride_w - 1) / s->stride_w;
+  if (count <= 0)
+    return;
+  const nib_word rest = count <= r->lanes
+                            ? nib_word_of("%lld", (ll)count)
+                            : nib_word_of("(%lld - j < %lld ? %lld - j : %lld)", (ll)count,
+                                          (ll)r->lanes, (ll)count, (ll)r->lanes);
+  nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c++) {", (ll)s->in_c);
+  nib_text_line(e->body, "%s *const to = planes + (c * %lld + (py %% %lld) * %lld + %lld) * %lld +",
+                staged_type(e->vocab), (ll)r->planes, (ll)s->stride_h, (ll)s->stride_w,
+                (ll)remainder, (ll)r->plane);
+  nib_text_line(e->body, "    py / %lld * %lld + %lld;", (ll)s->stride_h, (ll)r->pitch, (ll)column);
+  if (count > r->lanes)
+    nib_text_open(e->body, "for (int32_t j = 0; j < %lld; j += %lld) {", (ll)count, (ll)r->lanes);
+  const char *j = count > r->lanes ? "j" : "0";
+  nib_say(e, NIB_PRIM_STAGE_STRIDED, nib_word_of("to + %s", j).s,
+          nib_word_of("in0 + (y * %lld + %lld + %s * %lld) * %lld + c", (ll)s->in_w, (ll)first, j,
+                      (ll)s->stride_w, (ll)s->in_c)
+              .s,
+          nib_word_of("%lld", (ll)(s->stride_w * s->in_c)).s, NULL, rest.s);
+  if (count > r->lanes)
+    nib_text_close(e->body, "");
+  nib_text_close(e->body, "");
+}
+
+static void emit_staging(const conv_planes *r) {
+  nib_emitter *e = r->e;
+  nib_text_open(e->body, "for (int32_t y = 0; y < %lld; y++) {", (ll)r->shape.in_h);
+  nib_text_line(e->body, "const int32_t py = y + %lld;", (ll)r->shape.pad_top);
+  for (int64_t remainder = 0; remainder < r->shape.stride_w; remainder++)
+    emit_columns(r, remainder);
+  nib_text_close(e->body, "");
+}
+
+static void emit_taps(const conv_planes *r, int64_t channels) {
+  nib_emitter *e = r->e;
+  const nib_vocab *v = e->vocab;
+  const nib_conv_shape *s = &r->shape;
+  const bool half = v->type_half;
+  for (int64_t ky = 0; ky < s->kernel_h; ky++)
+    for (int64_t kx = 0; kx < s->kernel_w; kx++) {
+      const int64_t plane = ky % s->stride_h * s->stride_w + kx % s->stride_w;
+      const int64_t at = plane * r->plane + ky / s->stride_h * r->pitch + kx / s->stride_w;
+      nib_say(e, half ? NIB_PRIM_HALF_LOAD : NIB_PRIM_F32_LOAD, "x",
+              nib_word_of("a + %lld", (ll)at).s, NULL, NULL, NULL);
+      for (int64_t i = 0; i < channels; i++)
+        nib_say(e, half ? NIB_PRIM_HALF_FMA_SCALAR : NIB_PRIM_F32_FMA_SCALAR,
+                nib_word_of("acc%lld", (ll)i).s,
+                nib_word_of("w[%lld]", (ll)((ky * s->kernel_w + kx) * channels + i)).s, "x", NULL,
+                NULL);
+      /* Or all inputs would be loaded first, and spilled. */
+      nib_say(e, NIB_PRIM_F32_AFTER, nib_word_of("acc%lld", (ll)(channels - 1)).s, NULL, NULL, NULL,
+              NULL);
+    }
+}
+
+/* Sums of `channels` output channels from o, of the register of positions from p. */
+static void emit_tile(conv_planes *r, int64_t channels) {
+  nib_emitter *e = r->e;
+  const nib_vocab *v = e->vocab;
+  const int64_t in = r->depthwise ? 1 : r->shape.in_c;
+  for (int64_t i = 0; i < channels; i++) {
+    const nib_word acc = nib_word_of("acc%lld", (ll)i);
+    nib_text_line(e->body, "%s %s;", v->type_f32, acc.s);
+    nib_say(e, NIB_PRIM_F32_SET, acc.s, nib_word_of("bias[o + %lld]", (ll)i).s, NULL, NULL, NULL);
+  }
+  nib_text_line(e->body, "%s x;", v->type_half ? v->type_half : v->type_f32);
+  nib_text_line(e->body, "const %s *w = weights + o * %lld;", staged_type(v), (ll)(in * taps(r)));
+  nib_text_line(e->body, "const %s *a = planes + %sp;", staged_type(v),
+                r->depthwise ? nib_word_of("o * %lld + ", (ll)(r->planes * r->plane)).s : "");
+  if (in > 1) {
+    if (taps(r) == 1 && v->unroll > 1 && !e->size)
+      nib_text_line(e->body, "#pragma GCC unroll %d", v->unroll);
+    nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c++, a += %lld, w += %lld) {", (ll)in,
+                  (ll)(r->planes * r->plane), (ll)(taps(r) * channels));
+  }
+  emit_taps(r, channels);
+  if (in > 1)
+    nib_text_close(e->body, "");
+  for (int64_t i = 0; i < channels; i++)
+    nib_epilogue_clamp_real(&r->epilogue, nib_word_of("acc%lld", (ll)i).s, r->low, r->high);
+  for (int64_t i = 0; i < channels; i++)
+    nib_say(e, NIB_PRIM_F32_STORE, NULL, nib_word_of("sums + (o + %lld) * %lld", (ll)i, (ll)r->lanes).s,
+            nib_word_of("acc%lld", (ll)i).s, NULL, NULL);
+}
+
+static void emit_sums(conv_planes *r) {
+  nib_emitter *e = r->e;
+  const int64_t whole = r->shape.out_c / r->channels * r->channels;
+  nib_text_open(e->body, "for (int32_t o = 0; o < %lld; o += %lld) {", (ll)whole, (ll)r->channels);
+  emit_tile(r, r->channels);
+  nib_text_close(e->body, "");
+  if (whole < r->shape.out_c) {
+    nib_text_open(e->body, "{ /* the last channels */");
+    nib_text_line(e->body, "const int32_t o = %lld;", (ll)whole);
+    emit_tile(r, r->shape.out_c - whole);
+    nib_text_close(e->body, "");
+  }
+}
+
+/* The pixels among the positions from p, each with its channels in registers; between rows there
+ * are none. */
+static void emit_pixels(conv_planes *r) {
+  nib_emitter *e = r->e;
+  const int64_t channels = r->shape.out_c;
+  nib_text_open(e->body, "for (int32_t q = 0; q < %lld && p + q < %lld; q++) {", (ll)r->lanes,
+                (ll)r->positions);
+  nib_text_open(e->body, "if (x < %lld) {", (ll)r->shape.out_w);
+  nib_finish registers[most_columns];
+  int count = 0;
+  nib_epilogue_load_channels(&r->epilogue, "0", 1);
+  for (int64_t c = 0; c < channels; c += r->lanes, count++) {
+    nib_finish *f = &registers[count];
+    *f = (nib_finish){.column = count, .offset = c};
+    f->tail = channels - c < r->lanes ? (int)(channels - c) : 0;
+    snprintf(f->acc, sizeof f->acc, "value%d", count);
+    nib_text_line(e->body, "%s %s;", e->vocab->type_f32, f->acc);
+    nib_say(e, NIB_PRIM_F32_LOAD_STRIDED, f->acc,
+            nib_word_of("sums + %lld + q", (ll)(c * r->lanes)).s,
+            nib_word_of("%lld", (ll)r->lanes).s, NULL,
+            nib_word_of("%lld", (ll)(f->tail ? f->tail : r->lanes)).s);
+  }
+  nib_epilogue_apply(&r->epilogue, registers, count, "at");
+  nib_text_line(e->body, "at += %lld;", (ll)channels);
+  nib_text_close(e->body, "");
+  nib_text_line(e->body, "x = x + 1 == %lld ? 0 : x + 1;", (ll)r->pitch);
+  nib_text_close(e->body, "");
+}
+
+static void emit_body(conv_planes *r) {
+  nib_emitter *e = r->e;
+  const nib_vocab *v = e->vocab;
+  const nib_conv_shape *s = &r->shape;
+  nib_text_line(e->body,
+                "/* %s: %s %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of %lld pixels by"
+                " %lld channels */",
+                r->kernel->name, nib_op_get(r->epilogue.root->op)->mnemonic, (ll)s->kernel_h,
+                (ll)s->kernel_w, (ll)s->in_h, (ll)s->in_w, (ll)s->in_c, (ll)s->out_h, (ll)s->out_w,
+                (ll)s->out_c, (ll)r->lanes, (ll)r->channels);
+  emit_begin(r);
+  emit_staging(r);
+  nib_text_line(e->body, "const %s *const weights = (const %s *)(const void *)(%s);",
+                staged_type(v), staged_type(v), r->constants.weights);
+  const char *bias = v->real_f16 ? staged_type(v) : "float";
+  nib_text_line(e->body, "const %s *const bias = (const %s *)(const void *)(%s);", bias, bias,
+                r->constants.bias);
+  nib_text_line(e->body, "int32_t at = 0, x = 0;");
+  nib_text_open(e->body, "for (int32_t p = 0; p < %lld; p += %lld) {", (ll)r->positions,
+                (ll)r->lanes);
+  emit_sums(r);
+  emit_pixels(r);
+  nib_text_close(e->body, "");
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  conv_planes r;
+  init(e->graph, kernel, e->vocab, &r);
+  r.e = e;
+  if (r.channels > most_channels)
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d channels",
+                          kernel->name, most_channels);
+  if (add_constants(&r) != NIB_OK)
+    return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory while packing",
+                          kernel->name);
+  NIB_RETURN_IF_ERROR(
+      nib_epilogue_prepare(&r.epilogue, e, kernel, NULL, r.shape.out_c, r.lanes));
+  r.low = r.epilogue.low, r.high = r.epilogue.high;
+  r.epilogue.low = -INFINITY, r.epilogue.high = INFINITY;
+  const size_t before = e->body->size;
+  emit_body(&r);
+  return nib_epilogue_end(&r.epilogue, e, before);
+}
+
+const nib_schedule nib_schedule_conv_planes = {
+    .name = "conv_planes",
+    .accepts = accepts,
+    .tiles = tiles,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit,
+};
