@@ -2,7 +2,7 @@
  * Kernels of test_cuda_runtime.c. */
 NIB_KERNEL(32, 1) add_weights(const int32_t *in0, int32_t *out, const uint8_t *weights) {
   const int32_t i = nib_block_x() * 32 + nib_thread();
-  out[i] = in0[i] + ((const int32_t *)weights)[i % 32];
+  out[i] = (int32_t)((uint32_t)in0[i] + ((const uint32_t *)weights)[i % 32]);
 }
 
 /* Reads 4 rows of 32 by a tensor map, and uses all of the shared memory that was asked for. */
@@ -21,7 +21,7 @@ NIB_KERNEL(32, 1) through_map(int32_t *out, NIB_GRID_CONSTANT nib_tensor_map map
   }
   nib_barrier_wait(barrier, 0);
   for (int32_t row = 0; row < 4; ++row)
-    out[row * 32 + nib_thread()] = 2 * tile[row * 32 + nib_thread()];
+    out[row * 32 + nib_thread()] = (int32_t)(2u * (uint32_t)tile[row * 32 + nib_thread()]);
 }
 
 /* Never ends: nobody arrives. */
