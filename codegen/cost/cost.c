@@ -567,11 +567,26 @@ static double tile_ns(const nib_kernel_desc *d) {
   return k_tile_ns + stages * (fmod(tap, 16) == 0 ? k_stage_ns : k_gather_ns);
 }
 
+/* Of a block that takes rows through several operators: for each operator, and for a product's step over K by each
+ * thread; so many blocks are on a multiprocessor at once. */
+static const double k_phase_ns = 250.0, k_product_step_ns = 3.0, k_resident_blocks = 8.0;
+
+static double row_block_ns(const nib_kernel_desc *d, double lanes) {
+  const double rows = fmax(d->tile[0], 1), threads = fmax(d->tile[1], 32);
+  const double blocks = ceil(count_rows(d) / rows);
+  const double waves = ceil(blocks / (lanes / 128 * k_resident_blocks));
+  const double steps = (double)d->macs / fmax(count_rows(d), 1) * rows / threads;
+  const double passes = (double)d->elementwise / fmax(count_rows(d), 1) * rows / threads;
+  const double joining = threads > 32 * rows ? 1.5 : 1.0; /* warps meet at barriers */
+  return waves * (d->n_ops * k_phase_ns * joining + (steps + passes) * k_product_step_ns);
+}
+
 static void predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,
                            nib_cost *out_cost) {
   const double lanes = m->l1_bytes_per_cycle; /* 128 of each multiprocessor */
   const bool sums = strcmp(d->schedule, "row_sums") == 0;
-  const bool loops = sums || strcmp(d->schedule, "grid_loops") == 0;
+  const bool rows = strcmp(d->schedule, "row_blocks") == 0;
+  const bool loops = sums || rows || strcmp(d->schedule, "grid_loops") == 0;
   const bool streams = strcmp(d->schedule, "low_bit_stream") == 0;
   const bool warpgroups = strcmp(d->schedule, "warpgroup_gemm") == 0;
   const double macs = loops        ? (double)d->macs * k_loop_mac_operations / lanes
@@ -581,6 +596,7 @@ static void predict_device(const nib_kernel_desc *d, const nib_machine *m, doubl
   const double elements =
       (double)d->elementwise * (loops ? k_loop_element_operations : 4.0) / lanes;
   const double latency = sums                    ? sum_ns(d)
+                         : rows                  ? row_block_ns(d, lanes)
                          : loops                 ? reads_of_result(d) * k_read_ns
                          : streams || warpgroups ? 0.0
                                                  : tile_ns(d);

@@ -97,10 +97,10 @@ static bool can_step(const nib_rows *r, int32_t position, int64_t width) {
 }
 
 bool nib_rows_is_vector(const nib_rows *r, int32_t phase) {
-  static const nib_prim needed[] = {NIB_PRIM_F32_SET,   NIB_PRIM_F32_LOAD,    NIB_PRIM_F32_STORE,
-                                    NIB_PRIM_F32_ADD,   NIB_PRIM_F32_SUB,     NIB_PRIM_F32_MUL,
-                                    NIB_PRIM_F32_DIV,   NIB_PRIM_F32_MAX,     NIB_PRIM_F32_SUM,
-                                    NIB_PRIM_F32_FIRST, NIB_PRIM_F32_LARGEST, NIB_PRIM_F32_EXP};
+  static const nib_prim needed[] = {NIB_PRIM_F32_SET,   NIB_PRIM_F32_LOAD,   NIB_PRIM_F32_STORE,
+                                    NIB_PRIM_F32_ADD,   NIB_PRIM_F32_SUB,    NIB_PRIM_F32_MUL,
+                                    NIB_PRIM_F32_DIV,   NIB_PRIM_F32_MAX,    NIB_PRIM_F32_SUM,
+                                    NIB_PRIM_F32_FIRST, NIB_PRIM_F32_LARGEST};
   const nib_row_phase *p = &r->plan->phases[phase];
   if (p->kind != NIB_ROW_LOOP || r->d->e->vocab->lanes < 2 ||
       !nib_vocab_has(r->d->e->vocab, needed, sizeof needed / sizeof *needed))
@@ -110,6 +110,8 @@ bool nib_rows_is_vector(const nib_rows *r, int32_t phase) {
     const nib_node *n = node_at(r, item->position);
     if (item->action == NIB_ROW_STEP ? !can_step(r, item->position, p->width)
                                      : !can_load(r, item->position, 0, p->width))
+      return false;
+    if (item->action == NIB_ROW_POWERS && !has(r, NIB_PRIM_F32_EXP))
       return false;
     if (n->op == NIB_OP_REDUCE && nib_params_reduction(n) != NIB_OP_ADD)
       return false;

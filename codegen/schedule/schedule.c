@@ -22,6 +22,7 @@
   X(nib_schedule_low_bit_warpgroup)                                                                \
   X(nib_schedule_low_bit_stream)                                                                   \
   X(nib_schedule_warp_gemm)                                                                        \
+  X(nib_schedule_row_blocks)                                                                       \
   X(nib_schedule_row_sums)                                                                         \
   X(nib_schedule_grid_loops)                                                                       \
   X(nib_schedule_direct)

@@ -1,5 +1,7 @@
-// No vector schedule runs a product of two activations.
-func.func @matmul(%a: tensor<2x3x4xf32>, %b: tensor<4x5xf32>) -> tensor<2x3x5xf32> {
-  %0 = nib.matmul %a, %b : (tensor<2x3x4xf32>, tensor<4x5xf32>) -> tensor<2x3x5xf32>
-  return %0 : tensor<2x3x5xf32>
+// No vector schedule runs a product of two activations that are codes.
+!a = !quant.uniform<i8:f32, 0.5>
+!y = !quant.uniform<i8:f32, 1.0>
+func.func @matmul(%a: tensor<2x3x4x!a>, %b: tensor<4x5x!a>) -> tensor<2x3x5x!y> {
+  %0 = nib.matmul %a, %b : (tensor<2x3x4x!a>, tensor<4x5x!a>) -> tensor<2x3x5x!y>
+  return %0 : tensor<2x3x5x!y>
 }
