@@ -170,6 +170,9 @@ static nib_status compile_files(const nibc_session *s, const char *dir, const ch
   nib_status status = flags && names[0] && names[n - 1] && example && archive
                           ? NIB_OK
                           : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  if (status == NIB_OK && nib_target_is_riscv(&s->target) && !compiler.is_clang)
+    status = nibc_fail(NIB_ERROR_IO, "code for %s is compiled by clang-22, not by %s", s->target.spec,
+                       compiler.path);
   const bool riscv =
       nib_target_is_riscv(&s->target) && artifact == NIBC_OBJECT && compiler.is_clang && flags;
   if (riscv) {
