@@ -568,17 +568,20 @@ static double tile_ns(const nib_kernel_desc *d) {
 }
 
 /* Of a block that takes rows through several operators: for each operator, and for a product's step over K by each
- * thread; so many blocks are on a multiprocessor at once. */
-static const double k_phase_ns = 250.0, k_product_step_ns = 3.0, k_resident_blocks = 8.0;
+ * thread; so many threads are on a multiprocessor at once. */
+static const double k_matrix_bytes = 0.3; /* of the second-level cache, a ns for each lane */
+static const double k_phase_ns = 250.0, k_product_step_ns = 3.0, k_resident_threads = 2048.0;
 
 static double row_block_ns(const nib_kernel_desc *d, double lanes) {
   const double rows = fmax(d->tile[0], 1), threads = fmax(d->tile[1], 32);
   const double blocks = ceil(count_rows(d) / rows);
-  const double waves = ceil(blocks / (lanes / 128 * k_resident_blocks));
+  const double waves = ceil(blocks / (lanes / 128 * k_resident_threads / threads));
   const double steps = (double)d->macs / fmax(count_rows(d), 1) * rows / threads;
   const double passes = (double)d->elementwise / fmax(count_rows(d), 1) * rows / threads;
   const double joining = threads > 32 * rows ? 1.5 : 1.0; /* warps meet at barriers */
-  return waves * (d->n_ops * k_phase_ns * joining + (steps + passes) * k_product_step_ns);
+  const double matrices = (double)d->macs * 4 / rows; /* bytes: every block reads them whole */
+  return waves * (d->n_ops * k_phase_ns * joining + (steps + passes) * k_product_step_ns) +
+         matrices / (lanes * k_matrix_bytes);
 }
 
 static void predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,

@@ -60,7 +60,7 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
     return nib_schedule_one_tile(g, k, v, out_tiles, capacity);
   for (int32_t block = plan.n_products > 0 && v->lanes > 1 ? 4 : 1; block > 0 && n < capacity;
        block /= 2) {
-    if (plan.together % block != 0)
+    if (plan.together < block)
       continue;
     memset(out_tiles[n], 0, sizeof out_tiles[n]);
     out_tiles[n][0] = block;
@@ -103,7 +103,7 @@ static void write_phases(nib_rows *r) {
       if (product)
         nib_text_close(d->t, "");
       else if (r->block > 1)
-        nib_text_open(d->t, "for (int32_t r = 0; r < %d; ++r) {", r->block);
+        nib_text_open(d->t, "for (int32_t r = 0; r < %d; ++r) {", r->now);
       else
         nib_text_open(d->t, "{");
       if (!product) {
@@ -125,17 +125,43 @@ static void write_phases(nib_rows *r) {
     nib_text_close(d->t, "");
 }
 
+/* Rows of one matrix: blocks, and fewer at its end. */
+static void write_rest(nib_rows *r) {
+  nib_direct *d = r->d;
+  const ll all = (ll)r->plan->together, rest = all % r->block;
+  nib_text_open(d->t, "for (int32_t first = base; first < base + %lld; first += %d) {", all - rest,
+                r->block);
+  write_phases(r);
+  nib_text_close(d->t, "");
+  nib_text_open(d->t, "{ /* the last rows */");
+  nib_text_line(d->t, "const int32_t first = base + %lld;", all - rest);
+  r->now = (int32_t)rest;
+  write_phases(r);
+  r->now = r->block;
+  nib_text_close(d->t, "");
+}
+
+/* Rows of a unit of the outermost loop. */
+static int64_t rows_of_unit(const nib_rows *r) {
+  return r->plan->together % r->block == 0 ? r->block : r->plan->together;
+}
+
 static void write(nib_direct *d, void *user) {
   nib_rows *r = user;
+  const ll step = (ll)rows_of_unit(r);
+  const char *var = step == r->block ? "first" : "base";
   r->d = d;
   nib_rows_declare(r, "scratch");
   if (d->e->cut)
-    nib_text_open(d->t, "for (int32_t first = begin * %d; first < end * %d; first += %d) {",
-                  r->block, r->block, r->block);
+    nib_text_open(d->t, "for (int32_t %s = begin * %lld; %s < end * %lld; %s += %lld) {", var, step,
+                  var, step, var, step);
   else
-    nib_text_open(d->t, "for (int32_t first = 0; first < %lld; first += %d) {", (ll)r->plan->rows,
-                  r->block);
-  write_phases(r);
+    nib_text_open(d->t, "for (int32_t %s = 0; %s < %lld; %s += %lld) {", var, var,
+                  (ll)r->plan->rows, var, step);
+  if (step == r->block)
+    write_phases(r);
+  else
+    write_rest(r);
   nib_text_close(d->t, "");
 }
 
@@ -151,7 +177,7 @@ static int64_t units(const nib_graph *g, const nib_kernel *k, const nib_vocab *v
   nib_row_plan plan;
   nib_rows r;
   (void)v;
-  return plan_of(g, k, &r, &plan) ? plan.rows / r.block : 1;
+  return plan_of(g, k, &r, &plan) ? plan.rows / rows_of_unit(&r) : 1;
 }
 
 const nib_schedule nib_schedule_row_steps = {

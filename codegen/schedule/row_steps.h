@@ -15,6 +15,7 @@ typedef struct nib_rows {
   nib_direct *d;
   const nib_row_plan *plan;
   int32_t block;                      /**< rows in turn; the first is the variable `first` */
+  int32_t now;     /**< rows of the block that is being written: the last of a matrix has fewer */
   int32_t columns;                    /**< registers of a product's tile */
   int64_t offsets[NIB_ROW_MAX_NODES]; /**< of kept rows, in bytes */
   int64_t bytes;

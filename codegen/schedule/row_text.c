@@ -29,7 +29,7 @@ int64_t nib_rows_stride(const nib_rows *r, int32_t position) {
 
 void nib_rows_place(nib_rows *r, const nib_row_plan *plan, int32_t block, int64_t start) {
   r->plan = plan;
-  r->block = block;
+  r->block = r->now = block;
   r->bytes = start;
   for (int32_t i = 0; i < NIB_ROW_MAX_NODES; ++i) {
     r->offsets[i] = r->bytes;

@@ -357,7 +357,7 @@ static void say_step(product *p, int32_t columns, int tail) {
                   nib_expr_printf("matrix + k * %lld + j + %d", p->width, c * d->e->vocab->lanes).s,
                   NULL, c == columns - 1 ? tail : 0);
   }
-  for (int32_t i = 0; i < p->r->block; ++i) {
+  for (int32_t i = 0; i < p->r->now; ++i) {
     nib_expr x = nib_expr_printf(scalar ? "left%d[k]" : "a%d", i);
     if (!scalar) {
       nib_text_line(d->t, "%s a%d;", d->e->vocab->type_f32, i);
@@ -373,14 +373,14 @@ static void say_step(product *p, int32_t columns, int tail) {
 /* Columns from `j` on: so many registers, of which the last may be a tail. */
 static void say_tile(product *p, int32_t columns, int tail) {
   nib_direct *d = p->r->d;
-  for (int32_t i = 0; i < p->r->block; ++i)
+  for (int32_t i = 0; i < p->r->now; ++i)
     for (int32_t c = 0; c < columns; ++c) {
       nib_text_line(d->t, "%s acc%d_%d;", d->e->vocab->type_f32, i, c);
       nib_say(d->e, NIB_PRIM_F32_SET, nib_expr_printf("acc%d_%d", i, c).s, "0.0f", NULL, NULL,
               NULL);
     }
   say_step(p, columns, tail);
-  for (int32_t i = 0; i < p->r->block; ++i)
+  for (int32_t i = 0; i < p->r->now; ++i)
     for (int32_t c = 0; c < columns; ++c)
       nib_say_lanes(d->e, NIB_PRIM_F32_STORE, NULL,
                     nib_expr_printf("result%d + j + %d", i, c * d->e->vocab->lanes).s,
@@ -393,7 +393,7 @@ void nib_rows_vector_product(nib_rows *r, int32_t position) {
   const int lanes = d->e->vocab->lanes;
   product p = {r, position, (ll)a->dims[a->rank - 1], (ll)r->plan->width[position]};
   nib_text_open(d->t, "{ /* matmul */");
-  for (int32_t i = 0; i < r->block; ++i) {
+  for (int32_t i = 0; i < r->now; ++i) {
     nib_expr row = nib_expr_printf(i > 0 ? "(first + %d)" : "first", i),
              at = nib_expr_printf("%d", i);
     nib_text_line(d->t, "const float *const left%d = %s;", i,

@@ -47,6 +47,8 @@ static const struct attention {
     {2, 1, 3, 12, 131, 9, 40, SOFTCAP, F32, 1},
     {1, 1, 1, 6, 16, 3, 67, NO_MASK, NIB_F16, 0.5f},
     {1, 2, 1, 4, 37, 5, 9, ADDED, NIB_BF16, 1},
+    {2, 2, 1, 7, 40, 6, 20, ADDED_PER_HEAD, F32, 1},
+    {1, 3, 2, 9, 21, 4, 33, ADDED, F32, 1},
 };
 
 static int32_t masked(suite *s, const struct attention *a, int32_t *nodes, int *n, int32_t x,
