@@ -212,6 +212,8 @@ nib_status nibc_command_verify(const nibc_options *o) {
   nibc_session session;
   NIB_RETURN_IF_ERROR(nibc_compile_model(o, true, &session));
   verification v = {.session = &session};
+  if (nibc_has_narrow_floats(o))
+    nibc_allow_precision(nib_format_find(o->precision));
   nib_status status = NIB_OK;
   if (o->out_dir || o->report || o->verbose)
     status = nibc_write_files(&session, o->verbose ? stdout : NULL);

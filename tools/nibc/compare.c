@@ -76,10 +76,16 @@ static double step_of(nib_format format, double x) {
   return ldexp(1, (exponent - 1 > lowest ? exponent - 1 : lowest) - info->real.mantissa_bits);
 }
 
+static double float_tolerance = NIBC_FLOAT_TOLERANCE;
+
+void nibc_allow_precision(nib_format format) {
+  float_tolerance = format == NIB_F16 ? NIBC_F16_TOLERANCE : NIBC_BF16_TOLERANCE;
+}
+
 static void add_floats(nibc_tally *t, nib_format format, const void *got, const wanted *w,
                        const void *single, int64_t n, int64_t run) {
   const double norm = largest_of(w, n);
-  double bound = NIBC_FLOAT_TOLERANCE * norm, distance = 0;
+  double bound = float_tolerance * norm, distance = 0;
   if (single) {
     const double own = deviation(single, w, n);
     t->has_single = true;

@@ -7,6 +7,12 @@
 
 /** ‖y − r‖∞ ≤ this · ‖r‖∞. */
 #define NIBC_FLOAT_TOLERANCE 1e-5
+/** The same for networks that --precision put into f16, where sums of products are in f16 too, or
+ *  bf16: whole networks against f32. */
+#define NIBC_F16_TOLERANCE 0x1p-5
+#define NIBC_BF16_TOLERANCE 0x1p-3
+/** From now on: what f16 or bf16 is allowed. */
+void nibc_allow_precision(nib_format format);
 /** Where r is known in double: or ‖y − r‖∞ ≤ this · ‖f − r‖∞, f the portable f32 reference's result,
  *  at its largest over all runs. Sums that cancel lose more than the tolerance in any f32
  *  arithmetic, though one order of them may be lucky in one run. */

@@ -52,7 +52,8 @@ static const command_text commands[NIBC_COMMAND_COUNT] = {
         {"verify", "compare the compiled model with the portable reference",
          "nibc verify MODEL [--input X.npy …] [--expect Y.npy …] [--test-data DIR] [options]",
          "Runs the compiled model and the reference evaluator on the same inputs; integers must\n"
-         "be equal, floats within 1e-5 of the largest reference value (computed in double).\n"
+         "be equal, floats within 1e-5 of the largest reference value (computed in double);\n"
+         "with --precision=f16 or bf16 within 1/32 or 1/8 of that of f32.\n"
          "--expect compares with a file as well. For ONNX networks with quantize/dequantize\n"
          "pairs, the network in float as written is run too; more than one step of difference\n"
          "is an error. Exit status 3 says that results differ.\n"

@@ -56,6 +56,18 @@ static int32_t find_same(const nib_graph *g, const nib_tensor *t) {
   return count == 1 ? found : NIB_NONE;
 }
 
+/* The f32 tensor that became `t` by --precision; NIB_NONE if `t` is not narrow. */
+static int32_t find_wide(const nib_graph *g, const nib_tensor *t) {
+  if (t->format != NIB_F16 && t->format != NIB_BF16)
+    return NIB_NONE;
+  for (int32_t i = 0; i < g->n_tensors; ++i)
+    if (g->tensors[i].format == NIB_F32 && !g->tensors[i].data && g->tensors[i].name && t->name &&
+        strcmp(g->tensors[i].name, t->name) == 0 &&
+        nib_tensor_elems(&g->tensors[i]) == nib_tensor_elems(t))
+      return i;
+  return NIB_NONE;
+}
+
 /* Bytes of the integer form's tensor that is `t`, in t's order (NHWC brought back to NCHW); NULL if
  * there is none. `*out_made` is the caller's to free. */
 static const void *codes_of(const nib_graph *g, nib_reference *r, const nib_tensor *t,
@@ -186,8 +198,10 @@ nib_status nibc_layers_create(nib_graph *g, const nib_graph *oracle, nibc_layers
       .tallies = calloc(capacity, sizeof *l->tallies),
       .forms = calloc(capacity, sizeof *l->forms),
       .same = calloc(capacity, sizeof *l->same),
+      .wide = calloc(capacity, sizeof *l->wide),
+      .errors = calloc(capacity, sizeof *l->errors),
   };
-  if (!l->kept || !l->same || !l->tallies || !l->forms)
+  if (!l->kept || !l->same || !l->wide || !l->errors || !l->tallies || !l->forms)
     return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
   memcpy(l->kept, g->outputs, (size_t)g->n_outputs * sizeof *l->kept);
   l->n_kept = g->n_outputs;
@@ -196,23 +210,50 @@ nib_status nibc_layers_create(nib_graph *g, const nib_graph *oracle, nibc_layers
     if (!contains(l->kept, l->n_kept, result))
       l->kept[l->n_kept++] = result;
   }
-  for (int32_t i = 0; i < l->n_kept; ++i)
-    l->same[i] = find_same(oracle, &g->tensors[l->kept[i]]);
+  for (int32_t i = 0; i < l->n_kept; ++i) {
+    l->wide[i] = find_wide(oracle, &g->tensors[l->kept[i]]);
+    l->same[i] = l->wide[i] == NIB_NONE ? find_same(oracle, &g->tensors[l->kept[i]]) : NIB_NONE;
+  }
   return nib_graph_set_outputs(g, l->kept, l->n_kept);
 }
 
 void nibc_layers_free(nibc_layers *l) {
   free(l->kept);
   free(l->same);
+  free(l->wide);
+  free(l->errors);
   free(l->tallies);
   free(l->forms);
   memset(l, 0, sizeof *l);
+}
+
+static void add_error(nibc_layers *l, int32_t i, const nibc_oracle *oracle, const void *got) {
+  const nib_tensor *t = &l->fused->tensors[l->kept[i]];
+  const void *want = nibc_oracle_tensor(oracle, l->wide[i]);
+  double error = 0, largest = 0;
+  for (int64_t k = 0, n = nib_tensor_elems(t); k < n; ++k) {
+    const double r = nibc_element(NIB_F32, want, k);
+    error = fmax(error, fabs(nibc_element(t->format, got, k) - r));
+    largest = fmax(largest, fabs(r));
+  }
+  if (largest > 0)
+    l->errors[i] = fmax(l->errors[i], error / largest);
+}
+
+static void print_errors(const nibc_layers *l) {
+  for (int32_t i = 0; i < l->n_kept; ++i)
+    if (l->wide[i] != NIB_NONE)
+      printf("layer '%s' (%s): largest error against f32 %.2g of the largest value\n",
+             l->fused->tensors[l->kept[i]].name,
+             nib_format_get(l->fused->tensors[l->kept[i]].format)->name, l->errors[i]);
 }
 
 static void compare_layers(nibc_layers *l, const nibc_oracle *fused, const nibc_oracle *oracle,
                            void *const *got, int64_t run) {
   for (int32_t i = 0; i < l->n_kept; ++i) {
     nibc_oracle_compare(fused, l->kept[i], got[i], run, &l->tallies[i]);
+    if (l->wide[i] != NIB_NONE)
+      add_error(l, i, oracle, got[i]);
     if (l->same[i] != NIB_NONE)
       nibc_oracle_compare(oracle, l->same[i], nibc_oracle_tensor(fused, l->kept[i]), run,
                           &l->forms[i]);
@@ -327,6 +368,7 @@ nib_status nibc_verify_layers(nibc_session *s, const nibc_feed *in, const nib_gr
   if (status == NIB_OK)
     status = nibc_layers_compare(&l, oracle, in, run_binary, &binary);
   if (status == NIB_OK) {
+    print_errors(&l);
     status = nibc_layers_judge(&l, text, sizeof text);
     if (status == NIB_OK)
       printf("%s\n", text);

@@ -38,6 +38,8 @@ typedef struct nibc_layers {
   nibc_tally *tallies; /**< what runs against the fused graph's reference */
   nibc_tally *forms;   /**< the fused graph's reference against the oracle's */
   int32_t *same;       /**< the oracle's tensor for each kept one, or NIB_NONE */
+  int32_t *wide;       /**< where --precision made it narrow, the oracle's tensor of its name, or NIB_NONE */
+  double *errors;      /**< of what runs, against that: ‖y − r‖∞ / ‖r‖∞ at its largest */
 } nibc_layers;
 
 /** Runs a network: one array for each input and each output of its graph. */
