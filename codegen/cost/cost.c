@@ -350,7 +350,11 @@ static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
   const double t = d->tile[0] > 0 ? d->tile[0] : 1;
   const double k = fmax(1.0, (double)d->macs / (n * m));
   const double products = ceil(n / t) * (r->fma + 1) + n * (r->fma + 1) + k_step_cycles;
-  const double staged = k * n / fmax((double)d->kernel[0] * (double)d->kernel[1], 1);
+  const nib_desc_tensor *in = find_role(d, "in");
+  const double channels = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] : 1;
+  const double lines = m / width * fmax((double)d->strides[0], 1) *
+                       fmax((double)d->strides[1], 1) * ceil(width / r->lanes);
+  const double staged = lines * channels * 6;
   return tiles * products * k + m * (5 + ceil(n / r->lanes) * 3 * r->fma) + staged;
 }
 

@@ -47,7 +47,11 @@ static void init(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   memset(r, 0, sizeof *r);
   r->kernel = kernel;
   nib_params_conv_shape(g, n, &r->shape);
-  const nib_conv_shape *s = &r->shape;
+  nib_conv_shape *s = &r->shape;
+  if (nib_pack_is_pointwise(s)) { /* one row of all pixels */
+    s->in_w = s->out_w = s->in_w * s->in_h;
+    s->in_h = s->out_h = 1;
+  }
   r->depthwise = is_depthwise(n);
   r->lanes = v->lanes;
   r->channels = kernel->tile[0] > 0 ? kernel->tile[0] : 1;

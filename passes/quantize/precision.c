@@ -106,16 +106,13 @@ static bool multiplies(const nib_node *n) {
          n->op == NIB_OP_FULLY_CONNECTED;
 }
 
-/* Operators that become narrow; functions such as softmax keep to f32. */
+/* Operators that become narrow; pools, means and functions such as softmax keep to f32. */
 static bool narrows(const nib_node *n) {
   switch (n->op) {
   case NIB_OP_CONV2D:
   case NIB_OP_DEPTHWISE_CONV2D:
   case NIB_OP_FULLY_CONNECTED:
   case NIB_OP_MATMUL:
-  case NIB_OP_AVG_POOL2D:
-  case NIB_OP_MAX_POOL2D:
-  case NIB_OP_MEAN:
   case NIB_OP_ADD:
   case NIB_OP_SUB:
   case NIB_OP_MUL:
