@@ -251,14 +251,6 @@ NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
       "l"(global), "r"(bytes)
       : "memory");
 }
-//@ nib_copy16_once
-/* nib_copy16 of what no other block reads. */
-NIB_DEVICE void nib_copy16_once(void *shared, const void *global, int32_t bytes) {
-  __asm__ volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(
-                       nib_shared_address(shared)),
-                   "l"(global), "r"(bytes), "l"(nib_policy_once())
-                   : "memory");
-}
 //@ nib_copy4
 /* The same of 4 bytes, or none. */
 NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {

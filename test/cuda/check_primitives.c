@@ -3,7 +3,8 @@
 // what they write with definitions written from the PTX ISA.
 //
 // Usage: check_primitives MODULE..., each a PTX or cubin file (the emulated driver takes
-// "emulated:PATH" itself). Cases whose kernel no module has are left out.
+// "emulated:PATH" itself). Cases whose kernel no module has are left out; a kernel that the driver
+// ends with an error counts as one failed case.
 #include "check_primitives.h"
 
 #include <dlfcn.h>
@@ -13,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct launch_config {
   unsigned grid[3], block[3], shared_bytes;
@@ -44,7 +48,16 @@ FUNCTIONS(X)
 #undef X
 
 static void *modules[8];
-static int n_modules, failures, cases;
+static int n_modules;
+
+/* Shared with the process that runs the kernels: after an error of one of them a context is of no
+ * more use, so that another process goes on behind it. */
+static struct progress {
+  int cases, failures;
+  int next;      /* the kernel after the one that is being checked; 0 before the first */
+  bool checking; /* whether there is one */
+  char device[128];
+} * progress;
 
 static void call(int code, const char *what) {
   if (code == 0)
@@ -107,11 +120,11 @@ static const unsigned one[3] = {1, 1, 1};
 
 void compare(const char *name, const void *got, const void *want, size_t n_words) {
   const uint32_t *g = got, *w = want;
-  cases++;
+  progress->cases++;
   for (size_t i = 0; i < n_words; ++i)
     if (g[i] != w[i]) {
       printf("%s: word %zu is %08x and should be %08x\n", name, i, g[i], w[i]);
-      failures++;
+      progress->failures++;
       return;
     }
 }
@@ -564,10 +577,56 @@ static char *read_file(const char *path) {
   return data;
 }
 
-int main(int argc, char **argv) {
+/* ---- all of them ---- */
+
+static const struct {
+  const char *name;
+  void (*check)(void *f);
+} plain[] = {{"place", check_place},
+             {"waiting", check_waiting},
+             {"shuffles", check_shuffles},
+             {"copies", check_copies},
+             {"matrices", check_matrices},
+             {"arithmetic", check_arithmetic},
+             {"memory", check_memory},
+             {"box", check_box},
+             {"store_box", check_store_box},
+             {"ring", check_ring},
+             {"both", check_both},
+             {"quads", check_quads},
+             {"conversions", check_conversions},
+             {"to_f8_ampere", check_to_f8_ampere},
+             {"to_f8_hopper", check_to_f8_hopper}};
+enum {
+  n_plain = sizeof plain / sizeof *plain,
+  of_type = 1 + 256 / 8, /* mma, and wgmma of each n */
+  n_kernels = n_plain + of_type * (int)(sizeof number_types / sizeof *number_types),
+  seconds = 120, /* for one kernel */
+};
+
+static void kernel_name(int i, char name[64]) {
+  const int j = i - n_plain, n = j % of_type * 8;
+  if (i < n_plain)
+    snprintf(name, 64, "%s", plain[i].name);
+  else
+    snprintf(name, 64, n ? "wgmma_%s_n%d" : "mma_%s", number_types[j / of_type].name, n);
+}
+
+static void check_kernel(int i) {
+  char name[64];
+  kernel_name(i, name);
+  void *f = find(name);
+  if (f && i < n_plain)
+    plain[i].check(f);
+  else if (f && (i - n_plain) % of_type)
+    check_wgmma(f, number_types[(i - n_plain) / of_type].name, (i - n_plain) % of_type * 8);
+  else if (f)
+    check_mma(f, number_types[(i - n_plain) / of_type].name);
+}
+
+static int check_from(int first, int n_files, char **files) {
   void *library = dlopen("libcuda.so.1", RTLD_NOW), *context = NULL;
   int device = 0;
-  char name[128] = "";
   if (!library) {
     printf("%s\n", dlerror());
     return 1;
@@ -579,51 +638,52 @@ int main(int argc, char **argv) {
 #undef X
   CALL(cuInit, 0);
   CALL(cuDeviceGet, &device, 0);
-  CALL(cuDeviceGetName, name, sizeof name, device);
+  CALL(cuDeviceGetName, progress->device, sizeof progress->device, device);
   CALL(cuDevicePrimaryCtxRetain, &context, device);
   CALL(cuCtxPushCurrent_v2, context);
-  for (int i = 1; i < argc && n_modules < 8; ++i) {
-    char *image = strncmp(argv[i], "emulated:", 9) == 0 ? argv[i] : read_file(argv[i]);
+  for (int i = 0; i < n_files && n_modules < 8; ++i) {
+    char *image = strncmp(files[i], "emulated:", 9) == 0 ? files[i] : read_file(files[i]);
     if (!image)
-      return printf("%s: cannot be read\n", argv[i]), 1;
+      return printf("%s: cannot be read\n", files[i]), 1;
     CALL(cuModuleLoadDataEx, &modules[n_modules++], image, 0, NULL, NULL);
-    if (image != argv[i])
+    if (image != files[i])
       free(image);
   }
-
-  static const struct {
-    const char *name;
-    void (*check)(void *f);
-  } plain[] = {{"place", check_place},
-               {"waiting", check_waiting},
-               {"shuffles", check_shuffles},
-               {"copies", check_copies},
-               {"matrices", check_matrices},
-               {"arithmetic", check_arithmetic},
-               {"memory", check_memory},
-               {"box", check_box},
-               {"store_box", check_store_box},
-               {"ring", check_ring},
-               {"both", check_both},
-               {"quads", check_quads},
-               {"conversions", check_conversions},
-               {"to_f8_ampere", check_to_f8_ampere},
-               {"to_f8_hopper", check_to_f8_hopper}};
-  void *f;
-  for (size_t i = 0; i < sizeof plain / sizeof *plain; ++i)
-    if ((f = find(plain[i].name)))
-      plain[i].check(f);
-  for (size_t i = 0; i < sizeof number_types / sizeof *number_types; ++i) {
-    char kernel[64];
-    snprintf(kernel, sizeof kernel, "mma_%s", number_types[i].name);
-    if ((f = find(kernel)))
-      check_mma(f, number_types[i].name);
-    for (int n = 8; n <= 256; n += 8) {
-      snprintf(kernel, sizeof kernel, "wgmma_%s_n%d", number_types[i].name, n);
-      if ((f = find(kernel)))
-        check_wgmma(f, number_types[i].name, n);
-    }
+  for (int i = first; i < n_kernels; ++i) {
+    progress->next = i + 1;
+    progress->checking = true;
+    alarm(seconds);
+    check_kernel(i);
+    progress->checking = false;
   }
-  printf("%s: %d of %d cases are as defined\n", name, cases - failures, cases);
-  return failures || !cases;
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  progress =
+      mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (progress == MAP_FAILED)
+    return 1;
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  do {
+    progress->checking = false;
+    const pid_t child = fork();
+    if (child == 0)
+      return check_from(progress->next, argc - 1, argv + 1);
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) < 0)
+      return 1;
+    if (status && !progress->checking)
+      return 1; /* the device cannot be used, or no more */
+    if (WIFSIGNALED(status)) {
+      char name[64];
+      kernel_name(progress->next - 1, name);
+      printf("%s: ended by signal %d\n", name, WTERMSIG(status));
+    }
+    progress->cases += status != 0;
+    progress->failures += status != 0;
+  } while (progress->next < n_kernels);
+  printf("%s: %d of %d cases are as defined\n", progress->device,
+         progress->cases - progress->failures, progress->cases);
+  return progress->failures || !progress->cases;
 }

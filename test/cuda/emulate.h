@@ -73,9 +73,6 @@ NIB_DEVICE uint64_t nib_policy_once(void) { return 0; }
 NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
   nib_emulated_copy_async(shared, global, 16, bytes);
 }
-NIB_DEVICE void nib_copy16_once(void *shared, const void *global, int32_t bytes) {
-  nib_copy16(shared, global, bytes);
-}
 NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
   nib_emulated_copy_async(shared, global, 4, bytes);
 }

@@ -56,7 +56,7 @@ NIB_KERNEL(64, 1) copies(const uint8_t *x, uint32_t *out) {
   uint8_t *s = nib_shared;
   nib_copy16(s + 16 * t, x + 16 * t, t % 17);
   nib_copy_commit();
-  nib_copy16_once(s + 1024 + 16 * t, x + 16 * (63 - t), 16 - t % 17);
+  nib_copy16(s + 1024 + 16 * t, x + 16 * (63 - t), 16 - t % 17);
   nib_copy4(s + 2048 + 4 * t, x + 4 * t, t % 3 ? 4 : 0);
   nib_copy_commit();
   nib_copy_wait(1);
