@@ -73,8 +73,9 @@ if [ "$codename" = bookworm ]; then
     # A copy of the machine's own source of Debian, of that suite.
     own=$(sed -n 's/^URIs: *\([^ ]*\/debian\)\/* *$/\1/p; s/^deb \(\[[^]]*\] \)*\([^ ]*\/debian\)\/* bookworm .*/\2/p' \
       /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1)
+    [ -n "$own" ] || skipped "$missing $qemu_packages" "no source of Debian is found to copy"
     printf 'Types: deb\nURIs: %s\nSuites: bookworm-backports\nComponents: main\nSigned-By: %s\n' \
-      "${own:-http://deb.debian.org/debian}" /usr/share/keyrings/debian-archive-keyring.gpg |
+      "$own" /usr/share/keyrings/debian-archive-keyring.gpg |
       $as_root tee /etc/apt/sources.list.d/nibble-backports.sources >/dev/null
   fi
 fi
