@@ -97,14 +97,15 @@ int nib_low_bit_registers(const nib_low_bit *p);
  * `sub` (C expressions) from the words `q`; a TABLE is at `table`. */
 void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *sub,
                              const char *tile, int first, int end);
-/** Declares the lane's pointers into the step at `from`, by `lane` and `g` = lane / 4; moves them
- * on; and loads the words `q` and `f` (scales; both may be NULL) of the step `offset` bytes further
- * (C expressions): where `wanted`, as what no other block reads; NULL: always, as what others read
- * too. */
+/** Declares the lane's pointers into the step at `from`, by `lane` and `g` = lane / 4; and loads
+ * the words `q` and `f` (scales; either may be NULL) of the step `offset` bytes further (C
+ * expressions). */
 void nib_low_bit_pointers_emit(const nib_low_bit *p, nib_text *t, const char *from);
-void nib_low_bit_advance_emit(const nib_low_bit *p, nib_text *t, long long bytes);
 void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
-                           const char *offset, const char *wanted);
+                           const char *offset);
+/** The same from a step in shared memory. */
+void nib_low_bit_get_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
+                          const char *at);
 /** Declares `scale[2]` and, where there are any, `offset[2]`, of rows lane / 4 and that + 8 of tile
  * `tile`, in group number `group` of the step, from the words `f`. */
 void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *tile,

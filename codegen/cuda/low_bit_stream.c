@@ -98,35 +98,95 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_
   return 0;
 }
 
+/* Pieces of 16 bytes in which a lane's 16 elements of a column come through the ring; 0: they come
+ * one by one. */
+static int x_pieces(const stream *s) {
+  const int bytes = s->x->format == NIB_F32 ? 4 : 2;
+  const bool runs = s->plan.k % s->plan.run == 0 &&
+                    (!s->plan.has_scales || s->plan.group == s->plan.padded_group);
+  return s->plan.product != NIB_LOW_BIT_I8 && runs && s->plan.run * bytes >= 16 ? bytes : 0;
+}
+
+static int64_t kept_rows(const stream *s) { return s->rows < 8 ? s->rows : 8; }
+
+/* A slot of the ring: a step of the weights, and of the activations. */
+static int64_t slot_bytes(const stream *s) {
+  return s->plan.step_bytes +
+         s->plan.step_elems / NIB_LOW_BIT_SUB * s->columns * x_pieces(s) * kept_rows(s) * 64;
+}
+
+/* Floats between the columns of a warp's sums: 4 more than rows, so that a store meets all banks.
+ */
+static int64_t column_stride(const stream *s) { return 16 * s->plan.tiles + 4; }
+static int64_t kept_columns(const stream *s) {
+  return s->rows < 8 * s->columns ? s->rows : 8 * s->columns;
+}
+
+/* The table, then the rings of all warps, whose place the sums take in the end. */
+static int64_t shared_bytes(const stream *s) {
+  const int64_t rings = s->warps * s->ahead * slot_bytes(s);
+  const int64_t sums = 4 * s->warps * kept_columns(s) * column_stride(s);
+  return 4 * s->table_words + (rings > sums ? rings : sums);
+}
+
+/* Registers of a thread, roughly. */
+static int registers_of(const stream *s) {
+  const int sums = s->plan.tiles * s->columns * 4,
+            operands = 16 * s->plan.parts + 8 * s->columns * s->x_parts;
+  return (s->columns > 1 ? 48
+          : s->rows > 1  ? 36
+                         : 16) +
+         sums + operands + s->plan.words + s->plan.scale_words + 4 * s->columns;
+}
+
+/* Blocks that a multiprocessor is to hold: all of its share at once, if warps and memory suffice.
+ */
+static int64_t resident_blocks(const stream *s) {
+  enum { PROCESSORS = 132, REGISTERS = 65536, SHARED_BYTES = 226 * 1024 };
+  const int64_t share =
+      (s->plan.row_blocks * ((s->rows + 8 * s->columns - 1) / (8 * s->columns)) + PROCESSORS - 1) /
+      PROCESSORS;
+  int64_t n = REGISTERS / (32 * s->warps * (int64_t)((registers_of(s) + 7) / 8 * 8));
+  n = n < share ? n : share;
+  while (n > 1 && n * (shared_bytes(s) + 1024) > SHARED_BYTES)
+    --n;
+  return n < 1 ? 1 : n;
+}
+
 /* Many rows of weights in a block read the activations less often, as long as there is a block for
- * each multiprocessor. One block for each of them has as many steps on their way as its registers
- * hold. */
+ * each multiprocessor. Its warps are as many as it has registers for, shared by the blocks that it
+ * will have. */
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  enum { PROCESSORS = 132, WORDS_AHEAD = 96 };
+  enum { PROCESSORS = 132, SHARED_BYTES = 220 * 1024, MOST_AHEAD = 6 };
   (void)v;
   stream s;
   nib_kernel tried = *k;
   memset(out_tiles[0], 0, sizeof out_tiles[0]);
   if (capacity < 1 || !plan(g, k, &s))
     return 1;
-  int32_t tiles = 1;
-  const int32_t most = s.rows == 1 || s.columns * s.x_parts > 2 ? 2 : 4;
-  while (tiles < most && s.w->dims[0] >= (int64_t)tiles * 2 * 16 * (PROCESSORS - 16))
-    tiles *= 2;
-  tried.tile[0] = tiles;
+  int32_t *tile = out_tiles[0];
+  /* A single row needs little of the cache: two blocks for each multiprocessor are better. */
+  const int32_t most = s.columns * s.x_parts > 2 ? 2 : 4,
+                least = (PROCESSORS - 16) * (s.rows == 1 ? 2 : 1);
+  for (tile[0] = 1; tile[0] < most && s.w->dims[0] >= (int64_t)tile[0] * 2 * 16 * least;)
+    tile[0] *= 2;
+  memcpy(tried.tile, tile, sizeof tried.tile);
   plan(g, &tried, &s);
-  int32_t warps = s.plan.steps >= 64 && s.plan.row_blocks < PROCESSORS ? 16 : 8;
-  warps = tiles > 2 ? 8 : warps;
-  while (warps > 1 && warps > s.plan.steps)
-    warps /= 2;
-  const int32_t turns = (int32_t)((s.plan.steps + warps - 1) / warps),
-                words = s.plan.words + s.plan.scale_words;
-  int32_t ahead = (tiles > 2 ? WORDS_AHEAD : WORDS_AHEAD / 2) / words;
-  ahead = ahead < 1 ? 1 : ahead > 4 ? 4 : ahead;
-  out_tiles[0][0] = tiles;
-  out_tiles[0][1] = warps;
-  out_tiles[0][2] = ahead < turns ? ahead : turns;
+  if (s.rows == 1 && tile[0] > 2 && registers_of(&s) > 80) {
+    tried.tile[0] = tile[0] = 2;
+    plan(g, &tried, &s);
+  }
+  const int64_t share = (s.plan.row_blocks + PROCESSORS - 1) / PROCESSORS;
+  const int64_t blocks = share < 4 ? share : 3,
+                fitting = 65536 / 32 / ((registers_of(&s) + 7) / 8 * 8);
+  const int64_t warps = (fitting < 24 ? fitting : 24) / blocks;
+  tile[1] = (int32_t)(warps < s.plan.steps ? warps : s.plan.steps);
+  tile[1] = tile[1] > 12 ? 16 : tile[1];
+  const int64_t turns = (s.plan.steps + tile[1] - 1) / tile[1];
+  const int64_t fit = SHARED_BYTES / blocks / (tile[1] * slot_bytes(&s));
+  tile[2] = (int32_t)(fit < 2 ? 2 : fit > MOST_AHEAD ? MOST_AHEAD : fit);
+  tile[2] = tile[2] > turns ? (int32_t)turns : tile[2];
   return 1;
 }
 
@@ -137,21 +197,15 @@ static const char *pair_at(const stream *s) {
   return s->plan.run == 8 ? "i / 4 * 32 + t * 8 + i % 4 * 2" : "i / 2 * 16 + t * 4 + i % 2 * 2";
 }
 
-/* Whether whole runs lie in memory as they are wanted. */
-static bool loads_runs(const stream *s) {
-  return s->plan.k % s->plan.run == 0 &&
-         (!s->plan.has_scales || s->plan.group == s->plan.padded_group);
-}
-
 /* Two floats (words v0 and v1) as pair `i` of three parts: what is cut off a float's low bits is a
  * float. */
-static void emit_split(const stream *s, const char *column) {
+static void emit_split(const stream *s) {
   nib_text *t = s->t;
-  nib_text_line(t, "b[0][0][%s][i] = nib_select_bytes(v0, v1, 0x7632);", column);
+  nib_text_line(t, "b[0][c][i] = nib_select_bytes(v0, v1, 0x7632);");
   for (int part = 1; part < 3; ++part) {
     for (int e = 0; e < 2; ++e)
       nib_text_line(t, "v%d = nib_f32_rest(v%d);", e, e);
-    nib_text_line(t, "b[0][%d][%s][i] = nib_select_bytes(v0, v1, 0x7632);", part, column);
+    nib_text_line(t, "b[%d][c][i] = nib_select_bytes(v0, v1, 0x7632);", part);
   }
 }
 
@@ -176,50 +230,9 @@ static void emit_gather(const stream *s) {
     nib_text_line(t, is_float ? "  v%d = nib_bits_f32(x[c][k%d]);" : "  v%d = x[c][k%d];", e, e);
   }
   if (is_float)
-    emit_split(s, "c");
+    emit_split(s);
   else
-    nib_text_line(t, "b[0][0][c][i] = v0 | v1 << 16;");
-  nib_text_close(t, "");
-}
-
-/* Runs of 8 or 4. */
-static void emit_runs(const stream *s, const char *slot) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const bool is_float = s->x->format == NIB_F32;
-  const int run = p->run, pairs = run / 2, bytes = run * (is_float ? 4 : 2);
-  const bool ends = p->k % p->step_elems != 0;
-  nib_text_open(t, "for (int32_t j = 0; j < 8; j += %d) {", pairs);
-  nib_text_line(t, "const int64_t at = k + j * %d + t * %d;", 64 / 8, run);
-  if (is_float)
-    nib_text_line(t, "uint32_t v[%d] = {0};", run);
-  if (ends)
-    nib_text_open(t, "if (at < %lld) {", (ll)p->k);
-  for (int i = 0; i < bytes; i += 16) {
-    char to[64];
-    if (is_float)
-      snprintf(to, sizeof to, "v + %d", i / 4);
-    else
-      snprintf(to, sizeof to, "b[%.40s][0][c] + j", slot);
-    nib_text_line(t, "nib_load%d(%s, x[c] + at + %d);", bytes < 16 ? bytes : 16, to,
-                  is_float ? i / 4 : 0);
-  }
-  if (ends) {
-    nib_text_close(t, is_float ? "" : " else {");
-    if (!is_float) {
-      t->indent++;
-      nib_text_line(t, "for (int32_t i = j; i < j + %d; ++i)", pairs);
-      nib_text_line(t, "  b[%s][0][c][i] = 0;", slot);
-      nib_text_close(t, "");
-    }
-  }
-  if (is_float) {
-    nib_text_line(t, "#pragma unroll");
-    nib_text_open(t, "for (int32_t i = j; i < j + %d; ++i) {", pairs);
-    nib_text_line(t, "uint32_t v0 = v[(i - j) * 2], v1 = v[(i - j) * 2 + 1];");
-    emit_split(s, "c");
-    nib_text_close(t, "");
-  }
+    nib_text_line(t, "b[0][c][i] = v0 | v1 << 16;");
   nib_text_close(t, "");
 }
 
@@ -229,63 +242,57 @@ static void emit_bytes(const stream *s) {
   nib_text *t = s->t;
   nib_text_open(t, "for (int32_t i = 0; i < 4; ++i) {");
   nib_text_line(t, "const int64_t at = k + i * 16 + t * 4;");
-  nib_text_line(t, "b[0][0][c][i] = 0;");
+  nib_text_line(t, "b[0][c][i] = 0;");
   nib_text_line(t, "if (at < %lld)", (ll)s->plan.k);
-  nib_text_line(t, "  memcpy(&b[0][0][c][i], x[c] + at / %lld * %lld + %lld + at %% %lld, 4);",
+  nib_text_line(t, "  memcpy(&b[0][c][i], x[c] + at / %lld * %lld + %lld + at %% %lld, 4);",
                 (ll)s->x_block, (ll)s->x_block_bytes, (ll)s->x_codes_at, (ll)s->x_block);
   nib_text_close(t, "");
 }
 
-/* Halves in runs come a sub-step before they are wanted; what has to be worked on first would only
- * wait earlier. */
-static bool loads_early(const stream *s) {
-  return s->plan.product != NIB_LOW_BIT_I8 && s->x_parts == 1 && loads_runs(s) &&
-         s->ahead * s->plan.step_elems > NIB_LOW_BIT_SUB;
+/* The piece of 16 bytes `h` of a lane's elements of a column in 64 of K: where it is in the ring's
+ * slot. */
+static nib_expr piece_in_slot(const stream *s, const char *row) {
+  return nib_expr_printf("%lld + (((sub * %d + c) * %d + h) * %d + %s * 4 + t) * 16",
+                         (ll)s->plan.step_bytes, s->columns, x_pieces(s), 4 * (int)kept_rows(s),
+                         row);
 }
 
-/* Fills `b`[slot], the operands of the 64 of K from `from` on: [part][column][register]. */
-static void emit_activations(const stream *s, const char *slot, const char *from) {
+static void emit_from_slot(const stream *s) {
   nib_text *t = s->t;
-  nib_text_open(t, "{");
-  nib_text_line(t, "const int64_t k = %s;", from);
+  const bool is_float = s->x->format == NIB_F32;
+  const int pieces = x_pieces(s);
+  nib_text_open(t, "for (int32_t h = 0; h < %d; ++h) {", pieces);
+  if (is_float)
+    nib_text_line(t, "uint32_t v[4];");
+  nib_text_line(t, "nib_get16(%s, slot + %s);", is_float ? "v" : "b[0][c] + h * 4",
+                piece_in_slot(s, kept_rows(s) < 8 ? "kept" : "g").s);
+  if (is_float) {
+    nib_text_line(t, "#pragma unroll");
+    nib_text_open(t, "for (int32_t i = h * 2; i < h * 2 + 2; ++i) {");
+    nib_text_line(t, "uint32_t v0 = v[(i - h * 2) * 2], v1 = v[(i - h * 2) * 2 + 1];");
+    emit_split(s);
+    nib_text_close(t, "");
+  }
+  nib_text_close(t, "");
+}
+
+/* Declares `b`, the operands of sub-step `sub` of step `step`: [part][column][register]. */
+static void emit_activations(const stream *s) {
+  nib_text *t = s->t;
+  const bool bytes = s->plan.product == NIB_LOW_BIT_I8;
+  if (!x_pieces(s))
+    nib_text_line(t, "const int64_t k = (int64_t)step * %lld + sub * 64;", (ll)s->plan.step_elems);
+  nib_text_line(t, "uint32_t b[%d][%d][%d];", s->x_parts, s->columns, bytes ? 4 : 8);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
   nib_text_line(t, "#pragma unroll");
-  if (s->plan.product == NIB_LOW_BIT_I8)
+  if (bytes)
     emit_bytes(s);
-  else if (loads_runs(s))
-    emit_runs(s, slot);
+  else if (x_pieces(s))
+    emit_from_slot(s);
   else
     emit_gather(s);
   nib_text_close(t, "");
-  nib_text_close(t, "");
-}
-
-/* Those of sub-step `sub` of slot u, or, where they are there, those of the one after it. The last
- * step of a warp has none after it: its own are loaded once more. */
-static void emit_next_activations(const stream *s) {
-  const nib_low_bit *p = &s->plan;
-  const ll subs = p->step_elems / NIB_LOW_BIT_SUB;
-  if (!loads_early(s)) {
-    emit_activations(
-        s, "0",
-        nib_expr_printf("(int64_t)(step + u * %d) * %lld + sub * 64", s->warps, (ll)p->step_elems)
-            .s);
-    return;
-  }
-  const nib_expr next = nib_expr_printf("step + (u + (sub + 1) / %lld) * %d", subs, s->warps);
-  emit_activations(
-      s, nib_expr_printf("(u * %lld + sub + 1) %% %lld", subs, s->ahead * subs).s,
-      nib_expr_printf("(int64_t)(%s < %lld ? %s : step) * %lld + (sub + 1) %% %lld * 64", next.s,
-                      (ll)p->steps, next.s, (ll)p->step_elems, subs)
-          .s);
-}
-
-/* An expression of the operands of sub-step `sub` of slot u. */
-static const char *activations_of(const stream *s) {
-  static const char *const slots[] = {"b[u]", "b[u * 2 + sub]", "b[u * 4 + sub]"};
-  const int64_t subs = s->plan.step_elems / NIB_LOW_BIT_SUB;
-  return loads_early(s) ? slots[subs / 2] : "b[0]";
 }
 
 /* ---- products ---- */
@@ -324,8 +331,8 @@ static void emit_products(const stream *s, const char *sum, int w_parts, const c
     for (int xp = 0; xp < s->x_parts && wp + xp < NIB_LOW_BIT_MAX_PARTS; ++xp) {
       char operand[96];
       snprintf(operand, sizeof operand, a, wp);
-      nib_text_line(t, "%s(%s, %s, %s[%d][c] + (e * %d + i) * 2);", mma_of(p), sum, operand,
-                    activations_of(s), xp, operands);
+      nib_text_line(t, "%s(%s, %s, b[%d][c] + (e * %d + i) * 2);", mma_of(p), sum, operand, xp,
+                    operands);
     }
   nib_text_close(t, "");
 }
@@ -369,7 +376,7 @@ static void emit_real_tile(const stream *s) {
     nib_text_close(t, "");
     return;
   }
-  nib_low_bit_scales_emit(p, t, "f[u]", "r", group_of_step(p));
+  nib_low_bit_scales_emit(p, t, "f", "r", group_of_step(p));
   open_columns(s);
   nib_text_line(t, "float d[4] = {0};");
   emit_products(s, "d", p->parts, a);
@@ -396,7 +403,7 @@ static void emit_byte_product(const stream *s, const char *sum, const char *a0, 
   const nib_low_bit *p = &s->plan;
   if (byte_groups(p) == 4) {
     nib_text_line(t, "const uint32_t half_a[4] = {%s, %s, 0, 0};", a0, a1);
-    nib_text_line(t, "const uint32_t half_b[2] = {b[0][0][c][e], 0};");
+    nib_text_line(t, "const uint32_t half_b[2] = {b[0][c][e], 0};");
     nib_text_line(t, "%s(%s, half_a, half_b);", mma_of(p), sum);
   }
 }
@@ -420,8 +427,8 @@ static void emit_byte_sums(const stream *s) {
   open_columns(s);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t i = 0; i < 2; ++i) {");
-  nib_text_line(t, "const int64_t at = (int64_t)(step + u * %d) * %lld + sub * 64 + h * 32;",
-                s->warps, (ll)p->step_elems);
+  nib_text_line(t, "const int64_t at = (int64_t)step * %lld + sub * 64 + h * 32;",
+                (ll)p->step_elems);
   nib_text_line(t, "x_scale[h][c][i] = 0;");
   nib_text_open(t, "if (at < %lld) {", (ll)p->k);
   nib_text_line(t, "const uint8_t *const q = y[c][i] + at / %lld * %lld;", (ll)s->x_block,
@@ -438,7 +445,7 @@ static void emit_byte_sums(const stream *s) {
   if (groups == 4)
     emit_byte_product(s, "sums[e][c]", "0x01010101u", "0x01010101u");
   else
-    nib_text_line(t, "%s(sums[e][c], ones, b[0][0][c] + e * 2);", mma_of(p));
+    nib_text_line(t, "%s(sums[e][c], ones, b[0][c] + e * 2);", mma_of(p));
   nib_text_close(t, "");
   nib_text_close(t, "");
 }
@@ -465,7 +472,7 @@ static void emit_byte_tile(const stream *s) {
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t e = 0; e < %d; ++e) {", groups);
   if (p->has_scales)
-    nib_low_bit_scales_emit(p, t, "f[u]", "r",
+    nib_low_bit_scales_emit(p, t, "f", "r",
                             p->scales_of_step <= 1        ? "0"
                             : p->group >= NIB_LOW_BIT_SUB ? "sub"
                             : p->group == 32              ? "(sub * 2 + e)"
@@ -475,7 +482,7 @@ static void emit_byte_tile(const stream *s) {
   if (groups == 4)
     emit_byte_product(s, "d", "a[0][e * 2]", "a[0][e * 2 + 1]");
   else
-    nib_text_line(t, "%s(d, a[0] + e * 4, b[0][0][c] + e * 2);", mma_of(p));
+    nib_text_line(t, "%s(d, a[0] + e * 4, b[0][c] + e * 2);", mma_of(p));
   for (int i = 0; i < 4; ++i) {
     emit_byte_value(s, i);
     char x_scale[48];
@@ -499,14 +506,14 @@ static void emit_step(const stream *s) {
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
                 (ll)(p->step_elems / NIB_LOW_BIT_SUB));
-  emit_next_activations(s);
+  emit_activations(s);
   if (bytes)
     emit_byte_sums(s);
   else
     emit_real_sums(s);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
-  nib_low_bit_unpack_emit(p, t, "q[u]", "sub", "r", 0, nib_low_bit_registers(p));
+  nib_low_bit_unpack_emit(p, t, "q", "sub", "r", 0, nib_low_bit_registers(p));
   if (bytes)
     emit_byte_tile(s);
   else
@@ -515,53 +522,88 @@ static void emit_step(const stream *s) {
   nib_text_close(t, "");
 }
 
-/* Loads what follows in slot u, of which `turn` is the number of the step in those of the warp. */
-static void emit_load(const stream *s, const char *first, const char *turn) {
+/* Begins to copy step `next` into the slot at `to`; after the last step, nothing. */
+static void emit_copy(const stream *s, const char *to, const char *next) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
-  char offset[64], wanted[160];
-  snprintf(offset, sizeof offset, "u * %lld", (ll)(s->warps * p->step_bytes));
-  snprintf(wanted, sizeof wanted, "%s + (%s) * %d < %lld", first, turn, s->warps, (ll)p->steps);
-  nib_text_line(t, "const bool more = %s;", wanted);
-  nib_low_bit_load_emit(p, t, "q[u]", "f[u]", offset, "more");
+  const ll whole = p->step_bytes / 512, rest = p->step_bytes % 512 / 16, kept = kept_rows(s);
+  nib_text_open(t, "{");
+  nib_text_line(t, "uint8_t *const to = %s;", to);
+  nib_text_line(t, "const int32_t next = %s, some = next < %lld ? 16 : 0, from = some ? next : 0;",
+                next, (ll)p->steps);
+  nib_text_line(t, "const uint8_t *const codes = weights_of_block + (int64_t)from * %lld;",
+                (ll)p->step_bytes);
+  if (whole) {
+    nib_text_line(t, "#pragma unroll");
+    nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", whole);
+    nib_text_line(
+        t, "  nib_copy16(to + i * 512 + lane * 16, codes + i * 512 + lane * 16, some);");
+  }
+  if (rest) {
+    nib_text_line(t, "if (lane < %lld)", rest);
+    nib_text_line(t, "  nib_copy16(to + %lld + lane * 16, codes + %lld + lane * 16, some);",
+                  whole * 512, whole * 512);
+  }
+  if (x_pieces(s)) {
+    const ll in_piece = s->x->format == NIB_F32 ? 4 : 8;
+    if (kept < 8)
+      nib_text_open(t, "if (g < %lld) {", kept);
+    nib_text_line(t, "#pragma unroll");
+    nib_text_open(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
+                  (ll)p->step_elems / NIB_LOW_BIT_SUB);
+    nib_text_line(t, "#pragma unroll");
+    nib_text_open(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
+    nib_text_line(t, "#pragma unroll");
+    nib_text_open(t, "for (int32_t h = 0; h < %d; ++h) {", x_pieces(s));
+    /* Runs of a lane are next to those of its neighbours; a run of floats may be two pieces. */
+    const ll runs = p->run / in_piece;
+    nib_text_line(t,
+                  "const int64_t at = (int64_t)from * %lld + sub * 64 + h / %lld * %d + t * %d + h "
+                  "%% %lld * %lld;",
+                  (ll)p->step_elems, runs, 4 * p->run, p->run, runs, in_piece);
+    nib_text_line(t, "nib_copy16_near(to + %s, x[c] + at, %s);", piece_in_slot(s, "g").s,
+                  p->k % p->step_elems ? nib_expr_printf("at < %lld ? some : 0", (ll)p->k).s
+                                       : "some");
+    for (int i = 0; i < 3 + (kept < 8); ++i)
+      nib_text_close(t, "");
+  }
+  nib_text_line(t, "nib_copy_commit();");
+  nib_text_close(t, "");
 }
 
-/* Steps warp, warp + warps, …: step + u * warps is in q[u]. */
+/* Steps warp, warp + warps, …, each in a slot of the warp's ring, that is filled again when it was
+ * used. */
 static void emit_steps(const stream *s) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
-  const ll subs = p->step_elems / NIB_LOW_BIT_SUB;
-  nib_text_line(t, "uint32_t q[%d][%d] = {{0}};", s->ahead, p->words);
-  if (p->has_scales)
-    nib_text_line(t, "uint32_t f[%d][%d] = {{0}};", s->ahead, p->scale_words);
-  nib_text_line(t, "uint32_t b[%lld][%d][%d][%d];", loads_early(s) ? s->ahead * subs : 1,
-                s->x_parts, s->columns, p->product == NIB_LOW_BIT_I8 ? 4 : 8);
+  const ll bytes = slot_bytes(s);
+  nib_text_line(t, "uint8_t *const ring = nib_shared + %lld + warp * %lld;", (ll)s->table_words * 4,
+                s->ahead * bytes);
+  if (kept_rows(s) < 8 && x_pieces(s))
+    nib_text_line(t, "const int32_t kept = g < %lld ? g : %lld;", (ll)kept_rows(s),
+                  (ll)kept_rows(s) - 1);
   nib_text_line(t, "#pragma unroll");
   nib_text_open(t, "for (int32_t u = 0; u < %d; ++u) {", s->ahead);
-  emit_load(s, "warp", "u");
+  emit_copy(s, nib_expr_printf("ring + u * %lld", bytes).s,
+            nib_expr_printf("warp + u * %d", s->warps).s);
   nib_text_close(t, "");
-  if (loads_early(s))
-    emit_activations(s, "0", nib_expr_printf("warp * %lld", (ll)p->step_elems).s);
-  nib_text_open(t, "for (int32_t step = warp; step < %lld; step += %d) {", (ll)p->steps,
-                s->warps * s->ahead);
-  nib_low_bit_advance_emit(p, t, (ll)(s->ahead * s->warps * p->step_bytes));
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t u = 0; u < %d; ++u) {", s->ahead);
-  if (p->steps % ((int64_t)s->warps * s->ahead))
-    nib_text_open(t, "if (step + u * %d < %lld) {", s->warps, (ll)p->steps);
-  else
-    nib_text_open(t, "{");
+  nib_text_line(t, "uint8_t *slot = ring;");
+  nib_text_open(t, "for (int32_t step = warp; step < %lld; step += %d) {", (ll)p->steps, s->warps);
+  nib_text_line(t, "nib_copy_wait(%d);", s->ahead - 1);
+  nib_text_line(t, "nib_sync_warp();");
+  nib_text_line(t, "uint32_t q[%d];", p->words);
+  if (p->has_scales)
+    nib_text_line(t, "uint32_t f[%d];", p->scale_words);
+  nib_low_bit_get_emit(p, t, "q", "f", "slot");
   emit_step(s);
-  emit_load(s, "step", nib_expr_printf("u + %d", s->ahead).s);
-  for (int i = 0; i < 3; ++i)
-    nib_text_close(t, "");
-}
-
-/* Floats between the columns of a warp's sums: 4 more than rows, so that a store meets all banks.
- */
-static int64_t column_stride(const stream *s) { return 16 * s->plan.tiles + 4; }
-static int64_t kept_columns(const stream *s) {
-  return s->rows < 8 * s->columns ? s->rows : 8 * s->columns;
+  nib_text_line(t, "nib_sync_warp();");
+  emit_copy(s, "slot", nib_expr_printf("step + %d", s->ahead * s->warps).s);
+  nib_text_line(t, "slot = slot == ring + %lld ? ring : slot + %lld;", (s->ahead - 1) * bytes,
+                bytes);
+  nib_text_close(t, "");
+  /* Copies of nothing write zeros where the sums will be. */
+  nib_text_line(t, "nib_copy_wait(0);");
+  nib_text_line(t, "nib_sync();");
 }
 
 static void emit_reduction(const stream *s) {
@@ -676,11 +718,8 @@ static void emit_root(nib_direct *d, const nib_node *n) {
                 "const int32_t lane = nib_lane(), warp = nib_warp(), g = lane >> 2, t = lane & 3;");
   emit_table(&s);
   emit_pointers(&s);
-  nib_low_bit_pointers_emit(p, t,
-                            nib_expr_printf("%s + nib_block_x() * (int64_t)%lld + warp * %lld",
-                                            weights.s, (ll)(p->steps * p->step_bytes),
-                                            (ll)p->step_bytes)
-                                .s);
+  nib_text_line(t, "const uint8_t *const weights_of_block = %s + nib_block_x() * (int64_t)%lld;",
+                weights.s, (ll)(p->steps * p->step_bytes));
   if (p->has_offsets || (p->product == NIB_LOW_BIT_I8 && !p->is_signed && p->zero))
     nib_text_line(t, "const uint32_t ones[4] = {%s, %s, %s, %s};", ones_of(p), ones_of(p),
                   ones_of(p), ones_of(p));
@@ -688,11 +727,11 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   emit_steps(&s);
   emit_reduction(&s);
   emit_result(&s);
-  *d->e->launch = (nib_launch){
-      .grid = {p->row_blocks, (s.rows + 8 * s.columns - 1) / (8 * s.columns)},
-      .threads = 32 * s.warps,
-      .blocks_per_sm = s.warps <= 8 && p->tiles <= 2 && s.columns * s.x_parts <= 2 ? 2 : 1,
-      .shared_bytes = 4 * (s.table_words + s.warps * kept_columns(&s) * column_stride(&s))};
+  *d->e->launch =
+      (nib_launch){.grid = {p->row_blocks, (s.rows + 8 * s.columns - 1) / (8 * s.columns)},
+                   .threads = 32 * s.warps,
+                   .blocks_per_sm = (int32_t)resident_blocks(&s),
+                   .shared_bytes = shared_bytes(&s)};
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *k) {

@@ -208,20 +208,28 @@ static int width_at(int words, int i, bool spread) {
                                                         : 1;
 }
 
-static void emit_loads(nib_text *t, const char *to, int words, const char *from, bool spread,
-                       const char *wanted) {
-  for (int i = 0; i < words;) {
-    const int width = width_at(words, i, spread);
-    char at[160];
+void nib_low_bit_get_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
+                          const char *at) {
+  for (int i = 0, width; i < p->words; i += width) {
+    width = width_at(p->words, i, true);
+    nib_text_line(t, "nib_get%d(%s + %d, %s + %d + lane * %d);", 4 * width, q, i, at, 128 * i,
+                  4 * width);
+  }
+  for (int i = 0, width; i < p->scale_words; i += width) {
+    width = width_at(p->scale_words, i, false);
+    nib_text_line(t, "nib_get%d(%s + %d, %s + %lld + g * %d);", 4 * width, f, i, at,
+                  (long long)p->scales_at + 4 * i, 4 * p->scale_words);
+  }
+}
+
+static void emit_loads(nib_text *t, const char *to, int words, const char *from, bool spread) {
+  for (int i = 0, width; i < words; i += width) {
+    width = width_at(words, i, spread);
     if (spread)
-      snprintf(at, sizeof at, "codes%d + %s + %d", 4 * width, from, 128 * i);
+      nib_text_line(t, "nib_load%d(%s + %d, codes%d + %s + %d);", 4 * width, to, i, 4 * width, from,
+                    128 * i);
     else
-      snprintf(at, sizeof at, "scales + %s + %d", from, 4 * i);
-    if (wanted)
-      nib_text_line(t, "nib_load%d_if(%s + %d, %s, %s);", 4 * width, to, i, at, wanted);
-    else
-      nib_text_line(t, "nib_load%d(%s + %d, %s);", 4 * width, to, i, at);
-    i += width;
+      nib_text_line(t, "nib_load%d(%s + %d, scales + %s + %d);", 4 * width, to, i, from, 4 * i);
   }
 }
 
@@ -237,23 +245,12 @@ void nib_low_bit_pointers_emit(const nib_low_bit *p, nib_text *t, const char *fr
                   4 * p->scale_words);
 }
 
-void nib_low_bit_advance_emit(const nib_low_bit *p, nib_text *t, long long bytes) {
-  bool has[5] = {false};
-  for (int i = 0; i < p->words; i += width_at(p->words, i, true))
-    has[width_at(p->words, i, true)] = true;
-  for (int width = 4; width > 0; width /= 2)
-    if (has[width])
-      nib_text_line(t, "codes%d += %lld;", 4 * width, bytes);
-  if (p->scale_words)
-    nib_text_line(t, "scales += %lld;", bytes);
-}
-
 void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
-                           const char *offset, const char *wanted) {
+                           const char *offset) {
   if (q)
-    emit_loads(t, q, p->words, offset, true, wanted);
+    emit_loads(t, q, p->words, offset, true);
   if (f)
-    emit_loads(t, f, p->scale_words, offset, false, wanted);
+    emit_loads(t, f, p->scale_words, offset, false);
 }
 
 /* Sets the scale (`which` 0) or offset of a row half in group `group`: a real, or that times a

@@ -205,7 +205,7 @@ static void emit_load(const plan *q, const char *step, const char *words, const 
   nib_text_line(t, "const int32_t step = %s;", step);
   nib_text_line(t, "const int32_t at = (step < %lld ? step : %lld) * %lld;", (ll)q->w.steps,
                 (ll)q->w.steps - 1, (ll)q->w.step_bytes);
-  nib_low_bit_load_emit(&q->w, t, words, scales, "at", NULL);
+  nib_low_bit_load_emit(&q->w, t, words, scales, "at");
   nib_text_close(t, "");
 }
 

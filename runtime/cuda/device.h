@@ -251,6 +251,14 @@ NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
       "l"(global), "r"(bytes)
       : "memory");
 }
+//@ nib_copy16_near
+/* nib_copy16 of what other blocks of the multiprocessor read too: it stays in the first cache. */
+NIB_DEVICE void nib_copy16_near(void *shared, const void *global, int32_t bytes) {
+  __asm__ volatile(
+      "cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(nib_shared_address(shared)),
+      "l"(global), "r"(bytes)
+      : "memory");
+}
 //@ nib_copy4
 /* The same of 4 bytes, or none. */
 NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
@@ -303,29 +311,24 @@ NIB_DEVICE uint32_t nib_load4_once(const void *global) {
                    : "l"(global), "l"(nib_policy_once()));
   return d;
 }
-//@ nib_load16_if
-/* nib_load16_once where `wanted`; else d stays. */
-NIB_DEVICE void nib_load16_if(uint32_t d[4], const void *global, bool wanted) {
-  __asm__ volatile(
-      "{ .reg .pred wanted; setp.ne.u32 wanted, %6, 0;\n\t"
-      "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5; }"
-      : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-      : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+//@ nib_get16
+/* From shared memory, aligned. */
+NIB_DEVICE void nib_get16(uint32_t d[4], const void *shared) {
+  __asm__ volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                   : "r"(nib_shared_address(shared))
+                   : "memory");
 }
-//@ nib_load8_if
-NIB_DEVICE void nib_load8_if(uint32_t d[2], const void *global, bool wanted) {
-  __asm__ volatile(
-      "{ .reg .pred wanted; setp.ne.u32 wanted, %4, 0;\n\t"
-      "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0, %1}, [%2], %3; }"
-      : "+r"(d[0]), "+r"(d[1])
-      : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+//@ nib_get8
+NIB_DEVICE void nib_get8(uint32_t d[2], const void *shared) {
+  __asm__ volatile("ld.shared.v2.u32 {%0, %1}, [%2];"
+                   : "=r"(d[0]), "=r"(d[1])
+                   : "r"(nib_shared_address(shared))
+                   : "memory");
 }
-//@ nib_load4_if
-NIB_DEVICE void nib_load4_if(uint32_t *d, const void *global, bool wanted) {
-  __asm__ volatile("{ .reg .pred wanted; setp.ne.u32 wanted, %3, 0;\n\t"
-                   "@wanted ld.global.nc.L1::no_allocate.L2::cache_hint.u32 %0, [%1], %2; }"
-                   : "+r"(*d)
-                   : "l"(global), "l"(nib_policy_once()), "r"((uint32_t)wanted));
+//@ nib_get4
+NIB_DEVICE void nib_get4(uint32_t *d, const void *shared) {
+  __asm__ volatile("ld.shared.u32 %0, [%1];" : "=r"(*d) : "r"(nib_shared_address(shared)) : "memory");
 }
 //@ nib_store16
 NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {

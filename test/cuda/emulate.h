@@ -73,6 +73,9 @@ NIB_DEVICE uint64_t nib_policy_once(void) { return 0; }
 NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
   nib_emulated_copy_async(shared, global, 16, bytes);
 }
+NIB_DEVICE void nib_copy16_near(void *shared, const void *global, int32_t bytes) {
+  nib_copy16(shared, global, bytes);
+}
 NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
   nib_emulated_copy_async(shared, global, 4, bytes);
 }
@@ -96,18 +99,9 @@ NIB_DEVICE uint32_t nib_load4_once(const void *global) {
   return d;
 }
 NIB_DEVICE void nib_load4(uint32_t *d, const void *global) { *d = nib_load4_once(global); }
-NIB_DEVICE void nib_load16_if(uint32_t d[4], const void *global, bool wanted) {
-  if (wanted)
-    nib_load16(d, global);
-}
-NIB_DEVICE void nib_load8_if(uint32_t d[2], const void *global, bool wanted) {
-  if (wanted)
-    nib_load8(d, global);
-}
-NIB_DEVICE void nib_load4_if(uint32_t *d, const void *global, bool wanted) {
-  if (wanted)
-    *d = nib_load4_once(global);
-}
+NIB_DEVICE void nib_get16(uint32_t d[4], const void *shared) { nib_load16(d, shared); }
+NIB_DEVICE void nib_get8(uint32_t d[2], const void *shared) { nib_load8(d, shared); }
+NIB_DEVICE void nib_get4(uint32_t *d, const void *shared) { nib_load4(d, shared); }
 NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
   nib_emulated_check_aligned(global, 16);
   memcpy(global, x, 16);
