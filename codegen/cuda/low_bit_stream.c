@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // low_bit_stream: dense layers of few rows whose weights have few bits. Every weight is read once
-// for 16 rows of activations, in 16-byte loads that bypass the first cache and leave the second one
-// first, several steps ahead; becomes an operand A of mma.sync in registers; and meets the
-// activations, which come through the first cache, as B. The warps of a block take turns at the
-// steps along K of the same rows of weights; their sums meet in shared memory. tile[0] is tiles of
-// 16 rows of weights in a block, tile[1] warps, tile[2] steps loaded ahead.
+// for 16 rows of activations: copied, together with the activations that it meets, into a ring in
+// shared memory that each warp has for itself, several steps ahead; it becomes an operand A of
+// mma.sync in registers, activations are B. The warps of a block take turns at the steps along K of
+// the same rows of weights; their sums meet in shared memory. tile[0] is tiles of 16 rows of
+// weights in a block, tile[1] warps, tile[2] slots of a ring.
 #include "cuda/low_bit.h"
 
 #include "schedule/direct.h"
@@ -536,8 +536,7 @@ static void emit_copy(const stream *s, const char *to, const char *next) {
   if (whole) {
     nib_text_line(t, "#pragma unroll");
     nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", whole);
-    nib_text_line(
-        t, "  nib_copy16(to + i * 512 + lane * 16, codes + i * 512 + lane * 16, some);");
+    nib_text_line(t, "  nib_copy16(to + i * 512 + lane * 16, codes + i * 512 + lane * 16, some);");
   }
   if (rest) {
     nib_text_line(t, "if (lane < %lld)", rest);
