@@ -80,9 +80,8 @@ typedef struct wgmma_type {
 
 static const wgmma_type wgmma_types[] = {
     {"bf16", "bf16", "bf16", 16, false, true},    {"f16", "f16", "f16", 16, false, true},
-    {"f8e4m3", "e4m3", "e4m3", 32, false, false}, {"f8e5m2", "e5m2", "e5m2", 32, false, false},
-    {"i8", "s8", "s8", 32, true, false},          {"u8", "u8", "u8", 32, true, false},
-    {"i8u8", "s8", "u8", 32, true, false},        {"u8i8", "u8", "s8", 32, true, false},
+    {"f8e4m3", "e4m3", "e4m3", 32, false, false}, {"i8", "s8", "s8", 32, true, false},
+    {"u8i8", "u8", "s8", 32, true, false},
 };
 
 static const wgmma_type *find_wgmma(const char *type, int n) {

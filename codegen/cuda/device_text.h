@@ -21,7 +21,7 @@ bool nib_cuda_primitive_exists(const char *name);
  *      nib_wgmma_<type>_n<n>    (acc[n / 2], uint64_t a, uint64_t b, int32_t accumulate)
  *      nib_wgmma_<type>_n<n>_ra (acc[n / 2], const uint32_t a[4], uint64_t b, int32_t accumulate)
  *  in which the warpgroup computes acc = a b, or acc += a b, of 64 x n: floats or int32_t. `type`
- * is bf16 or f16 (K = 16), f8e4m3, f8e5m2, i8, u8, i8u8 or u8i8 (K = 32). Descriptors are those of
+ * is bf16 or f16 (K = 16), f8e4m3, i8 or u8i8 (K = 32). Descriptors are those of
  *  nib_wgmma_descriptor. Thread t of the four warps holds of acc, for j < n / 8: elements
  *  (row, 8 j + 2 (t % 4)), the next column, and both 8 rows below, at row = 16 (t / 32) + t % 32 /
  * 4; registers of a are laid out as those of mma, 16 rows a warp. False: no such instruction. */

@@ -121,8 +121,6 @@ nib_place_of(nib_thread, tid_x, threadIdx.x)
     nib_place_of(nib_block_x, ctaid_x, blockIdx.x)
     //@ nib_block_y
     nib_place_of(nib_block_y, ctaid_y, blockIdx.y)
-    //@ nib_block_z
-    nib_place_of(nib_block_z, ctaid_z, blockIdx.z)
     //@ nib_grid_x
     /* The number of blocks along x. */
     nib_place_of(nib_grid_x, nctaid_x, gridDim.x)
@@ -137,16 +135,6 @@ NIB_DEVICE int32_t nib_warp(void) { return nib_thread() >> 5; }
 NIB_DEVICE void nib_sync(void) { __asm__ volatile("bar.sync 0;" ::: "memory"); }
 //@ nib_sync_warp
 NIB_DEVICE void nib_sync_warp(void) { __asm__ volatile("bar.warp.sync 0xffffffff;" ::: "memory"); }
-//@ nib_sync_some
-/* `threads` threads of the block, whole warps, wait for each other at barrier `id`, 1 to 15. */
-NIB_DEVICE void nib_sync_some(int32_t id, int32_t threads) {
-  __asm__ volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
-//@ nib_arrive_some
-/* Counts as nib_sync_some and does not wait. */
-NIB_DEVICE void nib_arrive_some(int32_t id, int32_t threads) {
-  __asm__ volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
 //@ nib_shuffle
 /* x of the thread `lane` of the warp (collective). */
 NIB_DEVICE uint32_t nib_shuffle(uint32_t x, int32_t lane) {
@@ -164,13 +152,6 @@ NIB_DEVICE int32_t nib_warp_uniform(void) {
 NIB_DEVICE uint32_t nib_shuffle_xor(uint32_t x, int32_t mask) {
   uint32_t d;
   __asm__ volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(mask));
-  return d;
-}
-//@ nib_shuffle_down
-/* x of the thread `by` lanes up; the last ones keep theirs. */
-NIB_DEVICE uint32_t nib_shuffle_down(uint32_t x, int32_t by) {
-  uint32_t d;
-  __asm__ volatile("shfl.sync.down.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(d) : "r"(x), "r"(by));
   return d;
 }
 //@ nib_bits_f32
@@ -211,17 +192,9 @@ NIB_DEVICE float nib_fma_f32(float a, float b, float c) {
   __asm__("fma.rn.f32 %0, %1, %2, %3;" : "=f"(d) : "f"(a), "f"(b), "f"(c));
   return d;
 }
-//@ nib_shuffle_f32
-NIB_DEVICE float nib_shuffle_f32(float x, int32_t lane) {
-  return nib_f32_bits(nib_shuffle(nib_bits_f32(x), lane));
-}
 //@ nib_shuffle_xor_f32
 NIB_DEVICE float nib_shuffle_xor_f32(float x, int32_t mask) {
   return nib_f32_bits(nib_shuffle_xor(nib_bits_f32(x), mask));
-}
-//@ nib_shuffle_down_f32
-NIB_DEVICE float nib_shuffle_down_f32(float x, int32_t by) {
-  return nib_f32_bits(nib_shuffle_down(nib_bits_f32(x), by));
 }
 //@ end
 
@@ -235,13 +208,6 @@ NIB_DEVICE uint32_t nib_shared_address(const void *shared) {
 #else
   return (uint32_t)__cvta_generic_to_shared(shared);
 #endif
-}
-//@ nib_policy_once
-/* For data that is read once: it leaves the second-level cache first. */
-NIB_DEVICE uint64_t nib_policy_once(void) {
-  uint64_t policy;
-  __asm__("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-  return policy;
 }
 //@ nib_copy16
 /* Begins to copy `bytes` (0 to 16) to 16 aligned bytes of shared memory; the rest becomes 0. */
@@ -258,13 +224,6 @@ NIB_DEVICE void nib_copy16_near(void *shared, const void *global, int32_t bytes)
       "cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(nib_shared_address(shared)),
       "l"(global), "r"(bytes)
       : "memory");
-}
-//@ nib_copy4
-/* The same of 4 bytes, or none. */
-NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
-  __asm__ volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(nib_shared_address(shared)),
-                   "l"(global), "r"(bytes)
-                   : "memory");
 }
 //@ nib_copy_commit
 /* Closes the thread's group of copies. */
@@ -290,27 +249,6 @@ NIB_DEVICE void nib_load8(uint32_t d[2], const void *global) {
 NIB_DEVICE void nib_load4(uint32_t *d, const void *global) {
   __asm__ volatile("ld.global.u32 %0, [%1];" : "=r"(*d) : "l"(global) : "memory");
 }
-//@ nib_load16_once
-/* Of data that nobody writes while the kernel runs and no other block reads. */
-NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) {
-  __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
-                   : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
-                   : "l"(global), "l"(nib_policy_once()));
-}
-//@ nib_load8_once
-NIB_DEVICE void nib_load8_once(uint32_t d[2], const void *global) {
-  __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0, %1}, [%2], %3;"
-                   : "=r"(d[0]), "=r"(d[1])
-                   : "l"(global), "l"(nib_policy_once()));
-}
-//@ nib_load4_once
-NIB_DEVICE uint32_t nib_load4_once(const void *global) {
-  uint32_t d;
-  __asm__ volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.u32 %0, [%1], %2;"
-                   : "=r"(d)
-                   : "l"(global), "l"(nib_policy_once()));
-  return d;
-}
 //@ nib_get16
 /* From shared memory, aligned. */
 NIB_DEVICE void nib_get16(uint32_t d[4], const void *shared) {
@@ -328,7 +266,10 @@ NIB_DEVICE void nib_get8(uint32_t d[2], const void *shared) {
 }
 //@ nib_get4
 NIB_DEVICE void nib_get4(uint32_t *d, const void *shared) {
-  __asm__ volatile("ld.shared.u32 %0, [%1];" : "=r"(*d) : "r"(nib_shared_address(shared)) : "memory");
+  __asm__ volatile("ld.shared.u32 %0, [%1];"
+                   : "=r"(*d)
+                   : "r"(nib_shared_address(shared))
+                   : "memory");
 }
 //@ nib_store16
 NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
@@ -336,44 +277,15 @@ NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
                    "r"(x[2]), "r"(x[3])
                    : "memory");
 }
-//@ nib_load_acquire
-/* What nib_store_release or nib_add_release of another block wrote there, and before it everything
- * else. */
-NIB_DEVICE uint32_t nib_load_acquire(const uint32_t *global) {
-  uint32_t d;
-  __asm__ volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(d) : "l"(global) : "memory");
-  return d;
-}
-//@ nib_add_release
-/* Adds at once for all blocks, after everything that the thread wrote before; returns the old
- * value. */
-NIB_DEVICE uint32_t nib_add_release(uint32_t *global, uint32_t x) {
-  uint32_t d;
-  __asm__ volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;"
-                   : "=r"(d)
-                   : "l"(global), "r"(x)
-                   : "memory");
-  return d;
-}
-//@ nib_add_f32
-NIB_DEVICE void nib_add_f32(float *global, float x) {
-  __asm__ volatile("red.global.add.f32 [%0], %1;" ::"l"(global), "f"(x) : "memory");
-}
-//@ nib_add_i32
-NIB_DEVICE void nib_add_i32(int32_t *global, int32_t x) {
-  __asm__ volatile("red.global.add.s32 [%0], %1;" ::"l"(global), "r"(x) : "memory");
-}
 //@ nib_after_previous
-/* Waits until all that the kernel before wrote can be read, and lets the kernel after this one be launched, which waits
- * likewise. First in a kernel of sm_90 and later, whose launch may then overlap with the one before. */
+/* Waits until all that the kernel before wrote can be read, and lets the kernel after this one be
+ * launched, which waits likewise. First in a kernel of sm_90 and later, whose launch may then
+ * overlap with the one before. */
 NIB_DEVICE void nib_after_previous(void) {
   __asm__ volatile("griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;" ::: "memory");
 }
 //@ end
 
-//@ nib_fence
-/* What the thread wrote before is seen by all blocks before what it writes after. */
-NIB_DEVICE void nib_fence(void) { __asm__ volatile("fence.acq_rel.gpu;" ::: "memory"); }
 //@ end
 
 /* ---- matrices in a warp: all of these are collective ---- */
@@ -384,29 +296,6 @@ NIB_DEVICE void nib_fence(void) { __asm__ volatile("fence.acq_rel.gpu;" ::: "mem
 NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
   __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                    : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
-                   : "r"(nib_shared_address(row))
-                   : "memory");
-}
-//@ nib_ldmatrix4_trans
-/* The same of the transposed matrices. */
-NIB_DEVICE void nib_ldmatrix4_trans(uint32_t d[4], const void *row) {
-  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                   : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
-                   : "r"(nib_shared_address(row))
-                   : "memory");
-}
-//@ nib_ldmatrix2
-/* Two matrices, to whose rows threads 0 to 15 point. */
-NIB_DEVICE void nib_ldmatrix2(uint32_t d[2], const void *row) {
-  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
-                   : "=r"(d[0]), "=r"(d[1])
-                   : "r"(nib_shared_address(row))
-                   : "memory");
-}
-//@ nib_ldmatrix2_trans
-NIB_DEVICE void nib_ldmatrix2_trans(uint32_t d[2], const void *row) {
-  __asm__ volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                   : "=r"(d[0]), "=r"(d[1])
                    : "r"(nib_shared_address(row))
                    : "memory");
 }
@@ -434,31 +323,14 @@ nib_mma_of(nib_mma_bf16, float, "f", "m16n8k16.row.col.f32.bf16.bf16.f32")
     nib_mma_of(nib_mma_i8, int32_t, "r", "m16n8k32.row.col.s32.s8.s8.s32")
     //@ nib_mma_u8i8
     nib_mma_of(nib_mma_u8i8, int32_t, "r", "m16n8k32.row.col.s32.u8.s8.s32")
-    //@ nib_mma_u8u8
-    nib_mma_of(nib_mma_u8u8, int32_t, "r", "m16n8k32.row.col.s32.u8.u8.s32")
-    //@ nib_mma_i8u8
-    nib_mma_of(nib_mma_i8u8, int32_t, "r", "m16n8k32.row.col.s32.s8.u8.s32")
     //@ end
 
     /* ---- arithmetic on packed values ---- */
 
-    //@ nib_dot4
-    /* c + the dot product of four signed bytes. */
-    NIB_DEVICE int32_t nib_dot4(uint32_t a, uint32_t b, int32_t c) {
-  int32_t d;
-  __asm__("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
-  return d;
-}
-//@ nib_dot4_u8i8
-NIB_DEVICE int32_t nib_dot4_u8i8(uint32_t a, uint32_t b, int32_t c) {
-  int32_t d;
-  __asm__("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
-  return d;
-}
-//@ nib_select_bytes
-/* Byte i of the result is byte (selector >> 4i) & 7 of b:a, a being the low half; with bit 3 set,
- * its sign eight times. */
-NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
+    //@ nib_select_bytes
+    /* Byte i of the result is byte (selector >> 4i) & 7 of b:a, a being the low half; with bit 3
+     * set, its sign eight times. */
+    NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
   uint32_t d;
   __asm__("prmt.b32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(selector));
   return d;
@@ -479,13 +351,6 @@ NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) {
   __asm__("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
-//@ nib_and_xor
-/* (a & b) ^ c in one instruction. */
-NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) {
-  uint32_t d;
-  __asm__("lop3.b32 %0, %1, %2, %3, 0x6a;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
-  return d;
-}
 //@ end
 
 /* Pairs of f16 (h) and bf16: the low half is the first. */
@@ -500,12 +365,6 @@ NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
 NIB_DEVICE uint32_t nib_hsub2(uint32_t a, uint32_t b) {
   uint32_t d;
   __asm__("sub.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
-  return d;
-}
-//@ nib_hmul2
-NIB_DEVICE uint32_t nib_hmul2(uint32_t a, uint32_t b) {
-  uint32_t d;
-  __asm__("mul.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
   return d;
 }
 //@ nib_bf16_fma2
@@ -523,19 +382,6 @@ NIB_DEVICE uint32_t nib_bf16_sub2(uint32_t a, uint32_t b) {
 /* a b - 0, so that the sign of a zero stays. */
 NIB_DEVICE uint32_t nib_bf16_mul2(uint32_t a, uint32_t b) {
   return nib_bf16_fma2(a, b, 0x80008000u);
-}
-//@ nib_pack_bf16
-/* Two floats as a pair, each to nearest even. */
-NIB_DEVICE uint32_t nib_pack_bf16(float low, float high) {
-  uint32_t d;
-  __asm__("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
-  return d;
-}
-//@ nib_pack_f16
-NIB_DEVICE uint32_t nib_pack_f16(float low, float high) {
-  uint32_t d;
-  __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
-  return d;
 }
 //@ nib_f32_f16
 /* The float of the f16 in the low half of x. */
@@ -636,11 +482,6 @@ NIB_DEVICE void nib_barrier_wait(uint64_t *barrier, uint32_t parity) {
 NIB_DEVICE void nib_fence_barrier_init(void) {
   __asm__ volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
-//@ nib_fence_async
-/* Shared memory that the thread wrote is seen by copies and by nib_wgmma_* that begin after. */
-NIB_DEVICE void nib_fence_async(void) {
-  __asm__ volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
 //@ nib_tma_load2
 /* Begins to copy the box of a two-dimensional tensor map at column x and row y, zeros where it is
  * outside; its bytes count for the barrier. By one thread. */
@@ -650,17 +491,6 @@ NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t 
                    "[%0], [%1, {%3, %4}], "
                    "[%2];" ::"r"(nib_shared_address(shared)),
                    "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y)
-                   : "memory");
-}
-//@ nib_tma_load2_once
-/* The same of what no other block reads. */
-NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint64_t *barrier,
-                                   int32_t x, int32_t y) {
-  __asm__ volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.L2:"
-                   ":cache_hint [%0], "
-                   "[%1, {%3, %4}], [%2], %5;" ::"r"(nib_shared_address(shared)),
-                   "l"(map), "r"(nib_shared_address(barrier)), "r"(x), "r"(y),
-                   "l"(nib_policy_once())
                    : "memory");
 }
 //@ nib_tma_load2_both
@@ -696,37 +526,6 @@ NIB_DEVICE void nib_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
       "mbarrier.arrive.shared::cluster.b64 _, [there];\n\t}" ::"r"(nib_shared_address(barrier)),
       "r"(rank)
       : "memory");
-}
-//@ nib_tma_store2
-/* Begins to copy the box from shared memory; what is outside is left out. By one thread, after
- * nib_fence_async. */
-NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, int32_t x,
-                               int32_t y) {
-  __asm__ volatile(
-      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];" ::"l"(map),
-      "r"(nib_shared_address(shared)), "r"(x), "r"(y)
-      : "memory");
-}
-//@ nib_tma_commit
-NIB_DEVICE void nib_tma_commit(void) {
-  __asm__ volatile("cp.async.bulk.commit_group;" ::: "memory");
-}
-//@ nib_tma_wait_read
-/* Until at most n, a literal, of the thread's groups of stores still read shared memory. */
-#define nib_tma_wait_read(n)                                                                       \
-  __asm__ volatile("cp.async.bulk.wait_group.read %0;" ::"n"(n) : "memory")
-//@ nib_copy_bulk
-/* Begins to copy `bytes`, a multiple of 16, that count for the barrier. By one thread. */
-NIB_DEVICE void nib_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier) {
-  __asm__ volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_"
-                   "hint [%0], [%1], %2, "
-                   "[%3], %4;" ::"r"(nib_shared_address(shared)),
-                   "l"(global), "r"(bytes), "r"(nib_shared_address(barrier)), "l"(nib_policy_once())
-                   : "memory");
-}
-//@ nib_tma_prefetch
-NIB_DEVICE void nib_tma_prefetch(const nib_tensor_map *map) {
-  __asm__ volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 //@ nib_registers_more
 /* From here on n registers, a literal, in each thread of the warpgroup (collective). */

@@ -75,22 +75,23 @@ typedef struct fibre {
   void *fake_stack;
 } fibre;
 
-typedef struct named_barrier {
-  int arrived, expected; /* expected 0: all that have not ended */
-} named_barrier;
+/* Of all threads that have not ended. */
+typedef struct thread_barrier {
+  int arrived;
+} thread_barrier;
 
 /* Blocks of a cluster run together; without clusters there is one. */
 typedef struct block {
   int index[3], live; /* live: threads that have not ended */
   meeting warps[max_threads / 32], warpgroups[max_threads / 128];
-  named_barrier barriers[16];
+  thread_barrier barrier;
   uint8_t *area, *shared;
 } block;
 
 static struct {
   fibre fibres[max_cluster * max_threads]; /* those of one block after those of another */
   block blocks[max_cluster];
-  named_barrier cluster_barrier;
+  thread_barrier cluster_barrier;
   int n_stacks, n, cluster; /* n: threads of a block */
   int ready[max_cluster * max_threads], ready_first, n_ready;
   int running; /* -1: the scheduler */
@@ -98,7 +99,6 @@ static struct {
   context scheduler;
   const void *scheduler_stack;
   size_t scheduler_stack_bytes;
-  uint64_t spins;
   uint32_t order; /* 0: threads take turns; else the state of a random choice */
   const nib_emulated_kernel *kernel;
   void **params;
@@ -224,11 +224,7 @@ static const char *const collective_names[] = {
     [NIB_EMULATED_SYNC] = "bar.warp.sync",
     [NIB_EMULATED_SHUFFLE] = "shfl.idx",
     [NIB_EMULATED_SHUFFLE_XOR] = "shfl.bfly",
-    [NIB_EMULATED_SHUFFLE_DOWN] = "shfl.down",
     [NIB_EMULATED_LDMATRIX4] = "ldmatrix.x4",
-    [NIB_EMULATED_LDMATRIX4_TRANS] = "ldmatrix.x4.trans",
-    [NIB_EMULATED_LDMATRIX2] = "ldmatrix.x2",
-    [NIB_EMULATED_LDMATRIX2_TRANS] = "ldmatrix.x2.trans",
     [NIB_EMULATED_MMA] = "mma",
 };
 
@@ -249,60 +245,35 @@ void nib_emulated_warp(int collective, nib_emulated_warp_args *args) {
 
 /* Threads that have not ended, of the block or, for the barrier of the cluster, of all its blocks.
  */
-static int live(const named_barrier *bar) {
+static int live(const thread_barrier *bar) {
   int n = 0;
   for (int i = 0; i < b.cluster; ++i)
     n += bar == &b.cluster_barrier || &b.blocks[i] == b.now ? b.blocks[i].live : 0;
   return n;
 }
 
-static bool release_if_complete(named_barrier *bar) {
-  if (!bar->arrived || bar->arrived < (bar->expected ? bar->expected : live(bar)))
+static bool release_if_complete(thread_barrier *bar) {
+  if (!bar->arrived || bar->arrived < live(bar))
     return false;
   bar->arrived = 0;
   emulated_wake(bar);
   return true;
 }
 
-static bool arrive(int32_t id, int32_t threads, const char *what) {
-  if (id < 0 || id > 15 || threads < 0 || threads % 32 || threads > b.n)
-    emulated_fail("%s %d, %d: no such barrier, or not whole warps of the block's %d threads", what,
-                  id, threads, b.n);
-  named_barrier *bar = &b.now->barriers[id];
-  if (bar->arrived && bar->expected != threads)
-    emulated_fail("%s %d, %d: others wait there for %d threads", what, id, threads, bar->expected);
-  bar->expected = threads;
+static void wait_at(thread_barrier *bar, const char *what) {
   bar->arrived++;
-  return release_if_complete(bar);
+  if (!release_if_complete(bar))
+    emulated_wait(bar, what);
 }
 
-void nib_emulated_bar_sync(int32_t id, int32_t threads) {
-  if (!arrive(id, threads, "bar.sync"))
-    emulated_wait(&b.now->barriers[id], "bar.sync");
-}
-
-void nib_emulated_bar_arrive(int32_t id, int32_t threads) { arrive(id, threads, "bar.arrive"); }
-
-void nib_emulated_cluster_sync(void) {
-  b.cluster_barrier.arrived++;
-  if (!release_if_complete(&b.cluster_barrier))
-    emulated_wait(&b.cluster_barrier, "barrier.cluster");
-}
+void nib_emulated_bar_sync(void) { wait_at(&b.now->barrier, "bar.sync"); }
+void nib_emulated_cluster_sync(void) { wait_at(&b.cluster_barrier, "barrier.cluster"); }
 
 int32_t nib_emulated_cluster_rank(void) { return rank_of(b.now); }
 
 void nib_emulated_check_aligned(const void *global, size_t alignment) {
   if ((uintptr_t)global % alignment)
     emulated_fail("an access of %zu bytes is not aligned", alignment);
-}
-
-uint32_t nib_emulated_load_acquire(const uint32_t *global) {
-  /* Others of the block may be those who write; another block cannot. */
-  if (++b.spins > 20000000)
-    emulated_fail("polls memory for ever: blocks run one after another here");
-  make_ready(b.running);
-  to_scheduler(&b.fibres[b.running]);
-  return *(const volatile uint32_t *)global;
 }
 
 /* What -fsanitize=… -fsanitize-minimal-runtime calls. */
@@ -394,8 +365,7 @@ static void fibre_main(void) {
   fibre *f = &b.fibres[b.running];
   f->state = DONE;
   f->block->live--;
-  if (!f->block->barriers[0].expected)
-    release_if_complete(&f->block->barriers[0]);
+  release_if_complete(&f->block->barrier);
   release_if_complete(&b.cluster_barrier);
   to_scheduler(f);
 }
@@ -434,12 +404,9 @@ static void fail_deadlock(void) {
                   kinds ? "; " : "", same, same > 1 ? "s" : "", f->place.thread,
                   b.fibres[last].place.thread, f->what);
     emulated_enter_block(rank_of(f->block));
-    for (int id = 0; id < 16; ++id) {
-      const named_barrier *bar = &b.now->barriers[id];
-      if (f->object == bar)
-        n += snprintf(text + n, sizeof text - (size_t)n, " %d, where %d of %d arrived", id,
-                      bar->arrived, bar->expected ? bar->expected : live(bar));
-    }
+    if (f->object == &b.now->barrier)
+      n += snprintf(text + n, sizeof text - (size_t)n, ", where %d of %d arrived",
+                    b.now->barrier.arrived, live(&b.now->barrier));
     const uint8_t *at = f->object;
     if (at >= b.now->shared && at < b.now->shared + b.shared_bytes)
       n += snprintf(text + n, sizeof text - (size_t)n, " at byte %td of shared memory",
@@ -464,7 +431,7 @@ static void begin_block(int rank, const int index[3]) {
   memcpy(k->index, index, sizeof k->index);
   k->index[0] += rank;
   k->live = b.n;
-  memset(k->barriers, 0, sizeof k->barriers);
+  k->barrier.arrived = 0;
   for (int i = 0; i < max_threads / 32; ++i)
     k->warps[i].arrived = 0;
   for (int i = 0; i < max_threads / 128; ++i)
@@ -499,7 +466,6 @@ static int take_ready(void) {
 
 static void run_cluster(const int index[3]) {
   b.ready_first = b.n_ready = 0;
-  b.spins = 0;
   memset(&b.cluster_barrier, 0, sizeof b.cluster_barrier);
   emulated_async_reset(b.cluster * b.n);
   emulated_matrix_reset();

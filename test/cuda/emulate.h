@@ -33,7 +33,6 @@ typedef struct NIB_ALIGN(64) nib_tensor_map {
 NIB_DEVICE int32_t nib_thread(void) { return nib_emulated_now->thread; }
 NIB_DEVICE int32_t nib_block_x(void) { return nib_emulated_now->block[0]; }
 NIB_DEVICE int32_t nib_block_y(void) { return nib_emulated_now->block[1]; }
-NIB_DEVICE int32_t nib_block_z(void) { return nib_emulated_now->block[2]; }
 NIB_DEVICE int32_t nib_grid_x(void) { return nib_emulated_now->grid[0]; }
 
 NIB_DEVICE uint32_t nib_emulated_shuffle(int collective, uint32_t x, int32_t by) {
@@ -49,19 +48,12 @@ NIB_DEVICE uint32_t nib_shuffle(uint32_t x, int32_t lane) {
 NIB_DEVICE uint32_t nib_shuffle_xor(uint32_t x, int32_t mask) {
   return nib_emulated_shuffle(NIB_EMULATED_SHUFFLE_XOR, x, mask);
 }
-NIB_DEVICE uint32_t nib_shuffle_down(uint32_t x, int32_t by) {
-  return nib_emulated_shuffle(NIB_EMULATED_SHUFFLE_DOWN, x, by);
-}
 NIB_DEVICE float nib_fma_f32(float a, float b, float c) { return fmaf(a, b, c); }
 
-NIB_DEVICE void nib_sync(void) { nib_emulated_bar_sync(0, 0); }
+NIB_DEVICE void nib_sync(void) { nib_emulated_bar_sync(); }
 NIB_DEVICE void nib_sync_warp(void) {
   nib_emulated_warp_args args = {};
   nib_emulated_warp(NIB_EMULATED_SYNC, &args);
-}
-NIB_DEVICE void nib_sync_some(int32_t id, int32_t threads) { nib_emulated_bar_sync(id, threads); }
-NIB_DEVICE void nib_arrive_some(int32_t id, int32_t threads) {
-  nib_emulated_bar_arrive(id, threads);
 }
 
 /* ---- memory ---- */
@@ -69,15 +61,11 @@ NIB_DEVICE void nib_arrive_some(int32_t id, int32_t threads) {
 NIB_DEVICE uint32_t nib_shared_address(const void *shared) {
   return nib_emulated_shared_address(shared);
 }
-NIB_DEVICE uint64_t nib_policy_once(void) { return 0; }
 NIB_DEVICE void nib_copy16(void *shared, const void *global, int32_t bytes) {
   nib_emulated_copy_async(shared, global, 16, bytes);
 }
 NIB_DEVICE void nib_copy16_near(void *shared, const void *global, int32_t bytes) {
   nib_copy16(shared, global, bytes);
-}
-NIB_DEVICE void nib_copy4(void *shared, const void *global, int32_t bytes) {
-  nib_emulated_copy_async(shared, global, 4, bytes);
 }
 NIB_DEVICE void nib_copy_commit(void) { nib_emulated_copy_commit(); }
 #define nib_copy_wait(n) nib_emulated_copy_wait(n)
@@ -90,15 +78,10 @@ NIB_DEVICE void nib_load8(uint32_t d[2], const void *global) {
   nib_emulated_check_aligned(global, 8);
   memcpy(d, global, 8);
 }
-NIB_DEVICE void nib_load16_once(uint32_t d[4], const void *global) { nib_load16(d, global); }
-NIB_DEVICE void nib_load8_once(uint32_t d[2], const void *global) { nib_load8(d, global); }
-NIB_DEVICE uint32_t nib_load4_once(const void *global) {
-  uint32_t d;
+NIB_DEVICE void nib_load4(uint32_t *d, const void *global) {
   nib_emulated_check_aligned(global, 4);
-  memcpy(&d, global, 4);
-  return d;
+  memcpy(d, global, 4);
 }
-NIB_DEVICE void nib_load4(uint32_t *d, const void *global) { *d = nib_load4_once(global); }
 NIB_DEVICE void nib_get16(uint32_t d[4], const void *shared) { nib_load16(d, shared); }
 NIB_DEVICE void nib_get8(uint32_t d[2], const void *shared) { nib_load8(d, shared); }
 NIB_DEVICE void nib_get4(uint32_t *d, const void *shared) { nib_load4(d, shared); }
@@ -106,40 +89,15 @@ NIB_DEVICE void nib_store16(void *global, const uint32_t x[4]) {
   nib_emulated_check_aligned(global, 16);
   memcpy(global, x, 16);
 }
-NIB_DEVICE uint32_t nib_load_acquire(const uint32_t *global) {
-  return nib_emulated_load_acquire(global);
-}
-NIB_DEVICE uint32_t nib_add_release(uint32_t *global, uint32_t x) {
-  uint32_t d = *global;
-  *global += x;
-  return d;
-}
-NIB_DEVICE void nib_add_f32(float *global, float x) { *global += x; }
-NIB_DEVICE void nib_add_i32(int32_t *global, int32_t x) {
-  *global = (int32_t)((uint32_t)*global + (uint32_t)x);
-}
-NIB_DEVICE void nib_fence(void) {}
 NIB_DEVICE void nib_after_previous(void) {}
 
 /* ---- matrices in a warp ---- */
 
-NIB_DEVICE void nib_emulated_ldmatrix(int collective, uint32_t *d, const void *row) {
+NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
   nib_emulated_warp_args args = {};
   args.d = d;
   args.row = row;
-  nib_emulated_warp(collective, &args);
-}
-NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
-  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX4, d, row);
-}
-NIB_DEVICE void nib_ldmatrix4_trans(uint32_t d[4], const void *row) {
-  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX4_TRANS, d, row);
-}
-NIB_DEVICE void nib_ldmatrix2(uint32_t d[2], const void *row) {
-  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX2, d, row);
-}
-NIB_DEVICE void nib_ldmatrix2_trans(uint32_t d[2], const void *row) {
-  nib_emulated_ldmatrix(NIB_EMULATED_LDMATRIX2_TRANS, d, row);
+  nib_emulated_warp(NIB_EMULATED_LDMATRIX4, &args);
 }
 
 NIB_DEVICE void nib_emulated_mma(nib_emulated_type type, void *d, const uint32_t *a,
@@ -160,23 +118,9 @@ NIB_EMULATED_MMA_OF(f16, f16, float)
 NIB_EMULATED_MMA_OF(f8e4m3, f8e4m3, float)
 NIB_EMULATED_MMA_OF(i8, i8, int32_t)
 NIB_EMULATED_MMA_OF(u8i8, u8i8, int32_t)
-NIB_EMULATED_MMA_OF(u8u8, u8, int32_t)
-NIB_EMULATED_MMA_OF(i8u8, i8u8, int32_t)
 
 /* ---- arithmetic on packed values ---- */
 
-NIB_DEVICE int32_t nib_dot4(uint32_t a, uint32_t b, int32_t c) {
-  uint32_t d = (uint32_t)c;
-  for (int i = 0; i < 32; i += 8)
-    d += (uint32_t)((int8_t)(a >> i) * (int8_t)(b >> i));
-  return (int32_t)d;
-}
-NIB_DEVICE int32_t nib_dot4_u8i8(uint32_t a, uint32_t b, int32_t c) {
-  uint32_t d = (uint32_t)c;
-  for (int i = 0; i < 32; i += 8)
-    d += (uint32_t)((uint8_t)(a >> i) * (int8_t)(b >> i));
-  return (int32_t)d;
-}
 NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
   uint64_t all = (uint64_t)b << 32 | a;
   uint32_t d = 0;
@@ -187,20 +131,12 @@ NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) 
   return d;
 }
 NIB_DEVICE uint32_t nib_and_or(uint32_t a, uint32_t b, uint32_t c) { return (a & b) | c; }
-NIB_DEVICE uint32_t nib_and_xor(uint32_t a, uint32_t b, uint32_t c) { return (a & b) ^ c; }
 NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
   return nib_emulated_fma2(a, b, c, 0);
 }
 NIB_DEVICE uint32_t nib_hsub2(uint32_t a, uint32_t b) { return nib_hfma2(b, 0xbc00bc00u, a); }
-NIB_DEVICE uint32_t nib_hmul2(uint32_t a, uint32_t b) { return nib_hfma2(a, b, 0x80008000u); }
 NIB_DEVICE uint32_t nib_bf16_fma2(uint32_t a, uint32_t b, uint32_t c) {
   return nib_emulated_fma2(a, b, c, 1);
-}
-NIB_DEVICE uint32_t nib_pack_bf16(float low, float high) {
-  return nib_emulated_encode(low, 1) | nib_emulated_encode(high, 1) << 16;
-}
-NIB_DEVICE uint32_t nib_pack_f16(float low, float high) {
-  return nib_emulated_encode(low, 0) | nib_emulated_encode(high, 0) << 16;
 }
 NIB_DEVICE float nib_f32_f16(uint32_t x) {
   return nib_emulated_decode(NIB_EMULATED_f16, x & 0xffff);
@@ -236,15 +172,10 @@ NIB_DEVICE void nib_barrier_wait(uint64_t *barrier, uint32_t parity) {
   nib_emulated_barrier_wait(barrier, parity);
 }
 NIB_DEVICE void nib_fence_barrier_init(void) { nib_emulated_fence_barrier_init(); }
-NIB_DEVICE void nib_fence_async(void) {}
 NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t *barrier, int32_t x,
                               int32_t y) {
   const int32_t at[] = {x, y};
   nib_emulated_tma_load(shared, map, barrier, at, 2, 0);
-}
-NIB_DEVICE void nib_tma_load2_once(void *shared, const nib_tensor_map *map, uint64_t *barrier,
-                                   int32_t x, int32_t y) {
-  nib_tma_load2(shared, map, barrier, x, y);
 }
 NIB_DEVICE void nib_tma_load2_both(void *shared, const nib_tensor_map *map, uint64_t *barrier,
                                    int32_t x, int32_t y) {
@@ -256,17 +187,6 @@ NIB_DEVICE void nib_cluster_sync(void) { nib_emulated_cluster_sync(); }
 NIB_DEVICE void nib_barrier_arrive_at(uint64_t *barrier, int32_t rank) {
   nib_emulated_barrier_arrive_at(barrier, rank);
 }
-NIB_DEVICE void nib_tma_store2(const nib_tensor_map *map, const void *shared, int32_t x,
-                               int32_t y) {
-  const int32_t at[] = {x, y};
-  nib_emulated_tma_store(map, shared, at, 2);
-}
-NIB_DEVICE void nib_tma_commit(void) {}
-#define nib_tma_wait_read(n) ((void)(n))
-NIB_DEVICE void nib_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier) {
-  nib_emulated_copy_bulk(shared, global, bytes, barrier);
-}
-NIB_DEVICE void nib_tma_prefetch(const nib_tensor_map *) {}
 #define nib_registers_more(n) nib_emulated_registers(n)
 #define nib_registers_less(n) nib_emulated_registers(n)
 NIB_DEVICE void nib_wgmma_fence(void) {}
@@ -288,10 +208,7 @@ NIB_DEVICE void nib_keep_i32(int32_t *) {}
   NIB_EMULATED_WGMMA(bf16, float, n)                                                               \
   NIB_EMULATED_WGMMA(f16, float, n)                                                                \
   NIB_EMULATED_WGMMA(f8e4m3, float, n)                                                             \
-  NIB_EMULATED_WGMMA(f8e5m2, float, n)                                                             \
   NIB_EMULATED_WGMMA(i8, int32_t, n)                                                               \
-  NIB_EMULATED_WGMMA(u8, int32_t, n)                                                               \
-  NIB_EMULATED_WGMMA(i8u8, int32_t, n)                                                             \
   NIB_EMULATED_WGMMA(u8i8, int32_t, n)
 #define NIB_EMULATED_EIGHT(a, b, c, d, e, f, g, h)                                                 \
   NIB_EMULATED_WGMMAS(a)                                                                           \

@@ -171,10 +171,8 @@ void nib_emulated_barrier_wait(uint64_t *barrier, uint32_t parity) {
 
 typedef struct engine_copy {
   nib_emulated_map map;
-  bool mapped;
   int32_t at[5];
   uint8_t *to;
-  const uint8_t *from;
   uint32_t bytes;
   uint64_t *barrier;
   int issuer;      /* the block whose shared memory `to` and `barrier` are in; */
@@ -199,8 +197,8 @@ static uint8_t *swizzled(uint8_t *shared, uint32_t offset, int swizzle) {
   return nib_emulated_shared + ((address ^ (address >> 7 & masks[swizzle]) << 4) - shared_base);
 }
 
-/* Copies row by row of dimension 0, in runs of one element; `store`: from shared memory. */
-static void copy_box(const nib_emulated_map *m, const int32_t *at, uint8_t *shared, bool store) {
+/* Copies row by row of dimension 0, in runs of one element. */
+static void copy_box(const nib_emulated_map *m, const int32_t *at, uint8_t *shared) {
   uint32_t index[5] = {0}, offset = 0, size = m->element_bytes;
   for (;;) {
     bool inside = true;
@@ -211,12 +209,9 @@ static void copy_box(const nib_emulated_map *m, const int32_t *at, uint8_t *shar
       from += (uint64_t)x * (i ? m->strides[i - 1] : size);
     }
     uint8_t *s = swizzled(shared, offset, m->swizzle);
-    uint8_t *g = (uint8_t *)(uintptr_t)m->base + from;
-    if (store && inside)
-      memcpy(g, s, size);
-    else if (!store && inside)
-      memcpy(s, g, size);
-    else if (!store)
+    if (inside)
+      memcpy(s, (const uint8_t *)(uintptr_t)m->base + from, size);
+    else
       memset(s, 0, size);
     offset += size;
     int i = 0;
@@ -242,10 +237,7 @@ static void engine_now(const engine_copy *c) {
     if (!(c->blocks >> rank & 1))
       continue;
     int before = emulated_enter_block(rank);
-    if (c->mapped)
-      copy_box(&c->map, c->at, there(c, c->to, rank), false);
-    else
-      memcpy(c->to, c->from, c->bytes);
+    copy_box(&c->map, c->at, there(c, c->to, rank));
     if (emulated_block_ended(rank) && rank != c->issuer)
       emulated_fail("cp.async.bulk into block %d of the cluster, which has ended", rank);
     complete_bytes(there(c, c->barrier, rank), c->bytes);
@@ -303,25 +295,11 @@ static void check_map(nib_emulated_map *out, const void *map, int rank, const vo
 
 void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
                            int rank, uint32_t blocks) {
-  engine_copy c = {.mapped = true, .to = shared, .barrier = barrier};
+  engine_copy c = {.to = shared, .barrier = barrier};
   check_map(&c.map, map, rank, shared, "cp.async.bulk.tensor");
   memcpy(c.at, at, sizeof *at * (size_t)rank);
   c.bytes = box_bytes(&c.map);
   engine_begin(&c, blocks);
-}
-
-void nib_emulated_tma_store(const void *map, const void *shared, const int32_t *at, int rank) {
-  nib_emulated_map m;
-  check_map(&m, map, rank, shared, "cp.async.bulk.tensor");
-  copy_box(&m, at, (uint8_t *)(uintptr_t)shared, true);
-}
-
-void nib_emulated_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier) {
-  if (bytes % 16 || (uintptr_t)global % 16)
-    emulated_fail("cp.async.bulk of %u bytes: size or source are not multiples of 16", bytes);
-  emulated_check_shared(shared, bytes, 16, "cp.async.bulk");
-  engine_copy c = {.to = shared, .from = global, .bytes = bytes, .barrier = barrier};
-  engine_begin(&c, 0);
 }
 
 void emulated_async_reset(int fibres) {

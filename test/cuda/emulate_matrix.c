@@ -32,11 +32,6 @@ float nib_emulated_decode(nib_emulated_type type, uint32_t code) {
                                      : INFINITY;
   case NIB_EMULATED_f8e4m3:
     return (code & 0x7f) == 0x7f ? NAN : real(code, 4, 3);
-  case NIB_EMULATED_f8e5m2:
-    return (code & 0x7c) != 0x7c ? real(code, 5, 2)
-           : code & 3            ? NAN
-           : code & 0x80         ? -INFINITY
-                                 : INFINITY;
   default:
     return NAN;
   }
@@ -92,9 +87,8 @@ typedef struct type_info {
 } type_info;
 static const type_info types[] = {
     [NIB_EMULATED_bf16] = {2, false, 0, 0},       [NIB_EMULATED_f16] = {2, false, 0, 0},
-    [NIB_EMULATED_f8e4m3] = {1, false, 0, 0},     [NIB_EMULATED_f8e5m2] = {1, false, 0, 0},
-    [NIB_EMULATED_i8] = {1, true, true, true},    [NIB_EMULATED_u8] = {1, true, false, false},
-    [NIB_EMULATED_i8u8] = {1, true, true, false}, [NIB_EMULATED_u8i8] = {1, true, false, true},
+    [NIB_EMULATED_f8e4m3] = {1, false, 0, 0},     [NIB_EMULATED_i8] = {1, true, true, true},
+    [NIB_EMULATED_u8i8] = {1, true, false, true},
 };
 
 enum { max_m = 64, max_n = 256, max_k = 32 };
@@ -110,7 +104,7 @@ static union {
   } i;
 } tile;
 
-static float f8_table[2][256];
+static float f8_table[256];
 static float f16_table[65536];
 
 static void set_operand(nib_emulated_type type, bool is_b, int mn, int k, const uint8_t *at) {
@@ -125,7 +119,7 @@ static void set_operand(nib_emulated_type type, bool is_b, int mn, int k, const 
     memcpy(&code, at, 2);
   float x = type == NIB_EMULATED_bf16  ? nib_emulated_decode(type, code)
             : type == NIB_EMULATED_f16 ? f16_table[code]
-                                       : f8_table[type == NIB_EMULATED_f8e5m2][code];
+                                       : f8_table[code];
   *(is_b ? &tile.f.b[k][mn] : &tile.f.a[mn][k]) = x;
 }
 
@@ -188,31 +182,23 @@ static void warp_mma(nib_emulated_warp_args **args) {
     accumulators(lane, 0, 8, args[lane]->d, false);
 }
 
-static void warp_ldmatrix(nib_emulated_warp_args **args, int matrices, bool transposed) {
-  for (int i = 0; i < 8 * matrices; ++i)
+static void warp_ldmatrix4(nib_emulated_warp_args **args) {
+  for (int i = 0; i < 32; ++i)
     if (!emulated_check_shared(args[i]->row, 16, 16, "ldmatrix"))
       return;
   for (int lane = 0; lane < 32; ++lane)
-    for (int m = 0; m < matrices; ++m)
-      for (int e = 0; e < 2; ++e) {
-        int row = lane / 4, column = lane % 4 * 2 + e;
-        const uint8_t *from = args[8 * m + (transposed ? column : row)]->row;
-        memcpy((uint8_t *)args[lane]->d + 4 * m + 2 * e, from + 2 * (transposed ? row : column), 2);
-      }
+    for (int m = 0; m < 4; ++m)
+      memcpy((uint32_t *)args[lane]->d + m,
+             (const uint32_t *)args[8 * m + lane / 4]->row + lane % 4, 4);
 }
 
 void emulated_perform_warp(int collective, nib_emulated_warp_args **args, int n) {
   switch (collective) {
   case NIB_EMULATED_SHUFFLE:
   case NIB_EMULATED_SHUFFLE_XOR:
-  case NIB_EMULATED_SHUFFLE_DOWN:
     for (int i = 0; i < n; ++i) {
       int by = (int8_t)(args[i]->by & 255);
-      int from = collective == NIB_EMULATED_SHUFFLE       ? by & 31
-                 : collective == NIB_EMULATED_SHUFFLE_XOR ? i ^ by
-                                                          : i + by;
-      if (from < 0 || from >= 32)
-        from = i;
+      int from = (collective == NIB_EMULATED_SHUFFLE ? by : i ^ by) & 31;
       if (from >= n)
         emulated_fail("a shuffle reads thread %d of a warp of %d", from, n);
       else
@@ -220,12 +206,7 @@ void emulated_perform_warp(int collective, nib_emulated_warp_args **args, int n)
     }
     return;
   case NIB_EMULATED_LDMATRIX4:
-  case NIB_EMULATED_LDMATRIX4_TRANS:
-    warp_ldmatrix(args, 4, collective == NIB_EMULATED_LDMATRIX4_TRANS);
-    return;
-  case NIB_EMULATED_LDMATRIX2:
-  case NIB_EMULATED_LDMATRIX2_TRANS:
-    warp_ldmatrix(args, 2, collective == NIB_EMULATED_LDMATRIX2_TRANS);
+    warp_ldmatrix4(args);
     return;
   case NIB_EMULATED_MMA:
     warp_mma(args);
@@ -415,10 +396,8 @@ void emulated_matrix_reset(void) {
   if (f16_table[1] == 0) {
     for (uint32_t c = 0; c < 65536; ++c)
       f16_table[c] = nib_emulated_decode(NIB_EMULATED_f16, c);
-    for (uint32_t c = 0; c < 256; ++c) {
-      f8_table[0][c] = nib_emulated_decode(NIB_EMULATED_f8e4m3, c);
-      f8_table[1][c] = nib_emulated_decode(NIB_EMULATED_f8e5m2, c);
-    }
+    for (uint32_t c = 0; c < 256; ++c)
+      f8_table[c] = nib_emulated_decode(NIB_EMULATED_f8e4m3, c);
   }
   for (int block = 0; block < max_cluster; ++block)
     for (int i = 0; i < max_warpgroups; ++i)

@@ -57,21 +57,14 @@ enum { /* collectives of a warp */
        NIB_EMULATED_SYNC,
        NIB_EMULATED_SHUFFLE,
        NIB_EMULATED_SHUFFLE_XOR,
-       NIB_EMULATED_SHUFFLE_DOWN,
        NIB_EMULATED_LDMATRIX4,
-       NIB_EMULATED_LDMATRIX4_TRANS,
-       NIB_EMULATED_LDMATRIX2,
-       NIB_EMULATED_LDMATRIX2_TRANS,
        NIB_EMULATED_MMA,
 };
 typedef enum nib_emulated_type { /* of matrices' elements: a and b */
                                  NIB_EMULATED_bf16,
                                  NIB_EMULATED_f16,
                                  NIB_EMULATED_f8e4m3,
-                                 NIB_EMULATED_f8e5m2,
                                  NIB_EMULATED_i8,
-                                 NIB_EMULATED_u8,
-                                 NIB_EMULATED_i8u8,
                                  NIB_EMULATED_u8i8,
 } nib_emulated_type;
 
@@ -85,8 +78,7 @@ typedef struct nib_emulated_warp_args {
 } nib_emulated_warp_args;
 
 void nib_emulated_warp(int collective, nib_emulated_warp_args *args);
-void nib_emulated_bar_sync(int32_t id, int32_t threads); /* threads 0: all */
-void nib_emulated_bar_arrive(int32_t id, int32_t threads);
+void nib_emulated_bar_sync(void);
 void nib_emulated_cluster_sync(void);
 int32_t nib_emulated_cluster_rank(void);
 uint32_t nib_emulated_shared_address(const void *shared);
@@ -94,7 +86,6 @@ void nib_emulated_copy_async(void *shared, const void *global, int32_t size, int
 void nib_emulated_copy_commit(void);
 void nib_emulated_copy_wait(int32_t groups);
 void nib_emulated_check_aligned(const void *global, size_t alignment);
-uint32_t nib_emulated_load_acquire(const uint32_t *global);
 
 void nib_emulated_barrier_init(uint64_t *barrier, uint32_t count);
 void nib_emulated_fence_barrier_init(void);
@@ -106,8 +97,6 @@ void nib_emulated_barrier_arrive_at(uint64_t *barrier, int32_t block);
  * own. */
 void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, const int32_t *at,
                            int rank, uint32_t blocks);
-void nib_emulated_tma_store(const void *map, const void *shared, const int32_t *at, int rank);
-void nib_emulated_copy_bulk(void *shared, const void *global, uint32_t bytes, uint64_t *barrier);
 
 /* a: four registers, or NULL and a_descriptor. */
 void nib_emulated_wgmma(nib_emulated_type type, int n, void *d, const uint32_t *a,

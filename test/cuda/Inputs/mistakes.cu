@@ -8,12 +8,6 @@ NIB_KERNEL(128, 1) fine(uint32_t *x) {
   x[nib_thread()] = 1;
 }
 
-NIB_KERNEL(64, 1) half_waits(uint32_t *x) {
-  if (nib_thread() < 32)
-    nib_sync_some(3, 64);
-  x[nib_thread()] = 1;
-}
-
 NIB_KERNEL(64, 1) mixed(uint32_t *x) {
   if (nib_thread() % 2)
     nib_sync_warp();
@@ -43,7 +37,6 @@ NIB_KERNEL(32, 1) no_bytes(uint32_t *x) {
     nib_barrier_init(b, 1);
     nib_fence_barrier_init();
     nib_barrier_expect(b, 32);
-    nib_copy_bulk(nib_shared + 16, x, 16, b);
   }
   nib_sync();
   nib_barrier_wait(b, 0);
@@ -53,8 +46,7 @@ NIB_KERNEL(32, 1) no_fence(uint32_t *x) {
   uint64_t *b = (uint64_t *)nib_shared;
   if (nib_thread() == 0) {
     nib_barrier_init(b, 1);
-    nib_barrier_expect(b, 16);
-    nib_copy_bulk(nib_shared + 16, x, 16, b);
+    nib_barrier_arrive_at(b, 0);
   }
   nib_sync();
   nib_barrier_wait(b, 0);
@@ -101,9 +93,4 @@ NIB_KERNEL(64, 1) race(uint32_t *x) {
   uint32_t *s = (uint32_t *)nib_shared;
   s[nib_thread()] = 7;
   x[nib_thread()] = s[63 - nib_thread()];
-}
-
-NIB_KERNEL(32, 1) polls(uint32_t *x) {
-  while (nib_load_acquire(x) != 7) {
-  }
 }

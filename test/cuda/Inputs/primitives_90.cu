@@ -26,37 +26,21 @@ NIB_KERNEL(128, 1) to_f8_hopper(const float *x, uint8_t *out) {
 NIB_KERNEL(32, 1) box(NIB_GRID_CONSTANT nib_tensor_map map, const int32_t *at, uint32_t *out) {
   uint64_t *barrier = (uint64_t *)(nib_shared + 8192);
   if (nib_thread() == 0) {
-    nib_tma_prefetch(&map);
     nib_barrier_init(barrier, 1);
     nib_fence_barrier_init();
   }
   nib_sync();
   if (nib_thread() == 0) {
     nib_barrier_expect(barrier, (uint32_t)at[2]);
-    if (at[3])
-      nib_tma_load2_once(nib_shared, &map, barrier, at[0], at[1]);
-    else
-      nib_tma_load2(nib_shared, &map, barrier, at[0], at[1]);
+    nib_tma_load2(nib_shared, &map, barrier, at[0], at[1]);
   }
   nib_barrier_wait(barrier, 0);
   for (int32_t i = nib_thread(); i < at[2] / 4; i += 32)
     out[i] = ((uint32_t *)nib_shared)[i];
 }
 
-NIB_KERNEL(32, 1) store_box(NIB_GRID_CONSTANT nib_tensor_map map, const int32_t *at, const uint32_t *x) {
-  for (int32_t i = nib_thread(); i < at[2] / 4; i += 32)
-    ((uint32_t *)nib_shared)[i] = x[i];
-  nib_fence_async();
-  nib_sync();
-  if (nib_thread() == 0) {
-    nib_tma_store2(&map, nib_shared, at[0], at[1]);
-    nib_tma_commit();
-    nib_tma_wait_read(0);
-  }
-}
-
 /* A warp that copies ahead, and three that add up. */
-NIB_KERNEL(128, 1) ring(const uint32_t *x, uint32_t *out) {
+NIB_KERNEL(128, 1) ring(NIB_GRID_CONSTANT nib_tensor_map map, uint32_t *out) {
   uint64_t *full = (uint64_t *)(nib_shared + 8192), *empty = full + 2;
   int32_t t = nib_thread();
   if (t == 0) {
@@ -73,7 +57,7 @@ NIB_KERNEL(128, 1) ring(const uint32_t *x, uint32_t *out) {
       for (int32_t i = 0; i < 9; ++i) {
         nib_barrier_wait(empty + i % 2, (i / 2 & 1) ^ 1);
         nib_barrier_expect(full + i % 2, 384);
-        nib_copy_bulk(nib_shared + i % 2 * 384, x + 96 * i, 384, full + i % 2);
+        nib_tma_load2(nib_shared + i % 2 * 384, &map, full + i % 2, 0, 3 * i);
       }
   } else {
     uint32_t sum = 0;
@@ -166,15 +150,15 @@ NIB_KERNEL_CLUSTER(64, 1, 2) both(NIB_GRID_CONSTANT nib_tensor_map map, uint32_t
     }                                                                                                                  \
   }
 /* nib_wgmma_bf16_n128 nib_wgmma_bf16_n128_ra nib_wgmma_bf16_n8 nib_wgmma_bf16_n8_ra nib_wgmma_f16_n72
- * nib_wgmma_f16_n72_ra nib_wgmma_f8e4m3_n176 nib_wgmma_f8e4m3_n176_ra nib_wgmma_f8e5m2_n16 nib_wgmma_f8e5m2_n16_ra
- * nib_wgmma_i8_n192 nib_wgmma_i8_n192_ra nib_wgmma_u8_n24 nib_wgmma_u8_n24_ra nib_wgmma_i8u8_n64
- * nib_wgmma_i8u8_n64_ra nib_wgmma_u8i8_n32 nib_wgmma_u8i8_n32_ra */
+ * nib_wgmma_f16_n72_ra nib_wgmma_f8e4m3_n176 nib_wgmma_f8e4m3_n176_ra nib_wgmma_f8e4m3_n16 nib_wgmma_f8e4m3_n16_ra
+ * nib_wgmma_i8_n192 nib_wgmma_i8_n192_ra nib_wgmma_i8_n24 nib_wgmma_i8_n24_ra nib_wgmma_u8i8_n64
+ * nib_wgmma_u8i8_n64_ra nib_wgmma_u8i8_n32 nib_wgmma_u8i8_n32_ra */
 WGMMA(bf16, float, 128)
 WGMMA(bf16, float, 8)
 WGMMA(f16, float, 72)
 WGMMA(f8e4m3, float, 176)
-WGMMA(f8e5m2, float, 16)
+WGMMA(f8e4m3, float, 16)
 WGMMA(i8, int32_t, 192)
-WGMMA(u8, int32_t, 24)
-WGMMA(i8u8, int32_t, 64)
+WGMMA(i8, int32_t, 24)
+WGMMA(u8i8, int32_t, 64)
 WGMMA(u8i8, int32_t, 32)
