@@ -14,9 +14,9 @@ extern "C" {
 typedef struct nib_rows {
   nib_direct *d;
   const nib_row_plan *plan;
-  int32_t block;                      /**< rows in turn; the first is the variable `first` */
+  int32_t block;   /**< rows in turn; the first is the variable `first` */
   int32_t now;     /**< rows of the block that is being written: the last of a matrix has fewer */
-  int32_t columns;                    /**< registers of a product's tile */
+  int32_t columns; /**< registers of a product's tile */
   int64_t offsets[NIB_ROW_MAX_NODES]; /**< of kept rows, in bytes */
   int64_t bytes;
   int32_t phase; /**< that is being written */
@@ -35,17 +35,18 @@ void nib_rows_phase(nib_rows *r, int32_t phase);
 void nib_rows_end_sum(nib_rows *r, int32_t position, const char *sum);
 
 /** Index of the row of operand `slot` of node `position` that meets row `row` (an expression). */
-nib_expr nib_rows_outer(nib_rows *r, int32_t position, int32_t slot, const char *row,
+nib_expr nib_rows_outer(const nib_rows *r, int32_t position, int32_t slot, const char *row,
                         int64_t *out_width);
-/** A pointer, "in0 + …", to element `i` of that operand, or to the one number that it has of the
- * row. */
-nib_expr nib_rows_place_of(nib_rows *r, int32_t position, int32_t slot, int64_t *out_width);
+/** A pointer to that operand; *out_index: of its element `i`, or of the one number that it has of
+ * the row. */
+nib_expr nib_rows_place_of(nib_rows *r, int32_t position, int32_t slot, int64_t *out_width,
+                           nib_expr *out_index);
 /** "rows3" or "rows3 + r * 128": the kept row of node `position`. */
 nib_expr nib_rows_kept(const nib_rows *r, int32_t position);
 /** The variable of a row's single number: `letter` s, or m of the largest. */
 nib_expr nib_rows_number(const nib_rows *r, char letter, int32_t position);
-/** Of a product: pointers to row `row` (an expression; number `at` of the block, or -1: `r`) of its
- * left operand, to its matrix, and to where its row goes. */
+/** Of a product: pointers to row `row` of its left operand (`at`: its number in the block), to the
+ * matrix that it meets, and to where its result goes. `row` and `at` are expressions. */
 nib_expr nib_rows_left(nib_rows *r, int32_t position, const char *row, const char *at);
 nib_expr nib_rows_matrix(nib_rows *r, int32_t position, const char *row);
 nib_expr nib_rows_result(nib_rows *r, int32_t position, const char *row, const char *at);

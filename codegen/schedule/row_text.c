@@ -70,7 +70,7 @@ void nib_rows_declare(nib_rows *r, const char *memory) {
 
 /* ---- operands ---- */
 
-nib_expr nib_rows_outer(nib_rows *r, int32_t position, int32_t slot, const char *row,
+nib_expr nib_rows_outer(const nib_rows *r, int32_t position, int32_t slot, const char *row,
                         int64_t *out_width) {
   const nib_node *n = node_at(r, position);
   const nib_tensor *t = nib_node_input(r->d->g, n, slot), *y = result_of(r, position);
@@ -96,13 +96,13 @@ static nib_expr at_i(const nib_rows *r, int32_t position) {
                          (ll)nib_rows_stride(r, position));
 }
 
-nib_expr nib_rows_place_of(nib_rows *r, int32_t position, int32_t slot, int64_t *out_width) {
+nib_expr nib_rows_place_of(nib_rows *r, int32_t position, int32_t slot, int64_t *out_width,
+                           nib_expr *out_index) {
   char hint[32];
   snprintf(hint, sizeof hint, "operand%d", slot);
-  nib_expr p = nib_direct_pointer(r->d, node_at(r, position)->in[slot], hint);
   nib_expr at = nib_rows_outer(r, position, slot, "row", out_width);
-  return nib_expr_printf(*out_width > 1 ? "%s + %s + i" : "%s + %s", p.s,
-                         product_of(at.s, *out_width).s);
+  *out_index = nib_expr_printf(*out_width > 1 ? "%s + i" : "%s", product_of(at.s, *out_width).s);
+  return nib_direct_pointer(r->d, node_at(r, position)->in[slot], hint);
 }
 
 /* An expression of element `i` of operand `slot`. */
@@ -121,10 +121,8 @@ static nib_expr operand(nib_rows *r, int32_t position, int32_t slot) {
     return at_i(r, from);
   if (nib_direct_literal(t, &literal))
     return literal;
-  nib_expr place = nib_rows_place_of(r, position, slot, &width);
-  char *plus = strstr(place.s, " + "); /* pointer + index */
-  *plus = '\0';
-  return nib_direct_decode(t->format, nib_expr_printf("%s[%s]", place.s, plus + 3).s);
+  nib_expr index, p = nib_rows_place_of(r, position, slot, &width, &index);
+  return nib_direct_decode(t->format, nib_expr_printf("%s[%s]", p.s, index.s).s);
 }
 
 /* ---- items ---- */

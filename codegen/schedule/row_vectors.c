@@ -68,7 +68,7 @@ static bool can_load(const nib_rows *r, int32_t position, int32_t slot, int64_t 
   int64_t own;
   if (nib_row_position(r->d->g, r->d->kernel, n->in[slot]) >= 0)
     return t->format != NIB_I1;
-  nib_rows_outer((nib_rows *)r, position, slot, "row", &own);
+  nib_rows_outer(r, position, slot, "row", &own);
   if (n->op == NIB_OP_WHERE && slot == 0)
     return t->format == NIB_I1 && own == width && has(r, NIB_PRIM_U8_LOAD);
   if (!load_of(t->format, &load, &store))
@@ -155,7 +155,8 @@ static nib_expr operand(body *b, int32_t position, int32_t slot) {
     return name;
   }
   int64_t width;
-  nib_expr at = nib_rows_place_of(r, position, slot, &width);
+  nib_expr index, p = nib_rows_place_of(r, position, slot, &width, &index);
+  nib_expr at = nib_expr_printf("%s + %s", p.s, index.s);
   nib_prim load, store;
   load_of(t->format, &load, &store);
   if (condition)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-ROOMS = ["CMakeLists.txt", "cmake", "runtime", "codegen", "dialect", "passes", "tools", "test"]
+ROOMS = ["CMakeLists.txt", "bench", "cmake", "runtime", "codegen", "dialect", "passes", "tools", "test"]
 LIMITS = {"operator.patch": 6, "vocabulary.patch": 1, "format.patch": 3}
 # Tests of formats go through the table: a new row has its own there.
 FORMAT_TESTS = ["test_format_scalars", "test_format_error", "test_format_pack", "test_weight_formats"]
