@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Matrix products by warpgroups (sm_90a). A block computes one tile of the result after the other.
- * One thread of its last warpgroup fills a ring of stages in shared memory with boxes of both
- * operands, 128 bytes along K, by the copy engine; the other warpgroups each multiply 64 rows, the
- * next stage's products in flight while the one before is handed back, and write their part of the
- * tile straight from registers, four threads that share a row exchanging elements so that each
- * stores 16 neighbouring bytes. Meanwhile the ring fills for the next tile. In a cluster two
- * blocks, one below the other, load half a box of weights each for both. */
+ * Matrix products by warpgroups (sm_90a), from a ring of stages of both operands. The next stage's
+ * products are in flight while the one before is handed back. Warps write their part of a tile
+ * straight from registers, four threads that share a row exchanging elements so that each stores
+ * 16 neighbouring bytes; meanwhile the ring fills for the next tile. */
 #include "cuda/gemm.h"
+#include "cuda/warpgroup_ring.h"
 
 #include "cost/cost.h"
 #include "emit/constants.h"
@@ -18,58 +16,36 @@
 
 typedef long long ll;
 
-enum {
-  PROCESSORS = 132,          /* of an H100 or H200 */
-  SHARED_BYTES = 227 * 1024, /* that a block may have */
-  STAGE_K_BYTES = 128,       /* of a row of a stage: one swizzle */
-  MAX_STAGES = 8,
-  BAND = 16,      /* rows of tiles that run at a time, so that they share weights in the cache */
-  TYPE_UINT8 = 0, /* CUtensorMapDataType, CUtensorMapSwizzle, CUtensorMapL2promotion */
-  TYPE_UINT16 = 1,
-  SWIZZLE_128B = 3,
-  PROMOTE_256B = 3,
-};
+enum { BAND = 16 }; /* rows of tiles that run at a time, so that they share weights in the cache */
 
 /* kernel->tile: rows and columns of the tile, blocks of a cluster, rows of tiles in a band (0:
  * BAND). */
 typedef struct plan {
   nib_gemm p;
-  int64_t rows, columns, cluster, stages, groups;
-  int64_t stage_bytes, steps; /* steps along K */
-  int64_t units_m, tiles_n;   /* tiles, those of a cluster counting as one */
-  int64_t band, clusters;     /* clusters that run */
+  nib_ring r;
 } plan;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 static plan make_plan(const nib_gemm *p, const int32_t tile[NIB_MAX_TILE]) {
-  plan q = {.p = *p, .rows = tile[0], .columns = tile[1], .cluster = tile[2]};
-  q.groups = q.rows / 64;
-  q.stage_bytes = (q.rows + q.columns) * STAGE_K_BYTES;
-  q.stages = least(MAX_STAGES, (SHARED_BYTES - 1024) / q.stage_bytes);
-  q.steps = ceil_div(p->k * p->bytes, STAGE_K_BYTES);
-  q.units_m = ceil_div(p->m, q.rows * q.cluster);
-  q.tiles_n = ceil_div(p->n, q.columns);
-  q.band = (tile[3] > 0 ? tile[3] : BAND) / q.cluster;
-  q.band = q.band > 0 ? q.band : 1;
-  q.clusters = least(q.units_m * q.tiles_n, PROCESSORS / q.cluster);
+  plan q = {.p = *p,
+            .r = {.rows = tile[0],
+                  .columns = tile[1],
+                  .cluster = tile[2],
+                  .loads_rows = true,
+                  .element_bytes = p->bytes,
+                  .boxes = (p->k * p->bytes + NIB_BOX_BYTES - 1) / NIB_BOX_BYTES,
+                  .band = (tile[3] > 0 ? tile[3] : BAND) / tile[2],
+                  .registers_less = 40,
+                  .registers_more = 232}};
+  nib_ring_plan(&q.r, p->m, p->n);
   return q;
-}
-
-/* What the copy engine reads begins at a multiple of 16 bytes: a piece of another tensor may not.
- */
-static bool is_aligned(const nib_graph *g, int32_t tensor) {
-  const nib_storage place = nib_storage_of(g, tensor);
-  return place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0;
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
   const nib_node *n = &g->nodes[k->nodes[0]];
   nib_gemm p;
   return (vocab->requires_ & NIB_FEATURE_BIT(WGMMA)) && nib_gemm_of(g, k, &p) &&
-         p.k * p.bytes % 16 == 0 && is_aligned(g, n->in[0]) &&
-         (p.constant || is_aligned(g, n->in[1]));
+         p.k * p.bytes % 16 == 0 && nib_ring_reads(g, n->in[0]) &&
+         (p.constant || nib_ring_reads(g, n->in[1]));
 }
 
 typedef struct weighed_tile {
@@ -96,7 +72,7 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab
   for (int i = 0; i < N; ++i) {
     memcpy(all[i].tile, shapes[i], sizeof shapes[i]);
     all[i].cycles = nib_cost_warpgroup_cycles((double)p.m, (double)p.n, (double)(p.k * p.bytes),
-                                              shapes[i], PROCESSORS);
+                                              shapes[i], NIB_PROCESSORS);
   }
   qsort(all, N, sizeof *all, by_cycles);
   const int n = capacity < N ? capacity : N;
@@ -112,104 +88,35 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_
 
 /* ---- text ---- */
 
-/* Every role walks the same tiles: `row0` and `column0` of the block's. */
-static void open_tiles(nib_direct *d, const plan *q) {
-  const ll per_band = q->band * q->tiles_n, all = q->units_m * q->tiles_n;
-  nib_text_open(d->t, "for (int32_t unit = %s; unit < %lld; unit += %lld) {",
-                q->cluster > 1 ? "nib_block_x() / 2" : "nib_block_x()", all, (ll)q->clusters);
-  nib_text_line(d->t, "const int32_t band = unit / %lld, within = unit %% %lld;", per_band,
-                per_band);
-  if (q->units_m % q->band)
-    nib_text_line(d->t, "const int32_t high = band < %lld ? %lld : %lld;",
-                  (ll)(q->units_m / q->band), (ll)q->band, (ll)(q->units_m % q->band));
-  else
-    nib_text_line(d->t, "const int32_t high = %lld;", (ll)q->band);
-  const char *m = q->cluster > 1 ? "((band * %lld + within %% high) * 2 + rank)"
-                                 : "(band * %lld + within %% high)";
-  nib_text_line(d->t, "const int32_t row0 = %s * %lld, column0 = within / high * %lld;",
-                nib_expr_printf(m, (ll)q->band).s, (ll)q->rows, (ll)q->columns);
-}
-
-static void next_stage(nib_direct *d, const plan *q) {
-  nib_text_open(d->t, "if (++stage == %lld) {", (ll)q->stages);
-  nib_text_line(d->t, "stage = 0;");
-  nib_text_line(d->t, "parity ^= 1;");
-  nib_text_close(d->t, "");
-}
-
-static void emit_barriers(nib_direct *d, const plan *q) {
-  nib_text_line(d->t, "uint64_t *const full = (uint64_t *)(void *)(nib_shared + %lld);",
-                (ll)(q->stages * q->stage_bytes));
-  nib_text_line(d->t, "uint64_t *const empty = full + %lld;", (ll)q->stages);
-  nib_text_line(d->t, "const int32_t lane = nib_lane(), group = nib_warp_uniform() / 4;");
-  if (q->cluster > 1)
-    nib_text_line(d->t, "const int32_t rank = nib_cluster_rank();");
-  nib_text_open(d->t, "if (nib_thread() == 0) {");
-  nib_text_open(d->t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)q->stages);
-  nib_text_line(d->t, "nib_barrier_init(&full[i], 1);");
-  nib_text_line(d->t, "nib_barrier_init(&empty[i], %lld); /* the warps that multiply */",
-                (ll)(4 * q->groups * q->cluster));
-  nib_text_close(d->t, "");
-  nib_text_line(d->t, "nib_fence_barrier_init();");
-  nib_text_close(d->t, "");
-  nib_text_line(d->t, q->cluster > 1 ? "nib_cluster_sync();" : "nib_sync();");
-}
-
-static void emit_producer(nib_direct *d, const plan *q) {
-  const ll half = q->columns / q->cluster, k = STAGE_K_BYTES / q->p.bytes;
-  nib_text_open(d->t, "if (nib_thread() == %lld) {", (ll)(q->groups * 128));
-  nib_text_line(d->t, "int32_t stage = 0;");
-  nib_text_line(d->t, "uint32_t parity = 1;");
-  open_tiles(d, q);
-  nib_text_open(d->t, "for (int32_t k = 0; k < %lld; ++k) {", (ll)q->steps);
-  nib_text_line(d->t, "uint8_t *const box = nib_shared + stage * %lld;", (ll)q->stage_bytes);
-  nib_text_line(d->t, "nib_barrier_wait(&empty[stage], parity);");
-  nib_text_line(d->t, "nib_barrier_expect(&full[stage], %lld);", (ll)q->stage_bytes);
-  nib_text_line(d->t, "nib_tma_load2(box, &map0, &full[stage], k * %lld, row0);", k);
-  if (q->cluster > 1)
-    nib_text_line(d->t,
-                  "nib_tma_load2_both(box + %lld + rank * %lld, &map1, &full[stage], k * %lld, "
-                  "column0 + rank * %lld);",
-                  (ll)(q->rows * STAGE_K_BYTES), half * STAGE_K_BYTES, k, half);
-  else
-    nib_text_line(d->t, "nib_tma_load2(box + %lld, &map1, &full[stage], k * %lld, column0);",
-                  (ll)(q->rows * STAGE_K_BYTES), k);
-  next_stage(d, q);
-  nib_text_close(d->t, "");
-  nib_text_close(d->t, "");
-  nib_text_close(d->t, "");
-}
-
 static void emit_products(nib_direct *d, const plan *q) {
   const bool is_float = q->p.is_float;
   nib_text_line(d->t, "int32_t last = 0;");
-  nib_text_open(d->t, "for (int32_t k = 0; k < %lld; ++k) {", (ll)q->steps);
-  nib_text_line(d->t, "const uint8_t *const box = nib_shared + stage * %lld;", (ll)q->stage_bytes);
+  nib_text_open(d->t, "for (int32_t k = 0; k < %lld; ++k) {", (ll)q->r.boxes);
+  nib_text_line(d->t, "const uint8_t *const box = nib_shared + stage * %lld;",
+                (ll)q->r.stage_bytes);
   nib_text_line(d->t, "const uint64_t a = nib_wgmma_descriptor(box + group * %d);",
-                64 * STAGE_K_BYTES);
+                64 * NIB_BOX_BYTES);
   nib_text_line(d->t, "const uint64_t b = nib_wgmma_descriptor(box + %lld);",
-                (ll)(q->rows * STAGE_K_BYTES));
+                (ll)(q->r.rows * NIB_BOX_BYTES));
   nib_text_line(d->t, "nib_barrier_wait(&full[stage], parity);");
   nib_text_line(d->t, "nib_wgmma_fence();");
   nib_text_line(d->t, "#pragma unroll");
   nib_text_line(d->t, "for (int32_t i = 0; i < 4; ++i)");
   nib_text_line(d->t, "  nib_wgmma_%s_n%lld(sums, a + 2 * i, b + 2 * i, k | i);", q->p.type,
-                (ll)q->columns);
+                (ll)q->r.columns);
   nib_text_line(d->t, "nib_wgmma_commit();");
   nib_text_line(d->t, "nib_wgmma_wait(1);");
-  nib_text_line(d->t, "if (k > 0 && lane < %lld)", (ll)q->cluster);
-  nib_text_line(d->t, q->cluster > 1 ? "  nib_barrier_arrive_at(&empty[last], lane);"
-                                     : "  nib_barrier_arrive(&empty[last]);");
+  nib_text_open(d->t, "if (k > 0) {");
+  nib_ring_hand_back(&q->r, d->t, "last");
+  nib_text_close(d->t, "");
   nib_text_line(d->t, "last = stage;");
-  next_stage(d, q);
+  nib_ring_next(&q->r, d->t);
   nib_text_close(d->t, "");
   nib_text_line(d->t, "nib_wgmma_wait(0);");
   nib_text_line(d->t, "#pragma unroll");
-  nib_text_line(d->t, "for (int32_t i = 0; i < %lld; ++i)", (ll)(q->columns / 2));
+  nib_text_line(d->t, "for (int32_t i = 0; i < %lld; ++i)", (ll)(q->r.columns / 2));
   nib_text_line(d->t, is_float ? "  nib_keep_f32(&sums[i]);" : "  nib_keep_i32(&sums[i]);");
-  nib_text_line(d->t, "if (lane < %lld)", (ll)q->cluster);
-  nib_text_line(d->t, q->cluster > 1 ? "  nib_barrier_arrive_at(&empty[last], lane);"
-                                     : "  nib_barrier_arrive(&empty[last]);");
+  nib_ring_hand_back(&q->r, d->t, "last");
 }
 
 /* Declares the variable, kept below `n` where `clamp`: operands are read there. */
@@ -225,15 +132,15 @@ static void declare_kept(nib_direct *d, const char *name, const char *value, boo
 
 /* `row` and `channel` of element `c` (0 or 1) of row half `r` in the 8 columns of block `b`. */
 static void declare_place(nib_direct *d, const plan *q, bool clamp) {
-  declare_kept(d, "row", "row0 + first_row + 8 * r", clamp && q->p.m % (q->rows * q->cluster),
+  declare_kept(d, "row", "row0 + first_row + 8 * r", clamp && q->p.m % (q->r.rows * q->r.cluster),
                q->p.m);
-  declare_kept(d, "channel", "column0 + 8 * b + 2 * (lane % 4) + c", clamp && q->p.n % q->columns,
+  declare_kept(d, "channel", "column0 + 8 * b + 2 * (lane % 4) + c", clamp && q->p.n % q->r.columns,
                q->p.n);
   nib_text_line(d->t, "(void)row, (void)channel; /* not every result needs them */");
 }
 
 static const char *within(const plan *q, char *text, size_t size, const char *column) {
-  const bool rows = q->p.m % (q->rows * q->cluster) != 0, columns = q->p.n % q->columns != 0;
+  const bool rows = q->p.m % (q->r.rows * q->r.cluster) != 0, columns = q->p.n % q->r.columns != 0;
   char r[48] = "", c[96] = "";
   if (rows)
     snprintf(r, sizeof r, "row < %lld", (ll)q->p.m);
@@ -254,7 +161,7 @@ static nib_expr result_index(const plan *q) {
 static void emit_narrow(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
   char guard[160];
   nib_text_line(d->t, "#pragma unroll");
-  nib_text_open(d->t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)(q->columns / 2));
+  nib_text_open(d->t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)(q->r.columns / 2));
   nib_text_line(d->t, "const int32_t b = i / 4, r = i / 2 %% 2, c = i %% 2;");
   declare_place(d, q, false);
   nib_text_open(d->t, "%s {", within(q, guard, sizeof guard, "channel"));
@@ -278,7 +185,7 @@ static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const cha
   const ll blocks = bytes ? 8 : 4; /* of 8 columns */
   char guard[160];
   nib_text_line(d->t, "#pragma unroll");
-  nib_text_open(d->t, "for (int32_t j = 0; j < %lld; ++j) {", (ll)q->columns / 8 / blocks);
+  nib_text_open(d->t, "for (int32_t j = 0; j < %lld; ++j) {", (ll)q->r.columns / 8 / blocks);
   nib_text_line(d->t, "uint32_t words[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};");
   nib_text_line(d->t, "#pragma unroll");
   nib_text_open(d->t, "for (int32_t i = 0; i < %lld; ++i) {", 4 * blocks);
@@ -329,45 +236,26 @@ static int64_t piece_of(const nib_direct *d, const plan *q) {
 
 static void emit_consumer(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
   const int64_t piece = piece_of(d, q);
-  nib_text_line(d->t, "%s sums[%lld];", q->p.is_float ? "float" : "int32_t", (ll)(q->columns / 2));
-  nib_text_line(d->t, "int32_t stage = 0;");
-  nib_text_line(d->t, "uint32_t parity = 0;");
+  nib_text_line(d->t, "%s sums[%lld];", q->p.is_float ? "float" : "int32_t",
+                (ll)(q->r.columns / 2));
   nib_text_line(d->t, "const int32_t first_row = nib_thread() / 32 * 16 + lane / 4;");
-  open_tiles(d, q);
+  nib_ring_open_tiles(&q->r, d->t);
   emit_products(d, q);
   if (piece > 0)
     emit_wide(d, n, q, start, piece);
   else
     emit_narrow(d, n, q, start);
-  nib_text_close(d->t, "");
-}
-
-/* A box of `rows` rows of 128 bytes. */
-static nib_launch_map map_of(const plan *q, int64_t rows, int64_t pitch, int64_t box_rows) {
-  nib_launch_map m = {.type = q->p.bytes == 1 ? TYPE_UINT8 : TYPE_UINT16,
-                      .swizzle = SWIZZLE_128B,
-                      .promote = PROMOTE_256B,
-                      .rank = 2};
-  m.dims[0] = (uint64_t)q->p.k;
-  m.dims[1] = (uint64_t)rows;
-  m.strides_bytes[0] = (uint64_t)pitch;
-  m.box[0] = (uint32_t)(STAGE_K_BYTES / q->p.bytes);
-  m.box[1] = (uint32_t)box_rows;
-  return m;
 }
 
 static void add_maps(nib_direct *d, const nib_node *n, const plan *q) {
   nib_launch *l = d->e->launch;
-  l->n_maps = 2;
-  l->maps[0] = map_of(q, q->p.m, q->p.k * q->p.bytes, q->rows);
-  l->maps[1] = map_of(q, q->p.n, q->p.pitch, q->columns / q->cluster);
-  snprintf(l->maps[0].parameter, sizeof l->maps[0].parameter, "%.15s",
-           nib_direct_pointer(d, n->in[0], "input").s);
-  if (!q->p.constant) {
-    snprintf(l->maps[1].parameter, sizeof l->maps[1].parameter, "%.15s",
-             nib_direct_pointer(d, n->in[1], "filter").s);
+  nib_ring_add_map(&q->r, l, nib_direct_pointer(d, n->in[0], "input").s, q->p.k, q->p.m,
+                   q->p.k * q->p.bytes, q->r.rows);
+  nib_launch_map *weights = nib_ring_add_map(
+      &q->r, l, q->p.constant ? "weights" : nib_direct_pointer(d, n->in[1], "filter").s, q->p.k,
+      q->p.n, q->p.pitch, q->r.columns / q->r.cluster);
+  if (!q->p.constant)
     return;
-  }
   void *data = NULL;
   size_t bytes;
   const char *expression = NULL;
@@ -376,8 +264,7 @@ static void add_maps(nib_direct *d, const nib_node *n, const plan *q) {
   free(data);
   if (!expression)
     nib_direct_fail(d, n, NIB_ERROR_OUT_OF_MEMORY, "out of memory for its weights");
-  snprintf(l->maps[1].parameter, sizeof l->maps[1].parameter, "weights");
-  l->maps[1].offset = nib_constants_offset(d->e->constants, expression);
+  weights->offset = nib_constants_offset(d->e->constants, expression);
 }
 
 static void emit_root(nib_direct *d, const nib_node *n) {
@@ -387,27 +274,10 @@ static void emit_root(nib_direct *d, const nib_node *n) {
     return;
   }
   const plan q = make_plan(&p, d->kernel->tile);
-  const bool shares = q.groups == 2; /* registers: fewer for the warps that load */
-  *d->e->launch = (nib_launch){.grid = {q.clusters * q.cluster},
-                               .threads = (int32_t)(q.groups + 1) * 128,
-                               .blocks_per_sm = 1,
-                               .cluster = q.cluster > 1 ? (int32_t)q.cluster : 0,
-                               .shared_bytes = q.stages * (q.stage_bytes + 16)};
+  nib_ring_begin(&q.r, d);
   add_maps(d, n, &q);
-  nib_expr start = nib_gemm_start(d, n, &p);
-  emit_barriers(d, &q);
-  nib_text_open(d->t, "if (group == %lld) {", (ll)q.groups);
-  if (shares)
-    nib_text_line(d->t, "nib_registers_less(40);");
-  emit_producer(d, &q);
-  d->t->indent--;
-  nib_text_open(d->t, "} else {");
-  if (shares)
-    nib_text_line(d->t, "nib_registers_more(232);");
-  emit_consumer(d, n, &q, start.s);
-  nib_text_close(d->t, "");
-  if (q.cluster > 1)
-    nib_text_line(d->t, "nib_cluster_sync(); /* the other block may still write here */");
+  emit_consumer(d, n, &q, nib_gemm_start(d, n, &p).s);
+  nib_ring_end(&q.r, d->t);
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
