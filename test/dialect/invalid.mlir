@@ -743,7 +743,7 @@ func.func @f(%x: tensor<2x32xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x32x!nib.format<"q8_0">>, %w: tensor<3x32x!nib.format<"q4_0">>, %b: tensor<3xf16>) {
-  // expected-error @+1 {{a q8_0 input needs bias and result of the same type}}
+  // expected-error @+1 {{a q8_0 input needs a result of the same type}}
   %0 = nib.fully_connected %x, %w bias %b : (tensor<2x32x!nib.format<"q8_0">>, tensor<3x32x!nib.format<"q4_0">>, tensor<3xf16>) -> tensor<2x3xf32>
   return
 }

@@ -283,7 +283,7 @@ static void test_conv(void) {
   g = conv();
   g->tensors[0].quantized = false;
   g->tensors[0].format = NIB_F32;
-  ERROR(g, "needs bias and result of the same type");
+  ERROR(g, "needs a result of the same type");
 }
 
 static void test_depthwise(void) {
