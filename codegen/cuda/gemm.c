@@ -2,10 +2,16 @@
  * Operators as products of rows by rows: shapes, packed weights, and what comes after the sum. */
 #include "cuda/gemm.h"
 
+#include "emit/storage.h"
 #include "params/params.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+bool nib_gemm_is_aligned(const nib_graph *g, int32_t tensor) {
+  const nib_storage place = nib_storage_of(g, tensor);
+  return place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0;
+}
 
 static bool is_pointwise(const nib_conv_shape *s) {
   return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 && s->stride_w == 1 &&

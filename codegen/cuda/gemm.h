@@ -35,6 +35,9 @@ int64_t nib_gemm_weight(const nib_tensor *w, int64_t i);
 /** Of activations, or of weights. */
 int64_t nib_gemm_zero(const nib_tensor *t);
 
+/** Whether the tensor begins at a multiple of 16 bytes: a piece of another one may not. */
+bool nib_gemm_is_aligned(const nib_graph *g, int32_t tensor);
+
 /** Constant weights as rows of `pitch` bytes, zero points taken out. The caller frees *out_data. */
 nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p,
                                  void **out_data, size_t *out_bytes);

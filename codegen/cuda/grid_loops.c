@@ -49,11 +49,6 @@ static bool sums_accept(const nib_graph *g, const nib_kernel *k, const nib_vocab
   }
 }
 
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
-  (void)g, (void)k, (void)vocab;
-  return 0;
-}
-
 /* Units in blocks of `threads`, each shared by `lanes` of them. */
 static nib_status emit_units(nib_emitter *e, const nib_kernel *k, int32_t threads, int32_t lanes) {
   const int64_t of_block = threads / lanes;
@@ -86,7 +81,7 @@ const nib_schedule nib_schedule_grid_loops = {
     .device = true,
     .accepts = accepts,
     .tiles = nib_schedule_one_tile,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
 };
 
@@ -95,6 +90,6 @@ const nib_schedule nib_schedule_row_sums = {
     .device = true,
     .accepts = sums_accept,
     .tiles = sum_tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit_sums,
 };

@@ -13,8 +13,7 @@
 #ifndef NIB_CUDA_LOW_BIT_H
 #define NIB_CUDA_LOW_BIT_H
 
-#include "emit/text.h"
-#include "graph/graph.h"
+#include "schedule/direct.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -85,6 +84,8 @@ bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t 
 
 /** Sets what depends on scales, and packs: [row block][step]. The caller frees *out_data. */
 nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_bytes);
+/** The same as a constant of the kernel whose root is `n`: a pointer to it. */
+nib_expr nib_low_bit_constant(nib_low_bit *p, nib_direct *d, const nib_node *n);
 
 /** Words of a TABLE: by code, part 0 in the low half, part 1 in the high half; then part 2 by code.
  * Products of bytes: the element. Returns their number. */

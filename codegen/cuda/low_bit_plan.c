@@ -501,6 +501,18 @@ nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_byte
   return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
+nib_expr nib_low_bit_constant(nib_low_bit *p, nib_direct *d, const nib_node *n) {
+  uint8_t *data = NULL;
+  size_t bytes = 0;
+  if (nib_low_bit_pack(p, &data, &bytes) != NIB_OK) {
+    nib_direct_fail(d, n, NIB_ERROR_OUT_OF_MEMORY, "out of memory for its weights");
+    return nib_expr_printf("%s", "");
+  }
+  const nib_expr e = nib_direct_constant(d, "filter", "uint8_t", data, bytes);
+  free(data);
+  return e;
+}
+
 /* ---- tables ---- */
 
 static uint32_t bits_of(nib_low_bit_product product, double x) {

@@ -7,11 +7,8 @@
 // weights in a block, tile[1] warps, tile[2] slots of a ring.
 #include "cuda/low_bit.h"
 
-#include "schedule/direct.h"
-
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef long long ll;
@@ -91,11 +88,6 @@ static bool plan(const nib_graph *g, const nib_kernel *k, stream *s) {
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
   stream s;
   return v->device && plan(g, k, &s) && nib_direct_accepts(g, k) && nib_direct_segments(g, k) == 1;
-}
-
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
-  (void)g, (void)k, (void)v;
-  return 0;
 }
 
 /* Pieces of 16 bytes in which a lane's 16 elements of a column come through the ring; 0: they come
@@ -267,8 +259,7 @@ static void emit_from_slot(const stream *s) {
   nib_text_line(t, "nib_get16(%s, slot + %s);", is_float ? "v" : "b[0][c] + h * 4",
                 piece_in_slot(s, kept_rows(s) < 8 ? "kept" : "g").s);
   if (is_float) {
-    nib_text_line(t, "#pragma unroll");
-    nib_text_open(t, "for (int32_t i = h * 2; i < h * 2 + 2; ++i) {");
+    nib_text_open_unrolled(t, "for (int32_t i = h * 2; i < h * 2 + 2; ++i) {");
     nib_text_line(t, "uint32_t v0 = v[(i - h * 2) * 2], v1 = v[(i - h * 2) * 2 + 1];");
     emit_split(s);
     nib_text_close(t, "");
@@ -283,8 +274,7 @@ static void emit_activations(const stream *s) {
   if (!x_pieces(s))
     nib_text_line(t, "const int64_t k = (int64_t)step * %lld + sub * 64;", (ll)s->plan.step_elems);
   nib_text_line(t, "uint32_t b[%d][%d][%d];", s->x_parts, s->columns, bytes ? 4 : 8);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
+  nib_text_open_unrolled(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
   nib_text_line(t, "#pragma unroll");
   if (bytes)
     emit_bytes(s);
@@ -325,8 +315,7 @@ static void emit_products(const stream *s, const char *sum, int w_parts, const c
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
   const int operands = 4 / groups_of_sub(p);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = 0; i < %d; ++i) {", operands);
+  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", operands);
   for (int wp = 0; wp < w_parts; ++wp)
     for (int xp = 0; xp < s->x_parts && wp + xp < NIB_LOW_BIT_MAX_PARTS; ++xp) {
       char operand[96];
@@ -338,13 +327,11 @@ static void emit_products(const stream *s, const char *sum, int w_parts, const c
 }
 
 static void open_columns(const stream *s) {
-  nib_text_line(s->t, "#pragma unroll");
-  nib_text_open(s->t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
+  nib_text_open_unrolled(s->t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
 }
 
 static void open_groups(const stream *s) {
-  nib_text_line(s->t, "#pragma unroll");
-  nib_text_open(s->t, "for (int32_t e = 0; e < %d; ++e) {", groups_of_sub(&s->plan));
+  nib_text_open_unrolled(s->t, "for (int32_t e = 0; e < %d; ++e) {", groups_of_sub(&s->plan));
 }
 
 /* Reals: `sums` are those of the activations alone, of each group. */
@@ -397,15 +384,12 @@ static void emit_real_tile(const stream *s) {
 /* Sums of K = 16 or 32, which share both scales. */
 static int byte_groups(const nib_low_bit *p) { return p->has_scales && p->group == 16 ? 4 : 2; }
 
-/* d += of half or whole operand e: the other half is 0. */
+/* d += of half an operand: the other half is 0. */
 static void emit_byte_product(const stream *s, const char *sum, const char *a0, const char *a1) {
   nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  if (byte_groups(p) == 4) {
-    nib_text_line(t, "const uint32_t half_a[4] = {%s, %s, 0, 0};", a0, a1);
-    nib_text_line(t, "const uint32_t half_b[2] = {b[0][c][e], 0};");
-    nib_text_line(t, "%s(%s, half_a, half_b);", mma_of(p), sum);
-  }
+  nib_text_line(t, "const uint32_t half_a[4] = {%s, %s, 0, 0};", a0, a1);
+  nib_text_line(t, "const uint32_t half_b[2] = {b[0][c][e], 0};");
+  nib_text_line(t, "%s(%s, half_a, half_b);", mma_of(&s->plan), sum);
 }
 
 /* The scale of the block of activations at `q`. */
@@ -422,11 +406,9 @@ static void emit_byte_sums(const stream *s) {
   const nib_low_bit *p = &s->plan;
   const int groups = byte_groups(p);
   nib_text_line(t, "float x_scale[2][%d][2];", s->columns);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t h = 0; h < 2; ++h) {");
+  nib_text_open_unrolled(t, "for (int32_t h = 0; h < 2; ++h) {");
   open_columns(s);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = 0; i < 2; ++i) {");
+  nib_text_open_unrolled(t, "for (int32_t i = 0; i < 2; ++i) {");
   nib_text_line(t, "const int64_t at = (int64_t)step * %lld + sub * 64 + h * 32;",
                 (ll)p->step_elems);
   nib_text_line(t, "x_scale[h][c][i] = 0;");
@@ -439,8 +421,7 @@ static void emit_byte_sums(const stream *s) {
   if (!p->has_offsets && (p->is_signed || p->rule == NIB_LOW_BIT_TABLE || p->zero == 0))
     return;
   nib_text_line(t, "int32_t sums[%d][%d][4] = {{{0}}};", groups, s->columns);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t e = 0; e < %d; ++e) {", groups);
+  nib_text_open_unrolled(t, "for (int32_t e = 0; e < %d; ++e) {", groups);
   open_columns(s);
   if (groups == 4)
     emit_byte_product(s, "sums[e][c]", "0x01010101u", "0x01010101u");
@@ -469,8 +450,7 @@ static void emit_byte_tile(const stream *s) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
   const int groups = byte_groups(p);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t e = 0; e < %d; ++e) {", groups);
+  nib_text_open_unrolled(t, "for (int32_t e = 0; e < %d; ++e) {", groups);
   if (p->has_scales)
     nib_low_bit_scales_emit(p, t, "f", "r",
                             p->scales_of_step <= 1        ? "0"
@@ -503,16 +483,14 @@ static void emit_step(const stream *s) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
   const bool bytes = p->product == NIB_LOW_BIT_I8;
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
-                (ll)(p->step_elems / NIB_LOW_BIT_SUB));
+  nib_text_open_unrolled(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
+                         (ll)(p->step_elems / NIB_LOW_BIT_SUB));
   emit_activations(s);
   if (bytes)
     emit_byte_sums(s);
   else
     emit_real_sums(s);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
+  nib_text_open_unrolled(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
   nib_low_bit_unpack_emit(p, t, "q", "sub", "r", 0, nib_low_bit_registers(p));
   if (bytes)
     emit_byte_tile(s);
@@ -547,13 +525,10 @@ static void emit_copy(const stream *s, const char *to, const char *next) {
     const ll in_piece = s->x->format == NIB_F32 ? 4 : 8;
     if (kept < 8)
       nib_text_open(t, "if (g < %lld) {", kept);
-    nib_text_line(t, "#pragma unroll");
-    nib_text_open(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
-                  (ll)p->step_elems / NIB_LOW_BIT_SUB);
-    nib_text_line(t, "#pragma unroll");
-    nib_text_open(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
-    nib_text_line(t, "#pragma unroll");
-    nib_text_open(t, "for (int32_t h = 0; h < %d; ++h) {", x_pieces(s));
+    nib_text_open_unrolled(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
+                           (ll)p->step_elems / NIB_LOW_BIT_SUB);
+    nib_text_open_unrolled(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
+    nib_text_open_unrolled(t, "for (int32_t h = 0; h < %d; ++h) {", x_pieces(s));
     /* Runs of a lane are next to those of its neighbours; a run of floats may be two pieces. */
     const ll runs = p->run / in_piece;
     nib_text_line(t,
@@ -581,8 +556,7 @@ static void emit_steps(const stream *s) {
   if (kept_rows(s) < 8 && x_pieces(s))
     nib_text_line(t, "const int32_t kept = g < %lld ? g : %lld;", (ll)kept_rows(s),
                   (ll)kept_rows(s) - 1);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t u = 0; u < %d; ++u) {", s->ahead);
+  nib_text_open_unrolled(t, "for (int32_t u = 0; u < %d; ++u) {", s->ahead);
   emit_copy(s, nib_expr_printf("ring + u * %lld", bytes).s,
             nib_expr_printf("warp + u * %d", s->warps).s);
   nib_text_close(t, "");
@@ -610,11 +584,9 @@ static void emit_reduction(const stream *s) {
   const nib_low_bit *p = &s->plan;
   const ll columns = kept_columns(s), stride = column_stride(s), rows = 16 * p->tiles;
   nib_text_line(t, "float *const sums = (float *)(void *)nib_shared + %lld;", (ll)s->table_words);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
+  nib_text_open_unrolled(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
   open_columns(s);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = 0; i < 4; ++i) {");
+  nib_text_open_unrolled(t, "for (int32_t i = 0; i < 4; ++i) {");
   nib_text_line(t, "const int32_t column = c * 8 + t * 2 + i %% 2;");
   nib_text_line(t, "if (column < %lld)", columns);
   nib_text_line(t,
@@ -657,8 +629,7 @@ static void emit_pointers(const stream *s) {
   const nib_expr input = nib_direct_pointer(s->d, s->n->in[0], "input");
   nib_text_line(t, "const %s *x[%d]%s;", type, s->columns,
                 bytes ? nib_expr_printf(", *y[%d][2]", s->columns).s : "");
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
+  nib_text_open_unrolled(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
   nib_text_line(t, "const int32_t m = nib_block_y() * %d + c * 8 + g;", 8 * s->columns);
   nib_text_line(t, "x[c] = %s + (int64_t)(m < %lld ? m : %lld) * %lld;", input.s, last, last, row);
   if (bytes) {
@@ -692,8 +663,6 @@ static const char *ones_of(const nib_low_bit *p) {
 
 static void emit_root(nib_direct *d, const nib_node *n) {
   stream s;
-  uint8_t *data = NULL;
-  size_t bytes = 0;
   nib_text *t = d->t;
   if (!plan(d->g, d->kernel, &s)) {
     nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "no plan of its weights");
@@ -701,14 +670,8 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   }
   s.d = d;
   s.t = t;
-  const nib_status status = nib_low_bit_pack(&s.plan, &data, &bytes);
-  if (status != NIB_OK) {
-    nib_direct_fail(d, n, status, "out of memory for its weights");
-    return;
-  }
   const nib_low_bit *p = &s.plan;
-  const nib_expr weights = nib_direct_constant(d, "filter", "uint8_t", data, bytes);
-  free(data);
+  const nib_expr weights = nib_low_bit_constant(&s.plan, d, n);
   nib_text_line(t, "/* %s weights, %d bits%s; %lld steps of %d x %lld for %d warps, %d ahead */",
                 nib_format_get(s.w->format)->name, p->bits,
                 p->rule == NIB_LOW_BIT_TABLE ? " into a table" : "", (ll)p->steps, 16 * p->tiles,
@@ -742,6 +705,6 @@ const nib_schedule nib_schedule_low_bit_stream = {
     .device = true,
     .accepts = accepts,
     .tiles = tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
 };

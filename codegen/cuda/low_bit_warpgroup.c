@@ -7,11 +7,10 @@
 // next step's weights are unpacked; while the scale is applied, the other warpgroup's products run.
 // In a cluster two blocks load half a box each for both. tile[0] and tile[1]: rows of weights and
 // of activations of a block; tile[2]: blocks of a cluster.
+#include "cuda/gemm.h"
 #include "cuda/low_bit.h"
 #include "cuda/warpgroup_ring.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef long long ll;
@@ -72,7 +71,7 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
   plan q;
   return (v->requires_ & NIB_FEATURE_BIT(WGMMA)) && make_plan(g, k, &q) &&
-         nib_ring_reads(g, q.n->in[0]) && nib_direct_accepts(g, k) &&
+         nib_gemm_is_aligned(g, q.n->in[0]) && nib_direct_accepts(g, k) &&
          nib_direct_segments(g, k) == 1;
 }
 
@@ -85,11 +84,6 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
   for (int i = 0; i < n && i < capacity; ++i)
     memcpy(out_tiles[i], shapes[i], sizeof shapes[i]);
   return n < capacity ? n : capacity;
-}
-
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
-  (void)g, (void)k, (void)v;
-  return 0;
 }
 
 /* ---- products ---- */
@@ -206,8 +200,7 @@ static void emit_boxes(const plan *q, const char *type) {
   const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB, n = (ll)q->r.boxes;
   const int groups = groups_of_box(q);
   nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %d) {", n, q->boxes);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t u = 0; u < %d; ++u) {", q->boxes);
+  nib_text_open_unrolled(t, "for (int32_t u = 0; u < %d; ++u) {", q->boxes);
   nib_text_line(t, "const int32_t box = first + u;");
   nib_text_line(t, "const uint64_t b = nib_wgmma_descriptor(nib_shared + stage * %lld);",
                 (ll)q->r.stage_bytes);
@@ -230,8 +223,7 @@ static void emit_results(const plan *q) {
   const nib_tensor *bias = nib_node_input(q->g, q->n, 2);
   const nib_expr pointer =
       bias ? nib_direct_pointer(d, q->n->in[2], "bias") : nib_expr_printf("%s", "");
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)q->r.columns / 2);
+  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)q->r.columns / 2);
   nib_text_line(t, "const %s channel = row0 + first_row + i / 2 %% 2 * 8;", d->index);
   nib_text_line(t, "const %s row = column0 + i / 4 * 8 + lane %% 4 * 2 + i %% 2;", d->index);
   const bool channels_end = q->w.outputs % (q->r.rows * q->r.cluster) != 0,
@@ -285,21 +277,13 @@ static void emit_consumer(const plan *q, const char *weights, const char *type) 
 
 static void emit_root(nib_direct *d, const nib_node *n) {
   plan q;
-  uint8_t *data = NULL;
-  size_t bytes = 0;
   if (!make_plan(d->g, d->kernel, &q)) {
     nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "no plan of its weights");
     return;
   }
   q.d = d;
   q.t = d->t;
-  const nib_status status = nib_low_bit_pack(&q.w, &data, &bytes);
-  if (status != NIB_OK) {
-    nib_direct_fail(d, n, status, "out of memory for its weights");
-    return;
-  }
-  const nib_expr weights = nib_direct_constant(d, "filter", "uint8_t", data, bytes);
-  free(data);
+  const nib_expr weights = nib_low_bit_constant(&q.w, d, n);
   nib_text_line(q.t, "/* %s weights, %d bits: %lld boxes of 64, groups of %lld */",
                 nib_format_get(q.w.w->format)->name, q.w.bits, (ll)q.r.boxes, (ll)q.w.group);
   nib_ring_begin(&q.r, d);
@@ -318,6 +302,6 @@ const nib_schedule nib_schedule_low_bit_warpgroup = {
     .device = true,
     .accepts = accepts,
     .tiles = tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
 };

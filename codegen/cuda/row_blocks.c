@@ -49,11 +49,6 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *v)
   return !(v->requires_ & NIB_FEATURE_BIT(WGMMA)) && plan_of(g, k, &b);
 }
 
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
-  (void)g, (void)k, (void)v;
-  return 0;
-}
-
 /* Warps with a row each: as many as meet the same matrices; without products, the last may have
  * none. */
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
@@ -215,6 +210,6 @@ const nib_schedule nib_schedule_row_blocks = {
     .by_rows = true,
     .accepts = accepts,
     .tiles = tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
 };

@@ -11,7 +11,6 @@
  * Sums go through shared memory to the epilogue, which is that of `direct`, channels side by side.
  */
 #include "cuda/gemm.h"
-#include "emit/storage.h"
 #include "params/params.h"
 #include "schedule/direct.h"
 
@@ -83,12 +82,6 @@ static const struct warp_tile *tile_of(const nib_kernel *k) {
   return &k_tiles[2];
 }
 
-/* Whether the input begins at a multiple of 16 bytes: a piece of another tensor may not. */
-static bool is_aligned(const nib_graph *g, int32_t tensor) {
-  const nib_storage place = nib_storage_of(g, tensor);
-  return place.kind != NIB_STORAGE_ARENA || place.offset % CHUNK_BYTES == 0;
-}
-
 static void describe(warp_gemm *m, nib_direct *d, const nib_node *n) {
   memset(m, 0, sizeof *m);
   m->d = d;
@@ -103,7 +96,7 @@ static void describe(warp_gemm *m, nib_direct *d, const nib_node *n) {
   m->p.k = m->s.kernel_h * m->s.kernel_w * m->s.in_c;
   m->planes = m->p.is_float ? 1 : planes_of(m->w);
   const int64_t tap_bytes = m->s.in_c * m->p.bytes, taps = m->s.kernel_h * m->s.kernel_w;
-  m->chunked = tap_bytes % CHUNK_BYTES == 0 && is_aligned(d->g, n->in[0]);
+  m->chunked = tap_bytes % CHUNK_BYTES == 0 && nib_gemm_is_aligned(d->g, n->in[0]);
   m->tap_chunks = tap_bytes / CHUNK_BYTES;
   m->chunks =
       (m->chunked ? taps * m->tap_chunks : ceil_div(taps * tap_bytes, CHUNK_BYTES)) * m->planes;
@@ -119,11 +112,6 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
     out_tiles[n][1] = k_tiles[n].columns;
   }
   return n;
-}
-
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
-  (void)g, (void)k, (void)vocab;
-  return 0;
 }
 
 /* ---- packing: [output channel][K in chunks], channels up to whole tiles, zeros past the end ----
@@ -176,9 +164,8 @@ static int32_t threads_of(const warp_gemm *m) { return 32 * m->tile.warps_m * m-
  */
 static void open_chunks(const warp_gemm *m, int32_t rows) {
   nib_text *t = m->d->t;
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = thread; i < %d; i += %d) {", rows * STAGE_CHUNKS,
-                threads_of(m));
+  nib_text_open_unrolled(t, "for (int32_t i = thread; i < %d; i += %d) {", rows * STAGE_CHUNKS,
+                         threads_of(m));
   nib_text_line(t, "const int32_t r = i / %d, q = i %% %d, chunk = next * %d + q;", STAGE_CHUNKS,
                 STAGE_CHUNKS, STAGE_CHUNKS);
   nib_text_line(t, "uint8_t *const slot = stage + r * %d + (q ^ ((r >> 1) & 3)) * %d;", STAGE_BYTES,
@@ -292,8 +279,7 @@ static void load_fragments(const warp_gemm *m, const char *name, int32_t count, 
   nib_text *t = m->d->t;
   (void)m;
   nib_text_line(t, "uint32_t %s[%d][4];", name, count);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = 0; i < %d; ++i) {", count);
+  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", count);
   nib_text_line(t,
                 "const int32_t r = %s + i * 16 + lane %% 8 + (lane >> %d & 1) * 8, q = k * 2 + "
                 "(lane >> %d & 1);",
@@ -312,14 +298,11 @@ static void multiply_stage(const warp_gemm *m) {
       t,
       "const uint8_t *const stage_a = nib_shared + step %% %d * %d, *const stage_b = stage_a + %d;",
       STAGES, stage, m->tile.rows * STAGE_BYTES);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t k = 0; k < 2; ++k) {");
+  nib_text_open_unrolled(t, "for (int32_t k = 0; k < 2; ++k) {");
   load_fragments(m, "a", across, "warp_row", true);
   load_fragments(m, "b", along, "warp_column", false);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = 0; i < %d; ++i) {", across);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t j = 0; j < %d; ++j)", along * 2);
+  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", across);
+  nib_text_open_unrolled(t, "for (int32_t j = 0; j < %d; ++j)", along * 2);
   nib_text_line(t, "nib_mma_%s(sums[i][j], a[i], b[j / 2] + j %% 2 * 2);", m->p.type);
   t->indent--;
   nib_text_close(t, "");
@@ -337,12 +320,9 @@ static void spill_sums(const warp_gemm *m, int32_t pitch) {
   nib_text_line(t, "nib_copy_wait(0);");
   nib_text_line(t, "nib_sync();");
   nib_text_line(t, "%s *const tile = (%s *)(void *)nib_shared;", type, type);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t i = 0; i < %d; ++i) {", across);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t j = 0; j < %d; ++j) {", along);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_open(t, "for (int32_t e = 0; e < 4; ++e)");
+  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", across);
+  nib_text_open_unrolled(t, "for (int32_t j = 0; j < %d; ++j) {", along);
+  nib_text_open_unrolled(t, "for (int32_t e = 0; e < 4; ++e)");
   nib_text_line(t,
                 "tile[(warp_row + i * 16 + lane / 4 + e / 2 * 8) * %d + warp_column + j * 8 + lane "
                 "%% 4 * 2 + e %% 2] = "
@@ -421,6 +401,6 @@ const nib_schedule nib_schedule_warp_gemm = {
     .device = true,
     .accepts = accepts,
     .tiles = tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
 };

@@ -44,8 +44,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vo
   const nib_node *n = &g->nodes[k->nodes[0]];
   nib_gemm p;
   return (vocab->requires_ & NIB_FEATURE_BIT(WGMMA)) && nib_gemm_of(g, k, &p) &&
-         p.k * p.bytes % 16 == 0 && nib_ring_reads(g, n->in[0]) &&
-         (p.constant || nib_ring_reads(g, n->in[1]));
+         p.k * p.bytes % 16 == 0 && nib_gemm_is_aligned(g, n->in[0]) &&
+         (p.constant || nib_gemm_is_aligned(g, n->in[1]));
 }
 
 typedef struct weighed_tile {
@@ -79,11 +79,6 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab
   for (int i = 0; i < n; ++i)
     memcpy(out_tiles[i], all[i].tile, sizeof all[i].tile);
   return n;
-}
-
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab) {
-  (void)g, (void)k, (void)vocab;
-  return 0;
 }
 
 /* ---- text ---- */
@@ -160,8 +155,7 @@ static nib_expr result_index(const plan *q) {
 /* Elements one by one. */
 static void emit_narrow(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
   char guard[160];
-  nib_text_line(d->t, "#pragma unroll");
-  nib_text_open(d->t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)(q->r.columns / 2));
+  nib_text_open_unrolled(d->t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)(q->r.columns / 2));
   nib_text_line(d->t, "const int32_t b = i / 4, r = i / 2 %% 2, c = i %% 2;");
   declare_place(d, q, false);
   nib_text_open(d->t, "%s {", within(q, guard, sizeof guard, "channel"));
@@ -184,11 +178,10 @@ static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const cha
   const bool bytes = nib_format_bytes(y->format) == 1;
   const ll blocks = bytes ? 8 : 4; /* of 8 columns */
   char guard[160];
-  nib_text_line(d->t, "#pragma unroll");
-  nib_text_open(d->t, "for (int32_t j = 0; j < %lld; ++j) {", (ll)q->r.columns / 8 / blocks);
+  nib_text_open_unrolled(d->t, "for (int32_t j = 0; j < %lld; ++j) {",
+                         (ll)q->r.columns / 8 / blocks);
   nib_text_line(d->t, "uint32_t words[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};");
-  nib_text_line(d->t, "#pragma unroll");
-  nib_text_open(d->t, "for (int32_t i = 0; i < %lld; ++i) {", 4 * blocks);
+  nib_text_open_unrolled(d->t, "for (int32_t i = 0; i < %lld; ++i) {", 4 * blocks);
   nib_text_line(d->t, "const int32_t b = j * %lld + i / 4, c = i / 2 %% 2, r = i %% 2;", blocks);
   declare_place(d, q, true);
   nib_text_line(d->t, "%s code;", f->c_type);
@@ -202,8 +195,7 @@ static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const cha
   else
     nib_text_line(d->t, "words[r][i / 4] |= (uint32_t)(uint16_t)code << (c * 16);");
   nib_text_close(d->t, "");
-  nib_text_line(d->t, "#pragma unroll");
-  nib_text_open(d->t, "for (int32_t r = 0; r < 2; ++r) {");
+  nib_text_open_unrolled(d->t, "for (int32_t r = 0; r < 2; ++r) {");
   nib_text_line(d->t, "const %s row = row0 + first_row + 8 * r;", d->index);
   nib_text_line(d->t, "const %s channel = column0 + (j * 4 + lane %% 4) * %lld;", d->index,
                 bytes ? 16LL : 8LL);
@@ -214,8 +206,7 @@ static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const cha
     guarded(d, within(q, guard, sizeof guard, "channel"),
             nib_expr_printf("nib_store16(out + %s, words[r]);", result_index(q).s).s);
   } else {
-    nib_text_line(d->t, "#pragma unroll");
-    nib_text_open(d->t, "for (int32_t i = 0; i < 4; ++i) {");
+    nib_text_open_unrolled(d->t, "for (int32_t i = 0; i < 4; ++i) {");
     guarded(
         d, within(q, guard, sizeof guard, bytes ? "channel + 4 * i" : "channel + 2 * i"),
         nib_expr_printf("((uint32_t *)(void *)(out + %s))[i] = words[r][i];", result_index(q).s).s);
@@ -289,6 +280,6 @@ const nib_schedule nib_schedule_warpgroup_gemm = {
     .device = true,
     .accepts = accepts,
     .tiles = tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
 };

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "cuda/warpgroup_ring.h"
 
-#include "emit/storage.h"
-
 #include <stdio.h>
 
 typedef long long ll;
@@ -28,11 +26,6 @@ void nib_ring_plan(nib_ring *r, int64_t m, int64_t n) {
   r->clusters = least(r->row_tiles * r->column_tiles, NIB_PROCESSORS / r->cluster);
   r->band = least(r->band, r->bands_of_columns ? r->column_tiles : r->row_tiles);
   r->band = r->band > 0 ? r->band : 1;
-}
-
-bool nib_ring_reads(const nib_graph *g, int32_t tensor) {
-  const nib_storage place = nib_storage_of(g, tensor);
-  return place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0;
 }
 
 nib_launch_map *nib_ring_add_map(const nib_ring *r, nib_launch *l, const char *name, int64_t k,

@@ -38,8 +38,6 @@ typedef struct nib_ring {
 /** Fills what follows from rows, columns, cluster, loads_rows, band and bands_of_columns, for a
  * result of `m` rows by `n` columns. */
 void nib_ring_plan(nib_ring *r, int64_t m, int64_t n);
-/** Whether the copy engine can read the tensor: a piece of another may begin anywhere. */
-bool nib_ring_reads(const nib_graph *g, int32_t tensor);
 
 /** Adds the map of an operand of `rows` rows of `k` elements, `pitch` bytes apart, in boxes of
  * `box_rows`, to the launch. Its parameter is `name`. */

@@ -79,14 +79,26 @@ void nib_text_line(nib_text *t, const char *format, ...) {
   nib_text_printf(t, "\n");
 }
 
-void nib_text_open(nib_text *t, const char *format, ...) {
-  va_list args;
+static void open_va(nib_text *t, const char *format, va_list args) {
   append_indent(t);
-  va_start(args, format);
   append_va(t, format, args);
-  va_end(args);
   nib_text_printf(t, "\n");
   t->indent++;
+}
+
+void nib_text_open(nib_text *t, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  open_va(t, format, args);
+  va_end(args);
+}
+
+void nib_text_open_unrolled(nib_text *t, const char *format, ...) {
+  va_list args;
+  nib_text_line(t, "#pragma unroll");
+  va_start(args, format);
+  open_va(t, format, args);
+  va_end(args);
 }
 
 void nib_text_close(nib_text *t, const char *suffix) {

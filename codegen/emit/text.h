@@ -26,6 +26,9 @@ void nib_text_printf(nib_text *t, const char *format, ...) __attribute__((format
 void nib_text_line(nib_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** nib_text_line, then indents by one; nib_text_close un-indents and writes "}" + suffix. */
 void nib_text_open(nib_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** nib_text_open of a loop that the compiler is told to unroll. */
+void nib_text_open_unrolled(nib_text *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void nib_text_close(nib_text *t, const char *suffix);
 /** Lines that have ended. */
 int32_t nib_text_lines(const nib_text *t);

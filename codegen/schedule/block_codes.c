@@ -39,11 +39,6 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
          nib_tensor_elems(x) <= INT32_MAX / 4;
 }
 
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
-  (void)g, (void)kernel, (void)v;
-  return 0;
-}
-
 /* ---- emission ---- */
 
 static void declare(nib_emitter *e, const char *type, const char *name) {
@@ -120,6 +115,6 @@ const nib_schedule nib_schedule_block_codes = {
     .name = "block_codes",
     .accepts = accepts,
     .tiles = nib_schedule_one_tile,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
 };

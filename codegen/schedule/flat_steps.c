@@ -30,11 +30,6 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   return 1;
 }
 
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
-  (void)g, (void)kernel, (void)v;
-  return 0;
-}
-
 /* Elements of a row if some operand is one row, else 0. */
 static int64_t row_of(const nib_graph *g, const nib_kernel *kernel) {
   const nib_tensor *y = &g->tensors[g->nodes[kernel->nodes[0]].out];
@@ -138,7 +133,7 @@ const nib_schedule nib_schedule_flat_steps = {
     .name = "flat_steps",
     .accepts = accepts,
     .tiles = tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
     .units = units,
 };

@@ -193,11 +193,6 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   return n;
 }
 
-static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
-  (void)g, (void)kernel, (void)v;
-  return 0;
-}
-
 /* ---- emission ---- */
 
 typedef struct pool_channels {
@@ -600,7 +595,7 @@ const nib_schedule nib_schedule_pool_channels = {
     .name = "pool_channels",
     .accepts = accepts,
     .tiles = tiles,
-    .scratch_bytes = scratch_bytes,
+    .scratch_bytes = nib_schedule_no_scratch,
     .emit = emit,
     .units = units,
 };

@@ -114,6 +114,9 @@ const nib_schedule *nib_schedule_find(const char *name);
 /** `tiles` of a schedule that has only one, all zeros. */
 int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                           int32_t (*out_tiles)[NIB_MAX_TILE], int capacity);
+/** For those that need none. */
+int64_t nib_schedule_no_scratch(const nib_graph *g, const nib_kernel *kernel,
+                                const nib_vocab *vocab);
 
 /** Number of external activation inputs of `kernel` and their tensor ids (order: see nib_schedule).
  */
