@@ -44,44 +44,6 @@ static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; 
 
 /* ---- what it accepts ---- */
 
-static bool is_byte(const nib_tensor *t) { return t->format == NIB_I8 || t->format == NIB_U8; }
-
-/* C type of packed reals. */
-const char *nib_conv_real_type(const nib_vocab *v) {
-  return nib_vocab_multiplies_f16(v) ? "uint16_t" : "float";
-}
-
-const char *nib_conv_bias_type(const nib_vocab *v, bool is_float) {
-  return !is_float ? "int32_t" : v->real_f16 ? "uint16_t" : "float";
-}
-
-bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
-  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
-  const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
-  if (!x || x->data || !w || !w->data || (bias && !bias->data))
-    return false;
-  if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
-    return false;
-  if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
-    return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && v->real_f16) && (!bias || nib_params_is_real(bias->format)) &&
-           nib_params_is_real(y->format);
-  return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
-}
-
-nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
-                                  const void *weights, size_t bytes, const char *bias_type,
-                                  const void *bias, int64_t bias_elems, nib_conv_constants *out) {
-  out->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", kernel->name).s,
-                                   weight_type, weights, bytes);
-  out->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", kernel->name).s, bias_type,
-                                bias, (size_t)bias_elems * 4);
-  return out->weights && out->bias ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
-}
-
-double nib_conv_largest_share(int64_t units, int64_t parts) {
-  return units < 2 ? 1.0 : (double)((units + parts - 1) / parts) / (double)units;
-}
-
 static bool is_supported_root(const nib_graph *g, const nib_node *n) {
   if (n->op == NIB_OP_DEPTHWISE_CONV2D)
     return nib_node_input(g, n, 0) && nib_node_input(g, n, 0)->dims[3] == 1;
@@ -356,9 +318,9 @@ static const char *weight_register(const conv_rows *r) {
 }
 
 static nib_prim weight_prim(const conv_rows *r) {
-  return !r->walk.is_float         ? NIB_PRIM_WEIGHT_LOAD
+  return !r->walk.is_float        ? NIB_PRIM_WEIGHT_LOAD
          : r->e->vocab->type_half ? NIB_PRIM_HALF_LOAD
-                                   : NIB_PRIM_F32_LOAD;
+                                  : NIB_PRIM_F32_LOAD;
 }
 
 /* Whether a product takes several halves of an activation. */
@@ -675,10 +637,9 @@ static nib_status add_constants(conv_rows *r) {
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, elems, &bias);
   if (status == NIB_OK)
-    status =
-        nib_conv_add_constants(e, r->kernel, r->weight_type, weights, bytes,
-                               nib_conv_bias_type(e->vocab, r->walk.is_float), bias, elems,
-                               &r->constants);
+    status = nib_conv_add_constants(e, r->kernel, r->weight_type, weights, bytes,
+                                    nib_conv_bias_type(e->vocab, r->walk.is_float), bias, elems,
+                                    &r->constants);
   free(weights);
   free(bias);
   return status;
@@ -704,7 +665,7 @@ static nib_status prepare(conv_rows *r) {
     r->cut = choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
   r->stage.cut_pixels = r->cut == CUT_PIXELS ? r->pixels : 0;
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab);
-  r->weight_type = r->walk.is_float          ? nib_conv_real_type(e->vocab)
+  r->weight_type = r->walk.is_float        ? nib_conv_real_type(e->vocab)
                    : e->vocab->weights_i16 ? "int16_t"
                                            : "int8_t";
   nib_acc_range *ranges = NULL;

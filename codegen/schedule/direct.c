@@ -183,98 +183,6 @@ void nib_direct_for(nib_direct *d, const char *var, int64_t n) {
   nib_text_open(d->t, "for (%s %s = 0; %s < %lld; ++%s) {", d->index, var, var, (long long)n, var);
 }
 
-/* Iterations inside one of loop `level` of a nest. */
-static int64_t iterations_inside(const nib_direct_grid *q, int32_t nest, int32_t level) {
-  int64_t n = 1;
-  for (int32_t i = level + 1; i < q->nests[nest].depth; ++i)
-    n *= q->nests[nest].sizes[i];
-  return n;
-}
-
-/* One loop over the units of the whole nest, of which each thread has every so many; the loops
- * inside only say which theirs is. */
-void nib_direct_each(nib_direct *d, const char *var, int64_t n) {
-  nib_direct_grid *q = d->grid;
-  if (!q) {
-    nib_direct_for(d, var, n);
-    return;
-  }
-  const bool inside = q->n_nests > 0 && d->t->indent > q->indent;
-  q->level = inside ? q->level + 1 : 0;
-  if (!inside) {
-    q->indent = d->t->indent;
-    q->n_nests++;
-  }
-  const int32_t nest = q->n_nests - 1;
-  if (nest >= NIB_DIRECT_MAX_NESTS || q->level >= NIB_DIRECT_MAX_LOOPS) {
-    q->n_nests = nest;
-    nib_direct_fail(d, &d->g->nodes[d->kernel->nodes[0]], NIB_ERROR_UNSUPPORTED,
-                    "too many loops for CUDA");
-    return;
-  }
-  if (q->measuring) {
-    q->nests[nest].sizes[q->level] = n;
-    q->nests[nest].depth = q->level + 1;
-  }
-  const long long within = iterations_inside(q, nest, q->level);
-  if (q->level == 0) {
-    nib_text_open(d->t, "for (%s unit = first; unit < %lld; unit += all) {", d->index, n * within);
-    nib_text_line(d->t, "const %s %s = unit / %lld;", d->index, var, within);
-  } else {
-    nib_text_open(d->t, "{");
-    nib_text_line(d->t, "const %s %s = unit / %lld %% %lld;", d->index, var, within, (long long)n);
-  }
-  if (n == 1) /* indices leave it out */
-    nib_text_line(d->t, "(void)%s;", var);
-}
-
-bool nib_direct_shares_sums(const nib_direct *d) { return d->grid && d->grid->lanes > 1; }
-
-void nib_direct_for_lanes(nib_direct *d, const char *var, int64_t n) {
-  if (nib_direct_shares_sums(d))
-    nib_text_open(d->t, "for (%s %s = nib_%s(); %s < %lld; %s += %d) {", d->index, var,
-                  d->grid->lanes == 32 ? "lane" : "thread", var, (long long)n, var, d->grid->lanes);
-  else
-    nib_direct_for(d, var, n);
-}
-
-void nib_direct_join_lanes(nib_direct *d, const char *type, const char *var, const char *joined) {
-  if (!nib_direct_shares_sums(d))
-    return;
-  nib_text_open(d->t, "for (int32_t distance = 16; distance > 0; distance /= 2) {");
-  if (strcmp(type, "float") == 0)
-    nib_text_line(d->t, "const float other = nib_shuffle_xor_f32(%s, distance);", var);
-  else
-    nib_text_line(d->t, "const int32_t other = (int32_t)nib_shuffle_xor((uint32_t)%s, distance);",
-                  var);
-  nib_text_line(d->t, "%s = %s;", var, joined);
-  nib_text_close(d->t, "");
-  if (d->grid->lanes == 32)
-    return;
-  /* Those of the warps, through shared memory: before it is written again, all have read it. */
-  nib_text_open(d->t, "{");
-  nib_text_line(d->t, "%s *const warps = (%s *)(void *)nib_shared;", type, type);
-  nib_text_line(d->t, "nib_sync();");
-  nib_text_line(d->t, "warps[nib_warp()] = %s;", var);
-  nib_text_line(d->t, "nib_sync();");
-  nib_text_line(d->t, "%s = warps[0];", var);
-  nib_text_open(d->t, "for (int32_t warp = 1; warp < %d; ++warp) {", d->grid->lanes / 32);
-  nib_text_line(d->t, "const %s other = warps[warp];", type);
-  nib_text_line(d->t, "%s = %s;", var, joined);
-  nib_text_close(d->t, "");
-  nib_text_close(d->t, "");
-}
-
-void nib_direct_open_leader(nib_direct *d) {
-  if (nib_direct_shares_sums(d))
-    nib_text_open(d->t, "if (nib_%s() == 0) {", d->grid->lanes == 32 ? "lane" : "thread");
-}
-
-void nib_direct_close_leader(nib_direct *d) {
-  if (nib_direct_shares_sums(d))
-    nib_text_close(d->t, "");
-}
-
 /* ---- failures and snippets ---- */
 
 void nib_direct_fail(nib_direct *d, const nib_node *n, nib_status status, const char *what) {
@@ -745,7 +653,7 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_
   return nib_direct_scratch_bytes(g, k);
 }
 
-static const char *index_type(const nib_graph *g, const nib_kernel *k) {
+const char *nib_direct_index_type(const nib_graph *g, const nib_kernel *k) {
   for (int32_t i = 0; i < k->n_nodes; ++i) {
     const nib_node *n = &g->nodes[k->nodes[i]];
     if (nib_tensor_elems(&g->tensors[n->out]) > INT32_MAX / 2)
@@ -814,7 +722,7 @@ nib_status nib_direct_emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_
   nib_text_init(&body);
   body.indent = real->indent;
   nib_direct d = {.e = e, .g = e->graph, .kernel = k, .t = &body, .grid = grid};
-  d.index = index_type(d.g, k);
+  d.index = nib_direct_index_type(d.g, k);
   d.n_inputs = nib_kernel_inputs(d.g, k, d.inputs, NIB_DIRECT_MAX_INPUTS);
   e->body = &body;
   write(&d, user);
@@ -829,66 +737,17 @@ nib_status nib_direct_emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_
   return d.status;
 }
 
-static nib_status emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root,
-                            nib_direct_grid *grid) {
+nib_status nib_direct_emit_segments(nib_emitter *e, const nib_kernel *k,
+                                    nib_direct_root *first_root, nib_direct_grid *grid) {
   segments s = {first_root};
   return nib_direct_emit_body(e, k, grid, write_segments, &s);
 }
 
 nib_status nib_direct_emit(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root) {
-  return emit_body(e, k, first_root, NULL);
+  return nib_direct_emit_segments(e, k, first_root, NULL);
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *k) { return nib_direct_emit(e, k, NULL); }
-
-/* Iterations of the largest nest. */
-static int64_t units_of_grid(const nib_direct_grid *q) {
-  int64_t most = 1;
-  for (int32_t i = 0; i < q->n_nests; ++i) {
-    const int64_t n = q->nests[i].sizes[0] * iterations_inside(q, i, 0);
-    most = n > most ? n : most;
-  }
-  return most;
-}
-
-static nib_status emit_by_one_thread(nib_emitter *e, const nib_kernel *k) {
-  nib_text_line(e->body, "if (nib_block_x() != 0 || nib_thread() != 0)");
-  nib_text_line(e->body, "  return;");
-  return emit_body(e, k, NULL, NULL);
-}
-
-nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, int32_t lanes,
-                                int64_t *out_units) {
-  const char *type = index_type(e->graph, k);
-  *out_units = 1;
-  nib_direct_grid grid = {.measuring = true, .lanes = lanes};
-  if (!nib_direct_op_of(e->graph, &e->graph->nodes[k->nodes[0]])->spreads)
-    return emit_by_one_thread(e, k);
-  nib_text body, *const real = e->body;
-  nib_text_init(&body);
-  body.indent = real->indent;
-  e->body = &body;
-  const nib_status status = emit_body(e, k, NULL, &grid);
-  e->body = real;
-  nib_text_free(&body);
-  NIB_RETURN_IF_ERROR(status);
-  if (grid.n_nests == 0)
-    return emit_by_one_thread(e, k);
-  *out_units = units_of_grid(&grid);
-  if (*out_units > INT32_MAX / 2)
-    return nib_diag_error(e->diag, NIB_ERROR_LIMIT, "kernel '%s': more than 2^30 elements",
-                          k->name);
-  const int32_t shared = threads / lanes; /* units of a block at a time */
-  nib_text_line(e->body, "const %s first = (%s)nib_block_x()%s;", type, type,
-                lanes == threads ? ""
-                : lanes == 32    ? nib_expr_printf(" * %d + nib_warp()", shared).s
-                                 : nib_expr_printf(" * %d + nib_thread()", shared).s);
-  nib_text_line(e->body, "const %s all = %lld;", type,
-                (long long)((*out_units + shared - 1) / shared * shared));
-  grid.measuring = false;
-  grid.n_nests = 0;
-  return emit_body(e, k, NULL, &grid);
-}
 
 const nib_schedule nib_schedule_direct = {
     .name = "direct",

@@ -233,6 +233,11 @@ int32_t nib_direct_segments(const nib_graph *g, const nib_kernel *k);
 typedef void nib_direct_body(nib_direct *d, void *user);
 nib_status nib_direct_emit_body(nib_emitter *e, const nib_kernel *k, nib_direct_grid *grid,
                                 nib_direct_body *write, void *user);
+/** nib_direct_emit in `grid` (NULL: on a processor); the C type of the indices of a kernel's elements: for
+ *  direct_grid.c. */
+nib_status nib_direct_emit_segments(nib_emitter *e, const nib_kernel *k, nib_direct_root *first_root,
+                                    nib_direct_grid *grid);
+const char *nib_direct_index_type(const nib_graph *g, const nib_kernel *k);
 /** The body of a CUDA kernel of one segment, in blocks of `threads`; *out_units: of its loops, each for `lanes` threads
  *  of its own: 1, a warp, or the block. */
 nib_status nib_direct_emit_grid(nib_emitter *e, const nib_kernel *k, int32_t threads, int32_t lanes,

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Formats and constants of the convolutions in vector code.
+#include "schedule/conv_formats.h"
+
+#include "emit/constants.h"
+#include "epilogue/say.h"
+#include "params/params.h"
+
+static bool is_byte(const nib_tensor *t) { return t->format == NIB_I8 || t->format == NIB_U8; }
+
+/* C type of packed reals. */
+const char *nib_conv_real_type(const nib_vocab *v) {
+  return nib_vocab_multiplies_f16(v) ? "uint16_t" : "float";
+}
+
+const char *nib_conv_bias_type(const nib_vocab *v, bool is_float) {
+  return !is_float ? "int32_t" : v->real_f16 ? "uint16_t" : "float";
+}
+
+bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
+  if (!x || x->data || !w || !w->data || (bias && !bias->data))
+    return false;
+  if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
+    return false;
+  if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
+    return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && v->real_f16) &&
+           (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);
+  return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
+}
+
+nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
+                                  const void *weights, size_t bytes, const char *bias_type,
+                                  const void *bias, int64_t bias_elems, nib_conv_constants *out) {
+  out->weights = nib_constants_add(e->constants, nib_word_of("%s_weights", kernel->name).s,
+                                   weight_type, weights, bytes);
+  out->bias = nib_constants_add(e->constants, nib_word_of("%s_bias", kernel->name).s, bias_type,
+                                bias, (size_t)bias_elems * 4);
+  return out->weights && out->bias ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
+double nib_conv_largest_share(int64_t units, int64_t parts) {
+  return units < 2 ? 1.0 : (double)((units + parts - 1) / parts) / (double)units;
+}
