@@ -27,14 +27,6 @@ typedef struct writer {
 
 /* ---- kernels ---- */
 
-/* Kernels that work in place have an input and a result in the same bytes: no restrict. */
-static bool works_in_place(const nib_graph *g, const int32_t *inputs, int32_t n, int32_t output) {
-  for (int32_t i = 0; i < n; ++i)
-    if (nib_storage_overlaps(g, inputs[i], output))
-      return true;
-  return false;
-}
-
 /* Whether kernels wait by themselves for the one before: griddepcontrol, from sm_90. */
 static bool kernels_wait(const nib_target *target) { return atoi(target->cpu + 3) >= 90; }
 
@@ -42,7 +34,8 @@ static void write_signature(const nib_graph *g, const nib_kernel *k, const char 
                             const nib_launch *launch, bool waits, nib_text *t) {
   int32_t inputs[MAX_INPUTS];
   const int32_t n = nib_kernel_inputs(g, k, inputs, MAX_INPUTS), output = nib_kernel_output(g, k);
-  const char *restricted = works_in_place(g, inputs, n, output) ? "" : "__restrict__ ";
+  /* Kernels that work in place have an input and a result in the same bytes: no restrict. */
+  const char *restricted = nib_storage_overlaps_any(g, inputs, n, output) ? "" : "__restrict__ ";
   nib_text_printf(t, "NIB_KERNEL%s(%d, %d%s) %s(", launch->cluster > 1 ? "_CLUSTER" : "",
                   launch->threads, launch->blocks_per_sm > 0 ? launch->blocks_per_sm : 1,
                   launch->cluster > 1 ? nib_word_of(", %d", launch->cluster).s : "", symbol);

@@ -4,6 +4,7 @@
 
 #include "num/block.h"
 #include "num/code_value.h"
+#include "pack/element_integers.h"
 #include "pack/pack_blocks.h"
 
 #include <math.h>
@@ -12,22 +13,12 @@
 
 /* ---- numbers ---- */
 
-static int bits_for(int64_t largest) {
-  int bits = 1;
-  while (largest >> bits)
-    ++bits;
-  return bits;
-}
-
 /* What all codes of `element` mean, less `zero`. NaN is noted, and counts as 0. */
 static void element_values(nib_format element, double zero, nib_low_bit *p, bool *out_infinite) {
   const nib_format_info *f = nib_format_get(element);
   *out_infinite = false;
   for (int code = 0; code < 1 << f->bits; ++code) {
-    const int64_t extended = nib_format_extend_code(element, (uint64_t)code);
-    double x = (nib_format_holds_reals(element) ? nib_format_decode(element, (uint64_t)code)
-                                                : (double)nib_format_value_of(element, extended)) -
-               zero;
+    const double x = nib_element_number(element, code) - zero;
     p->is_nan[code] = isnan(x);
     *out_infinite |= isinf(x) != 0;
     p->values[code] = isnan(x) ? 0 : x;
@@ -35,38 +26,14 @@ static void element_values(nib_format element, double zero, nib_low_bit *p, bool
   }
 }
 
-/* The least power of two that makes integers below 1024 of all of them. */
-static bool integers_of(const nib_low_bit *p, int n, int *out_exponent, int64_t *integers) {
-  for (int e = 0; e <= 8; ++e) {
-    bool whole = true;
-    for (int i = 0; whole && i < n; ++i) {
-      const double x = ldexp(p->values[i], e);
-      whole = x == floor(x) && fabs(x) < 1024;
-      integers[i] = whole ? (int64_t)x : 0;
-    }
-    *out_exponent = -e;
-    if (whole)
-      return true;
-  }
-  return false;
-}
-
 /* Elements that are code * 2^mul_log2 - zero, with codes of no more bits than they have. */
 static bool plan_integers(int n, int bits, nib_low_bit *p) {
-  int64_t integers[256], low = INT64_MAX, high = INT64_MIN, odd = 0;
-  int unit;
-  if (!integers_of(p, n, &unit, integers))
+  nib_element_integers e;
+  if (!nib_element_integers_of(p->values, n, &e))
     return false;
-  for (int i = 0; i < n; ++i) {
-    low = integers[i] < low ? integers[i] : low;
-    high = integers[i] > high ? integers[i] : high;
-  }
-  for (int i = 0; i < n; ++i)
-    odd |= integers[i] - low;
-  p->mul_log2 = 0;
-  while (p->mul_log2 < 3 && odd && !(odd >> p->mul_log2 & 1))
-    ++p->mul_log2;
-  const int needed = bits_for((high - low) >> p->mul_log2);
+  const int64_t low = e.low;
+  p->mul_log2 = e.mul_log2;
+  const int needed = nib_element_bits((e.high - low) >> p->mul_log2);
   /* bf16 holds 7 bits beside the leading one: the eighth, of plain two's complement, is a step of
    * its own. */
   const bool is_byte = needed == 8 && p->mul_log2 == 0 && low == -128;
@@ -74,11 +41,11 @@ static bool plan_integers(int n, int bits, nib_low_bit *p) {
       (p->product == NIB_LOW_BIT_BF16 && (needed > 7 || low < -127) && !is_byte))
     return false;
   p->rule = NIB_LOW_BIT_INTEGER;
-  p->exponent += unit;
+  p->exponent += e.unit_exponent;
   p->bits = needed;
   p->zero = (int)-low;
   for (int i = 0; i < n; ++i)
-    p->stored[i] = (uint8_t)((integers[i] - low) >> p->mul_log2);
+    p->stored[i] = (uint8_t)((e.values[i] - low) >> p->mul_log2);
   if (p->product == NIB_LOW_BIT_I8)
     p->is_signed = p->mul_log2 == 0 && p->zero == 1 << (needed - 1);
   /* The sign in its place: what is taken away is then 0 or 128. */
@@ -119,16 +86,12 @@ static bool plan_table(int n, nib_low_bit *p) {
   p->rule = NIB_LOW_BIT_TABLE;
   p->parts = 1;
   if (p->product == NIB_LOW_BIT_I8) {
-    int64_t integers[256];
-    int unit;
-    if (!integers_of(p, n, &unit, integers))
-      return false;
-    for (int i = 0; i < n; ++i) {
-      if (integers[i] < -128 || integers[i] > 127)
-        return false; /* NaN is no integer either */
-      p->values[i] = (double)integers[i];
-    }
-    p->exponent += unit;
+    nib_element_integers e;
+    if (!nib_element_integers_of(p->values, n, &e) || e.low < -128 || e.high > 127)
+      return false; /* NaN is no integer either */
+    for (int i = 0; i < n; ++i)
+      p->values[i] = (double)e.values[i];
+    p->exponent += e.unit_exponent;
     return true;
   }
   for (int i = 0; i < n; ++i)

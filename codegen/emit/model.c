@@ -94,19 +94,12 @@ void nib_model_kernel_comment(const nib_graph *g, int32_t index, nib_text *t) {
 
 static bool is_cut(const nib_kernel *k) { return k->parts > 1; }
 
-/* Kernels that work in place have an input and a result in the same bytes: no restrict. */
-static bool works_in_place(const nib_graph *g, const int32_t *inputs, int32_t n, int32_t output) {
-  for (int32_t i = 0; i < n; ++i)
-    if (nib_storage_overlaps(g, inputs[i], output))
-      return true;
-  return false;
-}
-
 static void write_signature(writer *w, int32_t index, const int32_t *inputs, int32_t n) {
   const nib_kernel *k = &w->g->kernels[index];
   const nib_vocab *v = vocab_of(k);
   const int32_t output = nib_kernel_output(w->g, k);
-  const char *restricted = works_in_place(w->g, inputs, n, output) ? "" : "restrict ";
+  /* Kernels that work in place have an input and a result in the same bytes: no restrict. */
+  const char *restricted = nib_storage_overlaps_any(w->g, inputs, n, output) ? "" : "restrict ";
   char symbol[256];
   nib_model_kernel_symbol(w->g, w->o->name, index, symbol, sizeof symbol);
   if (v->function_attr[0])

@@ -52,3 +52,11 @@ bool nib_storage_overlaps(const nib_graph *g, int32_t a, int32_t b) {
   return x.offset < y.offset + (int64_t)nib_tensor_bytes(&g->tensors[b]) &&
          y.offset < x.offset + (int64_t)nib_tensor_bytes(&g->tensors[a]);
 }
+
+bool nib_storage_overlaps_any(const nib_graph *g, const int32_t *tensors, int32_t n,
+                              int32_t other) {
+  for (int32_t i = 0; i < n; ++i)
+    if (nib_storage_overlaps(g, tensors[i], other))
+      return true;
+  return false;
+}

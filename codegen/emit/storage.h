@@ -29,6 +29,8 @@ nib_storage nib_storage_of(const nib_graph *g, int32_t tensor);
 
 /** Whether two tensors share bytes. */
 bool nib_storage_overlaps(const nib_graph *g, int32_t a, int32_t b);
+/** Whether any of `tensors` shares bytes with `other`. */
+bool nib_storage_overlaps_any(const nib_graph *g, const int32_t *tensors, int32_t n, int32_t other);
 
 #ifdef __cplusplus
 }

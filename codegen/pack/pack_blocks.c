@@ -3,7 +3,7 @@
 #include "pack/pack_blocks.h"
 
 #include "num/block.h"
-#include "num/code_value.h"
+#include "pack/element_integers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,67 +17,33 @@ static bool element_values(nib_format element, double zero, double values[256]) 
   if (f->kind == NIB_KIND_BLOCK || f->bits > 8)
     return false;
   for (int code = 0; code < 1 << f->bits; ++code) {
-    const int64_t extended = nib_format_extend_code(element, (uint64_t)code);
-    values[code] =
-        (nib_format_holds_reals(element) ? nib_format_decode(element, (uint64_t)code)
-                                         : (double)nib_format_value_of(element, extended)) -
-        zero;
+    values[code] = nib_element_number(element, code) - zero;
     if (!isfinite(values[code]))
       return false;
   }
   return true;
 }
 
-/* The least power of two that makes integers of all of them; the ternary format has three codes. */
-static bool integers_of(const double *values, int n, int *out_exponent, int64_t integers[256]) {
-  for (int e = 0; e <= 8; ++e) {
-    bool whole = true;
-    for (int i = 0; whole && i < n; ++i) {
-      const double x = ldexp(values[i], e);
-      whole = x == floor(x) && fabs(x) < 1024;
-      integers[i] = whole ? (int64_t)x : 0;
-    }
-    *out_exponent = -e;
-    if (whole)
-      return true;
-  }
-  return false;
-}
-
-static int bits_for(int64_t largest) {
-  int bits = 1;
-  while (largest >> bits)
-    ++bits;
-  return bits;
-}
-
 static bool plan_numbers(nib_format element, double zero, const nib_vocab *v, nib_block_pack *p) {
   const nib_format_info *f = nib_format_get(element);
   const int n = f->bits <= 8 ? 1 << f->bits : 0;
   double values[256];
-  int64_t integers[256], low = INT64_MAX, high = INT64_MIN, odd = 0;
-  if (!n || !element_values(element, zero, values) ||
-      !integers_of(values, n, &p->unit_exponent, integers))
+  nib_element_integers e; /* of the ternary format there are three codes */
+  if (!n || !element_values(element, zero, values) || !nib_element_integers_of(values, n, &e))
     return false;
-  for (int i = 0; i < n; ++i) {
-    low = integers[i] < low ? integers[i] : low;
-    high = integers[i] > high ? integers[i] : high;
-  }
-  for (int i = 0; i < n; ++i)
-    odd |= integers[i] - low;
-  while (p->mul_log2 < 3 && odd && !(odd >> p->mul_log2 & 1))
-    ++p->mul_log2;
-  p->largest = (int)((high - low) >> p->mul_log2);
-  p->zero = (int)-low;
+  p->unit_exponent = e.unit_exponent;
+  p->mul_log2 = e.mul_log2;
+  p->largest = (int)((e.high - e.low) >> p->mul_log2);
+  p->zero = (int)-e.low;
   if (p->largest > 255)
     return false;
-  p->bits = bits_for(p->largest);
+  p->bits = nib_element_bits(p->largest);
   if (p->bits > f->bits && f->bits <= 4) {
     const bool split = v->dot8_limit && p->largest * 256 > v->dot8_limit;
     p->n_tables = split ? 2 : 1;
     p->one_plane = true;
     for (int i = 0; i < 16; ++i) {
-      const int entry = (int)((integers[i % n] - low) >> p->mul_log2);
+      const int entry = (int)((e.values[i % n] - e.low) >> p->mul_log2);
       p->tables[0][i] = (uint8_t)(split ? entry & 15 : entry);
       p->tables[1][i] = (uint8_t)(entry >> 4);
       p->stored[i] = (int16_t)i;
@@ -87,7 +53,7 @@ static bool plan_numbers(nib_format element, double zero, const nib_vocab *v, ni
     return true;
   }
   for (int i = 0; i < n; ++i)
-    p->stored[i] = (int16_t)((integers[i] - low) >> p->mul_log2);
+    p->stored[i] = (int16_t)((e.values[i] - e.low) >> p->mul_log2);
   return true;
 }
 
