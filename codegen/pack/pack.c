@@ -49,7 +49,8 @@ static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) 
 static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, const nib_vocab *v,
                     int64_t threads, int64_t wanted) {
   nib_conv_shape *s = &w->shape;
-  const int64_t real_bytes = nib_vocab_multiplies_f16(v) ? 2 : 4;
+  const bool twice = nib_vocab_prim(v, NIB_PRIM_STAGE_TWICE) != NULL;
+  const int64_t real_bytes = nib_vocab_multiplies_f16(v) && !twice ? 2 : 4;
   const int64_t stage_bytes = nib_params_is_real(x->format) ? real_bytes : v->stage == NIB_STAGE_I16 ? 2 : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));

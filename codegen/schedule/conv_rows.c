@@ -56,6 +56,7 @@ static void init_stage(const nib_graph *g, const nib_node *n, const nib_vocab *v
   const int64_t read_past = w->steps * w->dot_k - w->run;
   nib_stage_init(out_stage, nib_node_input(g, n, 0), &w->shape, v, nib_pack_staged_zero(g, n, v),
                  read_past, sums);
+  nib_stage_reals_twice(out_stage, v, read_past);
   out_stage->last_copied -= w->shape.out_w - w->last_w;
 }
 
@@ -326,6 +327,9 @@ static nib_prim weight_prim(const conv_rows *r) {
 /* Whether a product takes several halves of an activation. */
 static bool takes_group(const conv_rows *r) { return r->walk.is_float && r->e->vocab->half_k; }
 
+/* Whether reals are staged twice. */
+static bool takes_twice(const conv_rows *r) { return r->stage.twice; }
+
 static void declare_activation(const conv_rows *r) {
   const nib_vocab *v = r->e->vocab;
   nib_text_line(r->e->body, "%s a0;",
@@ -340,6 +344,8 @@ static void load_activation(const conv_rows *r, int64_t at) {
   nib_emitter *e = r->e;
   if (takes_group(r))
     nib_say(e, NIB_PRIM_HALF_GROUP, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
+  else if (takes_twice(r))
+    nib_say(e, NIB_PRIM_F32_TWICE, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
   else if (takes_scalar(r))
     nib_text_line(e->body, "a0 = a[k + %lld];", (ll)at);
   else if (r->walk.is_float)

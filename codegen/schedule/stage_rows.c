@@ -17,6 +17,11 @@ static void keep_all_rows(nib_stage *s, const nib_vocab *v) {
     s->ring = rows > s->span ? rows : s->span;
 }
 
+static void set_row_elems(nib_stage *s, int64_t read_past) {
+  s->row_elems =
+      round_up((s->pixels * s->channels + read_past) * s->elem_bytes, 64) / s->elem_bytes;
+}
+
 void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape *shape,
                     const nib_vocab *v, int64_t fill, int64_t read_past, bool must_stage) {
   memset(s, 0, sizeof *s);
@@ -41,12 +46,23 @@ void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape 
   s->right = s->pixels - s->left - s->copied;
   s->repeat = shape->multiplier > 1;
   s->channels = shape->in_c * shape->multiplier;
-  s->row_elems =
-      round_up((s->pixels * s->channels + read_past) * s->elem_bytes, 64) / s->elem_bytes;
+  set_row_elems(s, read_past);
   const int64_t rows_needed = (shape->out_h - 1) * shape->stride_h + s->span;
   const bool padded = s->left || s->right || shape->pad_top || rows_needed > shape->in_h;
   s->direct = !must_stage && !padded && !s->repeat && read_past == 0 &&
               (is_float ? input->format == s->real : codes || (bytes && input->format == NIB_U8));
+  keep_all_rows(s, v);
+}
+
+void nib_stage_reals_twice(nib_stage *s, const nib_vocab *v, int64_t read_past) {
+  if (!nib_params_is_real(s->format) || !nib_vocab_prim(v, NIB_PRIM_STAGE_TWICE))
+    return;
+  s->twice = true;
+  s->direct = false;
+  s->c_type = "uint32_t";
+  s->elem_bytes *= 2;
+  s->ring = s->span;
+  set_row_elems(s, read_past);
   keep_all_rows(s, v);
 }
 
@@ -122,7 +138,9 @@ static void emit_cut_copy(const nib_stage *s, nib_emitter *e, const char *from) 
   const nib_word at = nib_word_of("first * %lld", (ll)s->channels);
   const nib_word d = nib_word_of("staged + %s", at.s), x = nib_word_of("%s + %s", from, at.s);
   const nib_word n = nib_word_of("((last - first) * %lld)", (ll)s->channels);
-  if (s->format == s->real)
+  if (s->twice)
+    nib_say(e, NIB_PRIM_STAGE_TWICE, d.s, x.s, NULL, NULL, n.s);
+  else if (s->format == s->real)
     nib_text_line(e->body, "memcpy(%s, %s, (size_t)%s * %lld);", d.s, x.s, n.s,
                   (ll)s->elem_bytes);
   else if (nib_params_is_real(s->format))
@@ -157,6 +175,8 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
     nib_text_close(e->body, "");
   } else if (s->format != s->real && nib_params_is_real(s->format)) {
     emit_widening(s, e, d.s, from, n.s);
+  } else if (s->twice) {
+    nib_say(e, NIB_PRIM_STAGE_TWICE, d.s, from, NULL, NULL, n.s);
   } else if (s->format == s->real) {
     nib_text_line(e->body, "memcpy(%s, %s, %s * %lld);", d.s, from, n.s, (ll)s->elem_bytes);
   } else {

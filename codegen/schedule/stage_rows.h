@@ -31,12 +31,16 @@ typedef struct nib_stage {
                           many  pixels, from `first` */
   bool repeat;         /**< depthwise with a multiplier: each input channel repeated */
   int64_t source_ring; /**< in0 is a ring of so many rows; 0: all rows of the input */
+  bool twice;          /**< reals are staged twice, side by side, as one element */
   bool skips;          /**< steps may start at any row: `next` jumps to the first that they read */
 } nib_stage;
 
 /** `read_past`: elements that kernels may read past a row's end. `must_stage`: never direct. */
 void nib_stage_init(nib_stage *s, const nib_tensor *input, const nib_conv_shape *shape,
                     const nib_vocab *v, int64_t fill, int64_t read_past, bool must_stage);
+/** Stages each real twice, where the vocabulary can broadcast that: STAGE_TWICE and F32_TWICE. Right after
+ *  nib_stage_init. */
+void nib_stage_reals_twice(nib_stage *s, const nib_vocab *v, int64_t read_past);
 int64_t nib_stage_ring_bytes(const nib_stage *s); /**< a multiple of 64; 0 when direct */
 /** Primitives that it says. */
 bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v);

@@ -131,6 +131,8 @@ extern "C" {
   /* where type_half: d(half) = lanes f16 at a, and d(f32) += a * b of halves, or of a _Float16 a */ \
   /* reals b elements apart: d = n at a; and n staged ones from a to d, side by side */             \
   X(F32_LOAD_STRIDED, "f32_load_strided") X(STAGE_STRIDED, "stage_strided")                        \
+  X(STAGE_TWICE, "stage_twice")     /* $n staged reals from a to d, each twice, side by side */     \
+  X(F32_TWICE, "f32_twice")         /* d = the real that STAGE_TWICE has put at a, in every lane */ \
   X(HALF_LOAD, "half_load") X(HALF_FMA, "half_fma") X(HALF_FMA_SCALAR, "half_fma_scalar")          \
   X(HALF_GROUP, "half_group")       /* where half_k: d(half) = half_k f16 at a, which HALF_FMA_SCALAR multiplies \
                                      * by weights of as many K for each column, and sums */         \
