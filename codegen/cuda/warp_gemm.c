@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef long long ll;
+
 enum { STAGES = 3, STAGE_BYTES = 64, CHUNK_BYTES = 16, STAGE_CHUNKS = STAGE_BYTES / CHUNK_BYTES };
 
 /* A tile and its warps. */
@@ -154,242 +156,165 @@ static nib_expr pack_weights(const warp_gemm *m) {
   return packed;
 }
 
-/* ---- the ring of stages ---- */
+/* ---- text ---- */
 
 static int32_t threads_of(const warp_gemm *m) { return 32 * m->tile.warps_m * m->tile.warps_n; }
+/* Of sums in shared memory: rows begin in different banks. */
+static int32_t pitch_of(const warp_gemm *m) { return m->tile.columns + 4; }
 
-#define LL(x) ((long long)(x))
+/* Each thread loads chunks of a stage: chunk `q` of row `r`, of the pixels and then of the weights.
+ * Outside the input is its zero point, which `start` takes away again; past the last pixel or the
+ * end of K, where weights or results do not count, anything. What is no chunk comes by elements: K
+ * is taps x channels without gaps. One wait and one barrier a step: a stage is filled again after
+ * the barrier that follows its product. */
+static const char k_load[] =
+    "const int32_t thread = nib_thread(), lane = nib_lane(), warp = nib_warp();\n"
+    "const int32_t row0 = nib_block_x() * $rows, column0 = nib_block_y() * $columns;\n"
+    "const int32_t warp_row = warp / $warps_n * $warp_rows, "
+    "warp_column = warp % $warps_n * $warp_columns;\n"
+    "$sum sums[$across][$eights][4] = {};\n"
+    "for (int32_t step = -2; step < $steps; ++step) {\n"
+    "  if (step >= 0) {\n"
+    "    nib_copy_wait(1);\n"
+    "    nib_sync();\n"
+    "  }\n"
+    "  const int32_t next = step + 2;\n"
+    "  if (next < $steps) {\n"
+    "    uint8_t *stage = nib_shared + next % 3 * $stage_bytes;\n"
+    "    #pragma unroll\n"
+    "    for (int32_t i = thread; i < $row_chunks; i += $threads) {\n"
+    "      const int32_t r = i / 4, q = i % 4, chunk = next * 4 + q;\n"
+    "      uint8_t *const slot = stage + r * 64 + (q ^ ((r >> 1) & 3)) * 16;\n"
+    "      [chunked] const int32_t tap = chunk / $tap_chunks % $taps, ky = tap / $kernel_w, "
+    "kx = tap % $kernel_w;\n"
+    "      const int32_t pixel = row0 + r, ox = pixel % $out_w, oy = pixel / $out_w % $out_h, "
+    "n = pixel / $out_pixels;\n"
+    "      [!chunked] for (int32_t b = 0; b < $elements; ++b) {\n"
+    "        [!chunked] const int32_t k = (chunk * $elements + b) % $plane, c = k % $in_c, "
+    "kx = k / $in_c % $kernel_w, ky = k / $kernel_row;\n"
+    "        const int32_t iy = oy * $stride_h + ky * $dilation_h - $pad_top, "
+    "ix = ox * $stride_w + kx * $dilation_w - $pad_left;\n"
+    "        const int32_t inside = iy >= 0 && iy < $in_h && ix >= 0 && ix < $in_w;\n"
+    "        [!chunked] (($element *)(void *)slot)[b] = inside && pixel < $pixels && "
+    "ky < $kernel_h ? ((const $element *)in0)[((n * $in_h + iy) * $in_w + ix) * $in_c + c] : "
+    "$zero;\n"
+    "      [chunked] if (inside && pixel < $pixels && chunk < $chunks) {\n"
+    "        [chunked] nib_copy16(slot, (const uint8_t *)in0 + ((int64_t)(n * $in_h + iy) * $in_w "
+    "+ ix) * $pixel_bytes + chunk % $tap_chunks * 16, 16);\n"
+    "      [chunked] } else {\n"
+    "        [fills_zeros] nib_copy16(slot, in0, 0);\n"
+    "        [fills_codes] for (int32_t b = 0; b < 4; ++b)\n"
+    "          [fills_codes] ((uint32_t *)(void *)slot)[b] = $zero_codes;\n"
+    "      }\n"
+    "    }\n"
+    "    stage += $row_bytes;\n"
+    "    #pragma unroll\n"
+    "    for (int32_t i = thread; i < $column_chunks; i += $threads) {\n"
+    "      const int32_t r = i / 4, q = i % 4, chunk = next * 4 + q;\n"
+    "      uint8_t *const slot = stage + r * 64 + (q ^ ((r >> 1) & 3)) * 16;\n"
+    "      nib_copy16(slot, $weights + (int64_t)(column0 + r) * $weights_row + chunk * 16, 16);\n"
+    "    }\n"
+    "  }\n"
+    "  nib_copy_commit();\n"
+    "  if (step < 0)\n"
+    "    continue;\n";
 
-/* Opens a loop of this thread over the chunks of `rows` rows of a stage: row `r`, chunk `q` of it.
- */
-static void open_chunks(const warp_gemm *m, int32_t rows) {
-  nib_text *t = m->d->t;
-  nib_text_open_unrolled(t, "for (int32_t i = thread; i < %d; i += %d) {", rows * STAGE_CHUNKS,
-                         threads_of(m));
-  nib_text_line(t, "const int32_t r = i / %d, q = i %% %d, chunk = next * %d + q;", STAGE_CHUNKS,
-                STAGE_CHUNKS, STAGE_CHUNKS);
-  nib_text_line(t, "uint8_t *const slot = stage + r * %d + (q ^ ((r >> 1) & 3)) * %d;", STAGE_BYTES,
-                CHUNK_BYTES);
-}
+/* Fragments of a warp's rows and columns are matrices of 16 rows. Threads 8i to 8i + 7 point to
+ * matrix i of an nib_ldmatrix4: rows first for A (low rows, high rows, then their second halves),
+ * halves first for B. In the end sums go to shared memory, as [row][column]. */
+static const char k_multiply[] =
+    "  const uint8_t *const stage_a = nib_shared + step % 3 * $stage_bytes, "
+    "*const stage_b = stage_a + $row_bytes;\n"
+    "  #pragma unroll\n"
+    "  for (int32_t k = 0; k < 2; ++k) {\n"
+    "    uint32_t a[$across][4];\n"
+    "    #pragma unroll\n"
+    "    for (int32_t i = 0; i < $across; ++i) {\n"
+    "      const int32_t r = warp_row + i * 16 + lane % 8 + (lane >> 3 & 1) * 8, "
+    "q = k * 2 + (lane >> 4 & 1);\n"
+    "      nib_ldmatrix4(a[i], stage_a + r * 64 + (q ^ ((r >> 1) & 3)) * 16);\n"
+    "    }\n"
+    "    uint32_t b[$along][4];\n"
+    "    #pragma unroll\n"
+    "    for (int32_t i = 0; i < $along; ++i) {\n"
+    "      const int32_t r = warp_column + i * 16 + lane % 8 + (lane >> 4 & 1) * 8, "
+    "q = k * 2 + (lane >> 3 & 1);\n"
+    "      nib_ldmatrix4(b[i], stage_b + r * 64 + (q ^ ((r >> 1) & 3)) * 16);\n"
+    "    }\n"
+    "    #pragma unroll\n"
+    "    for (int32_t i = 0; i < $across; ++i) {\n"
+    "      #pragma unroll\n"
+    "      for (int32_t j = 0; j < $eights; ++j)\n"
+    "        nib_mma_$operand(sums[i][j], a[i], b[j / 2] + j % 2 * 2);\n"
+    "    }\n"
+    "  }\n"
+    "}\n"
+    "nib_copy_wait(0);\n"
+    "nib_sync();\n"
+    "$sum *const tile = ($sum *)(void *)nib_shared;\n"
+    "#pragma unroll\n"
+    "for (int32_t i = 0; i < $across; ++i) {\n"
+    "  #pragma unroll\n"
+    "  for (int32_t j = 0; j < $eights; ++j) {\n"
+    "    #pragma unroll\n"
+    "    for (int32_t e = 0; e < 4; ++e)\n"
+    "      tile[(warp_row + i * 16 + lane / 4 + e / 2 * 8) * $pitch + warp_column + j * 8 + "
+    "lane % 4 * 2 + e % 2] = sums[i][j][e];\n"
+    "  }\n"
+    "}\n"
+    "nib_sync();\n"
+    "for (int32_t i = thread; i < $outputs; i += $threads) {\n"
+    "  const int32_t m = row0 + i / $columns, oc = column0 + i % $columns;\n"
+    "  if (m >= $pixels || oc >= $channels)\n"
+    "    continue;\n";
 
-/* The pixel of row r: `n`, `oy`, `ox`. */
-static void declare_pixel(const warp_gemm *m) {
+/* Names of what both say. */
+static void name_sizes(const warp_gemm *m, nib_text *t) {
   const nib_conv_shape *s = &m->s;
-  nib_text_line(m->d->t,
-                "const int32_t pixel = row0 + r, ox = pixel %% %lld, oy = pixel / %lld %% %lld, n "
-                "= pixel / %lld;",
-                LL(s->out_w), LL(s->out_w), LL(s->out_h), LL(s->out_h * s->out_w));
-}
-
-/* `iy` and `ix` of tap (ky, kx), and whether they are `inside` the input. */
-static void declare_place(const warp_gemm *m) {
-  const nib_conv_shape *s = &m->s;
-  nib_text_line(
-      m->d->t,
-      "const int32_t iy = oy * %lld + ky * %lld - %lld, ix = ox * %lld + kx * %lld - %lld;",
-      LL(s->stride_h), LL(s->dilation_h), LL(s->pad_top), LL(s->stride_w), LL(s->dilation_w),
-      LL(s->pad_left));
-  nib_text_line(m->d->t, "const int32_t inside = iy >= 0 && iy < %lld && ix >= 0 && ix < %lld;",
-                LL(s->in_h), LL(s->in_w));
-}
-
-/* Outside the input is its zero point, which `initial` takes away again; past the last pixel or the
- * end of K, where weights or results do not count, anything. */
-static void fill_slot(const warp_gemm *m) {
-  nib_text *t = m->d->t;
-  if (m->p.is_float || nib_gemm_zero(m->x) == 0) {
-    nib_text_line(t, "nib_copy16(slot, in0, 0);");
-    return;
-  }
-  const uint32_t byte = (uint32_t)nib_gemm_zero(m->x) & 255;
-  nib_text_line(t, "for (int32_t b = 0; b < 4; ++b)");
-  nib_text_line(t, "  ((uint32_t *)(void *)slot)[b] = 0x%08xu;", (unsigned)(byte * 0x01010101u));
-}
-
-static void stage_chunks(const warp_gemm *m) {
-  nib_text *t = m->d->t;
-  const nib_conv_shape *s = &m->s;
-  const int64_t taps = s->kernel_h * s->kernel_w;
-  nib_text_line(t, "const int32_t tap = chunk / %lld %% %lld, ky = tap / %lld, kx = tap %% %lld;",
-                LL(m->tap_chunks), LL(taps), LL(s->kernel_w), LL(s->kernel_w));
-  declare_pixel(m);
-  declare_place(m);
-  nib_text_open(t, "if (inside && pixel < %lld && chunk < %lld) {", LL(m->p.m), LL(m->chunks));
-  nib_text_line(t,
-                "nib_copy16(slot, (const uint8_t *)in0 + ((int64_t)(n * %lld + iy) * %lld + ix) * "
-                "%lld + chunk %% %lld "
-                "* %d, %d);",
-                LL(s->in_h), LL(s->in_w), LL(s->in_c * m->p.bytes), LL(m->tap_chunks), CHUNK_BYTES,
-                CHUNK_BYTES);
-  nib_text_close(t, " else {");
-  t->indent++;
-  fill_slot(m);
-  nib_text_close(t, "");
-}
-
-/* Element by element: K is taps x channels without gaps. */
-static void stage_elements(const warp_gemm *m) {
-  nib_text *t = m->d->t;
-  const nib_conv_shape *s = &m->s;
-  const char *type = m->p.bytes == 2 ? "uint16_t" : "uint8_t";
-  const uint32_t fill = !m->p.is_float ? (uint32_t)nib_gemm_zero(m->x) & 255 : 0;
-  declare_pixel(m);
-  nib_text_open(t, "for (int32_t b = 0; b < %d; ++b) {", (int)(CHUNK_BYTES / m->p.bytes));
-  nib_text_line(t,
-                "const int32_t k = (chunk * %d + b) %% %lld, c = k %% %lld, kx = k / %lld %% %lld, "
-                "ky = k / %lld;",
-                (int)(CHUNK_BYTES / m->p.bytes), LL(plane_elems(m)), LL(s->in_c), LL(s->in_c),
-                LL(s->kernel_w), LL(s->in_c * s->kernel_w));
-  declare_place(m);
-  nib_text_line(t,
-                "((%s *)(void *)slot)[b] = inside && pixel < %lld && ky < %lld ? ((const %s "
-                "*)in0)[((n * %lld + iy) * "
-                "%lld + ix) * %lld + c] : %u;",
-                type, LL(m->p.m), LL(s->kernel_h), type, LL(s->in_h), LL(s->in_w), LL(s->in_c),
-                fill);
-  nib_text_close(t, "");
-}
-
-static void load_stage(const warp_gemm *m, const char *weights) {
-  nib_text *t = m->d->t;
-  const int32_t a_bytes = m->tile.rows * STAGE_BYTES, b_bytes = m->tile.columns * STAGE_BYTES;
-  nib_text_line(t, "const int32_t next = step + %d;", STAGES - 1);
-  nib_text_open(t, "if (next < %lld) {", LL(m->steps));
-  nib_text_line(t, "uint8_t *stage = nib_shared + next %% %d * %d;", STAGES, a_bytes + b_bytes);
-  open_chunks(m, m->tile.rows);
-  if (m->chunked)
-    stage_chunks(m);
-  else
-    stage_elements(m);
-  nib_text_close(t, "");
-  nib_text_line(t, "stage += %d;", a_bytes);
-  open_chunks(m, m->tile.columns);
-  nib_text_line(t, "nib_copy16(slot, %s + (int64_t)(column0 + r) * %lld + chunk * %d, %d);",
-                weights, LL(m->steps * STAGE_BYTES), CHUNK_BYTES, CHUNK_BYTES);
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-  nib_text_line(t, "nib_copy_commit();");
-}
-
-/* The fragments of a warp's rows or columns: `count` matrices of 16 rows. Threads 8i to 8i + 7
- * point to matrix i of an nib_ldmatrix4: rows first for A (low rows, high rows, then their second
- * halves), halves first for B. */
-static void load_fragments(const warp_gemm *m, const char *name, int32_t count, const char *first,
-                           bool is_a) {
-  nib_text *t = m->d->t;
-  (void)m;
-  nib_text_line(t, "uint32_t %s[%d][4];", name, count);
-  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", count);
-  nib_text_line(t,
-                "const int32_t r = %s + i * 16 + lane %% 8 + (lane >> %d & 1) * 8, q = k * 2 + "
-                "(lane >> %d & 1);",
-                first, is_a ? 3 : 4, is_a ? 4 : 3);
-  nib_text_line(t, "nib_ldmatrix4(%s[i], stage_%s + r * %d + (q ^ ((r >> 1) & 3)) * %d);", name,
-                name, STAGE_BYTES, CHUNK_BYTES);
-  nib_text_close(t, "");
-}
-
-static void multiply_stage(const warp_gemm *m) {
-  nib_text *t = m->d->t;
-  const int32_t stage = (m->tile.rows + m->tile.columns) * STAGE_BYTES;
-  const int32_t across = m->tile.rows / m->tile.warps_m / 16,
-                along = m->tile.columns / m->tile.warps_n / 16;
-  nib_text_line(
-      t,
-      "const uint8_t *const stage_a = nib_shared + step %% %d * %d, *const stage_b = stage_a + %d;",
-      STAGES, stage, m->tile.rows * STAGE_BYTES);
-  nib_text_open_unrolled(t, "for (int32_t k = 0; k < 2; ++k) {");
-  load_fragments(m, "a", across, "warp_row", true);
-  load_fragments(m, "b", along, "warp_column", false);
-  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", across);
-  nib_text_open_unrolled(t, "for (int32_t j = 0; j < %d; ++j)", along * 2);
-  nib_text_line(t, "nib_mma_%s(sums[i][j], a[i], b[j / 2] + j %% 2 * 2);", m->p.type);
-  t->indent--;
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-}
-
-/* ---- the epilogue ---- */
-
-/* Sums to shared memory, as [row][column]. */
-static void spill_sums(const warp_gemm *m, int32_t pitch) {
-  nib_text *t = m->d->t;
-  const int32_t across = m->tile.rows / m->tile.warps_m / 16,
-                along = m->tile.columns / m->tile.warps_n / 8;
-  const char *type = !m->p.is_float ? "int32_t" : "float";
-  nib_text_line(t, "nib_copy_wait(0);");
-  nib_text_line(t, "nib_sync();");
-  nib_text_line(t, "%s *const tile = (%s *)(void *)nib_shared;", type, type);
-  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", across);
-  nib_text_open_unrolled(t, "for (int32_t j = 0; j < %d; ++j) {", along);
-  nib_text_open_unrolled(t, "for (int32_t e = 0; e < 4; ++e)");
-  nib_text_line(t,
-                "tile[(warp_row + i * 16 + lane / 4 + e / 2 * 8) * %d + warp_column + j * 8 + lane "
-                "%% 4 * 2 + e %% 2] = "
-                "sums[i][j][e];",
-                pitch);
-  t->indent--;
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-  nib_text_line(t, "nib_sync();");
-}
-
-static void finish_tile(const warp_gemm *m, int32_t pitch) {
-  nib_direct *d = m->d;
-  nib_text *t = d->t;
-  nib_text_open(t, "for (int32_t i = thread; i < %d; i += %d) {", m->tile.rows * m->tile.columns,
-                threads_of(m));
-  nib_text_line(t, "const int32_t m = row0 + i / %d, oc = column0 + i %% %d;", m->tile.columns,
-                m->tile.columns);
-  nib_text_line(t, "if (m >= %lld || oc >= %lld)", LL(m->p.m), LL(m->p.n));
-  nib_text_line(t, "  continue;");
-  nib_expr index = nib_expr_printf("m * %lld + oc", LL(m->p.n));
-  nib_expr sum =
-      nib_expr_printf("tile[i / %d * %d + i %% %d]", m->tile.columns, pitch, m->tile.columns);
-  nib_gemm_finish(d, m->n, &m->p, nib_gemm_start(d, m->n, &m->p).s, sum.s, index.s, "oc");
-  nib_text_close(t, "");
-}
-
-static void launch(const warp_gemm *m, int32_t pitch) {
-  const int64_t stages = (int64_t)STAGES * (m->tile.rows + m->tile.columns) * STAGE_BYTES;
-  const int64_t tile = (int64_t)m->tile.rows * pitch * 4;
-  *m->d->e->launch = (nib_launch){
-      .grid = {ceil_div(m->p.m, m->tile.rows), ceil_div(m->p.n, m->tile.columns)},
-      .threads = threads_of(m),
-      .blocks_per_sm = threads_of(m) > 128 ? 1 : 2,
-      .shared_bytes = stages > tile ? stages : tile,
-  };
+  const int32_t rows = m->tile.rows, columns = m->tile.columns, bytes = m->p.bytes;
+  const int32_t warp_rows = rows / m->tile.warps_m, warp_columns = columns / m->tile.warps_n;
+  const uint32_t zero = m->p.is_float ? 0 : (uint32_t)nib_gemm_zero(m->x) & 255;
+  nib_text_set(t, "rows columns threads outputs", rows, columns, threads_of(m), rows * columns);
+  nib_text_set(t, "warps_n warp_rows warp_columns", m->tile.warps_n, warp_rows, warp_columns);
+  nib_text_set(t, "across along eights", warp_rows / 16, warp_columns / 16, warp_columns / 8);
+  nib_text_set(t, "row_chunks column_chunks", rows * STAGE_CHUNKS, columns * STAGE_CHUNKS);
+  nib_text_set(t, "row_bytes stage_bytes", rows * STAGE_BYTES, (rows + columns) * STAGE_BYTES);
+  nib_text_set(t, "steps chunks tap_chunks pitch", m->steps, m->chunks, m->tap_chunks, pitch_of(m));
+  nib_text_set(t, "chunked elements plane", m->chunked, CHUNK_BYTES / bytes, plane_elems(m));
+  nib_text_set(t, "weights_row pixel_bytes", m->steps * STAGE_BYTES, s->in_c * bytes);
+  nib_text_set(t, "pixels channels out_pixels", m->p.m, m->p.n, s->out_h * s->out_w);
+  nib_text_set(t, "in_h in_w in_c out_h out_w", s->in_h, s->in_w, s->in_c, s->out_h, s->out_w);
+  nib_text_set(t, "kernel_h kernel_w taps", s->kernel_h, s->kernel_w, s->kernel_h * s->kernel_w);
+  nib_text_set(t, "kernel_row pad_top pad_left", s->in_c * s->kernel_w, s->pad_top, s->pad_left);
+  nib_text_set(t, "stride_h stride_w", s->stride_h, s->stride_w);
+  nib_text_set(t, "dilation_h dilation_w zero", s->dilation_h, s->dilation_w, zero);
+  nib_text_set(t, "fills_zeros fills_codes", m->chunked && !zero, m->chunked && zero);
+  nib_text_set_words(t, "zero_codes", "0x%08xu", zero * 0x01010101u);
+  nib_text_set_words(t, "element", "uint%d_t", 8 * bytes);
+  nib_text_set_words(t, "operand", "%s", m->p.type);
+  nib_text_set_words(t, "sum", "%s", m->p.is_float ? "float" : "int32_t");
 }
 
 static void multiply(nib_direct *d, const nib_node *n) {
   warp_gemm m;
   describe(&m, d, n);
-  nib_text *t = d->t;
-  nib_expr weights = pack_weights(&m);
-  const int32_t rows = m.tile.rows / m.tile.warps_m, columns = m.tile.columns / m.tile.warps_n;
-  nib_text_line(t, "const int32_t thread = nib_thread(), lane = nib_lane(), warp = nib_warp();");
-  nib_text_line(t, "const int32_t row0 = nib_block_x() * %d, column0 = nib_block_y() * %d;",
-                m.tile.rows, m.tile.columns);
-  nib_text_line(t, "const int32_t warp_row = warp / %d * %d, warp_column = warp %% %d * %d;",
-                m.tile.warps_n, rows, m.tile.warps_n, columns);
-  nib_text_line(t, "%s sums[%d][%d][4] = {};", !m.p.is_float ? "int32_t" : "float", rows / 16,
-                columns / 8);
-  /* One wait and one barrier a step: a stage is filled again after the barrier that follows its
-   * product. */
-  nib_text_open(t, "for (int32_t step = -%d; step < %lld; ++step) {", STAGES - 1, LL(m.steps));
-  nib_text_open(t, "if (step >= 0) {");
-  nib_text_line(t, "nib_copy_wait(%d);", STAGES - 2);
-  nib_text_line(t, "nib_sync();");
-  nib_text_close(t, "");
-  load_stage(&m, weights.s);
-  nib_text_line(t, "if (step < 0)");
-  nib_text_line(t, "  continue;");
-  multiply_stage(&m);
-  nib_text_close(t, "");
-  const int32_t pitch = m.tile.columns + 4;
-  spill_sums(&m, pitch);
-  finish_tile(&m, pitch);
-  launch(&m, pitch);
+  name_sizes(&m, d->t);
+  nib_text_set_words(d->t, "weights", "%s", pack_weights(&m).s);
+  nib_text_block(d->t, k_load);
+  nib_text_block(d->t, k_multiply);
+  const ll columns = m.tile.columns, pitch = pitch_of(&m);
+  nib_expr sum = nib_expr_printf("tile[i / %lld * %lld + i %% %lld]", columns, pitch, columns);
+  nib_gemm_finish(d, n, &m.p, nib_gemm_start(d, n, &m.p).s, sum.s,
+                  nib_expr_printf("m * %lld + oc", (ll)m.p.n).s, "oc");
+  nib_text_block(d->t, "}\n");
+  const int64_t stages = (int64_t)STAGES * (m.tile.rows + columns) * STAGE_BYTES;
+  const int64_t tile = m.tile.rows * pitch * 4;
+  *d->e->launch = (nib_launch){
+      .grid = {ceil_div(m.p.m, m.tile.rows), ceil_div(m.p.n, columns)},
+      .threads = threads_of(&m),
+      .blocks_per_sm = threads_of(&m) > 128 ? 1 : 2,
+      .shared_bytes = stages > tile ? stages : tile,
+  };
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *k) {
