@@ -18,6 +18,9 @@ INT8_KINDS = ("gemm", "conv", "dw")
 KINDS = (*INT8_KINDS, "gemm_f32", "gemm_f16", "low", "net", "compile")
 SIGMA = 36
 INPUT_SCALE, OUTPUT_SIGMA = 0.03125, 40.0
+# Weights of more bytes repeat their first rows: what that many take does not depend on all of them being
+# different, and copies of cases stay small when packed.
+MAX_DISTINCT, DISTINCT_ROWS = 2 << 20, 256
 ROUNDINGS = {"even": "nearest-even", "tflite": "tflite-double"}
 
 
@@ -132,6 +135,13 @@ class Data:
         return [INPUT_SCALE * s / self.output_scale for s in self.weight_scales]
 
 
+def repeated(rows: int, row_bytes: int, draw: typing.Callable) -> bytes:
+    """`draw(bytes)` for all rows, or for the first ones in turn."""
+    if rows * row_bytes <= MAX_DISTINCT:
+        return draw(rows * row_bytes)
+    return (draw(DISTINCT_ROWS * row_bytes) * -(-rows // DISTINCT_ROWS))[:rows * row_bytes]
+
+
 def make_int8(case: Case) -> Data:
     rng = random.Random(case.name)
     s = case.shape
@@ -140,8 +150,9 @@ def make_int8(case: Case) -> Data:
     spread = 74.0 * statistics.pstdev(b - 256 if b > 127 else b for b in table) * math.sqrt(s["k"])
     scales = tuple(f32(0.01 * rng.uniform(0.7, 1.4)) for _ in range(s["n"]))
     bias = struct.pack(f"<{s['n']}i", *(round(rng.gauss(0, spread / 4)) for _ in range(s["n"])))
-    return Data(rng.randbytes(inputs), rng.randbytes(s["n"] * s["k"]).translate(table), bias, scales,
-                f32(INPUT_SCALE * 0.01 * spread / OUTPUT_SIGMA))
+    inputs = rng.randbytes(inputs)
+    weights = repeated(s["n"], s["k"], rng.randbytes).translate(table)
+    return Data(inputs, weights, bias, scales, f32(INPUT_SCALE * 0.01 * spread / OUTPUT_SIGMA))
 
 
 def make_real(case: Case) -> Data:
@@ -184,14 +195,18 @@ def make_low(case: Case) -> Data:
     """f32 activations as in make_real, random codes and scales."""
     rng = random.Random(case.name)
     s, layout = case.shape, LAYOUTS[case.values["format"]]
-    blocks = s["n"] * s["k"] // layout.elements
-    weights = bytearray(rng.randbytes(blocks * layout.bytes))
-    if case.values["format"].startswith("tq"):
-        weights = bytearray(weights.translate(TERNARY_BYTES))
-    weights[layout.scale_at::layout.bytes] = rng.randbytes(blocks)
-    weights[layout.scale_at + 1::layout.bytes] = rng.randbytes(blocks).translate(SCALE_BYTES)
+
+    def draw(size):
+        weights, blocks = bytearray(rng.randbytes(size)), size // layout.bytes
+        if case.values["format"].startswith("tq"):
+            weights = bytearray(weights.translate(TERNARY_BYTES))
+        weights[layout.scale_at::layout.bytes] = rng.randbytes(blocks)
+        weights[layout.scale_at + 1::layout.bytes] = rng.randbytes(blocks).translate(SCALE_BYTES)
+        return bytes(weights)
+
+    weights = repeated(s["n"], s["k"] // layout.elements * layout.bytes, draw)
     n = s["m"] * s["k"]
-    return Data(struct.pack(f"<{n}f", *((b - 128) / 32 for b in rng.randbytes(n))), bytes(weights))
+    return Data(struct.pack(f"<{n}f", *((b - 128) / 32 for b in rng.randbytes(n))), weights)
 
 
 def make(case: Case) -> Data:

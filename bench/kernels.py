@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Runs one case of the table in a process of its own, and makes rows of what it measured."""
 import json
+import math
 import os
 import pathlib
 import shutil
 import statistics
+import struct
 import subprocess
 
 import peers
@@ -17,7 +19,11 @@ CANARY_SHARE, STOLEN_SHARE = 0.85, 0.02
 TYPES = {"gemm_f32": "f32", "gemm_f16": "f16", "low": "f32"}
 PEER_OF_KIND = {"low": "ggml"}
 TOLERANCE = {"i8": 0, "f32": 1e-5, "f16": 2e-3}
+# What oneDNN is held to: the instructions that a case may use, which are never those of AMX.
 ISA_OF_TARGET = {"x86-64-v3": "AVX2", "x86-64-v3+avxvnni": "AVX2_VNNI"}
+ISA = "AVX512_CORE_BF16"
+# Copies of weights that come from memory are so much larger than the last cache; the harness takes so many.
+OVER_CACHE, MAX_COPIES = 1.5, 64
 
 
 def read_cache_sizes() -> dict:
@@ -33,8 +39,7 @@ def read_cache_sizes() -> dict:
 class Process:
     """One run of the harness: its entries, by name, with the samples that count."""
 
-    def __init__(self, build: pathlib.Path, job: pathlib.Path, environment=None):
-        program = peers.build_harness(build)
+    def __init__(self, program: pathlib.Path, job: pathlib.Path, environment=None):
         done = subprocess.run([str(program), str(job)], capture_output=True, text=True, check=False,
                               env={**os.environ, **peers.ENVIRONMENT, **(environment or {})})
         if done.returncode:
@@ -83,36 +88,54 @@ def rate(entry: dict) -> float:
 
 # ---- the job ----
 
-def peer_line(case: Case) -> str:
+def count_copies(case: Case, data: Data) -> int:
+    """Of the weights: more than the table says where the last cache would hold those."""
+    copies = case.number("copies", 1)
+    enough = math.ceil(OVER_CACHE * max(read_cache_sizes().values()) / len(data.weights))
+    return max(copies, min(enough, MAX_COPIES)) if copies > 1 else 1
+
+
+def peer_line(case: Case, copies: int) -> str:
     s = case.shape
     if case.kind == "low":
-        return f"ggml {case.values['format']} {s['m']} {s['n']} {s['k']} {case.number('copies', 1)}\n"
+        return f"ggml {case.values['format']} {s['m']} {s['n']} {s['k']} {copies}\n"
     if case.kind.startswith("gemm"):
-        return f"onednn gemm {s['m']} {s['n']} {s['k']} {case.number('copies', 1)}\n"
+        return f"onednn gemm {s['m']} {s['n']} {s['k']} {copies}\n"
     order = ("h", "w", "i", "o", "kh", "kw", "s", "s", "top", "left", "bottom", "right", "oh", "ow")
     return "onednn conv " + " ".join(str(s[key]) for key in order) + f" {int(case.kind == 'dw')}\n"
 
 
-def limit_lines(case: Case, data: Data) -> str:
+def limit_lines(case: Case, data: Data, copies: int) -> str:
     names = case.values["limit"].split("+")
-    bytes_ = len(data.weights) * case.number("copies", 1)
-    return "".join(f"limit read {bytes_}\n" if n == "read" else f"limit {n}\n" for n in names)
+    return "".join(f"limit read {len(data.weights) * copies}\n" if n == "read" else f"limit {n}\n" for n in names)
 
 
-def variant_network(build: pathlib.Path, folder: pathlib.Path, case: Case, data: Data, variant: str) -> pathlib.Path:
+def compile_variant(build: pathlib.Path, out: pathlib.Path, case: Case, data: Data, variant: str,
+                    target: str) -> pathlib.Path:
     """The case compiled for a variant; `gcc` is the C of `even` built by gcc."""
-    out = folder / variant
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     model = out / "net.mlir"
     model.write_text(network_text(case, data, "even" if variant == "gcc" else variant), encoding="utf-8")
     compiler = "gcc" if variant == "gcc" else peers.CC
     options = ("--activation-format=q8_0",) if variant == "q8" else ()
-    return peers.compile_network(build, model, out, case.values.get("target", "native"), compiler, options)
+    return peers.compile_network(build, model, out, case.values.get("target", target), compiler, options)
 
 
-def write_job(build: pathlib.Path, case: Case, data: Data, options) -> pathlib.Path:
-    import struct
-    folder = build / "bench" / "cases" / case.name
+def compile_case(build: pathlib.Path, folder: pathlib.Path, case: Case, data: Data, target: str) -> dict:
+    """Shared objects by variant, of those that there are."""
+    libraries = {}
+    for variant in case.variants + (["gcc"] if "gcc" in case.want and shutil.which("gcc") else []):
+        try:
+            libraries[variant] = compile_variant(build, folder / variant, case, data, variant, target)
+        except RuntimeError as error:
+            print(f"{case.name:20} {variant:9} skipped: {str(error).splitlines()[0]}", flush=True)
+    if not libraries:
+        raise RuntimeError("nothing of it could be compiled")
+    return libraries
+
+
+def write_job(folder: pathlib.Path, case: Case, data: Data, libraries: dict, options) -> pathlib.Path:
+    """What `compare` is to do, with its data, in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     number = TYPES.get(case.kind, "i8")
     job = [f"cpu {options.cpu}", f"rounds {options.rounds}", f"budget {options.budget}"]
@@ -126,26 +149,21 @@ def write_job(build: pathlib.Path, case: Case, data: Data, options) -> pathlib.P
     if data.bias:
         add_file("bias", "b.bin", data.bias)
         add_file("scales", "s.bin", struct.pack(f"<{len(data.multipliers)}f", *data.multipliers))
-    copies, refused = case.number("copies", 1), []
-    for variant in case.variants + (["gcc"] if "gcc" in case.want and shutil.which("gcc") else []):
-        try:
-            library = variant_network(build, folder, case, data, variant)
-        except RuntimeError as error:
-            refused.append(f"{case.name:20} {variant:9} skipped: {str(error).splitlines()[0]}")
-            continue
-        add_file("expected", f"{variant}.bin", reference.expected(case, data, "even" if variant == "gcc" else variant))
+    copies, results = count_copies(case, data), {}
+    for variant, library in libraries.items():
+        rounded = "even" if variant == "gcc" else variant
+        results.setdefault(rounded, reference.expected(case, data, rounded))
+        add_file("expected", f"{variant}.bin", results[rounded])
+        if copies > 1:
+            library = shutil.copy(library, folder / f"{variant}.so")
         for i in range(1, copies):
             shutil.copy(library, f"{library}.{i}")
         job.append(f"network {variant} {library} {TOLERANCE[number]} {copies}")
-    if refused:
-        print("\n".join(refused), flush=True)
-    if not any(line.startswith("network") for line in job):
-        raise RuntimeError("nothing of it could be compiled")
     # Peers round as the first variant does: what is expected of them is that.
-    add_file("expected", "peer.bin", reference.expected(case, data, case.variants[0]))
-    text = "\n".join(job) + "\n" + peer_line(case) + limit_lines(case, data)
+    first = case.variants[0]
+    add_file("expected", "peer.bin", results[first] if first in results else reference.expected(case, data, first))
     path = folder / "job"
-    path.write_text(text, encoding="utf-8")
+    path.write_text("\n".join(job) + "\n" + peer_line(case, copies) + limit_lines(case, data, copies), encoding="utf-8")
     return path
 
 
@@ -180,11 +198,10 @@ def make_row(case: Case, data: Data, variant: str, process: Process) -> dict:
     return row
 
 
-def run_case(build: pathlib.Path, case: Case, options) -> list:
-    data = make(case)
-    job = write_job(build, case, data, options)
-    isa = ISA_OF_TARGET.get(case.values.get("target"))
-    process = Process(build, job, {"DNNL_MAX_CPU_ISA": isa} if isa else None)
+def measure(program: pathlib.Path, job: pathlib.Path, case: Case, data: Data) -> list:
+    """Rows of a job that write_job wrote."""
+    isa = ISA_OF_TARGET.get(case.values.get("target"), os.environ.get("DNNL_MAX_CPU_ISA", ISA))
+    process = Process(program, job, {"DNNL_MAX_CPU_ISA": isa})
     if process.notes:
         print(f"  {process.notes}")
     variants = [v for v in [*case.variants, "gcc"] if process.named(v)]
@@ -193,16 +210,22 @@ def run_case(build: pathlib.Path, case: Case, options) -> list:
     return [make_row(case, data, v, process) for v in variants]
 
 
-def run_limits(build: pathlib.Path, options) -> list:
+def run_case(build: pathlib.Path, case: Case, options) -> list:
+    data, folder = make(case), build / "bench" / "cases" / case.name
+    libraries = compile_case(build, folder, case, data, options.target)
+    return measure(peers.build_harness(build), write_job(folder, case, data, libraries, options), case, data)
+
+
+def run_limits(program: pathlib.Path, folder: pathlib.Path, options) -> list:
     """What the core can do: (name, value, what it is)."""
     caches = read_cache_sizes()
     sizes = {"read-L1": caches[1] // 2, "read-L2": caches[2] // 2,
              "read-L3": min(9 << 20, caches.get(3, 18 << 20) // 2), "read-DRAM": min(4 * caches.get(3, 32 << 20), 512 << 20)}
-    job = build / "bench" / "limits.job"
+    job = folder / "limits.job"
     loops = ["vnni", "vnni-ymm", "avxvnni", "maddubs", "f32", "f32-ymm", "f16"]
     job.write_text(f"cpu {options.cpu}\nrounds {min(options.rounds, 31)}\nbudget 1\n"
                    + "".join(f"limit {n}\n" for n in loops) + "".join(f"limit {n} {size // 1024 * 1024}\n" for n, size in sizes.items()))
-    process = Process(build, job)
+    process = Process(program, job)
     best = {e["name"]: process.best(e["name"]) for e in process.entries}
     return [{"name": n, "value": rate(best[n]), "info": best[n]["info"]} if n in best
             else {"name": n, "value": None, "info": "not of this processor"} for n in [*loops, *sizes]]

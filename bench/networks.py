@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Whole networks beside LiteRT with XNNPACK and ONNX Runtime, one thread: each in a process of its own.
 
-Usage: bench/networks.py BUILD NAME FILE JSON-OPTIONS     prints the row as JSON
+Usage: bench/networks.py FOLDER JSON-OPTIONS     prints the rows as JSON
 
-bench/run.py calls it for the `net` lines of cases.txt. Peers are called from Python by the
-shortest way there is, ours from C.
+bench/run.py calls it for the `net` lines of cases.txt, with a folder that `prepare` filled. Peers are
+called from Python by the shortest way there is, ours from C.
 """
 import ctypes
 import json
@@ -22,6 +22,7 @@ import peers
 # Peers round differently from the reference kernels: a few units in the last place are expected of
 # integers, and a share of the largest magnitude of reals.
 CODE_TOLERANCE, REAL_TOLERANCE = 8, 1e-3
+DESCRIPTION, TFLITE, ONNX = "network.json", "net.tflite", "net.onnx"  # of a prepared folder
 CANARY_SHARE, STOLEN_SHARE, RETRIES, BATCH_SECONDS = 0.85, 0.02, 8, 1e-3
 
 
@@ -32,11 +33,8 @@ def shared_data() -> pathlib.Path:
 class Ours:
     """A network compiled by nibc to C and built as a shared object."""
 
-    def __init__(self, build: pathlib.Path, model: pathlib.Path, target: str, inputs: list, outputs: list,
-                 threads: int = 1):
-        out = build / "bench" / "networks" / f"{model.stem}-{target}-{threads}"
-        compiled = peers.compile_network(build, model, out, target, options=(f"--threads={threads}",))
-        library = ctypes.CDLL(str(compiled))
+    def __init__(self, library: pathlib.Path, inputs: list, outputs: list, threads: int):
+        library = ctypes.CDLL(str(library))
         if threads > 1 and hasattr(library, "nib_bench_start_threads"):
             on_other_cores(lambda: library.nib_bench_start_threads(ctypes.c_uint(threads)))
         self.call = library.nib_bench_time
@@ -100,11 +98,10 @@ class OnnxRuntime:
 
     def __init__(self, content: bytes, inputs: list, results: list):
         import onnxruntime as ort
-        from tflite_onnx import to_onnx
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self.session = ort.InferenceSession(to_onnx(content), options, providers=["CPUExecutionProvider"])
+        self.session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self.info = f"ONNX Runtime {ort.__version__}, CPUExecutionProvider, one thread"
         self.binding, self.results = self.session.io_binding(), [unsigned(r) for r in results]
         for info, array in zip(self.session.get_inputs(), inputs):
@@ -229,10 +226,10 @@ def make_row(name: str, ours: str, samples: dict, infos: dict) -> dict:
     return row
 
 
-def add_onnxruntime(found: dict, content: bytes, inputs: list, expected: list) -> list:
+def add_onnxruntime(found: dict, folder: pathlib.Path, inputs: list, expected: list) -> list:
     """Adds the peer if it computes the same; else says why not."""
     try:
-        peer = OnnxRuntime(content, inputs, expected)
+        peer = OnnxRuntime((folder / ONNX).read_bytes(), inputs, expected)
         peer.run(1)
     except Exception as error:  # whatever a peer throws, the others are measured
         return [f"without ONNX Runtime: {str(error)[:200]}"]
@@ -243,44 +240,41 @@ def add_onnxruntime(found: dict, content: bytes, inputs: list, expected: list) -
     return []
 
 
-def bench_model(build: pathlib.Path, name: str, model: pathlib.Path, options: dict) -> dict:
+def bench_network(folder: pathlib.Path, options: dict) -> dict:
     import numpy as np
-    from tflite_onnx import repaired
-    content = repaired(model)
-    litert = LiteRT(content)
+    network = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    litert = LiteRT((folder / TFLITE).read_bytes())
     details_in, details_out = litert.describe()
     inputs = make_inputs(details_in)
     expected = litert.feed(inputs)
-    empty = lambda: [np.zeros(d["shape"], d["dtype"]) for d in details_out]
-    variant = options["variant"]
-    entries = {variant: Ours(build, model, "native", inputs, empty())}
-    if options.get("portable"):
-        entries["c99"] = Ours(build, model, "c99", inputs, empty())
-    for threads in range(2, 1 + min(options["threads"], len(ALL_CORES))):
-        entries[f"{threads} threads"] = Ours(build, model, "native", inputs, empty(), threads)
+    entries = {}
+    for variant, (library, threads) in network["libraries"].items():
+        if threads <= len(ALL_CORES):
+            empty = [np.zeros(d["shape"], d["dtype"]) for d in details_out]
+            entries[variant] = Ours(folder / library, inputs, empty, threads)
     for key, entry in entries.items():
         entry.run(1)
         apart = difference(entry.results, expected)
         if not apart <= CODE_TOLERANCE:
             raise RuntimeError(f"{key}: outputs differ by {apart:.3g} codes from LiteRT's: wrong results are not timed")
     found = {"LiteRT": litert}
-    notes = add_onnxruntime(found, content, inputs, expected)
+    notes = network["notes"] + add_onnxruntime(found, folder, inputs, expected)
     samples = take_turns({**entries, **found}, options["rounds"], options["budget"])
     infos = {key: peer.info for key, peer in found.items()}
-    rows = [make_row(name, variant, samples, infos)]
+    variant = next(iter(entries))
+    rows = [make_row(network["name"], variant, samples, infos)]
     for key in list(entries)[1:]:
-        rows.append(make_row(name, key, samples, {}))
+        rows.append(make_row(network["name"], key, samples, {}))
         rows[-1]["one_thread_ratio"] = ratio(samples[variant], samples[key])
     return {"rows": rows, "notes": notes}
 
 
 def main() -> int:
-    build, name, model = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
-    options = json.loads(sys.argv[4])
+    folder, options = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {options["cpu"] if options["cpu"] >= 0 else cpus[-1]})
     try:
-        print(json.dumps(bench_model(build, name, model, options)))
+        print(json.dumps(bench_network(folder, options)))
     except (RuntimeError, ValueError) as error:
         print(json.dumps({"rows": [], "notes": [str(error)[:300]]}))
     return 0
@@ -288,34 +282,65 @@ def main() -> int:
 
 # ---- what bench/run.py calls ----
 
-def run_one(build: pathlib.Path, name: str, model: pathlib.Path, options: dict) -> dict:
-    command = [sys.executable, __file__, str(build), name, str(model), json.dumps(options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **peers.ENVIRONMENT})
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip()[-500:])
-    return json.loads(done.stdout.splitlines()[-1])
+def prepare(build: pathlib.Path, folder: pathlib.Path, name: str, model: pathlib.Path, variant: str, threads: int,
+            target: str) -> None:
+    """All that a measurement of the network needs, in `folder`: it can be copied to another machine."""
+    from tflite_onnx import repaired, to_onnx
+    folder.mkdir(parents=True, exist_ok=True)
+    libraries, notes, content = {}, [], repaired(model)
+    wanted = [(variant, target, 1)] + ([("c99", "c99", 1)] if variant == "int8" else [])
+    for key, of, n in wanted + [(f"{n} threads", target, n) for n in range(2, threads + 1)]:
+        out = folder / key.replace(" ", "")
+        peers.compile_network(build, model, out, of, options=(f"--threads={n}",))
+        libraries[key] = (f"{out.name}/net.so", n)
+    (folder / TFLITE).write_bytes(content)
+    (folder / ONNX).unlink(missing_ok=True)
+    try:
+        (folder / ONNX).write_bytes(to_onnx(content))
+    except Exception as error:  # what a peer cannot have, the others have
+        notes.append(f"not as ONNX: {str(error)[:200]}")
+    description = {"name": name, "libraries": libraries, "notes": notes}
+    (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
 
 
-def run_case(build: pathlib.Path, case, options) -> list:
-    """Rows of a network and of its float32 form, if the table names one."""
-    rows = []
+def prepare_case(build: pathlib.Path, folder: pathlib.Path, case, target: str) -> list:
+    """Prepares a network and its float32 form, if the table names one: the variants that there are."""
+    done = []
     for variant, key in (("int8", "file"), ("float", "float")):
-        model = shared_data() / case.values.get(key, "-")
         if key not in case.values:
             continue
+        model = shared_data() / case.values[key]
         if not model.exists():
             print(f"{case.name:20} {variant:9} skipped: {model} is not there")
             continue
-        done = run_one(build, case.name, model, {"variant": variant, "rounds": options.rounds, "budget": options.budget,
-                                                 "cpu": options.cpu, "portable": variant == "int8",
-                                                 "threads": case.number("threads", 1) if variant == "int8" else 1})
-        for note in done["notes"]:
-            print(f"{case.name:20} {variant:9} {note}")
-        rows += done["rows"]
+        prepare(build, folder / variant, case.name, model, variant,
+                case.number("threads", 1) if variant == "int8" else 1, target)
+        done.append(variant)
+    return done
+
+
+def measure(folders: list, options) -> list:
+    """Rows of prepared folders: of a network and of its float32 form."""
+    rows = []
+    for folder in folders:
+        command = [sys.executable, __file__, str(folder),
+                   json.dumps({"rounds": options.rounds, "budget": options.budget, "cpu": options.cpu})]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **peers.ENVIRONMENT})
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip()[-500:] or f"ended with {done.returncode}")
+        result = json.loads(done.stdout.splitlines()[-1])
+        for note in result["notes"]:
+            print(f"{folder.parent.name:20} {folder.name:9} {note}")
+        rows += result["rows"]
     by_variant = {row["variant"]: row for row in rows}
     if {"int8", "float"} <= set(by_variant):
         by_variant["int8"]["float_ratio"] = by_variant["float"]["ours_us"] / by_variant["int8"]["ours_us"]
     return rows
+
+
+def run_case(build: pathlib.Path, case, options) -> list:
+    folder = build / "bench" / "networks" / case.name
+    return measure([folder / variant for variant in prepare_case(build, folder, case, options.target)], options)
 
 
 if __name__ == "__main__":

@@ -59,9 +59,23 @@ def find_onednn(build: pathlib.Path):
             str(libraries / "libdnnl.so.2")]
 
 
-def find_ggml(build: pathlib.Path):
-    """Flags that build with ggml, made from llama-cpp-python's source for this processor; None without."""
-    folder = build / "bench" / "ggml"
+def machine_flags(target: str) -> list:
+    """Of compilers, for a target of nibc. Without AMX, which none of nibc's kernels uses."""
+    name, *features = target.replace(",", "+").split("+")
+    switches = ["-mno-" + f[1:] if f.startswith("-") else "-m" + f for f in features if f]
+    return [f"-march={name}", *switches, "-mno-amx-tile", "-mno-amx-int8", "-mno-amx-bf16"]
+
+
+def ggml_flags(target: str) -> list:
+    if target == "native":
+        return ["-DGGML_NATIVE=ON"]
+    flags = " ".join(machine_flags(target))
+    return ["-DGGML_NATIVE=OFF", f"-DCMAKE_C_FLAGS={flags}", f"-DCMAKE_CXX_FLAGS={flags}"]
+
+
+def find_ggml(build: pathlib.Path, target: str = "native"):
+    """Flags that build with ggml, made from llama-cpp-python's source for the target; None without."""
+    folder = build / "bench" / ("ggml" if target == "native" else f"ggml-{target}")
     made = folder / "build" / "src"
     if not (made / "libggml-cpu.so").exists():
         print(f"building ggml of {GGML_PACKAGE} in {folder}: some minutes, once", flush=True)
@@ -74,7 +88,7 @@ def find_ggml(build: pathlib.Path):
             (folder / "ggml" / "ggml.pc.in").touch()  # the archive lacks it
             run(["cmake", "-G", "Ninja", "-S", folder / "ggml", "-B", folder / "build", "-DCMAKE_BUILD_TYPE=Release",
                  f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_CXX_COMPILER={CC.replace('clang', 'clang++')}",
-                 "-DGGML_NATIVE=ON", "-DGGML_OPENMP=OFF", "-DGGML_LLAMAFILE=ON",
+                 *ggml_flags(target), "-DGGML_OPENMP=OFF", "-DGGML_LLAMAFILE=ON",
                  "-DGGML_BUILD_TESTS=OFF", "-DGGML_BUILD_EXAMPLES=OFF"])
             run(["cmake", "--build", folder / "build", "--target", "ggml-cpu"])
         except (RuntimeError, OSError, StopIteration) as error:
@@ -83,14 +97,14 @@ def find_ggml(build: pathlib.Path):
     return ["-DBENCH_GGML", f"-I{folder}/ggml/include", f"-L{made}", f"-Wl,-rpath,{made}", "-lggml-cpu", "-lggml-base"]
 
 
-def build_harness(build: pathlib.Path) -> pathlib.Path:
+def build_harness(build: pathlib.Path, program: pathlib.Path = None, target: str = "native", flags: tuple = ()) -> pathlib.Path:
     """The program `compare`; built again only when a source is newer."""
-    program = build / "bench" / "compare"
+    program = program or build / "bench" / "compare"
     sources = [p for p in sorted(HARNESS.glob("*.c")) if p.name != "network.c"]
     newest = max(p.stat().st_mtime for p in HARNESS.iterdir())
     if not program.exists() or program.stat().st_mtime < newest:
-        run([CC, "-std=c11", "-O2", "-Wall", "-Wextra", *sources, "-o", program, *(find_onednn(build) or []),
-             *(find_ggml(build) or []), "-ldl", "-lm"])
+        run([CC, "-std=c11", "-O2", "-Wall", "-Wextra", *sources, "-o", program, *flags, *(find_onednn(build) or []),
+             *(find_ggml(build, target) or []), "-ldl", "-lm"])
     return program
 
 

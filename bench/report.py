@@ -35,6 +35,11 @@ def line(row: dict) -> str:
             f"{row['kept']:3}/{row['rounds']:<3}  {verdict(row['targets'])}{details(row)}")
 
 
+def limit_line(limit: dict) -> str:
+    value = f"{limit['value']:8.1f} " if limit["value"] else ""
+    return f"limit {limit['name']:10} {value}{limit['info']}"
+
+
 def judge(rows: list, cases: list) -> None:
     """Gives each row its targets with whether they are met (None: not known here)."""
     chosen = {case.name: case for case in cases}
@@ -98,3 +103,11 @@ def summary(rows: list, means: list, wanted: int) -> str:
     lines.append(f"targets: {judged.count(True)} met, {judged.count(False)} not met, {judged.count(None)} unknown here"
                  + (f", {unmeasured} of what was skipped" if unmeasured else ""))
     return "\n".join(lines)
+
+
+def finish(settings: list, limits: list, rows: list, cases: list, wanted: list) -> dict:
+    """Prints what follows the table; all results."""
+    means, peers = groups(rows, wanted), peer_settings(rows)
+    print("\n".join(f"peer: {peer}" for peer in peers))
+    print(summary(rows, means, sum(len(t) for c in cases for t in c.want.values())))
+    return {"settings": settings + peers, "limits": limits, "rows": rows, "groups": means}

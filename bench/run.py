@@ -3,6 +3,7 @@
 """Nibble against its peers and the machine's limits, on one core, in one run.
 
 Usage: bench/run.py --build BUILD [--only PATTERN] [--rounds N] [--json FILE] [--html FILE]
+       bench/run.py --build BUILD --pack FOLDER [--target TARGET] [--python 3.12] [--only PATTERN]
 
 The cases and what is wanted of each are in bench/cases.txt; docs/benchmarks.md says how to read the
 table. Outputs are compared before anything is timed. What the peers need is installed below BUILD/bench.
@@ -26,6 +27,11 @@ def parse_arguments():
     parser.add_argument("--cpu", type=int, default=-1, help="core to run on (default: the last one allowed)")
     parser.add_argument("--json", type=pathlib.Path, help="write everything, for scripts")
     parser.add_argument("--html", type=pathlib.Path, help="write a page of plots (default BUILD/bench/bench.html)")
+    parser.add_argument("--target", default="native", help="of nibc, for cases without one of their own (default native)")
+    parser.add_argument("--pack", type=pathlib.Path, metavar="FOLDER",
+                        help="measure nothing: put all into FOLDER, for `sh FOLDER/run.sh` on another machine")
+    parser.add_argument("--python", default=f"{sys.version_info[0]}.{sys.version_info[1]}", metavar="VERSION",
+                        help="of the machine that FOLDER goes to (default this one's)")
     return parser.parse_args()
 
 
@@ -69,18 +75,15 @@ def main() -> int:
     selected = table.select(cases, options.only)
     if not selected:
         sys.exit(f"no case is called '{options.only}'; bench/cases.txt lists them")
+    if options.pack:
+        import pack
+        return pack.pack(selected, options)
     settings = [machine()]
     print(settings[0])
-    limits = kernels.run_limits(options.build, options)
-    for limit in limits:
-        value = f"{limit['value']:8.1f} " if limit["value"] else ""
-        print(f"limit {limit['name']:10} {value}{limit['info']}")
+    limits = kernels.run_limits(peers.build_harness(options.build), options.build / "bench", options)
+    print("\n".join(map(report.limit_line, limits)))
     rows = run_cases(selected, options)
-    means = report.groups(rows, groups)
-    settings += report.peer_settings(rows)
-    print("\n".join(f"peer: {s}" for s in settings[1:]))
-    print(report.summary(rows, means, sum(len(t) for c in selected for t in c.want.values())))
-    results = {"settings": settings, "limits": limits, "rows": rows, "groups": means}
+    results = report.finish(settings, limits, rows, selected, groups)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     out = options.html or options.build / "bench" / "bench.html"

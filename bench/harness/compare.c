@@ -58,7 +58,7 @@ bench_entry *bench_add(bench_job *job, const char *name, bool (*run)(void *), vo
 
 /* ---- compiled networks ---- */
 
-enum { MAX_COPIES = 16 };
+enum { MAX_COPIES = 64 };
 
 typedef struct network {
   int (*run[MAX_COPIES])(const void *, void *);

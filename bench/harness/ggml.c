@@ -10,7 +10,7 @@
 #include <ggml.h>
 #include <string.h>
 
-enum { MAX_COPIES = 16 };
+enum { MAX_COPIES = 64 };
 
 typedef struct product {
   ggml_backend_t backend;

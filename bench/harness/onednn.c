@@ -17,7 +17,7 @@
     }                                                                                              \
   } while (0)
 
-enum { MAX_ARGUMENTS = 4, MAX_COPIES = 16 };
+enum { MAX_ARGUMENTS = 4, MAX_COPIES = 64 };
 
 typedef struct peer {
   dnnl_primitive_t primitive;
