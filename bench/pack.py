@@ -53,10 +53,9 @@ OUT=${OUT:-$PWD/results} PYTHONPATH="$place/site${PYTHONPATH:+:$PYTHONPATH}" PYT
 """
 
 
-def pack_harness(build: pathlib.Path, folder: pathlib.Path, target: str) -> None:
+def pack_harness(build: pathlib.Path, folder: pathlib.Path, options) -> None:
     """`compare`, and beside it the libraries that it needs."""
-    program = build / "bench" / f"compare-{target}"
-    peers.build_harness(build, program, target, ("-Wl,--disable-new-dtags,-rpath,$ORIGIN/lib",))
+    program = peers.build_harness(build, options, f"compare-{options.target}", ("-Wl,--disable-new-dtags,-rpath,$ORIGIN/lib",))
     shutil.copy(program, folder / "compare")
     (folder / "lib").mkdir()
     for line in peers.run(["ldd", program]).stdout.splitlines():
@@ -118,7 +117,9 @@ def pack(selected: list, options) -> int:
         (folder / "cases").mkdir()
         for script in SCRIPTS:
             shutil.copy(pathlib.Path(__file__).parent / script, folder / "bench")
-        pack_harness(options.build, folder, options.target)
+        pack_harness(options.build, folder, options)
+        if options.no_peers:
+            selected = [case for case in selected if case.kind != "net"]
         if any(case.kind == "net" for case in selected):
             try:
                 pack_litert(options.build, folder / "site", options.python)

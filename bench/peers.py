@@ -97,14 +97,15 @@ def find_ggml(build: pathlib.Path, target: str = "native"):
     return ["-DBENCH_GGML", f"-I{folder}/ggml/include", f"-L{made}", f"-Wl,-rpath,{made}", "-lggml-cpu", "-lggml-base"]
 
 
-def build_harness(build: pathlib.Path, program: pathlib.Path = None, target: str = "native", flags: tuple = ()) -> pathlib.Path:
-    """The program `compare`; built again only when a source is newer."""
-    program = program or build / "bench" / "compare"
+def build_harness(build: pathlib.Path, options, program: str = "compare", flags: tuple = ()) -> pathlib.Path:
+    """The program `compare` with the peers that there are; built again only when a source is newer."""
+    program = build / "bench" / (program + "-alone" * options.no_peers)
     sources = [p for p in sorted(HARNESS.glob("*.c")) if p.name != "network.c"]
     newest = max(p.stat().st_mtime for p in HARNESS.iterdir())
     if not program.exists() or program.stat().st_mtime < newest:
-        run([CC, "-std=c11", "-O2", "-Wall", "-Wextra", *sources, "-o", program, *flags, *(find_onednn(build) or []),
-             *(find_ggml(build, target) or []), "-ldl", "-lm"])
+        found = [] if options.no_peers else [find_onednn(build), find_ggml(build, options.target)]
+        run([CC, "-std=c11", "-O2", "-Wall", "-Wextra", *sources, "-o", program, *flags,
+             *(flag for of_peer in found for flag in of_peer or []), "-ldl", "-lm"])
     return program
 
 

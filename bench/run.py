@@ -28,6 +28,7 @@ def parse_arguments():
     parser.add_argument("--json", type=pathlib.Path, help="write everything, for scripts")
     parser.add_argument("--html", type=pathlib.Path, help="write a page of plots (default BUILD/bench/bench.html)")
     parser.add_argument("--target", default="native", help="of nibc, for cases without one of their own (default native)")
+    parser.add_argument("--no-peers", action="store_true", help="install nothing, and compare kernels with the limits alone")
     parser.add_argument("--pack", type=pathlib.Path, metavar="FOLDER",
                         help="measure nothing: put all into FOLDER, for `sh FOLDER/run.sh` on another machine")
     parser.add_argument("--python", default=f"{sys.version_info[0]}.{sys.version_info[1]}", metavar="VERSION",
@@ -66,7 +67,8 @@ def main() -> int:
     options = parse_arguments()
     options.build = options.build.resolve()
     (options.build / "bench").mkdir(parents=True, exist_ok=True)
-    peers.reexec_in_venv(options.build)
+    if not options.no_peers:
+        peers.reexec_in_venv(options.build)
     import kernels
     import page
     import report
@@ -80,7 +82,7 @@ def main() -> int:
         return pack.pack(selected, options)
     settings = [machine()]
     print(settings[0])
-    limits = kernels.run_limits(peers.build_harness(options.build), options.build / "bench", options)
+    limits = kernels.run_limits(peers.build_harness(options.build, options), options.build / "bench", options)
     print("\n".join(map(report.limit_line, limits)))
     rows = run_cases(selected, options)
     results = report.finish(settings, limits, rows, selected, groups)

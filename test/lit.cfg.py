@@ -11,9 +11,10 @@ Substitutions:
   %source %build %llvm   the checkout, the build folder, the prefix of LLVM
   %python %cc %gcc %clang %ptxas %nvcc
 
-Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind, ptxas, nvcc, cuda_h (CUDA's header), cuda (a driver) and what the processor has (avx2, fma, avx512f, avx512vnni).
+Features: shared, long (NIB_LONG is set), mlir, gcc, clang, valgrind, numpy (of %python), ptxas, nvcc, cuda_h (CUDA's header), cuda (a driver) and what the processor has (avx2, fma, avx512f, avx512vnni).
 """
 import ctypes
+import importlib.util
 import os
 import pathlib
 import re
@@ -133,6 +134,7 @@ features = {
     "mlir": config.nib_mlir and bool(mlir_opt),
     "gcc": bool(gcc),
     "clang": bool(clang),
+    "numpy": bool(importlib.util.find_spec("numpy")),
     "valgrind": bool(shutil.which("valgrind")),
     "ptxas": bool(cuda_program("ptxas")),
     "nvcc": bool(cuda_program("nvcc")),
