@@ -329,6 +329,23 @@ static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return panels * (ceil(m / mr) * tile + (unpacks ? quads * nr * 5 * simple : 0.0)) + rows;
 }
 
+/* The sums of four activations by codes of one bit: of 32 elements a shift, two indices, and for
+ * each row four lookups, two sums and two dot products. A row's tables come from the second cache. */
+static double block_table_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
+  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
+  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
+  const double dot = or_default(v->dot8_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
+  const double lookup = v->lanes > 1 ? 0.5 : 6.0;
+  const double panels = ceil(ceil(n / v->lanes) / nr), units = ceil(k / 32);
+  const double step = fmin(group_of(find_role(d, "in"), k), group_of(find_role(d, "weight"), k));
+  const double issue = nr * 3 * simple + mr * nr * (4 * lookup + 2 * simple + 2 * dot);
+  const double loads = 4 * mr * 2.2 + nr / k_loads_per_cycle;
+  const double scaling = mr * nr * 2 * simple + (2 * mr + nr) * simple;
+  const double tile = units * fmax(issue, loads) + ceil(k / step) * scaling;
+  const double tables = m * k / 4 * ceil(16.0 / v->lanes) * 4; /* and staging of rows */
+  return panels * ceil(m / mr) * tile + tables;
+}
+
 /* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows. */
 static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
@@ -445,6 +462,9 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
            (double)d->elementwise * scalar_element_cycles(d, r) + rows_of(d) * columns_of(d);
   if (strcmp(d->schedule, "block_reals") == 0)
     return block_real_cycles(d, nib_vocab_find(d->vocab)) +
+           (double)d->elementwise * scalar_element_cycles(d, r);
+  if (strcmp(d->schedule, "block_tables") == 0)
+    return block_table_cycles(d, nib_vocab_find(d->vocab)) +
            (double)d->elementwise * scalar_element_cycles(d, r);
   if (strcmp(d->schedule, "block_dots") == 0)
     return block_dot_cycles(d, nib_vocab_find(d->vocab)) +

@@ -198,6 +198,21 @@ bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int colu
          out_pack->padded_step == out_pack->step;
 }
 
+bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
+                              int columns, nib_block_pack *out_pack) {
+  nib_block_pack *p = out_pack;
+  if (!plan_pack(w, act_group, false, v, columns, p) || p->bits != 1 || p->n_tables)
+    return false;
+  p->by_fours = true;
+  p->fours_log2 = p->mul_log2;
+  p->mul_log2 = 0;
+  p->spread = 1;
+  p->unit = 32;
+  p->padded_step = round_up(p->step, p->unit);
+  set_bytes(p);
+  return true;
+}
+
 /* ---- data ---- */
 
 int64_t nib_block_pack_panel_at(const nib_block_pack *p, int64_t column) {
@@ -274,6 +289,11 @@ static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int
   for (int i = 0; i < p->n_planes; ++i)
     registers += p->unit * p->planes[i].bits / 32;
   lane += at / p->unit * registers * stride;
+  if (p->by_fours) {
+    uint8_t *byte = lane + in_unit % 16 / 4;
+    *byte = (uint8_t)(*byte | code << (in_unit / 16 * 4 + in_unit % 4));
+    return;
+  }
   for (int i = 0; i < p->n_planes; ++i) {
     const int bits = p->planes[i].bits;
     const int64_t per_register = 32 / bits, r = in_unit / per_register;

@@ -35,6 +35,8 @@ typedef struct nib_block_pack {
   uint8_t tables[NIB_BLOCK_MAX_TABLES][16];
   int16_t stored[256]; /**< by code of the element format */
   float reals[2][16]; /**< planned for reals: element = reals[0][code & 15] + reals[1][code >> 4] */
+  bool by_fours; /**< planned for sums: see nib_block_pack_plan_sums; a code counts 2^fours_log2 */
+  int fours_log2;
   bool one_plane;     /**< codes are indices, not sums of parts */
   int n_planes;
   nib_block_plane planes[NIB_BLOCK_MAX_PLANES];
@@ -74,6 +76,12 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab
  *  of 8: steps are groups, and codes are not looked up in tables of bytes. */
 bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int columns,
                                nib_block_pack *out_pack);
+
+/** The same for codes of one bit by which sums of four activations are looked up: a register holds 32
+ *  elements of each column. The four from 4 i on are bits 0 to 3 of byte i, those from 16 + 4 i on
+ *  bits 4 to 7. Of a code counts its bit * 2^fours_log2; mul_log2 is 0. */
+bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
+                              int columns, nib_block_pack *out_pack);
 
 /** Sets the formats of scales and the bytes that depend on them, and packs: panel by panel, group
  * by group: [step][unit][plane][register of the unit][column register], then scales, then offsets,

@@ -39,8 +39,10 @@ typedef struct nib_block_dots {
   bool unpacks;         /**< many rows: a chunk of a panel becomes bytes in scratch first */
   int in_place;         /**< codes that are spread: how many of a byte are multiplied where they lie
                              before they are shifted; 1: only the lowest */
+  bool looks_up;        /**< sums of four activations are looked up (block_tables.c) */
+  int64_t table_stride; /**< bytes of a row's tables */
   int64_t chunk_groups; /**< groups of a chunk */
-  int64_t unpacked_at, totals_at, scratch_bytes;
+  int64_t unpacked_at, totals_at, tables_at, scratch_bytes;
   const char *weights, *bias;
   const char *tables[NIB_BLOCK_MAX_TABLES];
 } nib_block_dots;
@@ -77,6 +79,15 @@ void nib_block_emit_panels(nib_block_dots *d,
                            void (*emit_panel)(nib_block_dots *d, int columns, int tail));
 /** Finishes and stores the totals in scratch. */
 void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *t);
+
+/** Tables of sums: 256 bytes for 32 activations, of which the first half is for the first 16: the low 6
+ *  bits of 16 sums for each four, then the other bits. They are made nonnegative: what a step's sums
+ *  are too large by. */
+int64_t nib_block_table_excess(const nib_block_pack *p);
+/** Constants of looking up, and columns w0 … of 32 elements against the tables at `a` + `at` of
+ *  rows [0, rows): acc<m>_<c>_0 += sums. */
+void nib_block_lookup_declare(const nib_block_dots *d);
+void nib_block_lookup_emit(const nib_block_dots *d, const nib_block_tile *size, int64_t at);
 
 /** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to bytes at
  *  `unpacked`: [step][element / 4][column register] (block_unpack.c). */

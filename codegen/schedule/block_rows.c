@@ -51,7 +51,7 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   r->stride = round_up(r->steps * pack->padded_step, 64);
   if (r->rows > 1 && r->stride % 4096 == 0) /* else rows share the sets of the first cache */
     r->stride += 64;
-  r->has_bases = pack->zero != 0;
+  r->has_bases = pack->zero != 0 || pack->by_fours;
   r->has_scales = r->is_block;
   r->has_offset_sums = pack->has_offsets;
   const int64_t words = r->rows * r->steps * 4;
@@ -109,8 +109,9 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
   const bool shifted = d->in_place > 1;
   const nib_word power = nib_word_of("(1 << s %% %d * %d)", d->in_place, p->planes[0].bits);
   if (d->rows.has_bases)
-    nib_text_line(t, "bases[m * %lld + s] = sum * %d%s%s;", (ll)d->rows.steps, -p->zero,
-                  shifted ? " * " : "", shifted ? power.s : "");
+    nib_text_line(t, "bases[m * %lld + s] = sum * %d%s%s%s;", (ll)d->rows.steps, -p->zero,
+                  shifted ? " * " : "", shifted ? power.s : "",
+                  p->by_fours ? nib_word_of(" - %lld", (ll)nib_block_table_excess(p)).s : "");
   if (d->rows.has_scales && shifted)
     nib_text_line(t, "row_scales[m * %lld + s] = %s / (float)%s;", (ll)d->rows.steps, scale,
                   power.s);

@@ -79,6 +79,11 @@ static void open_source(tile *t) {
     t->spread = 1;
     for (t->unit = 32; p->padded_step % t->unit; t->unit /= 2)
       ;
+  } else if (t->d->looks_up) { /* one sum, of whole registers */
+    t->planes[0] = (nib_block_plane){8, 0};
+    t->n_planes = 1;
+    t->unit = p->unit;
+    t->spread = 1;
   } else {
     memcpy(t->planes, p->planes, sizeof t->planes);
     t->n_planes = p->n_planes;
@@ -176,9 +181,12 @@ static void emit_dots(tile *t, const nib_block_plane *plane, int j, const char *
 static int64_t unit_bytes(const tile *t) {
   int bits = 0;
   for (int i = 0; i < t->n_planes; ++i)
-    bits += t->planes[i].bits;
+    bits += t->d->looks_up ? 1 : t->planes[i].bits;
   return t->unit * bits / 8 * t->p->lanes * t->size.columns;
 }
+
+/* Bytes at `a` of n elements: codes, or tables of their sums. */
+static int64_t act_bytes(const tile *t, int64_t n) { return t->d->looks_up ? 8 * n : n; }
 
 static void load_codes(const tile *t, int c, int64_t at, bool first) {
   const nib_word from = nib_word_of("w + %lld", (ll)at);
@@ -191,6 +199,14 @@ static void load_codes(const tile *t, int c, int64_t at, bool first) {
 static void emit_unit(tile *t, int64_t u) {
   const int64_t register_bytes = 4 * t->p->lanes;
   int64_t at = u * unit_bytes(t);
+  if (t->d->looks_up) {
+    nib_text_open(t->e->body, "{");
+    for (int c = 0; c < t->size.columns; ++c, at += register_bytes)
+      load_codes(t, c, at, true);
+    nib_block_lookup_emit(t->d, &t->size, u * act_bytes(t, t->unit));
+    nib_text_close(t->e->body, "");
+    return;
+  }
   for (int i = 0; i < t->n_planes; ++i) {
     const nib_block_plane *plane = &t->planes[i];
     const int64_t per_register = 32 / plane->bits;
@@ -288,13 +304,13 @@ static void emit_step(tile *t, const char *step) {
       emit_unit(t, u);
     flush_all(t);
     nib_text_line(t->e->body, "w += %lld;", (ll)(units * unit_bytes(t)));
-    nib_text_line(t->e->body, "a += %lld;", (ll)t->p->padded_step);
+    nib_text_line(t->e->body, "a += %lld;", (ll)act_bytes(t, t->p->padded_step));
   } else {
     nib_text_open(t->e->body, "for (int32_t u = 0; u < %lld; u++) {", (ll)units);
     emit_unit(t, 0);
     flush_all(t);
     nib_text_line(t->e->body, "w += %lld;", (ll)unit_bytes(t));
-    nib_text_line(t->e->body, "a += %lld;", (ll)t->unit);
+    nib_text_line(t->e->body, "a += %lld;", (ll)act_bytes(t, t->unit));
     nib_text_close(t->e->body, "");
   }
   close_sums(t, step);
@@ -592,7 +608,10 @@ void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *size) {
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
   open_source(&t);
-  declare_masks(&t);
+  if (d->looks_up)
+    nib_block_lookup_declare(d);
+  else
+    declare_masks(&t);
   for (int64_t m = 0; !totals_in_scratch(&t) && m < size->rows; ++m)
     for (int c = 0; c < size->columns; ++c) {
       declare(&t, d->v->type_f32, place("total", m, c).s);
@@ -611,7 +630,10 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
                   (ll)d->rows.stride, (ll)(d->pack.steps_of_group * d->pack.padded_step));
     nib_text_open(d->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(&t));
   } else {
-    nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld;", (ll)d->rows.stride);
+    if (d->looks_up)
+      nib_text_line(d->e->body, "const uint8_t *a = tables + row * %lld;", (ll)d->table_stride);
+    else
+      nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld;", (ll)d->rows.stride);
     nib_text_open(d->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)d->pack.groups,
                   bundled_groups(&t));
   }

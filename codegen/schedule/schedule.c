@@ -7,6 +7,7 @@
 /* One row per schedule; the last one accepts everything that the operator table allows. */
 #define NIB_SCHEDULES(X)                                                                           \
   X(nib_schedule_block_dots)                                                                       \
+  X(nib_schedule_block_tables)                                                                     \
   X(nib_schedule_block_reals)                                                                      \
   X(nib_schedule_block_codes)                                                                      \
   X(nib_schedule_bit_planes)                                                                       \
@@ -47,6 +48,12 @@ const nib_schedule *nib_schedule_find(const char *name) {
     if (strcmp(s->name, name) == 0)
       return s;
   return NULL;
+}
+
+bool nib_schedule_fits(const nib_schedule *s, const nib_graph *g, const nib_kernel *kernel,
+                       const nib_vocab *v, const nib_target *target) {
+  return s->device == v->device && nib_vocab_fits(v, target) &&
+         (!v->serves || strcmp(v->serves, s->name) == 0) && s->accepts(g, kernel, v);
 }
 
 int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,

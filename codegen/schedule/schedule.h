@@ -111,6 +111,10 @@ typedef struct nib_schedule {
 const nib_schedule *nib_schedule_at(size_t i);
 const nib_schedule *nib_schedule_find(const char *name);
 
+/** Whether `s` can run `kernel` with `v` on `target`. */
+bool nib_schedule_fits(const nib_schedule *s, const nib_graph *g, const nib_kernel *kernel,
+                       const nib_vocab *v, const nib_target *target);
+
 /** `tiles` of a schedule that has only one, all zeros. */
 int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                           int32_t (*out_tiles)[NIB_MAX_TILE], int capacity);

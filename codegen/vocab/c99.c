@@ -55,6 +55,14 @@ const nib_vocab nib_vocab_c99 = {
                "  return (int32_t)y;\n"
                "}\n"
                "\n"
+               "//@ nib_c99_lookup64\n"
+               "static inline int32_t nib_c99_lookup64(const uint8_t *table, int32_t x) {\n"
+               "  uint32_t y = 0;\n"
+               "  for (int i = 0; i < 4; i++)\n"
+               "    y |= (uint32_t)table[(uint32_t)x >> 8 * i & 63] << 8 * i;\n"
+               "  return (int32_t)y;\n"
+               "}\n"
+               "\n"
                "//@ nib_c99_dot8\n"
                "/* Four products of an unsigned and a signed byte. */\n"
                "static inline int32_t nib_c99_dot8(int32_t sum, int32_t a, int32_t b) {\n"
@@ -137,6 +145,7 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_BYTES_STORE] = "nib_c99_store_bytes($a, $b);",
             [NIB_PRIM_BYTES_BCAST] = "$d = nib_c99_bytes($a);",
             [NIB_PRIM_BYTES_LOOKUP] = "$d = nib_c99_lookup($a, $b);",
+            [NIB_PRIM_BYTES_LOOKUP64] = "$d = nib_c99_lookup64($a, $b);",
             [NIB_PRIM_DOT8] = "$d = nib_c99_dot8($d, $a, $b);",
             [NIB_PRIM_DOT8_SUM] = "$d = (int32_t)((uint32_t)$d + (uint32_t)$a);",
             [NIB_PRIM_BYTES_AND] = "$d = $a & $b;",

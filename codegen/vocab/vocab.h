@@ -118,6 +118,7 @@ extern "C" {
   X(BYTES_STORE, "bytes_store")     /* a: pointer to uint8_t, b: register */                       \
   X(BYTES_BCAST, "bytes_bcast")     /* d = the 4 bytes at a (int8_t) in every lane */              \
   X(BYTES_LOOKUP, "bytes_lookup")   /* d = a[each byte of b], a: 16 bytes in memory, b: 0..15 */   \
+  X(BYTES_LOOKUP64, "bytes_lookup64") /* d = a[each byte of b & 63], a: 64 bytes in memory */      \
   X(BYTES_AND, "bytes_and") X(BYTES_OR, "bytes_or")                                                \
   X(BYTES_SHL, "bytes_shl") X(BYTES_SHR, "bytes_shr") /* of 32-bit lanes by the constant b */      \
   X(DOT8, "dot8")                   /* d += sums of products of bytes, a unsigned, b signed: of 4 in \
@@ -201,6 +202,7 @@ typedef struct nib_vocab {
   const char *type_real;      /**< C type of a staged real; NULL: float */
   bool in_order;              /**< products, loads and stores issue one after another */
   int unroll;                 /**< of the loop over K; 0: as compilers choose */
+  const char *serves;         /**< the one schedule that this vocabulary is for; NULL: any */
   const struct nib_vocab *next; /**< another of the same file, or NULL */
   int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
   double dot8_cycles;         /**< of one DOT8 */

@@ -200,7 +200,7 @@ static nib_status enumerate(const nib_select_context *x, const nib_graph *g,
   for (size_t i = 0; status == NIB_OK && (s = nib_schedule_at(i)) != NULL; ++i) {
     const nib_vocab *v;
     for (size_t k = 0; status == NIB_OK && (v = nib_vocab_at(k)) != NULL; ++k)
-      if (s->device == v->device && nib_vocab_fits(v, &x->target) && s->accepts(g, kernel, v))
+      if (nib_schedule_fits(s, g, kernel, v, &x->target))
         status = weigh(x, g, kernel, &base, s, v, list);
   }
   nib_kernel_desc_free(&base);
@@ -327,8 +327,7 @@ bool nib_select_is_fallback(const nib_select_context *context, const nib_graph *
   for (size_t i = 0; (s = nib_schedule_at(i)) != NULL; ++i) {
     const nib_vocab *v;
     for (size_t k = 0; (v = nib_vocab_at(k)) != NULL; ++k)
-      if (is_vector_form(s, v) && s->device == v->device &&
-          nib_vocab_fits(v, &context->target) && s->accepts(g, kernel, v))
+      if (is_vector_form(s, v) && nib_schedule_fits(s, g, kernel, v, &context->target))
         return false;
   }
   return true;

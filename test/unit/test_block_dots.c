@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_block_dots
- * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots) or
- * in f32 (block_reals): every format that the schedules take, in each vocabulary and tile, over
- * shapes with tails, on random and extreme codes, against the reference in f32 and f64. */
+ * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots; of
+ * one bit also block_tables) or in f32 (block_reals): every format that the schedules take, in each
+ * vocabulary and tile, over shapes with tails, on random and extreme codes, against the reference
+ * in f32 and f64. */
 #include "kernel_harness.h"
 
 enum { MAX_CASES = 400 };
@@ -45,6 +46,13 @@ static const char *const real_formats[] = {"nf4_b64", "power4:0.7:block=16,scale
                                            "book:-1,-0.3,0.3,1:block=16,scale=bf16",
                                            "ui4:block=32,scale=f16,zero=f16"};
 #define N_REAL_FORMATS ((int)(sizeof real_formats / sizeof *real_formats))
+
+/* Of one bit, with scales for less than a register of elements, for one and for many. */
+static const char *const bit_formats[] = {
+    "bipolar1:block=32,scale=f16",       "bipolar1:block=128,scale=f16",
+    "ui1:block=64,scale=f16,offset=f16", "ui1:block=96,scale=f32",
+    "book:-3,1:block=64,scale=bf16",     "bipolar1:block=1024,scale=f32"};
+#define N_BIT_FORMATS ((int)(sizeof bit_formats / sizeof *bit_formats))
 
 static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=f32"};
 
@@ -101,14 +109,16 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   cases[n_cases++] = (layer_case){x, y, extreme};
 }
 
-/* Every kernel with the schedule for its activations, and one of the tiles offered. */
-static void select_all(suite *s, const nib_vocab *v) {
+/* Every kernel with `schedule`, or the one for its activations, and one of the tiles offered. */
+static void select_all(suite *s, const nib_vocab *v, const char *schedule) {
   int64_t at = 0;
   for (int32_t i = 0; i < s->g->n_kernels; ++i) {
     nib_kernel *k = &s->g->kernels[i];
     const nib_node *root = &s->g->nodes[k->nodes[0]];
     const bool real = nib_node_input(s->g, root, 0)->format == NIB_F32;
-    const nib_schedule *sched = nib_schedule_find(real ? "block_reals" : "block_dots");
+    const nib_schedule *sched = nib_schedule_find(schedule ? schedule
+                                                  : real   ? "block_reals"
+                                                           : "block_dots");
     if (!sched->accepts(s->g, k, v)) {
       printf("%s: not accepted in %s\n", s->g->nodes[k->nodes[0]].name, v->name);
       ++harness_failures;
@@ -181,8 +191,9 @@ static void run(suite *s, const char *vocab, model_run *model) {
   free(arena);
 }
 
-static void compile_and_run(suite *s, const nib_vocab *v, const char *target) {
-  select_all(s, v);
+static void compile_and_run(suite *s, const nib_vocab *v, const char *target,
+                            const char *schedule) {
+  select_all(s, v, schedule);
   char dir[64];
   make_folder(dir);
   nib_options o = emit_options(dir);
@@ -222,7 +233,20 @@ static void add_cases(suite *s, int lanes) {
     add_case(s, "tq2_0", "q8_0", 1, outputs, 1, 0);
 }
 
-static void test_vocabulary(const char *vocab, const char *target_name) {
+/* Sums that are looked up: tails from 1 to twice the widest tile, rows likewise. */
+static void add_bit_cases(suite *s, int lanes) {
+  for (int i = 0; i < N_BIT_FORMATS; ++i) {
+    const bool meets = nib_format_get(nib_format_find(bit_formats[i]))->block_elems != 96;
+    for (int rows = 1; rows <= 9; ++rows)
+      add_case(s, bit_formats[i], meets ? row_formats[rows % 3] : "q8_0", rows,
+               1 + (11 * rows + 5 * i) % (8 * lanes), 1 + rows % 4, rows % 3 == 0);
+  }
+  for (int outputs = 1; outputs <= 8 * lanes; outputs += 1 + lanes / 3)
+    add_case(s, "bipolar1:block=1024,scale=f32", "i8:block=1024,scale=f32", 1 + outputs % 3,
+             outputs, 1 + outputs % 3, outputs % 2);
+}
+
+static void test_vocabulary(const char *vocab, const char *target_name, const char *schedule) {
   const nib_vocab *v = nib_vocab_find(vocab);
   nib_target target;
   CHECK(v && nib_target_parse(target_name, &target, &harness_diag) == NIB_OK);
@@ -232,21 +256,26 @@ static void test_vocabulary(const char *vocab, const char *target_name) {
   }
   n_cases = 0;
   suite s = suite_open("dots", "nearest-even", 11);
-  add_cases(&s, v->lanes);
+  if (schedule)
+    add_bit_cases(&s, v->lanes);
+  else
+    add_cases(&s, v->lanes);
   finish(&s);
   if (nib_graph_validate(s.g, &harness_diag) != NIB_OK) {
     printf("%s\n", harness_message);
     ++harness_failures;
   }
-  compile_and_run(&s, v, target_name);
+  compile_and_run(&s, v, target_name, schedule);
   printf("%s: %d products\n", vocab, n_cases);
   nib_graph_destroy(s.g);
 }
 
 int main(void) {
-  test_vocabulary("c99", "c99");
-  test_vocabulary("avx2", "x86-64-v3");
-  test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni");
+  test_vocabulary("c99", "c99", NULL);
+  test_vocabulary("avx2", "x86-64-v3", NULL);
+  test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni", NULL);
+  test_vocabulary("c99", "c99", "block_tables");
+  test_vocabulary("avx512vbmi", "x86-64-v4+avx512vnni+avx512vbmi", "block_tables");
   printf("%d failures\n", harness_failures);
   return harness_failures != 0;
 }

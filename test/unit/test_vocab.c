@@ -292,12 +292,15 @@ static const struct byte_case {
 } byte_cases[] = {{NIB_PRIM_BYTES_AND, false, false}, {NIB_PRIM_BYTES_OR, false, false},
                   {NIB_PRIM_BYTES_SHL, false, true},  {NIB_PRIM_BYTES_SHR, false, true},
                   {NIB_PRIM_I32_SAR, false, true},    {NIB_PRIM_BYTES_LOOKUP, true, false},
+                  {NIB_PRIM_BYTES_LOOKUP64, true, false},
                   {NIB_PRIM_BYTES_BCAST, true, true}, {NIB_PRIM_BYTES_LOAD, true, true}};
 
 static void write_bytes(nib_emitter *e) {
   const nib_vocab *v = e->vocab;
   for (size_t i = 0; i < COUNT(byte_cases); i++) {
     const struct byte_case *k = &byte_cases[i];
+    if (!nib_vocab_prim(v, k->prim))
+      continue;
     open_function(e, nib_word_of("p%d_0", (int)k->prim).s, elems);
     load_register(e, "a", I32, "pa");
     load_register(e, "b", I32, "pb");
@@ -745,9 +748,9 @@ static uint32_t expected_bytes(const struct byte_case *k, int lane) {
     return word_at(pa, 0);
   case NIB_PRIM_BYTES_LOAD:
     return a;
-  default:
+  default: /* lookups */
     for (int i = 0; i < 4; i++)
-      y |= (uint32_t)pa[b >> 8 * i & 15] << 8 * i;
+      y |= (uint32_t)pa[b >> 8 * i & (k->prim == NIB_PRIM_BYTES_LOOKUP ? 15 : 63)] << 8 * i;
     return y;
   }
 }
@@ -757,6 +760,8 @@ static void test_bytes(void *library, const nib_vocab *v) {
   for (int round = 0; round < rounds / 10; round++)
     for (size_t i = 0; i < COUNT(byte_cases); i++) {
       const struct byte_case *k = &byte_cases[i];
+      if (!nib_vocab_prim(v, k->prim))
+        continue;
       function *f = find(library, nib_word_of("p%d_0", (int)k->prim).s, v);
       fill_random(pa);
       fill_random(pb);

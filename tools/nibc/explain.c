@@ -95,8 +95,7 @@ static void put_refusals(const weighed *w, const nib_graph *g, const nib_kernel 
     if (s->device != nib_target_is_cuda(&w->x.target))
       continue;
     for (size_t j = 0; (v = nib_vocab_at(j)) != NULL; ++j)
-      accepts = accepts ||
-                (s->device == v->device && nib_vocab_fits(v, &w->x.target) && s->accepts(g, k, v));
+      accepts = accepts || nib_schedule_fits(s, g, k, v, &w->x.target);
     if (accepts)
       continue;
     nib_text_printf(t, "%s%s", separator, s->name);
