@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 typedef struct bench_options {
-  const char *folder, *only; /**< only: cases whose names contain it, or NULL */
+  const char *folder, *only; /**< only: names of cases, separated by commas, or NULL */
   const char *json;          /**< file for the results, or NULL */
   bool alone;                /**< without cuBLASLt */
   bool sources;              /**< write .cu files alone */

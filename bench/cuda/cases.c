@@ -18,39 +18,65 @@
 /* Fewer and more rows of tiles at a time. */
 static const int32_t k_bands[][NIB_MAX_TILE] = {{128, 256, 2, 8}, {128, 256, 2, 32}, {0}};
 
+/* Tiles in a band of those of low_bit_warpgroup. */
+static const int32_t k_rounded[][NIB_MAX_TILE] = {{128, 256, 1, 2}, {128, 256, 1, 4}, {0}};
+
 static const bench_case cases[] = {
-    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 12, NULL, NULL},
-    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 12, NULL, NULL},
-    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 12, NULL, NULL},
-    {"small_w4", "f16", WEIGHTS_OF_4_BITS, 5, 144, 256, "f16", NULL, 0, NULL, NULL},
-    {"bf16_8192", "bf16", "bf16", 8192, 8192, 8192, "bf16", "warpgroup_gemm", 3, k_bands, NULL},
+    {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 12, NULL, NULL, NULL},
+    {"small_f8", "f8E4M3FN", "f8E4M3FN", 130, 272, 400, "f8e4m3", "warpgroup_gemm", 12, NULL, NULL,
+     NULL},
+    {"small_i8", "i8", "i8", 200, 144, 208, "i8", "warpgroup_gemm", 12, NULL, NULL, NULL},
+    {"small_w4", "f16", WEIGHTS_OF_4_BITS, 5, 144, 256, "f16", NULL, 0, NULL, NULL, NULL},
+    {"small_w4_operand", "f16", WEIGHTS_OF_4_BITS, 300, 152, 416, "f16", "low_bit_warpgroup", 8,
+     NULL, "operand", NULL},
+    {"small_w4_operand_bf16", "bf16", WEIGHTS_OF_4_BITS, 300, 152, 416, "bf16", "low_bit_warpgroup",
+     8, NULL, "operand", NULL},
+    {"bf16_8192", "bf16", "bf16", 8192, 8192, 8192, "bf16", "warpgroup_gemm", 3, k_bands, NULL,
+     NULL},
     {"f8_8192", "f8E4M3FN", "f8E4M3FN", 8192, 8192, 8192, "f8e4m3", "warpgroup_gemm", 3, k_bands,
+     NULL, "bf16_8192"},
+    {"i8_8192", "i8", "i8", 8192, 8192, 8192, "i8", "warpgroup_gemm", 3, k_bands, NULL,
      "bf16_8192"},
-    {"i8_8192", "i8", "i8", 8192, 8192, 8192, "i8", "warpgroup_gemm", 3, k_bands, "bf16_8192"},
-    {"f16_4096", "f16", "f16", 4096, 4096, 4096, "f16", "warpgroup_gemm", 2, NULL, NULL},
-    {"bf16_2048", "bf16", "bf16", 2048, 8192, 8192, "bf16", "warpgroup_gemm", 2, NULL, NULL},
-    {"bf16_128", "bf16", "bf16", 128, 8192, 8192, "bf16", "warpgroup_gemm", 2, NULL, NULL},
-    {"i8_1000", "i8", "i8", 1000, 3000, 2000, "i8", "warpgroup_gemm", 2, NULL, NULL},
-    {"w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 8192, 8192, "f16", "low_bit_stream", 0, NULL, NULL},
-    {"w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 8192, 8192, "f16", "low_bit_stream", 0, NULL, NULL},
-    {"w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 8192, 8192, "f16", "low_bit_stream", 0, NULL, NULL},
+    {"f16_4096", "f16", "f16", 4096, 4096, 4096, "f16", "warpgroup_gemm", 2, NULL, NULL, NULL},
+    {"bf16_2048", "bf16", "bf16", 2048, 8192, 8192, "bf16", "warpgroup_gemm", 2, NULL, NULL, NULL},
+    {"bf16_128", "bf16", "bf16", 128, 8192, 8192, "bf16", "warpgroup_gemm", 2, NULL, NULL, NULL},
+    {"i8_1000", "i8", "i8", 1000, 3000, 2000, "i8", "warpgroup_gemm", 2, NULL, NULL, NULL},
+    {"w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 8192, 8192, "f16", "low_bit_stream", 0, NULL, NULL,
+     NULL},
+    {"w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 8192, 8192, "f16", "low_bit_stream", 0, NULL, NULL,
+     NULL},
+    {"w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 8192, 8192, "f16", "low_bit_stream", 0, NULL, NULL,
+     NULL},
     {"w4_m2048", "bf16", WEIGHTS_OF_4_BITS, 2048, 8192, 8192, "bf16", "low_bit_warpgroup", 0, NULL,
-     "bf16_2048"},
-    {"w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 8192, 8192, "f16", "low_bit_stream", 0, NULL, "w4_m1"},
+     NULL, "bf16_2048"},
+    {"w4_m2048_operand", "bf16", WEIGHTS_OF_4_BITS, 2048, 8192, 8192, "bf16", "low_bit_warpgroup",
+     3, k_rounded, "operand", "bf16_2048"},
+    {"w4_m2048_operand_f16", "f16", WEIGHTS_OF_4_BITS, 2048, 8192, 8192, "f16", "low_bit_warpgroup",
+     3, k_rounded, "operand", "bf16_2048"},
+    {"w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 8192, 8192, "f16", "low_bit_stream", 0, NULL, NULL,
+     "w4_m1"},
     {"large_w4_m1", "f16", WEIGHTS_OF_4_BITS, 1, 24576, 32768, "f16", "low_bit_stream", 0, NULL,
-     NULL},
+     NULL, NULL},
     {"large_w4_m8", "f16", WEIGHTS_OF_4_BITS, 8, 24576, 32768, "f16", "low_bit_stream", 0, NULL,
-     NULL},
+     NULL, NULL},
     {"large_w4_m16", "f16", WEIGHTS_OF_4_BITS, 16, 24576, 32768, "f16", "low_bit_stream", 0, NULL,
-     NULL},
+     NULL, NULL},
     {"large_w2_m1", "f16", WEIGHTS_OF_2_BITS, 1, 24576, 32768, "f16", "low_bit_stream", 0, NULL,
-     "large_w4_m1"},
-    {"large_ternary_m1", "f16", WEIGHTS_OF_3_VALUES, 1, 24576, 32768, "f16", "low_bit_stream", 0,
      NULL, "large_w4_m1"},
+    {"large_ternary_m1", "f16", WEIGHTS_OF_3_VALUES, 1, 24576, 32768, "f16", "low_bit_stream", 0,
+     NULL, NULL, "large_w4_m1"},
 };
 
 const bench_case *bench_case_at(int i) {
   return i >= 0 && i < (int)(sizeof cases / sizeof *cases) ? &cases[i] : NULL;
+}
+
+bool bench_case_is_wanted(const bench_case *c, const char *names) {
+  const size_t size = strlen(c->name);
+  for (const char *at = names; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+    if (strcspn(at, ",") == size && memcmp(at, c->name, size) == 0)
+      return true;
+  return !names;
 }
 
 static uint64_t next_random(uint64_t *state) {
@@ -151,11 +177,13 @@ static layer add_tensors(nib_graph *g, const bench_case *c, int64_t m, int64_t n
   return l;
 }
 
-static nib_graph *finish_graph(nib_graph *g, const layer *l) {
+static nib_graph *finish_graph(nib_graph *g, const bench_case *c, const layer *l) {
   g->rounding = "nearest-even";
   const int32_t in[] = {l->x, l->w, l->bias, l->scales};
   const int32_t node = nib_graph_add_node(g, NIB_OP_FULLY_CONNECTED, "product", 0, in,
                                           l->scales != NIB_NONE ? 4 : 2, l->y);
+  if (c->decode)
+    nib_graph_set_string(g, node, NIB_A_DECODE, c->decode);
   nib_graph_set_inputs(g, &l->x, 1);
   nib_graph_set_outputs(g, &l->y, 1);
   g->nodes[node].kernel = nib_graph_add_kernel(g, "product", &node, 1);
@@ -199,7 +227,7 @@ nib_graph *bench_case_graph(const bench_case *c) {
     nib_graph_destroy(g);
     return NULL;
   }
-  return finish_graph(g, &l);
+  return finish_graph(g, c, &l);
 }
 
 /* Rows of a tensor of rank 1 or 2. */
@@ -225,7 +253,7 @@ nib_graph *bench_case_sample(const bench_case *c, const nib_graph *whole, const 
     nib_graph_destroy(g);
     return NULL;
   }
-  return finish_graph(g, &l);
+  return finish_graph(g, c, &l);
 }
 
 /* ---- kernels ---- */

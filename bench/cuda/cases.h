@@ -18,10 +18,14 @@ typedef struct bench_case {
   const char *schedule; /**< to measure no other; NULL: all that accept it */
   int max_tiles;        /**< of those that each schedule offers; 0: the first */
   const int32_t (*more)[NIB_MAX_TILE]; /**< and further ones, up to one of zeros; or NULL */
+  const char *decode;                  /**< of weights: "operand", or NULL */
   const char *than; /**< an earlier case whose time is compared with this one's, or NULL */
 } bench_case;
 
 const bench_case *bench_case_at(int i); /**< NULL past the end */
+
+/** Whether it is one of `names`, separated by commas; NULL: all are. */
+bool bench_case_is_wanted(const bench_case *c, const char *names);
 
 /** A kernel of a case: the i-th tile of a schedule. */
 typedef struct bench_kernel {

@@ -54,7 +54,7 @@ int bench_compile(const bench_options *o) {
   int failures = 0;
   const bench_case *c;
   for (int i = 0; (c = bench_case_at(i)) != NULL; ++i) {
-    if (o->only && !strstr(c->name, o->only))
+    if (!bench_case_is_wanted(c, o->only))
       continue;
     nib_graph *g = bench_case_graph(c);
     bench_kernel k;

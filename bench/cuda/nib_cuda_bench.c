@@ -14,9 +14,9 @@ static void say(void *user, nib_severity severity, const char *message) {
 static int usage(void) {
   fprintf(
       stderr,
-      "nib-cuda-bench --compile FOLDER [--clang | --sources] [--only=CASE]\n"
+      "nib-cuda-bench --compile FOLDER [--clang | --sources] [--only=CASE,…]\n"
       "    writes the kernels into the folder and assembles them (nvcc, or clang-22 and ptxas)\n"
-      "nib-cuda-bench --run FOLDER [--rounds=N] [--alone] [--only=CASE] [--json=FILE]\n"
+      "nib-cuda-bench --run FOLDER [--rounds=N] [--alone] [--only=CASE,…] [--json=FILE]\n"
       "    measures them on this machine's GPU, interleaved with cuBLASLt unless alone\n");
   return 2;
 }

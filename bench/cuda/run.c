@@ -668,7 +668,7 @@ int bench_run(const bench_options *o) {
   if (shared == MAP_FAILED)
     return 1;
   for (int i = 0; (c = bench_case_at(i)) != NULL && n < CASES; ++i) {
-    if (o->only && !strstr(c->name, o->only))
+    if (!bench_case_is_wanted(c, o->only))
       continue;
     all[n] = (prepared){.c = c, .diag = &o->diag};
     if (pthread_create(&all[n].thread, NULL, prepare, &all[n]) != 0)

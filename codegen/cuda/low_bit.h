@@ -111,6 +111,11 @@ void nib_low_bit_get_emit(const nib_low_bit *p, nib_text *t, const char *q, cons
  * `tile`, in group number `group` of the step, from the words `f`. */
 void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *tile,
                              const char *group);
+/** Multiplies registers [first, end) of `a` by the scales of the step's groups that they are in,
+ * each element rounded once, to the product's type; those of the registers before sub-step `sub`
+ * are left out of count. Scales are the words `f`. */
+void nib_low_bit_fold_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *sub,
+                           int first, int end);
 
 #ifdef __cplusplus
 }

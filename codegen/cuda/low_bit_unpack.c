@@ -288,3 +288,42 @@ void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, c
       nib_text_line(t, "scale[%d] *= 0x1p%df;", half, p->exponent);
   }
 }
+
+/* ---- scales times elements ---- */
+
+/* Scales that the product's type holds multiply pairs; others floats, which become pairs. Registers
+ * 4 i to 4 i + 3 are 16 of K, those with odd numbers 8 rows further down. */
+void nib_low_bit_fold_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *sub,
+                           int first, int end) {
+  const bool half = p->product == NIB_LOW_BIT_F16;
+  const bool pairs =
+      p->scale_format == (half ? NIB_F16 : NIB_BF16) && !p->has_codes && p->exponent == 0;
+  const int of_group = p->padded_group < NIB_LOW_BIT_SUB ? (int)p->padded_group / 4 : 16;
+  const char *type = half ? "f16" : "bf16";
+  for (int at = first; at < end; at += of_group) {
+    nib_text_open(t, "{");
+    const nib_expr group =
+        p->scales_of_step > 1 ? nib_expr_printf("(%s) * %d + %d", sub, 16 / of_group, at / of_group)
+                              : nib_expr_printf("0");
+    if (pairs) {
+      nib_text_line(t, "const int32_t at = %s;", group.s);
+      for (int r = 0; r < 2; ++r)
+        nib_text_line(
+            t,
+            "const uint32_t scale%d = nib_select_bytes(%s[(at + %d) / 2], 0, (at + %d) %% "
+            "2 ? 0x3232 : 0x1010);",
+            r, f, r * p->scales_of_step, r * p->scales_of_step);
+    } else
+      nib_low_bit_scales_emit(p, t, f, "0", group.s);
+    for (int i = at; i < at + of_group; ++i)
+      if (pairs)
+        nib_text_line(t, "a[0][%d] = nib_%s_mul2(a[0][%d], scale%d);", i, half ? "h" : "bf16", i,
+                      i % 2);
+      else
+        nib_text_line(t,
+                      "a[0][%d] = nib_%s_pair(nib_f32_%s(a[0][%d]%s) * scale[%d], "
+                      "nib_f32_%s(a[0][%d] >> 16) * scale[%d]);",
+                      i, type, type, i, "", i % 2, type, i, i % 2);
+    nib_text_close(t, "");
+  }
+}

@@ -252,6 +252,12 @@ double nib_node_float(const nib_node *n, nib_attr_id id, double if_absent) {
   return a ? a->u.f : if_absent;
 }
 
+nib_format nib_node_decode_format(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  return x && strcmp(nib_node_string(n, NIB_A_DECODE, "exact"), "operand") == 0 ? x->format
+                                                                                : NIB_NO_FORMAT;
+}
+
 const char *nib_node_string(const nib_node *n, nib_attr_id id, const char *if_absent) {
   const nib_attr *a = nib_node_attr(n, id);
   return a ? a->u.s : if_absent;

@@ -29,12 +29,24 @@ static int32_t *load_numbers(const nib_reference *r, int32_t tensor, int64_t zer
   return x;
 }
 
+/* To the format of the input, where the operator says so. */
+static void round_weights(const nib_reference *r, const nib_node *n, double *w) {
+  const nib_format to = nib_node_decode_format(r->g, n);
+  const int64_t elems = nib_tensor_elems(nib_ref_tensor(r, n->in[1]));
+  uint8_t code[8];
+  for (int64_t i = 0; w && to != NIB_NO_FORMAT && i < elems; ++i) {
+    nib_format_store_real(to, code, 0, w[i]);
+    w[i] = nib_format_load_real(to, code, 0);
+  }
+}
+
 static bool load_operands(const nib_reference *r, const nib_node *n, bool real, int64_t in_zp,
                           int64_t w_zp, operands *o) {
   memset(o, 0, sizeof *o);
   if (real) {
     o->xr = nib_ref_load_reals(r, n->in[0]);
     o->wr = nib_ref_load_reals(r, n->in[1]);
+    round_weights(r, n, o->wr);
     return o->xr && o->wr;
   }
   o->xi = load_numbers(r, n->in[0], in_zp);

@@ -299,6 +299,14 @@ NIB_DEVICE void nib_ldmatrix4(uint32_t d[4], const void *row) {
                    : "r"(nib_shared_address(row))
                    : "memory");
 }
+//@ nib_transpose_halves
+/* Of an 8 x 8 matrix of 16-bit elements thread t holds 2 (t % 4) and the next of row t / 4: the same
+ * of its transpose. */
+NIB_DEVICE uint32_t nib_transpose_halves(uint32_t x) {
+  uint32_t d;
+  __asm__ volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(d) : "r"(x));
+  return d;
+}
 //@ nib_mma_of
 /* d += a b, of 16 x 8 += 16 x K times K x 8. With g = lane / 4 and t = lane % 4, and e elements in
  * a register, the thread holds of d: (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1); in
@@ -365,6 +373,22 @@ NIB_DEVICE uint32_t nib_hfma2(uint32_t a, uint32_t b, uint32_t c) {
 NIB_DEVICE uint32_t nib_hsub2(uint32_t a, uint32_t b) {
   uint32_t d;
   __asm__("sub.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+  return d;
+}
+//@ nib_h_mul2
+/* As nib_bf16_mul2. */
+NIB_DEVICE uint32_t nib_h_mul2(uint32_t a, uint32_t b) { return nib_hfma2(a, b, 0x80008000u); }
+//@ nib_f16_pair
+/* Two floats, each rounded once. */
+NIB_DEVICE uint32_t nib_f16_pair(float low, float high) {
+  uint32_t d;
+  __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
+  return d;
+}
+//@ nib_bf16_pair
+NIB_DEVICE uint32_t nib_bf16_pair(float low, float high) {
+  uint32_t d;
+  __asm__("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
   return d;
 }
 //@ nib_bf16_fma2

@@ -119,6 +119,12 @@ NIB_EMULATED_MMA_OF(f8e4m3, f8e4m3, float)
 NIB_EMULATED_MMA_OF(i8, i8, int32_t)
 NIB_EMULATED_MMA_OF(u8i8, u8i8, int32_t)
 
+NIB_DEVICE uint32_t nib_transpose_halves(uint32_t x) {
+  const int32_t lane = nib_thread() % 32, g = lane / 4, from = lane % 4 * 8 + g / 2, down = g % 2 * 16;
+  const uint32_t low = nib_shuffle(x, from), high = nib_shuffle(x, from + 4);
+  return (low >> down & 0xffff) | (high >> down & 0xffff) << 16;
+}
+
 /* ---- arithmetic on packed values ---- */
 
 NIB_DEVICE uint32_t nib_select_bytes(uint32_t a, uint32_t b, uint32_t selector) {
@@ -142,6 +148,12 @@ NIB_DEVICE float nib_f32_f16(uint32_t x) {
   return nib_emulated_decode(NIB_EMULATED_f16, x & 0xffff);
 }
 
+NIB_DEVICE uint32_t nib_f16_pair(float low, float high) {
+  return nib_emulated_encode(low, 0) | nib_emulated_encode(high, 0) << 16;
+}
+NIB_DEVICE uint32_t nib_bf16_pair(float low, float high) {
+  return nib_emulated_encode(low, 1) | nib_emulated_encode(high, 1) << 16;
+}
 NIB_DEVICE uint16_t nib_f32_to_bf16(float x) { return (uint16_t)nib_emulated_encode(x, 1); }
 NIB_DEVICE uint16_t nib_f32_to_f16(float x) { return (uint16_t)nib_emulated_encode(x, 0); }
 NIB_DEVICE float nib_f16_to_f32(uint16_t x) { return nib_emulated_decode(NIB_EMULATED_f16, x); }
