@@ -95,10 +95,13 @@ def Nib_TransposeConv2DOp : Nib_Filter<"transpose_conv2d", [{
 }
 
 def Nib_FullyConnectedOp : Nib_Filter<"fully_connected", [{
-    oilist(`activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding)}]> {
+    oilist(`activation` $activation | `clamp` custom<Ints>($clamp) | `rounding` $rounding |
+           `decode` $decode)}]> {
   let summary = "A dense layer";
   let description = [{
-    Each row of `I` inputs times the filter `[O, I]`; bias and scales as in `nib.conv2d`.
+    Each row of `I` inputs times the filter `[O, I]`; bias and scales as in `nib.conv2d`. With
+    `decode "operand"` and inputs of f16 or bf16 each weight is rounded to their type before it is
+    multiplied; by default (`"exact"`) it is the f32 number that its format means.
 
     ```mlir
     %y = nib.fully_connected %x, %w bias %b
@@ -107,7 +110,7 @@ def Nib_FullyConnectedOp : Nib_Filter<"fully_connected", [{
   }];
   let arguments = (ins Nib_Tensor:$input, Nib_Tensor:$filter, Optional<Nib_Tensor>:$bias,
       Optional<Nib_Tensor>:$filter_scales, Nib_String:$activation, Nib_Ints:$clamp,
-      Nib_String:$rounding);
+      Nib_String:$rounding, Nib_String:$decode);
 }
 
 def Nib_MatMulOp : Nib_Binary<"matmul", "(`rounding` $rounding^)?"> {

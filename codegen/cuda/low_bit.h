@@ -60,6 +60,7 @@ typedef struct nib_low_bit {
   double values[256]; /**< of a TABLE, by code */
   int n_planes;
   nib_low_bit_plane planes[NIB_LOW_BIT_MAX_PLANES];
+  bool folds; /**< operands are weights, rounded: not elements, with scales applied to sums */
   /* K: groups with one scale, each padded so that matrix instructions do not cross it */
   bool has_scales, has_offsets;
   bool has_codes; /**< scales are products of a byte for the group and a real for its block */
@@ -81,6 +82,10 @@ typedef struct nib_low_bit {
  * are none that the product takes. */
 bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t act_group,
                       int tiles, int run, nib_low_bit *out_plan);
+
+/** Has the plan fold where `n`, whose weights it is of, multiplies rounded weights, unless elements
+ * are such already. */
+void nib_low_bit_plan_fold(nib_low_bit *p, const nib_graph *g, const nib_node *n);
 
 /** Sets what depends on scales, and packs: [row block][step]. The caller frees *out_data. */
 nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_bytes);
@@ -111,11 +116,11 @@ void nib_low_bit_get_emit(const nib_low_bit *p, nib_text *t, const char *q, cons
  * `tile`, in group number `group` of the step, from the words `f`. */
 void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *tile,
                              const char *group);
-/** Multiplies registers [first, end) of `a` by the scales of the step's groups that they are in,
- * each element rounded once, to the product's type; those of the registers before sub-step `sub`
- * are left out of count. Scales are the words `f`. */
+/** Where the plan folds: makes registers [first, end) of `a`, part 0, of tile `tile` of sub-step
+ * `sub`, the weights themselves, rounded to the product's type; scales and offsets are the words
+ * `f`. */
 void nib_low_bit_fold_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *sub,
-                           int first, int end);
+                           const char *tile, int first, int end);
 
 #ifdef __cplusplus
 }

@@ -243,6 +243,11 @@ bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t 
          (p->padded_group == p->group && (act_group % p->group == 0 || p->group % act_group == 0));
 }
 
+void nib_low_bit_plan_fold(nib_low_bit *p, const nib_graph *g, const nib_node *n) {
+  p->folds = nib_node_decode_format(g, n) != NIB_NO_FORMAT &&
+             (p->has_scales || p->rule == NIB_LOW_BIT_TABLE);
+}
+
 /* ---- data ---- */
 
 /* Where element `kk` (of 64) of row `row` (of 16) of a tile is: lane, register, element of the

@@ -77,6 +77,7 @@ static bool plan(const nib_graph *g, const nib_kernel *k, stream *s) {
   s->ahead = k->tile[2] > 0 ? k->tile[2] : 1;
   if (!nib_low_bit_plan(s->w, product, 32, k->tile[0] > 0 ? k->tile[0] : 1, 8, &s->plan))
     return false;
+  nib_low_bit_plan_fold(&s->plan, g, s->n);
   s->rows = nib_tensor_elems(s->x) / s->plan.k;
   s->columns = s->rows > 8 ? 2 : 1;
   uint32_t words[512];
@@ -338,7 +339,7 @@ static void open_groups(const stream *s) {
 static void emit_real_sums(const stream *s) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
-  if (!p->has_offsets)
+  if (!p->has_offsets || p->folds)
     return;
   nib_text_line(t, "float sums[%d][%d][4] = {{{0}}};", groups_of_sub(p), s->columns);
   open_groups(s);
@@ -356,9 +357,9 @@ static void emit_real_tile(const stream *s) {
   char a[64];
   snprintf(a, sizeof a, "a[%%d] + (e * %d + i) * 4", operands);
   open_groups(s);
-  if (!p->has_scales) {
+  if (!p->has_scales || p->folds) {
     open_columns(s);
-    emit_products(s, "total[r][c]", p->parts, a);
+    emit_products(s, "total[r][c]", p->folds ? 1 : p->parts, a);
     nib_text_close(t, "");
     nib_text_close(t, "");
     return;
@@ -492,6 +493,8 @@ static void emit_step(const stream *s) {
     emit_real_sums(s);
   nib_text_open_unrolled(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
   nib_low_bit_unpack_emit(p, t, "q", "sub", "r", 0, nib_low_bit_registers(p));
+  if (p->folds)
+    nib_low_bit_fold_emit(p, t, "f", "sub", "r", 0, nib_low_bit_registers(p));
   if (bytes)
     emit_byte_tile(s);
   else
@@ -604,7 +607,7 @@ static void emit_reduction(const stream *s) {
   nib_text_line(t, "for (int32_t j = 1; j < %d; ++j)", s->warps);
   nib_text_line(t, "  acc += sums[(j * %lld + i / %lld) * %lld + i %% %lld];", columns, rows,
                 stride, rows);
-  if (!p->has_scales && p->exponent)
+  if (!p->has_scales && !p->folds && p->exponent)
     nib_text_line(t, "acc *= 0x1p%df;", p->exponent);
 }
 
@@ -682,7 +685,7 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   emit_pointers(&s);
   nib_text_line(t, "const uint8_t *const weights_of_block = %s + nib_block_x() * (int64_t)%lld;",
                 weights.s, (ll)(p->steps * p->step_bytes));
-  if (p->has_offsets || (p->product == NIB_LOW_BIT_I8 && !p->is_signed && p->zero))
+  if ((p->has_offsets && !p->folds) || (p->product == NIB_LOW_BIT_I8 && !p->is_signed && p->zero))
     nib_text_line(t, "const uint32_t ones[4] = {%s, %s, %s, %s};", ones_of(p), ones_of(p),
                   ones_of(p), ones_of(p));
   nib_text_line(t, "float total[%d][%d][4] = {{{0}}};", p->tiles, s.columns);

@@ -289,41 +289,67 @@ void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, c
   }
 }
 
-/* ---- scales times elements ---- */
+/* ---- weights ---- */
 
-/* Scales that the product's type holds multiply pairs; others floats, which become pairs. Registers
- * 4 i to 4 i + 3 are 16 of K, those with odd numbers 8 rows further down. */
+/* An expression: element `e` of register `i` as float, the sum of its parts. */
+static expr element_f32(const nib_low_bit *p, int i, int e) {
+  expr all = {""};
+  for (int part = 0, at = 0; part < p->parts; ++part)
+    at += snprintf(all.s + at, sizeof all.s - (size_t)at, "%snib_f32_%s(a[%d][%d]%s)",
+                   part ? " + " : "", p->product == NIB_LOW_BIT_F16 ? "f16" : "bf16", part, i,
+                   e ? " >> 16" : "");
+  return all;
+}
+
+/* A scale that the product's type holds multiplies pairs; other scales, and offsets, are floats. */
+static bool folds_in_pairs(const nib_low_bit *p) {
+  return p->has_scales && !p->has_offsets && !p->has_codes && p->parts == 1 && p->exponent == 0 &&
+         p->scale_format == (p->product == NIB_LOW_BIT_F16 ? NIB_F16 : NIB_BF16);
+}
+
+static void emit_folded(const nib_low_bit *p, nib_text *t, int i) {
+  const char *type = p->product == NIB_LOW_BIT_F16 ? "f16" : "bf16";
+  if (folds_in_pairs(p)) {
+    nib_text_line(t, "a[0][%d] = nib_%smul2(a[0][%d], scale%d);", i,
+                  p->product == NIB_LOW_BIT_F16 ? "h" : "bf16_", i, i % 2);
+    return;
+  }
+  expr w[2];
+  for (int e = 0; e < 2; ++e) {
+    const expr x = element_f32(p, i, e);
+    snprintf(w[e].s, sizeof w[e].s,
+             p->has_offsets  ? "(%.300s) * scale[%d] + offset[%d]"
+             : p->has_scales ? "(%.300s) * scale[%d]"
+                             : "(%.300s) * scale",
+             x.s, i % 2, i % 2);
+  }
+  nib_text_line(t, "a[0][%d] = nib_%s_pair(%s, %s);", i, type, w[0].s, w[1].s);
+}
+
+/* Registers 4 i to 4 i + 3 are 16 of K, those with odd numbers 8 rows further down. */
 void nib_low_bit_fold_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *sub,
-                           int first, int end) {
-  const bool half = p->product == NIB_LOW_BIT_F16;
-  const bool pairs =
-      p->scale_format == (half ? NIB_F16 : NIB_BF16) && !p->has_codes && p->exponent == 0;
-  const int of_group = p->padded_group < NIB_LOW_BIT_SUB ? (int)p->padded_group / 4 : 16;
-  const char *type = half ? "f16" : "bf16";
-  for (int at = first; at < end; at += of_group) {
+                           const char *tile, int first, int end) {
+  const int of_group =
+      p->has_scales && p->padded_group < NIB_LOW_BIT_SUB ? (int)p->padded_group / 4 : 16;
+  for (int from = first; from < end; from += of_group) {
     nib_text_open(t, "{");
-    const nib_expr group =
-        p->scales_of_step > 1 ? nib_expr_printf("(%s) * %d + %d", sub, 16 / of_group, at / of_group)
-                              : nib_expr_printf("0");
-    if (pairs) {
-      nib_text_line(t, "const int32_t at = %s;", group.s);
-      for (int r = 0; r < 2; ++r)
-        nib_text_line(
-            t,
-            "const uint32_t scale%d = nib_select_bytes(%s[(at + %d) / 2], 0, (at + %d) %% "
-            "2 ? 0x3232 : 0x1010);",
-            r, f, r * p->scales_of_step, r * p->scales_of_step);
-    } else
-      nib_low_bit_scales_emit(p, t, f, "0", group.s);
-    for (int i = at; i < at + of_group; ++i)
-      if (pairs)
-        nib_text_line(t, "a[0][%d] = nib_%s_mul2(a[0][%d], scale%d);", i, half ? "h" : "bf16", i,
-                      i % 2);
-      else
-        nib_text_line(t,
-                      "a[0][%d] = nib_%s_pair(nib_f32_%s(a[0][%d]%s) * scale[%d], "
-                      "nib_f32_%s(a[0][%d] >> 16) * scale[%d]);",
-                      i, type, type, i, "", i % 2, type, i, i % 2);
+    const nib_expr group = p->scales_of_step > 1 ? nib_expr_printf("((%s) * %d + %d)", sub,
+                                                                   16 / of_group, from / of_group)
+                                                 : nib_expr_printf("0");
+    if (!p->has_scales)
+      nib_text_line(t, "const float scale = 0x1p%df;", p->exponent);
+    else if (!folds_in_pairs(p))
+      nib_low_bit_scales_emit(p, t, f, tile, group.s);
+    for (int r = 0; folds_in_pairs(p) && r < 2; ++r) {
+      nib_text_line(t, "const int32_t at%d = (%s * 2 + %d) * %d + %s;", r, tile, r,
+                    p->scales_of_step, group.s);
+      nib_text_line(t,
+                    "const uint32_t scale%d = nib_select_bytes(%s[at%d / 2], 0, at%d %% 2 ? 0x3232 "
+                    ": 0x1010);",
+                    r, f, r, r);
+    }
+    for (int i = from; i < from + of_group; ++i)
+      emit_folded(p, t, i);
     nib_text_close(t, "");
   }
 }

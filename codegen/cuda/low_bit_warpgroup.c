@@ -34,7 +34,6 @@ typedef struct plan {
   int boxes;    /* in a turn of the loop */
   int operands; /* of K = 16 in a group of 64 or less */
   bool apart;   /* groups are summed apart, and scaled then */
-  bool folds;   /* scales multiply the operands */
 } plan;
 
 static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
@@ -48,17 +47,17 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
       !nib_low_bit_plan(w, x->format == NIB_F16 ? NIB_LOW_BIT_F16 : NIB_LOW_BIT_BF16, 0, 1, 2,
                         &q->w))
     return false;
-  q->folds = q->w.has_scales && nib_node_decode_format(g, q->n) != NIB_NO_FORMAT;
-  q->apart = q->w.has_scales && !q->folds;
+  nib_low_bit_plan_fold(&q->w, g, q->n);
+  q->apart = q->w.has_scales && !q->w.folds;
   q->boxes = 2 * (int)q->w.step_elems / NIB_LOW_BIT_SUB;
-  if (q->boxes < BOXES && !q->folds)
+  if (q->boxes < BOXES && q->apart)
     q->boxes = BOXES;
   const int64_t steps = q->boxes * NIB_LOW_BIT_SUB / q->w.step_elems;
   q->w.steps = (q->w.steps + steps - 1) / steps * steps; /* whole turns: the last ones are zeros */
   q->m = nib_tensor_elems(x) / q->w.k;
   q->r = (nib_ring){.rows = k->tile[0] > 0 ? k->tile[0] : 128,
                     .columns = k->tile[1] > 0 ? k->tile[1]
-                               : q->folds     ? 256
+                               : !q->apart    ? 256
                                               : 128,
                     .cluster = k->tile[2] > 0 ? k->tile[2] : 1,
                     .element_bytes = 2,
@@ -70,8 +69,9 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
                     .registers_more = 240};
   nib_ring_plan(&q->r, q->w.outputs, q->m);
   q->operands = q->apart && q->w.padded_group < NIB_LOW_BIT_SUB ? (int)(q->w.padded_group / 16) : 4;
-  /* Without tables and offsets; groups as they lie in memory, rows at multiples of 16 bytes. */
-  return q->w.rule != NIB_LOW_BIT_TABLE && !q->w.has_offsets && q->w.k % 8 == 0 &&
+  /* Without tables, and with offsets only where they fold; groups as they lie in memory, rows at
+   * multiples of 16 bytes. */
+  return q->w.rule != NIB_LOW_BIT_TABLE && (!q->w.has_offsets || q->w.folds) && q->w.k % 8 == 0 &&
          (!q->w.has_scales || q->w.padded_group == q->w.group) &&
          q->w.steps * q->w.step_bytes < INT32_MAX / 2 && q->m * q->w.k == nib_tensor_elems(x);
 }
@@ -111,8 +111,8 @@ static void emit_unpack(const plan *q, const char *slot, const char *from, const
   const int first = e * q->operands * 4, n = q->operands * 4;
   nib_text_open(t, "{");
   nib_low_bit_unpack_emit(&q->w, t, from, sub, "0", first, first + n);
-  if (q->folds)
-    nib_low_bit_fold_emit(&q->w, t, scales, sub, first, first + n);
+  if (q->w.folds)
+    nib_low_bit_fold_emit(&q->w, t, scales, sub, "0", first, first + n);
   nib_text_line(t, "#pragma unroll");
   nib_text_line(t, "for (int32_t i = 0; i < %d; ++i)", n);
   nib_text_line(t, "  operand[%s][i] = a[0][i + %d];", slot, first);

@@ -254,8 +254,9 @@ double nib_node_float(const nib_node *n, nib_attr_id id, double if_absent) {
 
 nib_format nib_node_decode_format(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0);
-  return x && strcmp(nib_node_string(n, NIB_A_DECODE, "exact"), "operand") == 0 ? x->format
-                                                                                : NIB_NO_FORMAT;
+  const bool rounds = x && (x->format == NIB_F16 || x->format == NIB_BF16) &&
+                      strcmp(nib_node_string(n, NIB_A_DECODE, "exact"), "operand") == 0;
+  return rounds ? x->format : NIB_NO_FORMAT;
 }
 
 const char *nib_node_string(const nib_node *n, nib_attr_id id, const char *if_absent) {

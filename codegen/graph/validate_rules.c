@@ -100,6 +100,9 @@ void nib_check_common_attributes(nib_check *c) {
   const char *rounding = nib_node_string(c->n, NIB_A_ROUNDING, NULL);
   if (rounding && nib_rounding_find(rounding) == NIB_ROUNDING_COUNT)
     nib_check_fail(c, "unknown rounding '%.40s'", rounding);
+  const char *decode = nib_node_string(c->n, NIB_A_DECODE, "exact");
+  if (strcmp(decode, "exact") != 0 && strcmp(decode, "operand") != 0)
+    nib_check_fail(c, "its weights are decoded exact or operand, not '%.40s'", decode);
 }
 
 /* --- elementwise --- */

@@ -24,6 +24,9 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
     return false;
   if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
     return false;
+  const nib_format decoded = nib_node_decode_format(g, n);
+  if (decoded != NIB_NO_FORMAT && decoded != w->format)
+    return false; /* weights are packed as they are */
   if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
     return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && v->real_f16) &&
            (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);

@@ -81,12 +81,18 @@ static void declare_accumulator(conv *c, const char *channel) {
     nib_text_line(c->d->t, "%s acc = 0;", type);
 }
 
+/* A weight, in the format in which the operator multiplies it. */
+static nib_expr rounded(const conv *c, nib_expr w) {
+  const nib_format to = nib_node_decode_format(c->d->g, c->n);
+  return to == NIB_NO_FORMAT ? w : nib_direct_decode(to, nib_direct_encode(to, w.s, false).s);
+}
+
 static void accumulate(conv *c, const char *input_index, const char *filter_index) {
   nib_expr x = nib_expr_printf("%s[%s]", c->input.s, input_index);
   nib_expr w = nib_expr_printf("%s[%s]", c->filter.s, filter_index);
   if (c->is_float) {
     x = nib_direct_real(c->d, nib_node_input(c->d->g, c->n, 0)->format, x.s);
-    w = nib_direct_real(c->d, nib_node_input(c->d->g, c->n, 1)->format, w.s);
+    w = rounded(c, nib_direct_real(c->d, nib_node_input(c->d->g, c->n, 1)->format, w.s));
   } else {
     x = nib_direct_number(nib_node_input(c->d->g, c->n, 0)->format, x.s, c->p.in_zp);
     w = nib_direct_number(nib_node_input(c->d->g, c->n, 1)->format, w.s, c->p.w_zp);
@@ -426,6 +432,10 @@ static void dense_of_blocks(conv *c, int64_t rows) {
   nib_text_line(d->t, "float sums[%lld] = {0};", tile);
   nib_direct_for(d, "b", k / size);
   nib_direct_decode_block(d, "w", w, c->filter.s, nib_expr_printf("o * %lld + b", k / size).s);
+  if (nib_node_decode_format(d->g, c->n) != NIB_NO_FORMAT) {
+    nib_text_line(d->t, "for (int i = 0; i < %lld; ++i)", size);
+    nib_text_line(d->t, "  w[i] = %s;", rounded(c, nib_expr_printf("w[i]")).s);
+  }
   nib_text_open(d->t, "for (%s r = 0; r < rows; ++r) {", d->index);
   nib_direct_for(d, "i", size);
   nib_expr index = nib_expr_printf("(t * %lld + r) * %lld + b * %lld + i", tile, k, size);

@@ -88,6 +88,10 @@ static bool knownMultipliers(const nib_graph *graph, const nib_node *node) {
   return true;
 }
 
+static bool decodesExactly(const nib_graph *graph, const nib_node *node) {
+  return nib_node_decode_format(graph, node) == NIB_NO_FORMAT;
+}
+
 using Table = std::array<LoweringRow, NIB_OP_COUNT>;
 
 static Table makeTable() {
@@ -100,7 +104,7 @@ static Table makeTable() {
   table[NIB_OP_CONV2D] = {lowerFilter};
   table[NIB_OP_DEPTHWISE_CONV2D] = {lowerFilter};
   table[NIB_OP_TRANSPOSE_CONV2D] = {lowerFilter};
-  table[NIB_OP_FULLY_CONNECTED] = {lowerFilter};
+  table[NIB_OP_FULLY_CONNECTED] = {lowerFilter, decodesExactly};
   table[NIB_OP_MATMUL] = {lowerMatMul};
   table[NIB_OP_AVG_POOL2D] = {lowerAvgPool};
   table[NIB_OP_MAX_POOL2D] = {lowerMaxPool};

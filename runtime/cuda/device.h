@@ -375,9 +375,9 @@ NIB_DEVICE uint32_t nib_hsub2(uint32_t a, uint32_t b) {
   __asm__("sub.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
   return d;
 }
-//@ nib_h_mul2
+//@ nib_hmul2
 /* As nib_bf16_mul2. */
-NIB_DEVICE uint32_t nib_h_mul2(uint32_t a, uint32_t b) { return nib_hfma2(a, b, 0x80008000u); }
+NIB_DEVICE uint32_t nib_hmul2(uint32_t a, uint32_t b) { return nib_hfma2(a, b, 0x80008000u); }
 //@ nib_f16_pair
 /* Two floats, each rounded once. */
 NIB_DEVICE uint32_t nib_f16_pair(float low, float high) {

@@ -50,7 +50,7 @@ static const char *const integer_formats[] = {"q4_0",
 /* All others: reals, codebooks, bytes without a sign, groups that no operand fits. */
 static const char *const real_formats[] = {"mxfp6_e3m2",
                                            "mxfp8_e4m3",
-                                           "mxfp8_e5m2",
+                                           "mxfp6_e2m3",
                                            "nf4_b64",
                                            "dynamic8_b2048",
                                            "ui6:block=96,scale=f16,offset=f16",
@@ -76,6 +76,7 @@ typedef struct layer_case {
 
 static layer_case cases[MAX_CASES];
 static int n_cases;
+static bool rounds; /* weights, to the operands' type */
 
 /* Rows of `f` from reals, then (extreme) of both signs and one magnitude. Scalars: any code but NaN
  * and infinity. */
@@ -108,13 +109,16 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   free(data);
   const nib_format yf = nib_format_get(xf)->kind == NIB_KIND_BLOCK ? NIB_F32 : xf;
   const int32_t y = value(s, yf, shape(2, rows, outputs), 0, 0);
+  int32_t n;
   if (outputs % 2) {
-    node(s, NIB_OP_FULLY_CONNECTED, y, 2, x, w);
+    n = node(s, NIB_OP_FULLY_CONNECTED, y, 2, x, w);
   } else {
     const int32_t bias = constant(s, yf, shape(1, outputs), 0, 0, 0);
-    const int32_t n = node(s, NIB_OP_FULLY_CONNECTED, y, 3, x, w, bias);
+    n = node(s, NIB_OP_FULLY_CONNECTED, y, 3, x, w, bias);
     nib_graph_set_string(s->g, n, NIB_A_ACTIVATION, "relu");
   }
+  if (rounds)
+    nib_graph_set_string(s->g, n, NIB_A_DECODE, "operand");
   output(s, y);
   CHECK(n_cases < MAX_CASES);
   cases[n_cases++] = (layer_case){x, y, extreme, {tiles, warps, ahead}};
@@ -240,6 +244,36 @@ static void close_device(device *d) {
   dlclose(d->model);
 }
 
+/* Elements of all results that are those of the reference, bit for bit. */
+static int64_t count_equal(suite *s, nib_reference *f, void *const *out) {
+  int64_t equal = 0;
+  for (int i = 0; i < n_cases; ++i) {
+    const nib_tensor *t = &s->g->tensors[cases[i].y];
+    const uint16_t *want = nib_reference_tensor(f, cases[i].y), *got = out[i];
+    for (int64_t k = 0; k < nib_tensor_elems(t); ++k)
+      equal += want[k] == got[k];
+  }
+  return equal;
+}
+
+/* Rounded weights show in many elements: they are much more often those of the reference that
+ * rounds them than of one that does not. */
+static void compare_rounding(suite *s, nib_reference *f, void *const *in, void *const *out) {
+  nib_reference *exact = NULL;
+  for (int32_t i = 0; i < s->g->n_nodes; ++i)
+    nib_graph_set_string(s->g, i, NIB_A_DECODE, "exact");
+  CHECK(nib_reference_create(s->g, &exact, &harness_diag) == NIB_OK);
+  CHECK(nib_reference_run(exact, (const void *const *)in, &harness_diag) == NIB_OK);
+  const int64_t rounded = count_equal(s, f, out), others = count_equal(s, exact, out);
+  int64_t all = 0;
+  for (int i = 0; i < n_cases; ++i)
+    all += nib_tensor_elems(&s->g->tensors[cases[i].y]);
+  printf("%s: of %lld elements %lld are those of rounded weights, %lld of others\n", s->g->name,
+         (long long)all, (long long)rounded, (long long)others);
+  CHECK((all - rounded) * 50 < all && (all - others) * 10 > all);
+  nib_reference_destroy(exact);
+}
+
 static void run(suite *s, device *d) {
   nib_reference *f = NULL, *r = NULL;
   void *in[max_ports], *out[max_ports];
@@ -258,6 +292,8 @@ static void run(suite *s, device *d) {
   nibrt_exec exec = {.size = sizeof exec, .version = NIBRT_ABI_VERSION, .device = d->session};
   CHECK(find_run(d->model, s->g->name)(&exec, (const void *const *)in, out, NULL) == NIBRT_OK);
   compare(s, f, r, out);
+  if (rounds)
+    compare_rounding(s, f, in, out);
   nib_reference_destroy(f);
   nib_reference_destroy(r);
   for (int i = 0; i < n_cases; ++i) {
@@ -366,11 +402,41 @@ static void test_warpgroups(void) {
   compile_and_run(&s, "low_bit_warpgroup");
 }
 
+/* Weights rounded to the operands' type: scales of that type and others, offsets, tables. */
+static void test_rounded(const char *schedule) {
+  static const char *const formats[] = {
+      "q4_0", "q4_1", "q4_k", "q6_k", "tq2_0", "mxfp4", "nvfp4", "ui4:block=32,scale=f16,zero=ui4",
+      "i4:block=64,scale=f32", "ui2:block=16,scale=bf16,offset=f16", "mxfp6_e2m3",
+      "i7:block=128,scale=bf16",
+      /* tables */
+      "nf4_b64", "iq4_nl", "dynamic8", "f8E4M3FN", "book:-1,-0.3,0.3,1:block=16,scale=bf16"};
+  static const int32_t shapes[][3] = {{128, 256, 1}, {64, 128, 1}, {128, 64, 2}, {128, 192, 1}};
+  const bool hopper = strcmp(schedule, "low_bit_warpgroup") == 0;
+  suite s;
+  open_suite(&s, hopper ? "rounded_tiles" : "rounded", 13);
+  rounds = true;
+  for (int i = 0; i < (hopper ? 24 : 34); ++i) {
+    const char *format = formats[i / 2];
+    const int32_t *tile = shapes[i % 4], k = k_of(format, 2 + i % 3);
+    if (hopper)
+      add_case(&s, format, i % 2 ? "bf16" : "f16", 29 + 43 * i % 270, 88 + 51 * i % 120, k,
+               i % 5 == 4, tile[0], tile[1], tile[2]);
+    else
+      add_case(&s, format, i % 2 ? "bf16" : "f16", 1 + i % 11, 30 + 51 * i % 40, k, i % 5 == 4,
+               1 + i % 2, 1 + i % 3, 2);
+  }
+  compile_and_run(&s, schedule);
+  rounds = false;
+}
+
 int main(int argc, char **argv) {
   start_with_driver(argv);
   harness_tame_halves = true;
   if (argc > 1 && strcmp(argv[1], "warpgroups") == 0) {
     test_warpgroups();
+  } else if (argc > 1 && strcmp(argv[1], "rounded") == 0) {
+    test_rounded("low_bit_stream");
+    test_rounded("low_bit_warpgroup");
   } else if (argc > 1) {
     test_formats(argv[1]);
   } else {
@@ -380,6 +446,8 @@ int main(int argc, char **argv) {
     test_formats("q8_0");
     test_shapes();
     test_warpgroups();
+    test_rounded("low_bit_stream");
+    test_rounded("low_bit_warpgroup");
   }
   printf("%d failures\n", harness_failures);
   return harness_failures != 0;
