@@ -21,6 +21,8 @@ def Nib_WeightScale : Nib_StringOption<"weightScale", "weight-scale", "\"source\
     "Scales of encoded weights: as the format's `source` does, `absmax`, `mse` (least error)">;
 def Nib_ActivationFormat : Nib_StringOption<"activationFormat", "activation-format", "\"\"",
     "Format of blocks for the activations of dense layers whose weights are in blocks">;
+def Nib_DecodeWeights : Nib_StringOption<"decodeWeights", "decode-weights", "\"\"",
+    "How dense layers multiply weights of few bits: `exact`, or rounded to the `operand`s' type">;
 def Nib_Precision : Nib_StringOption<"precision", "precision", "\"\"",
     "Format for what is f32 between inputs and outputs: f16 or bf16">;
 def Nib_Accumulate : Nib_StringOption<"accumulate", "accumulate", "\"\"",
@@ -37,10 +39,12 @@ def NibQuantize : Pass<"nib-quantize", "::mlir::ModuleOp"> {
     `activation-format` the f32 activations of `nib.fully_connected` with constant weights in blocks are cast to that
     format of blocks first (`q8_0`: products of integers, as ggml has them). Without options nothing changes.
     `precision` puts every f32 tensor between the inputs and outputs into f16 or bf16; products of f16 are summed in
-    f16, or in f32 where `accumulate` says so for a layer by the name of its result.
+    f16, or in f32 where `accumulate` says so for a layer by the name of its result. `decode-weights=operand` has
+    every `nib.fully_connected` with activations in f16 or bf16 and constant weights of at most 8 bits, in blocks or codebooks
+    or small reals, round each weight to the type of its activations before it is multiplied.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_NoFallback, Nib_WeightFormats, Nib_WeightScale,
-    Nib_ActivationFormat, Nib_Precision, Nib_Accumulate];
+    Nib_ActivationFormat, Nib_Precision, Nib_Accumulate, Nib_DecodeWeights];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 

@@ -30,6 +30,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
                                   llvm::cl::desc("How scales of weights are chosen")};
   Option<std::string> activationFormat{
       *this, "activation-format", llvm::cl::desc("Format of activations beside weights in blocks")};
+  Option<std::string> decodeWeights{
+      *this, "decode-weights", llvm::cl::desc("How dense layers multiply weights of few bits")};
   Option<int64_t> maxArena{*this, "max-arena", llvm::cl::init(-1),
                            llvm::cl::desc("Bytes that the arena may have; -1: any")};
   Option<int32_t> threads{*this, "threads", llvm::cl::init(1),
@@ -45,7 +47,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
 
 static void buildToC(OpPassManager &manager, const ToCOptions &o) {
   manager.addPass(nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats,
-                                          o.weightScale, o.activationFormat}));
+                                          o.weightScale, o.activationFormat, "", "",
+                                          o.decodeWeights}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
   manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads}));
   manager.addPass(nib::createNibPlan({o.target, o.rounding, o.size, o.maxArena}));

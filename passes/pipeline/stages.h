@@ -27,6 +27,8 @@ typedef struct nib_options {
                                (least squared error); NULL: source */
   const char *activation_format; /**< quantize: a format of blocks that the f32 activations of dense
                                       layers with weights in blocks are cast to; NULL: none */
+  const char *decode_weights; /**< quantize: "operand": dense layers with weights of few bits round them to
+                                   their activations' f16 or bf16; "exact" or NULL: nothing changes */
   const char *precision;  /**< quantize: "f16" or "bf16" for what is f32; NULL: nothing changes */
   const char *accumulate; /**< quantize: with a precision, formats of sums by names of layers */
   int64_t max_arena_bytes;  /**< -1: no limit */

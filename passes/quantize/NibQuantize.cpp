@@ -20,6 +20,7 @@ public:
     options.weight_formats = nib::textOrNull(weightFormats);
     options.weight_scale = nib::textOrNull(weightScale);
     options.activation_format = nib::textOrNull(activationFormat);
+    options.decode_weights = nib::textOrNull(decodeWeights);
     options.precision = nib::textOrNull(precision);
     options.accumulate = nib::textOrNull(accumulate);
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {

@@ -407,6 +407,36 @@ static nib_status quantize_weights(nib_graph *g, const nib_options *o, const nib
   return status;
 }
 
+static bool is_of_few_bits(nib_format format) {
+  const nib_format_info *f = nib_format_get(format);
+  return nib_format_holds_reals(format) && (f->kind == NIB_KIND_BLOCK || f->bits <= 8);
+}
+
+/* Weights of few bits beside activations in f16 or bf16 are multiplied as numbers of that format. */
+static nib_status decode_weights(nib_graph *g, const char *how, const nib_diag *diag) {
+  int layers = 0;
+  if (strcmp(how, "exact") == 0)
+    return NIB_OK;
+  if (strcmp(how, "operand") != 0)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "weights are decoded exact or operand, not '%.100s'", how);
+  for (int32_t i = 0; i < g->n_nodes; ++i) {
+    const nib_node *n = &g->nodes[i];
+    const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+    if (nib_node_is_erased(n) || n->op != NIB_OP_FULLY_CONNECTED || !x || !w || !w->data ||
+        (x->format != NIB_F16 && x->format != NIB_BF16) || !is_of_few_bits(w->format))
+      continue;
+    NIB_RETURN_IF_ERROR(nib_graph_set_string(g, i, NIB_A_DECODE, how));
+    ++layers;
+  }
+  if (layers == 0)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "decoded weights: no dense layer has weights of few bits and activations "
+                          "in f16 or bf16");
+  nib_diag_note(diag, "weights rounded to the type of the activations: %d dense layers", layers);
+  return NIB_OK;
+}
+
 nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {
   if (o->precision && o->precision[0])
     NIB_RETURN_IF_ERROR(nib_quantize_precision(g, o->precision, o->accumulate, diag));
@@ -414,5 +444,7 @@ nib_status nib_quantize_graph(nib_graph *g, const nib_options *o, const nib_diag
     NIB_RETURN_IF_ERROR(quantize_weights(g, o, diag));
   if (o->activation_format && o->activation_format[0])
     NIB_RETURN_IF_ERROR(nib_quantize_activations(g, o->activation_format, o->no_fallback, diag));
+  if (o->decode_weights && o->decode_weights[0])
+    NIB_RETURN_IF_ERROR(decode_weights(g, o->decode_weights, diag));
   return NIB_OK;
 }

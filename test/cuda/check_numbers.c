@@ -191,11 +191,12 @@ void check_to_f8_ampere(void *f) { check_to_f8(f, "to_f8_ampere"); }
 void check_to_f8_hopper(void *f) { check_to_f8(f, "to_f8_hopper"); }
 
 void check_arithmetic(void *f) {
-  enum { blocks = 40, n = 128 * blocks, kinds = 16 };
+  enum { blocks = 40, n = 128 * blocks, kinds = 19 };
   static const char *const names[kinds] = {
-      "select_bytes",    "and_or",  "hfma2",    "hsub2",          "bf16_fma2",  "bf16_sub2",
-      "bf16_mul2",       "f32_f16", "f32_bf16", "f32_to_bf16",    "f32_to_f16", "f16_to_f32",
-      "f32_to_f8e4m3fn", "fma_f32", "f32_rest", "rq_nearest_even"};
+      "select_bytes",    "and_or",     "hfma2",           "hsub2",    "bf16_fma2",
+      "bf16_sub2",       "bf16_mul2",  "f32_f16",         "f32_bf16", "f32_to_bf16",
+      "f32_to_f16",      "f16_to_f32", "f32_to_f8e4m3fn", "fma_f32",  "f32_rest",
+      "rq_nearest_even", "hmul2",      "f16_pair",        "bf16_pair"};
   static const uint32_t special[] = {0,          0x80008000, 0x00010001, 0x7c007bff, 0x3c003c00,
                                      0xbf803f80, 0x7f807f7f, 0x00800080, 0x64006401, 0x43004301,
                                      0x80808080, 0x7f7f7f7f, 0xffffffff};
@@ -250,12 +251,17 @@ void check_arithmetic(void *f) {
             : scaled >= 2147483520.0f ? 0x7fffffffu
             : scaled < -2147483648.0f ? 0x80000000u
                                       : (uint32_t)(int32_t)scaled;
+    w[16] = pair(nearest16(number16(xl, false) * number16(yl, false), 0, false),
+                 nearest16(number16(xh, false) * number16(yh, false), 0, false));
+    w[17] = pair(nearest16(fx, 0, false), nearest16(fy, 0, false));
+    w[18] = pair(nearest16(fx, 0, true), nearest16(fy, 0, true));
     for (int kind = 0; kind < kinds; ++kind) {
       uint32_t *got = &words(&out)[kind * n + i];
       want[kind * n + i] = w[kind];
       /* One NaN is as good as another. */
-      bool bf16 = kind >= 4 && kind <= 6;
-      for (int half = 0; half < 32 && kind >= 2 && kind <= 6; half += 16)
+      const bool bf16 = (kind >= 4 && kind <= 6) || kind == 18,
+                 pairs = (kind >= 2 && kind <= 6) || kind >= 16;
+      for (int half = 0; half < 32 && pairs; half += 16)
         if (is_nan16(*got >> half & 0xffff, bf16) && is_nan16(w[kind] >> half & 0xffff, bf16))
           want[kind * n + i] = (want[kind * n + i] & ~(0xffffu << half)) | (*got & 0xffffu << half);
       if (kind >= 7 && kind <= 8 && is_nan16(xl, kind == 8) && (*got & 0x7fffffff) > 0x7f800000)

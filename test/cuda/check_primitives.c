@@ -205,18 +205,22 @@ static uint16_t matrix_element(const buffer *x, const buffer *rows, int matrix, 
 }
 
 static void check_matrices(void *f) {
-  buffer x = make(2048, true), rows = make(128, true), out = make(32 * 16, false);
-  uint32_t want[32 * 4];
+  buffer x = make(2048, true), rows = make(128, true), out = make(32 * 20, false);
+  uint32_t want[32 * 5];
   for (int t = 0; t < 32; ++t)
     words(&rows)[t] %= 128;
   for (int t = 0; t < 32; ++t)
     for (int i = 0; i < 4; ++i)
       want[4 * t + i] = matrix_element(&x, &rows, i, t / 4, t % 4 * 2) |
                         (uint32_t)matrix_element(&x, &rows, i, t / 4, t % 4 * 2 + 1) << 16;
+  for (int t = 0; t < 32; ++t) { /* the transpose of the first 8 x 8 halves */
+    const uint32_t *column = words(&x) + t / 8, *low = column + t % 4 * 8, down = t / 4 % 2 * 16;
+    want[128 + t] = (low[0] >> down & 0xffff) | (low[4] >> down & 0xffff) << 16;
+  }
   up(&x), up(&rows);
   launch(f, "matrices", one, 32, 2048, (void *[]){&x.device, &rows.device, &out.device});
   down(&out);
-  compare("matrices", out.host, want, 32 * 4);
+  compare("matrices", out.host, want, 32 * 5);
   drop(&x), drop(&rows), drop(&out);
 }
 

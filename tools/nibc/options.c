@@ -96,6 +96,8 @@ static const option_row options[] = {
      "scales of encoded weights: as the format's source does (default), or of least squared error"},
     {"activation-format", 0, ON_BUILD, OPTION_TEXT, AT(activation_format), "FORMAT", NULL,
      "cast activations of dense layers with weights in blocks to a format of blocks, such as q8_0"},
+    {"decode-weights", 0, ON_BUILD, OPTION_CHOICE, AT(decode_weights), "HOW", "exact|operand",
+     "multiply weights of few bits as they are (default), or rounded to the type of f16 or bf16 activations"},
     {"accumulate", 0, ON_BUILD, OPTION_LIST, AT(accumulate), "[NAME=]FORMAT", NULL,
      "with --precision=f16, sum products in f16 (default) or f32, of all layers or of those called NAME; repeatable"},
     {"cost-model", 0, ON_BUILD, OPTION_TEXT, AT(cost_model), "MODEL", NULL,

@@ -455,6 +455,8 @@ nib_status nibc_report_write(const char *path, const nibc_session *s, const nibc
   add_weights(root, s);
   if (o->activation_format)
     cJSON_AddStringToObject(root, "activation_format", o->activation_format);
+  if (o->decode_weights)
+    cJSON_AddStringToObject(root, "decode_weights", o->decode_weights);
   add_totals(root, s, size);
   char *text = explained == NIB_OK ? cJSON_Print(root) : NULL;
   cJSON_Delete(root);

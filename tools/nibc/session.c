@@ -517,6 +517,8 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
   free(formats);
   if (takes[stage] & FORMATS && o->activation_format)
     nib_text_printf(t, " activation-format=%s", o->activation_format);
+  if (takes[stage] & FORMATS && o->decode_weights)
+    nib_text_printf(t, " decode-weights=%s", o->decode_weights);
   if (takes[stage] & FORMATS && nibc_has_narrow_floats(o))
     nib_text_printf(t, " precision=%s", o->precision);
   char *sums = takes[stage] & FORMATS ? join(&o->accumulate) : NULL;

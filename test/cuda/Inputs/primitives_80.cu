@@ -60,6 +60,7 @@ NIB_KERNEL(32, 1) matrices(const uint32_t *x, const int32_t *rows, uint32_t *out
   nib_sync();
   const uint8_t *row = nib_shared + 16 * rows[t];
   nib_ldmatrix4(out + 4 * t, row);
+  out[128 + t] = nib_transpose_halves(x[t]);
 }
 
 #define MMA(type, number)                                                                                              \
@@ -102,6 +103,9 @@ NIB_KERNEL(128, 1) arithmetic(const uint32_t *a, const uint32_t *b, const uint32
   out[13 * n + i] = nib_bits_f32(nib_fma_f32(nib_f32_bits(x), nib_f32_bits(y), nib_f32_bits(z)));
   out[14 * n + i] = nib_f32_rest(x);
   out[15 * n + i] = (uint32_t)nib_rq_nearest_even((int32_t)x, nib_f32_bits(y));
+  out[16 * n + i] = nib_hmul2(x, y);
+  out[17 * n + i] = nib_f16_pair(nib_f32_bits(x), nib_f32_bits(y));
+  out[18 * n + i] = nib_bf16_pair(nib_f32_bits(x), nib_f32_bits(y));
 }
 
 NIB_KERNEL(64, 1) quads(const uint32_t *x, uint32_t *out) {
