@@ -550,6 +550,16 @@ static double warpgroup_cycles(const nib_kernel_desc *d, double lanes) {
   return nib_cost_warpgroup_cycles(m, n, k * (f != NULL ? f->bytes : 1), d->tile, lanes / 128);
 }
 
+/* Rows of a tile are those of weights, which are unpacked for each tile of 64 of K. */
+static const double k_unpack_cycles = 350.0;
+
+static double unpacking_cycles(const nib_kernel_desc *d, double lanes) {
+  const double m = columns_of(d), n = rows_of(d), k = (double)d->macs / (m * n);
+  const double tiles = ceil(m / fmax(d->tile[0], 64)) * ceil(n / fmax(d->tile[1], 64));
+  return fmax(nib_cost_warpgroup_cycles(m, n, k * 2, d->tile, lanes / 128),
+              ceil(tiles / (lanes / 128)) * ceil(k / 64) * k_unpack_cycles);
+}
+
 /* Weights are unpacked once for 16 rows of activations, or fewer: half of the tensor cores' rate
  * then. */
 static double stream_cycles(const nib_kernel_desc *d, double lanes) {
@@ -615,9 +625,11 @@ static void predict_device(const nib_kernel_desc *d, const nib_machine *m, doubl
   const bool rows = strcmp(d->schedule, "row_blocks") == 0;
   const bool loops = sums || rows || strcmp(d->schedule, "grid_loops") == 0;
   const bool streams = strcmp(d->schedule, "low_bit_stream") == 0;
-  const bool warpgroups = strcmp(d->schedule, "warpgroup_gemm") == 0;
+  const bool unpacks = strcmp(d->schedule, "low_bit_warpgroup") == 0;
+  const bool warpgroups = unpacks || strcmp(d->schedule, "warpgroup_gemm") == 0;
   const double macs = loops        ? (double)d->macs * k_loop_mac_operations / lanes
                       : streams    ? stream_cycles(d, lanes)
+                      : unpacks    ? unpacking_cycles(d, lanes)
                       : warpgroups ? warpgroup_cycles(d, lanes)
                                    : tile_cycles(d, lanes);
   const double elements =

@@ -86,16 +86,14 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *v)
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   static const int32_t shapes[][NIB_MAX_TILE] = {{128, 256, 1}, {128, 256, 2}, {128, 128, 2},
-                                                 {128, 128, 1}, {128, 64, 1},  {64, 64, 1},
-                                                 {128, 192, 2}};
+                                                 {128, 128, 1}, {128, 64, 1},  {64, 64, 1}};
   plan q;
   (void)v;
-  const int skip =
-      make_plan(g, k, &q) && !q.apart ? 0 : 2; /* sums apart take twice the registers */
-  const int n = (int)(sizeof shapes / sizeof *shapes) - skip;
-  for (int i = 0; i < n && i < capacity; ++i)
-    memcpy(out_tiles[i], shapes[i + skip], sizeof shapes[i]);
-  return n < capacity ? n : capacity;
+  if (!make_plan(g, k, &q))
+    return 0;
+  const int skip = q.apart ? 2 : 0; /* sums apart take twice the registers */
+  return nib_ring_tiles(shapes + skip, (int)(sizeof shapes / sizeof *shapes) - skip, q.w.outputs,
+                        q.m, q.w.k * 2, out_tiles, capacity);
 }
 
 /* ---- products ---- */

@@ -6,7 +6,6 @@
 #include "cuda/gemm.h"
 #include "cuda/warpgroup_ring.h"
 
-#include "cost/cost.h"
 #include "emit/constants.h"
 #include "emit/storage.h"
 
@@ -48,37 +47,17 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *vo
          (p.constant || nib_gemm_is_aligned(g, n->in[1]));
 }
 
-typedef struct weighed_tile {
-  int32_t tile[NIB_MAX_TILE];
-  double cycles;
-} weighed_tile;
-
-static int by_cycles(const void *a, const void *b) {
-  const double x = ((const weighed_tile *)a)->cycles, y = ((const weighed_tile *)b)->cycles;
-  return x < y ? -1 : x > y;
-}
-
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   static const int32_t shapes[][NIB_MAX_TILE] = {
       {128, 256, 2}, {128, 256, 1}, {128, 128, 2}, {128, 128, 1}, {64, 256, 2}, {64, 256, 1},
       {64, 128, 2},  {64, 128, 1},  {128, 64, 2},  {128, 64, 1},  {64, 64, 2},  {64, 64, 1}};
-  enum { N = sizeof shapes / sizeof *shapes };
-  weighed_tile all[N];
   nib_gemm p;
   (void)vocab;
   if (!nib_gemm_of(g, k, &p))
     return 0;
-  for (int i = 0; i < N; ++i) {
-    memcpy(all[i].tile, shapes[i], sizeof shapes[i]);
-    all[i].cycles = nib_cost_warpgroup_cycles((double)p.m, (double)p.n, (double)(p.k * p.bytes),
-                                              shapes[i], NIB_PROCESSORS);
-  }
-  qsort(all, N, sizeof *all, by_cycles);
-  const int n = capacity < N ? capacity : N;
-  for (int i = 0; i < n; ++i)
-    memcpy(out_tiles[i], all[i].tile, sizeof all[i].tile);
-  return n;
+  return nib_ring_tiles(shapes, sizeof shapes / sizeof *shapes, p.m, p.n, p.k * p.bytes, out_tiles,
+                        capacity);
 }
 
 /* ---- text ---- */

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "cuda/warpgroup_ring.h"
 
+#include "cost/cost.h"
+
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef long long ll;
 
@@ -26,6 +30,31 @@ void nib_ring_plan(nib_ring *r, int64_t m, int64_t n) {
   r->clusters = least(r->row_tiles * r->column_tiles, NIB_PROCESSORS / r->cluster);
   r->band = least(r->band, r->bands_of_columns ? r->column_tiles : r->row_tiles);
   r->band = r->band > 0 ? r->band : 1;
+}
+
+typedef struct weighed_tile {
+  int32_t tile[NIB_MAX_TILE];
+  double cycles;
+} weighed_tile;
+
+static int by_cycles(const void *a, const void *b) {
+  const double x = ((const weighed_tile *)a)->cycles, y = ((const weighed_tile *)b)->cycles;
+  return x < y ? -1 : x > y;
+}
+
+int nib_ring_tiles(const int32_t (*shapes)[NIB_MAX_TILE], int count, int64_t m, int64_t n,
+                   int64_t k_bytes, int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  weighed_tile all[12];
+  for (int i = 0; i < count; ++i) {
+    memcpy(all[i].tile, shapes[i], sizeof shapes[i]);
+    all[i].cycles =
+        nib_cost_warpgroup_cycles((double)m, (double)n, (double)k_bytes, shapes[i], NIB_PROCESSORS);
+  }
+  qsort(all, (size_t)count, sizeof *all, by_cycles);
+  count = capacity < count ? capacity : count;
+  for (int i = 0; i < count; ++i)
+    memcpy(out_tiles[i], all[i].tile, sizeof all[i].tile);
+  return count;
 }
 
 nib_launch_map *nib_ring_add_map(const nib_ring *r, nib_launch *l, const char *name, int64_t k,

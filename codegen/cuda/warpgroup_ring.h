@@ -39,6 +39,11 @@ typedef struct nib_ring {
  * result of `m` rows by `n` columns. */
 void nib_ring_plan(nib_ring *r, int64_t m, int64_t n);
 
+/** The shapes, at most 12, that the cost model finds fastest for a result of `m` rows by `n`
+ * columns, first; the answer is how many. */
+int nib_ring_tiles(const int32_t (*shapes)[NIB_MAX_TILE], int count, int64_t m, int64_t n,
+                   int64_t k_bytes, int32_t (*out_tiles)[NIB_MAX_TILE], int capacity);
+
 /** Adds the map of an operand of `rows` rows of `k` elements, `pitch` bytes apart, in boxes of
  * `box_rows`, to the launch. Its parameter is `name`. */
 nib_launch_map *nib_ring_add_map(const nib_ring *r, nib_launch *l, const char *name, int64_t k,
