@@ -210,7 +210,7 @@ def measure(program: pathlib.Path, job: pathlib.Path, case: Case, data: Data) ->
         process = Process(program, job, environment)
         print(f"{case.name:20} without a peer: with it {error}")
     if process.notes:
-        print(f"  {process.notes}")
+        print(f"{case.name:20} {process.notes}")
     variants = [v for v in [*case.variants, "gcc"] if process.named(v)]
     if not variants:
         raise RuntimeError("nothing of it is right")
