@@ -389,8 +389,9 @@ static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
   const double quads = ceil((double)d->kernel[0] / 4);
   const double registers = rows_of(d) * round_up(n, r->lanes) / r->lanes;
   const double excess = (double)d->excess_macs / (r->lanes * 4) * (r->dot + 0.5);
-  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + k_interleave_cycles * quads) +
-         excess;
+  /* Registers of channels that are packed together need no bytes moved between parts. */
+  const double interleaving = k_interleave_cycles * quads * (d->tile[1] > 1 ? 0.5 : 1.0);
+  return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + interleaving) + excess;
 }
 
 static bool pools(const nib_kernel_desc *d) {

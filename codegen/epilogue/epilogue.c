@@ -208,8 +208,31 @@ done:
   return status;
 }
 
+/* Everything by channel is by place from here. */
+static nib_status bring_in_order(nib_epilogue *p, nib_acc_range *ranges, const int32_t *order) {
+  nib_conv_params *q = &p->params;
+  nib_requant *requant = q->n_requant > 1 ? calloc((size_t)p->channels, sizeof *requant) : NULL;
+  nib_acc_range *moved = calloc((size_t)p->channels, sizeof *moved);
+  const bool good = moved && (q->n_requant <= 1 || requant);
+  for (int64_t c = 0; good && c < p->channels; c++)
+    moved[c] = ranges[order[c]];
+  for (int64_t c = 0; good && requant && c < p->channels; c++)
+    requant[c] = q->requant[order[c]];
+  if (good && requant) {
+    free(q->requant);
+    q->requant = requant;
+    requant = NULL;
+  }
+  if (good)
+    memcpy(ranges, moved, (size_t)p->channels * sizeof *moved);
+  free(requant);
+  free(moved);
+  return good ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
 nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
-                                const nib_acc_range *ranges, int64_t channels, int64_t padding) {
+                                nib_acc_range *ranges, const int32_t *order, int64_t channels,
+                                int64_t padding) {
   const nib_graph *g = e->graph;
   memset(p, 0, sizeof *p);
   p->e = e;
@@ -224,6 +247,8 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
     nib_params_real_range(g, p->root, &p->low, &p->high);
   } else {
     status = nib_params_conv(g, p->root, &p->params);
+    if (status == NIB_OK && order)
+      status = bring_in_order(p, ranges, order);
     if (status == NIB_OK && !p->params.raw_accumulator)
       status = add_requant(p, ranges, channels + padding);
   }
@@ -453,6 +478,10 @@ void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, con
     if (p->packs)
       nib_epilogue_store_packed(p, registers + first, count, base);
   }
+}
+
+void nib_epilogue_finish_part(nib_epilogue *p, const char *acc, int column) {
+  requantize(p, acc, column, true);
 }
 
 /* ---- roots that are not convolutions ---- */

@@ -85,10 +85,12 @@ typedef struct nib_epilogue {
 bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
 
 /** Reads parameters and adds constant arrays, which reach `padding` elements past the channels.
- *  `ranges`: one per output channel, integers only. `ranges` is not kept. On failure *p holds
+ *  `ranges`: one per output channel, integers only. `order`: the channel at each place of lanes, or
+ *  NULL where each is at its own; `ranges` is brought in it. Neither is kept. On failure *p holds
  *  nothing. */
 nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
-                                const nib_acc_range *ranges, int64_t channels, int64_t padding);
+                                nib_acc_range *ranges, const int32_t *order, int64_t channels,
+                                int64_t padding);
 void nib_epilogue_release(nib_epilogue *p);
 /** Ends a kernel whose text began at byte `before` of the emitter's body: notes the helper functions that it
  *  names, and releases *p. NIB_ERROR_OUT_OF_MEMORY where the text could not be kept. */
@@ -121,6 +123,17 @@ void nib_epilogue_saturate_real(nib_epilogue *p, const char *value, float low, f
 void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns);
 /** Finishes `n` registers and stores each at `offset` past element expression `base`. */
 void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, const char *base);
+
+/** Whether results can be finished by parts: NIB_PACK_REGISTERS registers whose lanes are in the
+ *  order that packing undoes, of the same pixel. */
+bool nib_epilogue_can_finish_parts(const nib_graph *g, const nib_kernel *kernel,
+                                   const nib_vocab *vocab);
+/** Requantizes register `acc` of `column`, which stays where it is. */
+void nib_epilogue_finish_part(nib_epilogue *p, const char *acc, int column);
+/** to = finished registers a and b, narrowed to 16 bits. */
+void nib_epilogue_join_parts(nib_epilogue *p, const char *to, const char *a, const char *b);
+/** Narrows two of those to bytes in order, and stores them at element expression `at`. */
+void nib_epilogue_store_parts(nib_epilogue *p, const char *low, const char *high, const char *at);
 
 /** An accumulator for which a float form is off by one, and what to add there: 1 or -1. */
 typedef struct nib_fix {

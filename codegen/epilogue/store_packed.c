@@ -22,30 +22,53 @@ bool nib_epilogue_can_pack(const nib_graph *g, const nib_kernel *kernel, const n
          nib_vocab_has(vocab, is_unsigned(y->format) ? of_u8 : of_i8, 3);
 }
 
-/* What is pending, on "low" and "high" (16-bit lanes) and then on "bytes". */
-static void narrow(nib_epilogue *p, const nib_finish *registers, int n) {
+/* What is pending on 16-bit lanes. */
+void nib_epilogue_join_parts(nib_epilogue *p, const char *to, const char *a, const char *b) {
+  nib_say(p->e, NIB_PRIM_NARROW16, to, a, b, NULL, NULL);
+  if (p->pending.zero_point)
+    nib_say(p->e, NIB_PRIM_I16_ADD, to, to, nib_word_of("%lld", (ll)p->pending.zero_point).s, NULL,
+            NULL);
+}
+
+/* "bytes", with what is pending on them; `prim` narrows. */
+static void narrow_bytes(nib_epilogue *p, nib_prim prim, const char *low, const char *high) {
   nib_emitter *e = p->e;
   const nib_codes *c = &p->pending;
   const nib_format_info *f = nib_format_get(c->format);
   const bool u = is_unsigned(c->format);
-  const char *acc[NIB_PACK_REGISTERS]; /* missing ones repeat the last */
-  for (int i = 0; i < NIB_PACK_REGISTERS; i++)
-    acc[i] = registers[i < n ? i : n - 1].acc;
-  nib_text_line(e->body, "%s low, high, bytes;", e->vocab->type_bytes);
-  nib_say(e, NIB_PRIM_NARROW16, "low", acc[0], acc[1], NULL, NULL);
-  nib_say(e, NIB_PRIM_NARROW16, "high", acc[2], acc[3], NULL, NULL);
-  if (c->zero_point) {
-    const nib_word zero = nib_word_of("%lld", (ll)c->zero_point);
-    nib_say(e, NIB_PRIM_I16_ADD, "low", "low", zero.s, NULL, NULL);
-    nib_say(e, NIB_PRIM_I16_ADD, "high", "high", zero.s, NULL, NULL);
-  }
-  nib_say(e, u ? NIB_PRIM_NARROW_U8 : NIB_PRIM_NARROW_I8, "bytes", "low", "high", NULL, NULL);
+  nib_say(e, prim, "bytes", low, high, NULL, NULL);
   if (c->lo > f->min)
     nib_say(e, u ? NIB_PRIM_U8_MAX : NIB_PRIM_I8_MAX, "bytes", "bytes",
             nib_word_of("%lld", (ll)c->lo).s, NULL, NULL);
   if (c->hi < f->max)
     nib_say(e, u ? NIB_PRIM_U8_MIN : NIB_PRIM_I8_MIN, "bytes", "bytes",
             nib_word_of("%lld", (ll)c->hi).s, NULL, NULL);
+}
+
+static void narrow(nib_epilogue *p, const nib_finish *registers, int n) {
+  const char *acc[NIB_PACK_REGISTERS]; /* missing ones repeat the last */
+  for (int i = 0; i < NIB_PACK_REGISTERS; i++)
+    acc[i] = registers[i < n ? i : n - 1].acc;
+  nib_text_line(p->e->body, "%s low, high, bytes;", p->e->vocab->type_bytes);
+  nib_epilogue_join_parts(p, "low", acc[0], acc[1]);
+  nib_epilogue_join_parts(p, "high", acc[2], acc[3]);
+  narrow_bytes(p, is_unsigned(p->pending.format) ? NIB_PRIM_NARROW_U8 : NIB_PRIM_NARROW_I8, "low",
+               "high");
+}
+
+bool nib_epilogue_can_finish_parts(const nib_graph *g, const nib_kernel *kernel,
+                                   const nib_vocab *vocab) {
+  static const nib_prim prims[] = {NIB_PRIM_PACK_I8, NIB_PRIM_PACK_U8};
+  return kernel->n_nodes == 1 && nib_vocab_has(vocab, prims, 2) &&
+         nib_epilogue_can_pack(g, kernel, vocab);
+}
+
+void nib_epilogue_store_parts(nib_epilogue *p, const char *low, const char *high, const char *at) {
+  nib_text_open(p->e->body, "{");
+  nib_text_line(p->e->body, "%s bytes;", p->e->vocab->type_bytes);
+  narrow_bytes(p, is_unsigned(p->pending.format) ? NIB_PRIM_PACK_U8 : NIB_PRIM_PACK_I8, low, high);
+  nib_say(p->e, NIB_PRIM_BYTES_STORE4, NULL, nib_word_of("out + %s", at).s, "bytes", NULL, NULL);
+  nib_text_close(p->e->body, "");
 }
 
 /* Whether `count` registers from `first` lie side by side in memory. */

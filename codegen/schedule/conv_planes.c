@@ -353,7 +353,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
     return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory while packing",
                           kernel->name);
   NIB_RETURN_IF_ERROR(
-      nib_epilogue_prepare(&r.epilogue, e, kernel, NULL, r.shape.out_c, r.lanes));
+      nib_epilogue_prepare(&r.epilogue, e, kernel, NULL, NULL, r.shape.out_c, r.lanes));
   r.low = r.epilogue.low, r.high = r.epilogue.high;
   r.epilogue.low = -INFINITY, r.epilogue.high = INFINITY;
   const size_t before = e->body->size;

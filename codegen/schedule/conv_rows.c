@@ -679,7 +679,7 @@ static nib_status prepare(conv_rows *r) {
   if (status == NIB_OK && !r->walk.is_float)
     status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
   if (status == NIB_OK)
-    status = nib_epilogue_prepare(&r->epilogue, e, r->kernel, ranges, r->walk.shape.out_c,
+    status = nib_epilogue_prepare(&r->epilogue, e, r->kernel, ranges, NULL, r->walk.shape.out_c,
                                   r->walk.lanes);
   else
     nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);

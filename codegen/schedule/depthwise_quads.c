@@ -3,7 +3,9 @@
  * depthwise_quads: 8-bit depthwise convolution by dot products of four. Four input rows are staged
  * interleaved, so that one dot product takes four kernel rows of a column; with three kernel rows
  * it serves two output rows, whose weights are the same moved by a row. A tile is tile[0] pixels of
- * all output rows that the staged ones give, in one register of channels. */
+ * all output rows that the staged ones give, in tile[1] registers of channels: one, or as many as
+ * are packed to bytes together. Then interleaving leaves the channels in the order that packing
+ * undoes, and weights, biases and scales are in that order too. */
 #include "emit/snippets.h"
 #include "pack/pack_pairs.h"
 #include "schedule/conv_excess.h"
@@ -16,7 +18,7 @@
 
 typedef long long ll;
 
-enum { most_pixels = 12, most_rows = 4, quad = 4 };
+enum { most_pixels = 12, most_rows = 4, quad = 4, parts = NIB_PACK_REGISTERS };
 
 typedef struct depthwise_quads {
   nib_emitter *e;
@@ -27,6 +29,8 @@ typedef struct depthwise_quads {
   int64_t pixels;              /* of a tile */
   int64_t left, copied, width; /* pixels of a staged row: border, copied, all */
   int64_t block;               /* channels staged at a time */
+  bool by_parts;               /* registers of channels are packed together */
+  bool channels_first;         /* all rows of a block of channels before the next */
   bool cut_channels;           /* threads share blocks of channels, not of rows */
   int64_t units;               /* that they share */
   int64_t quad_bytes;          /* of one staged group of four rows */
@@ -104,13 +108,37 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
          s->kernel_w <= 8 && r.quads.quads <= 2 && nib_vocab_has(v, prims, 5);
 }
 
+/* Whether channels fill the registers that are packed together. */
+static bool fits_parts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                       const depthwise_quads *r) {
+  static const nib_prim prims[] = {NIB_PRIM_QUADS_PARTS_I8, NIB_PRIM_QUADS_PARTS_U8};
+  return !v->pair_limit && r->walk.shape.out_c % (parts * v->lanes) == 0 &&
+         nib_vocab_has(v, prims, 2) && nib_epilogue_can_finish_parts(g, kernel, v);
+}
+
+/* Tiles of all parts, those that divide the row first. */
+static int part_tiles(int64_t width, int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  static const int32_t choices[] = {4, 3, 2, 5, 1};
+  int n = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (size_t i = 0; i < sizeof choices / sizeof *choices && n < capacity; i++) {
+      const bool divides = width % choices[i] == 0 && (choices[i] > 1 || width == 1);
+      if (choices[i] > width || divides != (pass == 0))
+        continue;
+      memset(out_tiles[n], 0, sizeof out_tiles[n]);
+      out_tiles[n][0] = choices[i];
+      out_tiles[n++][1] = parts;
+    }
+  return n;
+}
+
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   static const int32_t choices[] = {8, 7, 6, 10, 5, 4, most_pixels, 9, 3, 2, 1};
   depthwise_quads r;
   init_shape(g, &g->nodes[kernel->nodes[0]], v, &r);
   const int64_t width = r.walk.shape.out_w;
-  int n = 0;
+  int n = fits_parts(g, kernel, v, &r) ? part_tiles(width, out_tiles, capacity) : 0;
   for (int pass = 0; pass < 2; pass++) { /* first those that divide the row */
     for (size_t i = 0; i < sizeof choices / sizeof *choices && n < capacity; i++) {
       const int32_t pixels = choices[i];
@@ -175,7 +203,9 @@ static void emit_interleaving(depthwise_quads *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const bool is_u8 = nib_node_input(e->graph, r->epilogue.root, 0)->format == NIB_U8;
-  const nib_prim prim = is_u8 ? NIB_PRIM_QUADS_U8 : NIB_PRIM_QUADS_I8;
+  const nib_prim whole = is_u8 ? NIB_PRIM_QUADS_U8 : NIB_PRIM_QUADS_I8;
+  const nib_prim by_parts = is_u8 ? NIB_PRIM_QUADS_PARTS_U8 : NIB_PRIM_QUADS_PARTS_I8;
+  const nib_prim prim = r->by_parts ? by_parts : whole;
   const ll left = (ll)(r->left * r->block * quad), rest = (ll)(s->in_c % r->block);
   if (r->block == s->in_c) {
     nib_say(e, prim, nib_word_of("staged + q * %lld + %lld", (ll)r->quad_bytes, left).s, "rows",
@@ -296,7 +326,8 @@ static void emit_excess(depthwise_quads *r, int64_t pixels) {
   }
 }
 
-static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
+/* The sums of a register of channels. */
+static void emit_products(depthwise_quads *r, int64_t pixels) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const bool hoisted = r->quads.quads == 1; /* weights stay in registers for the whole row */
@@ -318,11 +349,22 @@ static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
     if (!hoisted)
       nib_text_close(e->body, "");
   }
+}
+
+/* `at`: the first element that a tile stores, of channel `channel`. */
+static void emit_place(const depthwise_quads *r, const char *channel) {
+  const nib_conv_shape *s = &r->walk.shape;
   const nib_word row = s->batch > 1   ? nib_word_of("(b * %lld + y)", (ll)s->out_h)
                        : r->rings.out ? nib_word_of("(y %% %lld)", (ll)r->rings.out)
                                       : nib_word_of("y");
-  nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + c;", row.s, (ll)s->out_w,
-                (ll)s->out_c);
+  nib_text_line(r->e->body, "const int32_t at = (%s * %lld + x) * %lld + %s;", row.s, (ll)s->out_w,
+                (ll)s->out_c, channel);
+}
+
+static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
+  const nib_conv_shape *s = &r->walk.shape;
+  emit_products(r, pixels);
+  emit_place(r, "c");
   nib_finish registers[most_pixels * most_rows];
   int count = 0;
   for (int64_t m = 0; m < r->quads.rows; m++) {
@@ -335,30 +377,92 @@ static void emit_tile(depthwise_quads *r, int64_t pixels, int tail) {
   nib_epilogue_apply(&r->epilogue, registers, count, "at");
 }
 
+/* Weights and scales of the register of channels at c. */
+static void emit_operands(depthwise_quads *r) {
+  nib_text_line(r->e->body, "const int8_t *const w = %s + c * %lld;", r->constants.weights,
+                (ll)(r->quads.quads * r->walk.shape.kernel_w * r->quads.rows * quad));
+  if (r->quads.quads == 1)
+    emit_weights(r, 0);
+  nib_epilogue_load_channels(&r->epilogue, "c", 1);
+}
+
+/* A tile of the registers from channel first_c that are packed together: joined as they come. */
+static void emit_part_tile(depthwise_quads *r, int64_t pixels) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->walk.shape;
+  declare(e, e->vocab->type_i32, "part", r->quads.rows, pixels);
+  declare(e, e->vocab->type_bytes, "low", r->quads.rows, pixels);
+  declare(e, e->vocab->type_bytes, "high", r->quads.rows, pixels);
+  emit_place(r, "first_c");
+  for (int64_t part = 0; part < parts; part++) {
+    nib_text_open(e->body, "{");
+    nib_text_line(e->body, "const int32_t c = first_c + %lld;", (ll)(part * e->vocab->lanes));
+    emit_operands(r);
+    emit_products(r, pixels);
+    for (int64_t i = 0; i < r->quads.rows * pixels; i++) {
+      const ll m = (ll)(i / pixels), x = (ll)(i % pixels);
+      const nib_word acc = nib_word_of("acc%lld_%lld", m, x),
+                     kept = nib_word_of("part%lld_%lld", m, x);
+      const nib_word low = nib_word_of("low%lld_%lld", m, x),
+                     high = nib_word_of("high%lld_%lld", m, x);
+      nib_epilogue_finish_part(&r->epilogue, acc.s, 0);
+      if (part % 2 == 0)
+        nib_text_line(e->body, "%s = %s;", kept.s, acc.s);
+      else
+        nib_epilogue_join_parts(&r->epilogue, part == 1 ? low.s : high.s, kept.s, acc.s);
+      if (part + 1 == parts)
+        nib_epilogue_store_parts(&r->epilogue, low.s, high.s,
+                                 nib_word_of("at + %lld", (m * (ll)s->out_w + x) * (ll)s->out_c).s);
+    }
+    nib_text_close(e->body, "");
+  }
+}
+
+static void emit_tile_of(depthwise_quads *r, int64_t pixels, int tail) {
+  if (r->by_parts)
+    emit_part_tile(r, pixels);
+  else
+    emit_tile(r, pixels, tail);
+}
+
 static void emit_channels(depthwise_quads *r, int tail) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t full = s->out_w / r->pixels, rest = s->out_w % r->pixels;
-  nib_text_line(e->body, "const int8_t *const w = %s + c * %lld;", r->constants.weights,
-                (ll)(r->quads.quads * s->kernel_w * r->quads.rows * quad));
-  if (r->quads.quads == 1)
-    emit_weights(r, 0);
-  nib_epilogue_load_channels(&r->epilogue, "c", 1);
+  if (!r->by_parts)
+    emit_operands(r);
   if (full > 0) {
     nib_text_open(e->body, "for (int32_t x = 0; x < %lld; x += %lld) {", (ll)(full * r->pixels),
                   (ll)r->pixels);
-    emit_tile(r, r->pixels, tail);
+    emit_tile_of(r, r->pixels, tail);
     nib_text_close(e->body, "");
   }
   if (rest > 0) {
     nib_text_open(e->body, "{ /* the last pixels of the row */");
     nib_text_line(e->body, "const int32_t x = %lld;", (ll)(full * r->pixels));
-    emit_tile(r, rest, tail);
+    emit_tile_of(r, rest, tail);
     nib_text_close(e->body, "");
   }
 }
 
 static void emit_rows(depthwise_quads *r);
+
+static int64_t last_block(const depthwise_quads *r) {
+  return (r->walk.shape.in_c - 1) / r->block * r->block;
+}
+
+/* Opens the loop over blocks of channels, if there is more than one. */
+static void open_blocks(const depthwise_quads *r) {
+  nib_emitter *e = r->e;
+  const ll block = (ll)r->block, channels = (ll)r->walk.shape.in_c;
+  if (last_block(r) > 0 && e->cut && r->cut_channels)
+    nib_text_open(
+        e->body,
+        "for (int32_t cb = begin * %lld; cb < (end == %lld ? %lld : end * %lld); cb += %lld) {",
+        block, (ll)r->units, channels, block, block);
+  else if (last_block(r) > 0)
+    nib_text_open(e->body, "for (int32_t cb = 0; cb < %lld; cb += %lld) {", channels, block);
+}
 
 static void emit_body(depthwise_quads *r) {
   nib_emitter *e = r->e;
@@ -370,11 +474,13 @@ static void emit_body(depthwise_quads *r) {
                 " %lldx%lld pixels by %lld channels */",
                 r->kernel->name, (ll)s->kernel_h, (ll)s->kernel_w, (ll)s->in_h, (ll)s->in_w,
                 (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c, rows, (ll)r->pixels,
-                (ll)lanes);
+                (ll)(r->by_parts ? parts * lanes : lanes));
   emit_scratch(r);
   emit_borders(r);
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
+  if (r->channels_first)
+    open_blocks(r);
   if (e->cut && !r->cut_channels)
     nib_text_open(e->body,
                   "for (int32_t block = begin * %lld; block < (end == %lld ? %lld : end * %lld); "
@@ -389,7 +495,7 @@ static void emit_body(depthwise_quads *r) {
   else
     nib_text_line(e->body, "const int32_t y = block;");
   emit_rows(r);
-  for (int i = 0; i < 1 + (s->batch > 1); i++)
+  for (int i = 0; i < 1 + (s->batch > 1) + r->channels_first; i++)
     nib_text_close(e->body, "");
 }
 
@@ -398,35 +504,67 @@ static void emit_rows(depthwise_quads *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t lanes = e->vocab->lanes, whole = s->out_c / lanes * lanes;
-  const ll block = (ll)r->block, last_block = (ll)((s->in_c - 1) / r->block * r->block);
-  if (last_block > 0 && e->cut && r->cut_channels)
-    nib_text_open(
-        e->body,
-        "for (int32_t cb = begin * %lld; cb < (end == %lld ? %lld : end * %lld); cb += %lld) {",
-        block, (ll)r->units, (ll)s->in_c, block, block);
-  else if (last_block > 0)
-    nib_text_open(e->body, "for (int32_t cb = 0; cb < %lld; cb += %lld) {", (ll)s->in_c, block);
+  const ll block = (ll)r->block, last = (ll)last_block(r),
+           step = (ll)(r->by_parts ? parts * lanes : lanes);
+  const char *const c = r->by_parts ? "first_c" : "c";
+  if (!r->channels_first)
+    open_blocks(r);
   emit_staging(r);
   if (whole > 0) {
-    if (last_block > 0)
-      nib_text_open(e->body, "for (int32_t c = cb; c < %lld && c < cb + %lld; c += %lld) {",
-                    (ll)whole, block, (ll)lanes);
+    if (last > 0)
+      nib_text_open(e->body, "for (int32_t %s = cb; %s < %lld && %s < cb + %lld; %s += %lld) {", c,
+                    c, (ll)whole, c, block, c, step);
     else
-      nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c += %lld) {", (ll)whole, (ll)lanes);
+      nib_text_open(e->body, "for (int32_t %s = 0; %s < %lld; %s += %lld) {", c, c, (ll)whole, c,
+                    step);
     emit_channels(r, 0);
     nib_text_close(e->body, "");
   }
   if (whole < s->out_c) {
-    nib_text_open(e->body,
-                  last_block > 0 ? "if (cb == %lld) { /* the last channels */"
-                                 : "{ /* the last channels */",
-                  last_block);
+    nib_text_open(
+        e->body,
+        last > 0 ? "if (cb == %lld) { /* the last channels */" : "{ /* the last channels */", last);
     nib_text_line(e->body, "const int32_t c = %lld;", (ll)whole);
     emit_channels(r, (int)(s->out_c - whole));
     nib_text_close(e->body, "");
   }
-  if (last_block > 0)
+  if (last > 0 && !r->channels_first)
     nib_text_close(e->body, "");
+}
+
+/* The channel at each place: of the channels that are packed together, part q of register j has
+ * those from 16q + 4j. */
+static int32_t *channel_order(int64_t channels, int64_t lanes) {
+  int32_t *order = calloc((size_t)channels, sizeof *order);
+  for (int64_t c = 0; order && c < channels; c++) {
+    const int64_t first = c / (parts * lanes) * (parts * lanes), at = c - first;
+    order[c] = (int32_t)(first + at % lanes / 4 * 16 + at / lanes * 4 + at % 4);
+  }
+  return order;
+}
+
+/* Brings packed weights, `elems` bytes of each channel for every register, and biases in order. */
+static nib_status move_channels(const depthwise_quads *r, const int32_t *order, int8_t *weights,
+                                size_t bytes, int32_t *bias) {
+  const int64_t lanes = r->walk.lanes, channels = r->walk.shape.out_c;
+  const int64_t units = (int64_t)bytes / (channels * quad); /* of a register of channels */
+  int8_t *was = malloc(bytes);
+  int32_t *biases = malloc((size_t)channels * sizeof *biases);
+  const bool good = was && biases;
+  if (good) {
+    memcpy(was, weights, bytes);
+    memcpy(biases, bias, (size_t)channels * sizeof *biases);
+  }
+  for (int64_t c = 0; good && c < channels; c++) {
+    const int64_t from = order[c];
+    bias[c] = biases[from];
+    for (int64_t u = 0; u < units; u++)
+      memcpy(weights + ((c / lanes * units + u) * lanes + c % lanes) * quad,
+             was + ((from / lanes * units + u) * lanes + from % lanes) * quad, quad);
+  }
+  free(was);
+  free(biases);
+  return good ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
 /* Packs weights, and what it takes to keep their pairs within the limit of the vocabulary. */
@@ -462,7 +600,7 @@ static nib_status excess_macs(const nib_graph *g, const nib_kernel *kernel, cons
   return status;
 }
 
-static nib_status add_constants(depthwise_quads *r, const nib_node *n) {
+static nib_status add_constants(depthwise_quads *r, const nib_node *n, const int32_t *order) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t padded = round_up(s->out_c, r->walk.lanes);
@@ -474,12 +612,22 @@ static nib_status add_constants(depthwise_quads *r, const nib_node *n) {
     status = nib_conv_excess_tables(e, r->kernel->name, r->walk.lanes * quad, &x, &r->excess);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, padded, &bias);
+  if (status == NIB_OK && order)
+    status = move_channels(r, order, weights, bytes, bias);
   if (status == NIB_OK)
     status = nib_conv_add_constants(e, r->kernel, "int8_t", weights, bytes, "int32_t", bias, padded,
                                     &r->constants);
   free(weights);
   free(bias);
   return status;
+}
+
+/* Where input and result stay in the second level of the caches, blocks of channels come one after
+ * another, so that each one's weights stay in the first. */
+static bool fits_cache(const depthwise_quads *r) {
+  enum { few_bytes = 512 * 1024 };
+  const nib_conv_shape *s = &r->walk.shape;
+  return s->batch * (s->in_h * s->in_w + s->out_h * s->out_w) * s->in_c <= few_bytes;
 }
 
 static nib_status prepare(depthwise_quads *r) {
@@ -491,14 +639,19 @@ static nib_status prepare(depthwise_quads *r) {
   if (r->pixels > most_pixels)
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d pixels",
                           kernel->name, most_pixels);
+  r->by_parts = kernel->tile[1] == parts && fits_parts(e->graph, kernel, e->vocab, r);
+  r->channels_first = last_block(r) > 0 && fits_cache(r);
   nib_acc_range *ranges = NULL;
-  nib_status status = add_constants(r, n);
+  int32_t *order = r->by_parts ? channel_order(r->walk.shape.out_c, r->walk.lanes) : NULL;
+  nib_status status = r->by_parts && !order ? NIB_ERROR_OUT_OF_MEMORY : add_constants(r, n, order);
   if (status == NIB_OK)
     status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
-  if (status != NIB_OK)
-    return nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
-  status =
-      nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, r->walk.shape.out_c, e->vocab->lanes);
+  if (status == NIB_OK)
+    status = nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, order, r->walk.shape.out_c,
+                                  e->vocab->lanes);
+  else
+    nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
+  free(order);
   free(ranges);
   return status;
 }
@@ -543,6 +696,7 @@ static nib_status row_open(nib_emitter *e, const nib_kernel *kernel, nib_row_rin
   *r = (depthwise_quads){.e = e, .kernel = kernel};
   NIB_RETURN_IF_ERROR(prepare(r));
   r->rings = rings;
+  r->channels_first = false; /* rows come as the chain has them */
   return NIB_OK;
 }
 

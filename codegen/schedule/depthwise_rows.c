@@ -301,7 +301,7 @@ static nib_status prepare(depthwise_rows *r) {
     status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
   if (status != NIB_OK)
     return nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
-  status = nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, r->channels, e->vocab->lanes);
+  status = nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, NULL, r->channels, e->vocab->lanes);
   free(ranges);
   return status;
 }

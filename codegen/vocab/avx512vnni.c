@@ -236,6 +236,27 @@ static const char support[] =
     "  }\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_interleave\n"
+    "/* Codes [from, from + n) of four rows, interleaved within quarters: packing the results brings them\n"
+    " * in order. n is a multiple of 64. */\n" INLINE
+    "void nib_avx512_interleave(uint8_t *d, const void *const rows[4], int32_t from, int32_t n, int flip) {\n"
+    "  const __m512i flips = _mm512_set1_epi8((char)flip);\n"
+    "  __m512i row[4];\n"
+    "  for (int32_t i = 0; i < n; i += 64) {\n"
+    "    for (int k = 0; k < 4; k++)\n"
+    "      row[k] = _mm512_xor_si512(\n"
+    "          _mm512_loadu_si512((const char *)rows[k] + from + i), flips);\n"
+    "    const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]);\n"
+    "    const __m512i high01 = _mm512_unpackhi_epi8(row[0], row[1]);\n"
+    "    const __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]);\n"
+    "    const __m512i high23 = _mm512_unpackhi_epi8(row[2], row[3]);\n"
+    "    _mm512_storeu_si512((void *)(d + 4 * i), _mm512_unpacklo_epi16(low01, low23));\n"
+    "    _mm512_storeu_si512((void *)(d + 4 * i + 64), _mm512_unpackhi_epi16(low01, low23));\n"
+    "    _mm512_storeu_si512((void *)(d + 4 * i + 128), _mm512_unpacklo_epi16(high01, high23));\n"
+    "    _mm512_storeu_si512((void *)(d + 4 * i + 192), _mm512_unpackhi_epi16(high01, high23));\n"
+    "  }\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_exp\n"
     "/* 2^n e^r with |r| <= ln 2 / 2 by Taylor's polynomial; bounds that the least and the largest float\n"
     " * are within, and a NaN passes. */\n" INLINE
@@ -360,6 +381,10 @@ const nib_vocab nib_vocab_avx512vnni = {
                                          "    _mm512_mul_ps(_mm512_cvtepi32_ps($a), $b)));",
             [NIB_PRIM_QUADS_I8] = "nib_avx512_quads($d, $a, $b, $n, 0x80);",
             [NIB_PRIM_QUADS_U8] = "nib_avx512_quads($d, $a, $b, $n, 0);",
+            [NIB_PRIM_QUADS_PARTS_I8] = "nib_avx512_interleave($d, $a, $b, $n, 0x80);",
+            [NIB_PRIM_QUADS_PARTS_U8] = "nib_avx512_interleave($d, $a, $b, $n, 0);",
+            [NIB_PRIM_PACK_I8] = "$d = _mm512_packs_epi16($a, $b);",
+            [NIB_PRIM_PACK_U8] = "$d = _mm512_packus_epi16($a, $b);",
             [NIB_PRIM_RQ_PRODUCT] =
                 "$d = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps($a), $b));",
             [NIB_PRIM_RQ_FIX] =

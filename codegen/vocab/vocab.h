@@ -86,6 +86,10 @@ extern "C" {
   /* staging of codes [$b, $b + $n) of four rows, $a: array of their pointers: at $d four staged      \
    * elements, one of each row, for each column; u8 staging with dot_k 4 only */                   \
   X(QUADS_I8, "quads_i8") X(QUADS_U8, "quads_u8")                                                  \
+  /* the same for $n a multiple of 4 * lanes: of each 4 * lanes columns, part q of 16 bytes of      \
+   * register j of four has columns 16q + 4j + 0..3, which NARROW16 of registers 0 and 1, and 2 and \
+   * 3, and then PACK_I8 or PACK_U8 bring in order */                                               \
+  X(QUADS_PARTS_I8, "quads_parts_i8") X(QUADS_PARTS_U8, "quads_parts_u8")                          \
   X(RQ_FIX, "rq_fix")               /* d += a == b ? c : 0 */                                      \
   X(ORDER, "order")                 /* loads and stores stay on their side of it */                \
   X(I32_AFTER, "i32_after") X(F32_AFTER, "f32_after") /* d stays; what reads it comes after all    \
@@ -96,6 +100,7 @@ extern "C" {
   X(I16_ADD, "i16_add")             /* d = a + the constant b, saturated, in i16 lanes */          \
   X(NARROW_I8, "narrow_i8")         /* d = i16 lanes of two NARROW16 a and b, saturated to bytes */ \
   X(NARROW_U8, "narrow_u8")                                                                        \
+  X(PACK_I8, "pack_i8") X(PACK_U8, "pack_u8") /* the same in the vocabulary's own order */         \
   X(I8_MAX, "i8_max") X(I8_MIN, "i8_min") /* d = bytes a against the constant b */                 \
   X(U8_MAX, "u8_max") X(U8_MIN, "u8_min")                                                          \
   X(BYTES_STORE4, "bytes_store4")   /* a: pointer, b: all the bytes */                             \

@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
   nib_epilogue p;
   int exit_status = 1;
   if (nib_epilogue_can_emit(g, &g->kernels[0], v) &&
-      nib_epilogue_prepare(&p, &e, &g->kernels[0], ranges, channels, v->lanes) == NIB_OK) {
+      nib_epilogue_prepare(&p, &e, &g->kernels[0], ranges, NULL, channels, v->lanes) == NIB_OK) {
     write_function(&p, &e);
     nib_epilogue_release(&p);
     uint64_t used[4] = {0};
