@@ -22,6 +22,8 @@ enum { BAND = 16 }; /* rows of tiles that run at a time, so that they share weig
 typedef struct plan {
   nib_gemm p;
   nib_ring r;
+  bool rows_end, columns_end; /* within a tile */
+  nib_expr at;                /* of the result at `row` and `channel` */
 } plan;
 
 static plan make_plan(const nib_gemm *p, const int32_t tile[NIB_MAX_TILE]) {
@@ -36,6 +38,9 @@ static plan make_plan(const nib_gemm *p, const int32_t tile[NIB_MAX_TILE]) {
                   .registers_less = 40,
                   .registers_more = 232}};
   nib_ring_plan(&q.r, p->m, p->n);
+  q.rows_end = p->m % (q.r.rows * q.r.cluster) != 0;
+  q.columns_end = p->n % q.r.columns != 0;
+  q.at = nib_expr_printf("row * %lld + channel", (ll)p->n);
   return q;
 }
 
@@ -62,137 +67,118 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *vocab
 
 /* ---- text ---- */
 
+/* The next box's products run while the one before is handed back. */
+static const char k_products[] =
+    "int32_t last = 0;\n"
+    "for (int32_t k = 0; k < $boxes; ++k) {\n"
+    "  const uint8_t *const box = nib_shared + stage * $stage_bytes;\n"
+    "  const uint64_t a = nib_wgmma_descriptor(box + group * $group_bytes);\n"
+    "  const uint64_t b = nib_wgmma_descriptor(box + $row_bytes);\n"
+    "  nib_barrier_wait(&full[stage], parity);\n"
+    "  nib_wgmma_fence();\n"
+    "  #pragma unroll\n"
+    "  for (int32_t i = 0; i < 4; ++i)\n"
+    "    nib_wgmma_${type}_n$columns(sums, a + 2 * i, b + 2 * i, k | i);\n"
+    "  nib_wgmma_commit();\n"
+    "  nib_wgmma_wait(1);\n"
+    "  if (k > 0) {\n";
+
 static void emit_products(nib_direct *d, const plan *q) {
-  const bool is_float = q->p.is_float;
-  nib_text_line(d->t, "int32_t last = 0;");
-  nib_text_open(d->t, "for (int32_t k = 0; k < %lld; ++k) {", (ll)q->r.boxes);
-  nib_text_line(d->t, "const uint8_t *const box = nib_shared + stage * %lld;",
-                (ll)q->r.stage_bytes);
-  nib_text_line(d->t, "const uint64_t a = nib_wgmma_descriptor(box + group * %d);",
-                64 * NIB_BOX_BYTES);
-  nib_text_line(d->t, "const uint64_t b = nib_wgmma_descriptor(box + %lld);",
-                (ll)(q->r.rows * NIB_BOX_BYTES));
-  nib_text_line(d->t, "nib_barrier_wait(&full[stage], parity);");
-  nib_text_line(d->t, "nib_wgmma_fence();");
-  nib_text_line(d->t, "#pragma unroll");
-  nib_text_line(d->t, "for (int32_t i = 0; i < 4; ++i)");
-  nib_text_line(d->t, "  nib_wgmma_%s_n%lld(sums, a + 2 * i, b + 2 * i, k | i);", q->p.type,
-                (ll)q->r.columns);
-  nib_text_line(d->t, "nib_wgmma_commit();");
-  nib_text_line(d->t, "nib_wgmma_wait(1);");
-  nib_text_open(d->t, "if (k > 0) {");
+  nib_text_block(d->t, k_products);
   nib_ring_hand_back(&q->r, d->t, "last");
-  nib_text_close(d->t, "");
-  nib_text_line(d->t, "last = stage;");
+  nib_text_block(d->t, "}\n"
+                       "last = stage;\n");
   nib_ring_next(&q->r, d->t);
-  nib_text_close(d->t, "");
-  nib_text_line(d->t, "nib_wgmma_wait(0);");
-  nib_text_line(d->t, "#pragma unroll");
-  nib_text_line(d->t, "for (int32_t i = 0; i < %lld; ++i)", (ll)(q->r.columns / 2));
-  nib_text_line(d->t, is_float ? "  nib_keep_f32(&sums[i]);" : "  nib_keep_i32(&sums[i]);");
+  nib_text_block(d->t, "}\n"
+                       "nib_wgmma_wait(0);\n"
+                       "#pragma unroll\n"
+                       "for (int32_t i = 0; i < $sums; ++i)\n"
+                       "  nib_keep_$kept(&sums[i]);\n");
   nib_ring_hand_back(&q->r, d->t, "last");
 }
 
-/* Declares the variable, kept below `n` where `clamp`: operands are read there. */
-static void declare_kept(nib_direct *d, const char *name, const char *value, bool clamp,
-                         int64_t n) {
-  if (!clamp) {
-    nib_text_line(d->t, "const %s %s = %s;", d->index, name, value);
-    return;
-  }
-  nib_text_line(d->t, "const %s any_%s = %s, %s = any_%s < %lld ? any_%s : %lld;", d->index, name,
-                value, name, name, (ll)n, name, (ll)n - 1);
+/* `row` and `channel` of element `c` (0 or 1) of row half `r` in the 8 columns of block `b`; where
+ * they are `kept`, operands are read even past the ends. */
+static const char k_place[] =
+    "[keeps_rows] const $index any_row = row0 + first_row + 8 * r, row = any_row < $m ? any_row : "
+    "$last_row;\n"
+    "[!keeps_rows] const $index row = row0 + first_row + 8 * r;\n"
+    "[keeps_columns] const $index any_channel = column0 + 8 * b + 2 * (lane % 4) + c, channel = "
+    "any_channel < $n ? any_channel : $last_column;\n"
+    "[!keeps_columns] const $index channel = column0 + 8 * b + 2 * (lane % 4) + c;\n"
+    "(void)row, (void)channel; /* not every result needs them */\n";
+
+static void emit_place(nib_direct *d, bool keeps_rows, bool keeps_columns) {
+  nib_text_set(d->t, "keeps_rows keeps_columns", keeps_rows, keeps_columns);
+  nib_text_block(d->t, k_place);
 }
 
-/* `row` and `channel` of element `c` (0 or 1) of row half `r` in the 8 columns of block `b`. */
-static void declare_place(nib_direct *d, const plan *q, bool clamp) {
-  declare_kept(d, "row", "row0 + first_row + 8 * r", clamp && q->p.m % (q->r.rows * q->r.cluster),
-               q->p.m);
-  declare_kept(d, "channel", "column0 + 8 * b + 2 * (lane % 4) + c", clamp && q->p.n % q->r.columns,
-               q->p.n);
-  nib_text_line(d->t, "(void)row, (void)channel; /* not every result needs them */");
-}
-
-static const char *within(const plan *q, char *text, size_t size, const char *column) {
-  const bool rows = q->p.m % (q->r.rows * q->r.cluster) != 0, columns = q->p.n % q->r.columns != 0;
-  char r[48] = "", c[96] = "";
-  if (rows)
-    snprintf(r, sizeof r, "row < %lld", (ll)q->p.m);
-  if (columns)
-    snprintf(c, sizeof c, "%s < %lld", column, (ll)q->p.n);
-  if (rows || columns)
-    snprintf(text, size, "if (%s%s%s)", r, rows && columns ? " && " : "", c);
-  else
-    text[0] = 0;
-  return text;
-}
-
-static nib_expr result_index(const plan *q) {
-  return nib_expr_printf("row * %lld + channel", (ll)q->p.n);
+/* Where tiles reach past the result: "row < … && COLUMN < …". */
+static void set_guard(nib_direct *d, const plan *q, const char *column) {
+  const nib_expr row = nib_expr_printf("row < %lld", (ll)q->p.m),
+                 end = nib_expr_printf("%s < %lld", column, (ll)q->p.n);
+  nib_text_set_words(d->t, "guard", "%s%s%s", q->rows_end ? row.s : "",
+                     q->rows_end && q->columns_end ? " && " : "", q->columns_end ? end.s : "");
 }
 
 /* Elements one by one. */
 static void emit_narrow(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
-  char guard[160];
-  nib_text_open_unrolled(d->t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)(q->r.columns / 2));
-  nib_text_line(d->t, "const int32_t b = i / 4, r = i / 2 %% 2, c = i %% 2;");
-  declare_place(d, q, false);
-  nib_text_open(d->t, "%s {", within(q, guard, sizeof guard, "channel"));
-  nib_gemm_finish(d, n, &q->p, start, "sums[i]", result_index(q).s, "channel");
-  nib_text_close(d->t, "");
-  nib_text_close(d->t, "");
+  nib_text_block(d->t, "#pragma unroll\n"
+                       "for (int32_t i = 0; i < $sums; ++i) {\n"
+                       "  const int32_t b = i / 4, r = i / 2 % 2, c = i % 2;\n");
+  emit_place(d, false, false);
+  nib_text_block(d->t, "[guard] if ($guard) {\n"
+                       "[!guard] {\n");
+  nib_gemm_finish(d, n, &q->p, start, "sums[i]", q->at.s, "channel");
+  nib_text_block(d->t, "  }\n"
+                       "}\n");
 }
 
-static void guarded(nib_direct *d, const char *guard, const char *statement) {
-  if (guard[0])
-    nib_text_line(d->t, "%s", guard);
-  nib_text_line(d->t, guard[0] ? "  %s" : "%s", statement);
-}
+/* $piece bytes, 16 or 4, at a time: `words` collects what four threads then exchange. */
+static const char k_codes[] =
+    "#pragma unroll\n"
+    "for (int32_t j = 0; j < $turns; ++j) {\n"
+    "  uint32_t words[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};\n"
+    "  #pragma unroll\n"
+    "  for (int32_t i = 0; i < $codes; ++i) {\n"
+    "    const int32_t b = j * $blocks + i / 4, c = i / 2 % 2, r = i % 2;\n";
 
-/* `piece` bytes, 16 or 4, at a time: `words` collects what four threads then exchange. */
+static const char k_stores[] =
+    "    }\n"
+    "    [bytes] words[r][i / 8] |= (uint32_t)(uint8_t)code << (i / 2 % 4 * 8);\n"
+    "    [!bytes] words[r][i / 4] |= (uint32_t)(uint16_t)code << (c * 16);\n"
+    "  }\n"
+    "  #pragma unroll\n"
+    "  for (int32_t r = 0; r < 2; ++r) {\n"
+    "    const $index row = row0 + first_row + 8 * r;\n"
+    "    const $index channel = column0 + (j * 4 + lane % 4) * $lane_codes;\n"
+    "    nib_transpose_quad(words[r]);\n"
+    "    [bytes] nib_join_halves(words[r]);\n"
+    "    [words] #pragma unroll\n"
+    "    [words] for (int32_t i = 0; i < 4; ++i) {\n"
+    "    [guard] if ($guard)\n"
+    "      [words] ((uint32_t *)(void *)(out + $at))[i] = words[r][i];\n"
+    "      [!words] nib_store16(out + $at, words[r]);\n"
+    "    [words] }\n"
+    "  }\n"
+    "}\n";
+
 static void emit_wide(nib_direct *d, const nib_node *n, const plan *q, const char *start,
                       int64_t piece) {
-  const nib_tensor *y = &d->g->tensors[nib_kernel_output(d->g, d->kernel)];
-  const nib_format_info *f = nib_format_get(y->format);
-  const bool bytes = nib_format_bytes(y->format) == 1;
-  const ll blocks = bytes ? 8 : 4; /* of 8 columns */
-  char guard[160];
-  nib_text_open_unrolled(d->t, "for (int32_t j = 0; j < %lld; ++j) {",
-                         (ll)q->r.columns / 8 / blocks);
-  nib_text_line(d->t, "uint32_t words[2][4] = {{0, 0, 0, 0}, {0, 0, 0, 0}};");
-  nib_text_open_unrolled(d->t, "for (int32_t i = 0; i < %lld; ++i) {", 4 * blocks);
-  nib_text_line(d->t, "const int32_t b = j * %lld + i / 4, c = i / 2 %% 2, r = i %% 2;", blocks);
-  declare_place(d, q, true);
-  nib_text_line(d->t, "%s code;", f->c_type);
-  nib_text_open(d->t, "{");
+  const nib_format format = d->g->tensors[nib_kernel_output(d->g, d->kernel)].format;
+  const bool bytes = nib_format_bytes(format) == 1;
+  const int64_t blocks = bytes ? 8 : 4; /* of 8 columns */
+  nib_text_set(d->t, "blocks codes lane_codes bytes", blocks, 4 * blocks, 2 * blocks, bytes);
+  nib_text_set(d->t, "turns words", q->r.columns / 8 / blocks, piece < 16);
+  nib_text_block(d->t, k_codes);
+  emit_place(d, q->rows_end, q->columns_end);
+  nib_text_line(d->t, "%s code;", nib_format_get(format)->c_type);
+  nib_text_block(d->t, "{\n");
   d->result = "code";
-  nib_gemm_finish(d, n, &q->p, start, "sums[4 * b + 2 * r + c]", result_index(q).s, "channel");
+  nib_gemm_finish(d, n, &q->p, start, "sums[4 * b + 2 * r + c]", q->at.s, "channel");
   d->result = NULL;
-  nib_text_close(d->t, "");
-  if (bytes)
-    nib_text_line(d->t, "words[r][i / 8] |= (uint32_t)(uint8_t)code << (i / 2 %% 4 * 8);");
-  else
-    nib_text_line(d->t, "words[r][i / 4] |= (uint32_t)(uint16_t)code << (c * 16);");
-  nib_text_close(d->t, "");
-  nib_text_open_unrolled(d->t, "for (int32_t r = 0; r < 2; ++r) {");
-  nib_text_line(d->t, "const %s row = row0 + first_row + 8 * r;", d->index);
-  nib_text_line(d->t, "const %s channel = column0 + (j * 4 + lane %% 4) * %lld;", d->index,
-                bytes ? 16LL : 8LL);
-  nib_text_line(d->t, "nib_transpose_quad(words[r]);");
-  if (bytes)
-    nib_text_line(d->t, "nib_join_halves(words[r]);");
-  if (piece == 16) {
-    guarded(d, within(q, guard, sizeof guard, "channel"),
-            nib_expr_printf("nib_store16(out + %s, words[r]);", result_index(q).s).s);
-  } else {
-    nib_text_open_unrolled(d->t, "for (int32_t i = 0; i < 4; ++i) {");
-    guarded(
-        d, within(q, guard, sizeof guard, bytes ? "channel + 4 * i" : "channel + 2 * i"),
-        nib_expr_printf("((uint32_t *)(void *)(out + %s))[i] = words[r][i];", result_index(q).s).s);
-    nib_text_close(d->t, "");
-  }
-  nib_text_close(d->t, "");
-  nib_text_close(d->t, "");
+  set_guard(d, q, piece == 16 ? "channel" : bytes ? "channel + 4 * i" : "channel + 2 * i");
+  nib_text_block(d->t, k_stores);
 }
 
 /* Bytes of the result that threads may store at a time: 16 or 4, or else element by element. */
@@ -204,11 +190,24 @@ static int64_t piece_of(const nib_direct *d, const plan *q) {
   return bytes > 2 ? 0 : at % 16 == 0 ? 16 : at % 4 == 0 ? 4 : 0;
 }
 
+/* What the text of the warpgroups that multiply names, beside the ring's. */
+static void name_sizes(nib_direct *d, const plan *q) {
+  nib_text_set(d->t, "m n last_row last_column", q->p.m, q->p.n, q->p.m - 1, q->p.n - 1);
+  nib_text_set(d->t, "group_bytes row_bytes", 64 * NIB_BOX_BYTES, q->r.rows * NIB_BOX_BYTES);
+  nib_text_set(d->t, "sums", q->r.columns / 2);
+  nib_text_set_words(d->t, "type", "%s", q->p.type);
+  nib_text_set_words(d->t, "kept", "%s", q->p.is_float ? "f32" : "i32");
+  nib_text_set_words(d->t, "sum", "%s", q->p.is_float ? "float" : "int32_t");
+  nib_text_set_words(d->t, "index", "%s", d->index);
+  nib_text_set_words(d->t, "at", "%s", q->at.s);
+  set_guard(d, q, "channel");
+}
+
 static void emit_consumer(nib_direct *d, const nib_node *n, const plan *q, const char *start) {
   const int64_t piece = piece_of(d, q);
-  nib_text_line(d->t, "%s sums[%lld];", q->p.is_float ? "float" : "int32_t",
-                (ll)(q->r.columns / 2));
-  nib_text_line(d->t, "const int32_t first_row = nib_thread() / 32 * 16 + lane / 4;");
+  name_sizes(d, q);
+  nib_text_block(d->t, "$sum sums[$sums];\n"
+                       "const int32_t first_row = nib_thread() / 32 * 16 + lane / 4;\n");
   nib_ring_open_tiles(&q->r, d->t);
   emit_products(d, q);
   if (piece > 0)

@@ -76,113 +76,107 @@ nib_launch_map *nib_ring_add_map(const nib_ring *r, nib_launch *l, const char *n
 /* ---- text ---- */
 
 /* Every role walks the same tiles. */
-void nib_ring_open_tiles(const nib_ring *r, nib_text *t) {
-  const int64_t banded = r->bands_of_columns ? r->column_tiles : r->row_tiles;
-  const ll per_band = r->band * (r->row_tiles * r->column_tiles / banded);
-  nib_text_open(t, "for (int32_t unit = %s; unit < %lld; unit += %lld) {",
-                r->cluster > 1 ? "nib_block_x() / 2" : "nib_block_x()",
-                (ll)(r->row_tiles * r->column_tiles), (ll)r->clusters);
-  nib_text_line(t, "const int32_t band = unit / %lld, within = unit %% %lld;", per_band, per_band);
-  if (banded % r->band)
-    nib_text_line(t, "const int32_t high = band < %lld ? %lld : %lld;", (ll)(banded / r->band),
-                  (ll)r->band, (ll)(banded % r->band));
-  else
-    nib_text_line(t, "const int32_t high = %lld;", (ll)r->band);
-  const nib_expr in_band = nib_expr_printf("band * %lld + within %% high", (ll)r->band),
-                 across = nib_expr_printf("within / high");
-  const char *row = r->bands_of_columns ? across.s : in_band.s,
-             *column = r->bands_of_columns ? in_band.s : across.s;
-  nib_text_line(t,
-                r->cluster > 1 ? "const int32_t row0 = ((%s) * 2 + rank) * %lld;"
-                               : "const int32_t row0 = (%s) * %lld;",
-                row, (ll)r->rows);
-  nib_text_line(t, "const int32_t column0 = (%s) * %lld;", column, (ll)r->columns);
-}
+static const char k_tiles[] =
+    "for (int32_t unit = $first_unit; unit < $units; unit += $clusters) {\n"
+    "  const int32_t band = unit / $per_band, within = unit % $per_band;\n"
+    "  [last_band] const int32_t high = band < $bands ? $band : $last_band;\n"
+    "  [!last_band] const int32_t high = $band;\n"
+    "  [clustered] const int32_t row0 = (($row) * 2 + rank) * $rows;\n"
+    "  [!clustered] const int32_t row0 = ($row) * $rows;\n"
+    "  const int32_t column0 = ($column) * $columns;\n";
 
-void nib_ring_next(const nib_ring *r, nib_text *t) {
-  nib_text_open(t, "if (++stage == %lld) {", (ll)r->stages);
-  nib_text_line(t, "stage = 0;");
-  nib_text_line(t, "parity ^= 1;");
-  nib_text_close(t, "");
-}
+static const char k_next[] = "if (++stage == $stages) {\n"
+                             "  stage = 0;\n"
+                             "  parity ^= 1;\n"
+                             "}\n";
+
+/* Opens the role of the thread that loads. */
+static const char k_barriers[] =
+    "uint64_t *const full = (uint64_t *)(void *)(nib_shared + $ring_bytes);\n"
+    "uint64_t *const empty = full + $stages;\n"
+    "const int32_t lane = nib_lane(), group = nib_warp_uniform() / 4;\n"
+    "[clustered] const int32_t rank = nib_cluster_rank();\n"
+    "if (nib_thread() == 0) {\n"
+    "  for (int32_t i = 0; i < $stages; ++i) {\n"
+    "    nib_barrier_init(&full[i], 1);\n"
+    "    nib_barrier_init(&empty[i], $multiplying); /* the warps that multiply */\n"
+    "  }\n"
+    "  nib_fence_barrier_init();\n"
+    "}\n"
+    "[clustered] nib_cluster_sync();\n"
+    "[!clustered] nib_sync();\n"
+    "if (group == $groups) {\n"
+    "  [shares] nib_registers_less($registers_less);\n"
+    "  if (nib_thread() == $first_loading) {\n"
+    "    int32_t stage = 0;\n"
+    "    uint32_t parity = 1;\n";
+
+static const char k_load[] =
+    "for (int32_t k = 0; k < $boxes; ++k) {\n"
+    "  uint8_t *const box = nib_shared + stage * $stage_bytes;\n"
+    "  nib_barrier_wait(&empty[stage], parity);\n"
+    "  nib_barrier_expect(&full[stage], $stage_bytes);\n"
+    "  [loads_rows] nib_tma_load2(box, &map0, &full[stage], k * $box_k, row0);\n"
+    "  [clustered] nib_tma_load2_both(box + $columns_at + rank * $half_bytes, &map$loads_rows, "
+    "&full[stage], k * $box_k, column0 + rank * $half);\n"
+    "  [!clustered] nib_tma_load2(box + $columns_at, &map$loads_rows, &full[stage], k * $box_k, "
+    "column0);\n";
+
+static const char k_role[] = "      }\n"
+                             "    }\n"
+                             "  }\n"
+                             "} else {\n"
+                             "  [shares] nib_registers_more($registers_more);\n"
+                             "  int32_t stage = 0;\n"
+                             "  uint32_t parity = 0;\n";
+
+void nib_ring_open_tiles(const nib_ring *r, nib_text *t) { nib_text_block(t, k_tiles); }
+
+void nib_ring_next(const nib_ring *r, nib_text *t) { nib_text_block(t, k_next); }
 
 void nib_ring_hand_back(const nib_ring *r, nib_text *t, const char *stage) {
-  nib_text_line(t, "if (lane < %lld)", (ll)r->cluster);
-  nib_text_line(t,
-                r->cluster > 1 ? "  nib_barrier_arrive_at(&empty[%s], lane);"
-                               : "  nib_barrier_arrive(&empty[%s]);",
-                stage);
+  nib_text_set_words(t, "handed", "%s", stage);
+  nib_text_block(t, "if (lane < $cluster)\n"
+                    "  [clustered] nib_barrier_arrive_at(&empty[$handed], lane);\n"
+                    "  [!clustered] nib_barrier_arrive(&empty[$handed]);\n");
 }
 
-static void emit_barriers(const nib_ring *r, nib_text *t) {
-  nib_text_line(t, "uint64_t *const full = (uint64_t *)(void *)(nib_shared + %lld);",
-                (ll)(r->stages * r->stage_bytes));
-  nib_text_line(t, "uint64_t *const empty = full + %lld;", (ll)r->stages);
-  nib_text_line(t, "const int32_t lane = nib_lane(), group = nib_warp_uniform() / 4;");
-  if (r->cluster > 1)
-    nib_text_line(t, "const int32_t rank = nib_cluster_rank();");
-  nib_text_open(t, "if (nib_thread() == 0) {");
-  nib_text_open(t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)r->stages);
-  nib_text_line(t, "nib_barrier_init(&full[i], 1);");
-  nib_text_line(t, "nib_barrier_init(&empty[i], %lld); /* the warps that multiply */",
-                (ll)(4 * r->groups * r->cluster));
-  nib_text_close(t, "");
-  nib_text_line(t, "nib_fence_barrier_init();");
-  nib_text_close(t, "");
-  nib_text_line(t, r->cluster > 1 ? "nib_cluster_sync();" : "nib_sync();");
-}
-
-static void emit_loads(const nib_ring *r, nib_text *t) {
-  const ll half = r->columns / r->cluster, k = NIB_BOX_BYTES / r->element_bytes;
-  const ll columns_at = r->loads_rows ? r->rows * NIB_BOX_BYTES : 0;
-  const int map = r->loads_rows;
-  nib_text_open(t, "if (nib_thread() == %lld) {", (ll)(r->groups * 128));
-  nib_text_line(t, "int32_t stage = 0;");
-  nib_text_line(t, "uint32_t parity = 1;");
-  nib_ring_open_tiles(r, t);
-  nib_text_open(t, "for (int32_t k = 0; k < %lld; ++k) {", (ll)r->boxes);
-  nib_text_line(t, "uint8_t *const box = nib_shared + stage * %lld;", (ll)r->stage_bytes);
-  nib_text_line(t, "nib_barrier_wait(&empty[stage], parity);");
-  nib_text_line(t, "nib_barrier_expect(&full[stage], %lld);", (ll)r->stage_bytes);
-  if (r->loads_rows)
-    nib_text_line(t, "nib_tma_load2(box, &map0, &full[stage], k * %lld, row0);", k);
-  if (r->cluster > 1)
-    nib_text_line(t,
-                  "nib_tma_load2_both(box + %lld + rank * %lld, &map%d, &full[stage], k * %lld, "
-                  "column0 + rank * %lld);",
-                  columns_at, half * NIB_BOX_BYTES, map, k, half);
-  else
-    nib_text_line(t, "nib_tma_load2(box + %lld, &map%d, &full[stage], k * %lld, column0);",
-                  columns_at, map, k);
-  nib_ring_next(r, t);
-  for (int i = 0; i < 3; ++i)
-    nib_text_close(t, "");
+static void name_sizes(const nib_ring *r, nib_text *t) {
+  const int64_t tiles = r->row_tiles * r->column_tiles, half = r->columns / r->cluster,
+                banded = r->bands_of_columns ? r->column_tiles : r->row_tiles;
+  nib_text_set(t, "rows columns cluster clustered", r->rows, r->columns, r->cluster,
+               r->cluster > 1);
+  nib_text_set(t, "units clusters per_band", tiles, r->clusters, r->band * (tiles / banded));
+  nib_text_set(t, "band bands last_band", r->band, banded / r->band, banded % r->band);
+  nib_text_set(t, "boxes box_k", r->boxes, NIB_BOX_BYTES / r->element_bytes);
+  nib_text_set(t, "stages stage_bytes", r->stages, r->stage_bytes);
+  nib_text_set(t, "ring_bytes", r->stages * r->stage_bytes);
+  nib_text_set(t, "groups first_loading", r->groups, r->groups * 128);
+  nib_text_set(t, "multiplying", 4 * r->groups * r->cluster);
+  nib_text_set(t, "shares registers_less", r->groups == 2, r->registers_less);
+  nib_text_set(t, "registers_more loads_rows", r->registers_more, r->loads_rows);
+  nib_text_set(t, "columns_at", r->loads_rows ? r->rows * NIB_BOX_BYTES : 0);
+  nib_text_set(t, "half half_bytes", half, half * NIB_BOX_BYTES);
+  nib_text_set_words(t, "first_unit", "nib_block_x()%s", r->cluster > 1 ? " / 2" : "");
+  nib_text_set_words(t, r->bands_of_columns ? "column" : "row", "band * %lld + within %% high",
+                     (ll)r->band);
+  nib_text_set_words(t, r->bands_of_columns ? "row" : "column", "within / high");
 }
 
 void nib_ring_begin(const nib_ring *r, nib_direct *d) {
-  nib_text *t = d->t;
-  const bool shares = r->groups == 2; /* registers: fewer for the warps that load */
   *d->e->launch = (nib_launch){.grid = {r->clusters * r->cluster},
                                .threads = (int32_t)(r->groups + 1) * 128,
                                .blocks_per_sm = 1,
                                .cluster = r->cluster > 1 ? (int32_t)r->cluster : 0,
                                .shared_bytes = r->stages * (r->stage_bytes + 16)};
-  emit_barriers(r, t);
-  nib_text_open(t, "if (group == %lld) {", (ll)r->groups);
-  if (shares)
-    nib_text_line(t, "nib_registers_less(%d);", r->registers_less);
-  emit_loads(r, t);
-  t->indent--;
-  nib_text_open(t, "} else {");
-  if (shares)
-    nib_text_line(t, "nib_registers_more(%d);", r->registers_more);
-  nib_text_line(t, "int32_t stage = 0;");
-  nib_text_line(t, "uint32_t parity = 0;");
+  name_sizes(r, d->t);
+  const char *const parts[] = {k_barriers, k_tiles, k_load, k_next, k_role};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i)
+    nib_text_block(d->t, parts[i]);
 }
 
 void nib_ring_end(const nib_ring *r, nib_text *t) {
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-  if (r->cluster > 1)
-    nib_text_line(t, "nib_cluster_sync(); /* the other block may still write here */");
+  nib_text_block(t, "  }\n"
+                    "}\n"
+                    "[clustered] nib_cluster_sync(); /* the other block may still write here */\n");
 }
