@@ -3,7 +3,6 @@
 #include "cuda/cuda_model.h"
 
 #include "cuda/device_text.h"
-#include "emit/snippets.h"
 #include "emit/storage.h"
 #include "epilogue/say.h"
 #include "schedule/schedule.h"
@@ -99,28 +98,8 @@ void nib_cuda_file_write(const nib_model_options *o, const nib_text *kernels, ni
                   "-O3 -ffp-contract=off -S %s.cu\n"
                   " *   nvcc -arch=%s -O3 -fmad=false -cubin %s.cu\n * compiles it. */\n",
                   name, o->target->spec, cpu, name, cpu, name);
-  const char *text = kernels->size ? kernels->data : "";
-  nib_text helpers;
-  nib_text_init(&helpers);
-  nib_snippets_append_for(text, nib_cuda_primitive_exists, &helpers);
-  nib_text uses;
-  nib_text_init(&uses);
-  nib_text_printf(&uses, "%s%s", helpers.size ? helpers.data : "", text);
-  nib_cuda_primitives(uses.size ? uses.data : "", t);
-  nib_text_free(&uses);
-  /* The helpers are plain C: here they run on the device. */
-  for (const char *at = helpers.size ? helpers.data : ""; *at;) {
-    static const char plain[] = "static inline ";
-    const char *next = strstr(at, plain);
-    nib_text_printf(t, "%.*s", (int)(next ? (size_t)(next - at) : strlen(at)), at);
-    if (!next)
-      break;
-    nib_text_printf(t, "NIB_DEVICE ");
-    at = next + sizeof plain - 1;
-  }
-  t->failed |= helpers.failed;
-  nib_text_free(&helpers);
-  nib_text_printf(t, "%s", text);
+  nib_cuda_primitives(kernels->size ? kernels->data : "", t);
+  nib_text_printf(t, "%s", kernels->size ? kernels->data : "");
 }
 
 /* ---- tables ---- */

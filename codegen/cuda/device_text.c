@@ -1,39 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Primitives are found by scanning the embedded text of device.h for its marks.
+// Primitives are pieces of the embedded texts of device.h and device_math.h, but for those of
+// wgmma.
 #include "cuda/device_text.h"
 
-#include <ctype.h>
-#include <stdint.h>
+#include "emit/snippets.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern const char nib_embedded_device[], nib_embedded_device_math[];
 
-enum { max_primitives = 192, max_wgmmas = 64, max_name = 64 };
-
 /* Who takes the text of a primitive. */
 typedef enum guard { UNGUARDED, FOR_DEVICE, FOR_CLANG } guard;
 static const char *const guards[] = {"", "#ifndef NIB_EMULATE\n",
                                      "#if defined(__clang__) && !defined(NIB_EMULATE)\n"};
 
-typedef struct primitive {
-  const char *name, *text; /* not terminated */
-  size_t name_size, text_size;
-  bool used;
-  guard guard;
-} primitive;
-
-typedef struct primitives {
-  primitive list[max_primitives];
-  int n;
-  char wgmmas[max_wgmmas][max_name];
-  int n_wgmmas;
-} primitives;
-
 /* Whether the emulation needs a body of its own: there is PTX, or something else of a compiler's.
  */
-static bool is_for_device(const primitive *p) {
+static bool is_for_device(const nib_piece *p) {
   static const char *const signs[] = {"__asm__", "__clang__", "nib_mma_of(", "nib_place_of("};
   for (size_t i = 0; i < sizeof signs / sizeof *signs; ++i) {
     const char *at = strstr(p->text, signs[i]);
@@ -41,33 +26,6 @@ static bool is_for_device(const primitive *p) {
       return true;
   }
   return false;
-}
-
-/* The primitives of a text: "//@ NAME", up to the next mark; NAME is "end" before what is none. */
-static void find_in(primitives *p, const char *text, guard most) {
-  static const char mark[] = "//@ ";
-  const char *at = strstr(text, mark);
-  while (at && p->n < max_primitives) {
-    const char *name = at + sizeof mark - 1, *line = strchr(name, '\n');
-    if (!line)
-      return;
-    at = strstr(line, mark);
-    primitive q = {
-        name,  line + 1, strcspn(name, " \r\n"), at ? (size_t)(at - line - 1) : strlen(line + 1),
-        false, most};
-    if (q.name_size == 3 && memcmp(name, "end", 3) == 0)
-      continue;
-    if (most == FOR_DEVICE && !is_for_device(&q))
-      q.guard = UNGUARDED;
-    p->list[p->n++] = q;
-  }
-}
-
-static void find_all(primitives *p) {
-  p->n = p->n_wgmmas = 0;
-  find_in(p, nib_embedded_device, FOR_DEVICE);
-  p->list[0].guard = UNGUARDED; /* the prelude */
-  find_in(p, nib_embedded_device_math, FOR_CLANG);
 }
 
 /* ---- wgmma ---- */
@@ -87,12 +45,9 @@ static const wgmma_type wgmma_types[] = {
 static const wgmma_type *find_wgmma(const char *type, int n) {
   for (size_t i = 0; i < sizeof wgmma_types / sizeof *wgmma_types; ++i) {
     const wgmma_type *t = &wgmma_types[i];
-    if (strcmp(t->name, type) != 0)
-      continue;
-    bool narrow = n == 8 || n == 24;
-    return n > 0 && n <= 256 && n % (t->integer ? 16 : 8) == 0 ? t
-           : t->integer && narrow                              ? t
-                                                               : NULL;
+    const bool exists = n > 0 && n <= 256 && n % (t->integer ? 16 : 8) == 0;
+    if (strcmp(t->name, type) == 0)
+      return exists || (t->integer && (n == 8 || n == 24)) ? t : NULL;
   }
   return NULL;
 }
@@ -148,57 +103,6 @@ bool nib_cuda_wgmma(nib_text *out, const char *type, int n, bool a_in_registers)
 
 /* ---- what a text uses ---- */
 
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
-
-static bool use(primitives *p, const char *name, size_t size) {
-  for (int i = 0; i < p->n; ++i)
-    if (p->list[i].name_size == size && memcmp(p->list[i].name, name, size) == 0) {
-      bool grew = !p->list[i].used;
-      p->list[i].used = true;
-      return grew;
-    }
-  char word[max_name], type[16];
-  int n;
-  bool a_in_registers;
-  if (size >= sizeof word)
-    return false;
-  memcpy(word, name, size);
-  word[size] = 0;
-  if (!parse_wgmma(word, type, &n, &a_in_registers))
-    return false;
-  for (int i = 0; i < p->n_wgmmas; ++i)
-    if (strcmp(p->wgmmas[i], word) == 0)
-      return false;
-  if (p->n_wgmmas < max_wgmmas)
-    memcpy(p->wgmmas[p->n_wgmmas++], word, size + 1);
-  return false; /* their texts name nothing else */
-}
-
-/* Functions of C's library are primitives with a prefix. */
-static bool use_function(primitives *p, const char *name, size_t size) {
-  char word[max_name];
-  const int length =
-      snprintf(word, sizeof word, "nib_math_%.*s", (int)(size < 16 ? size : 16), name);
-  return use(p, word, (size_t)length);
-}
-
-/* Marks the primitives named in text[0..size); returns whether any was new. */
-static bool scan(primitives *p, const char *text, size_t size) {
-  bool grew = false;
-  for (size_t i = 0; i < size;) {
-    size_t start = i;
-    while (i < size && is_word(text[i]))
-      i++;
-    if (i - start > 4 && memcmp(text + start, "nib_", 4) == 0)
-      grew |= use(p, text + start, i - start);
-    else if (i - start > 2 && i < size && text[i] == '(')
-      grew |= use_function(p, text + start, i - start);
-    if (i == start)
-      i++;
-  }
-  return grew;
-}
-
 static void change_guard(guard *now, guard next, nib_text *out) {
   if (*now == next)
     return;
@@ -208,54 +112,63 @@ static void change_guard(guard *now, guard next, nib_text *out) {
   *now = next;
 }
 
-void nib_cuda_primitives(const char *uses, nib_text *out) {
-  primitives *p = malloc(sizeof *p);
-  if (!p) {
-    out->failed = true;
-    return;
-  }
-  find_all(p);
-  use(p, "nib_device_prelude", strlen("nib_device_prelude"));
-  bool grew = scan(p, uses, strlen(uses));
-  while (grew) {
-    grew = false;
-    for (int i = 1; i < p->n; ++i)
-      if (p->list[i].used)
-        grew |= scan(p, p->list[i].text, p->list[i].text_size);
-  }
-  guard now = UNGUARDED;
-  for (int i = 0; i < p->n; ++i)
-    if (p->list[i].used) {
-      change_guard(&now, p->list[i].guard, out);
-      nib_text_printf(out, "%.*s\n", (int)p->list[i].text_size, p->list[i].text);
-    }
-  change_guard(&now, p->n_wgmmas ? FOR_DEVICE : UNGUARDED, out);
-  for (int i = 0; i < p->n_wgmmas; ++i) {
-    char type[16];
-    int n;
-    bool a_in_registers;
-    if (parse_wgmma(p->wgmmas[i], type, &n, &a_in_registers) &&
-        nib_cuda_wgmma(out, type, n, a_in_registers))
-      nib_text_printf(out, "\n");
-  }
-  change_guard(&now, UNGUARDED, out);
-  free(p);
+static bool is_first(const char *text, const char *word, const char *end, size_t word_size) {
+  size_t size;
+  while ((text = nib_next_word(text, end, &size)) != word &&
+         (size != word_size || memcmp(text, word, size) != 0))
+    text += size;
+  return text == word;
 }
 
-bool nib_cuda_primitive_exists(const char *name) {
-  char type[16];
-  int n;
-  bool a_in_registers;
-  if (parse_wgmma(name, type, &n, &a_in_registers))
-    return true;
-  primitives *p = malloc(sizeof *p);
-  if (!p)
-    return false;
-  find_all(p);
-  bool found = false;
-  for (int i = 1; i < p->n; ++i)
-    found |= p->list[i].name_size == strlen(name) &&
-             memcmp(p->list[i].name, name, p->list[i].name_size) == 0;
-  free(p);
-  return found;
+/* The wrappers that kernels name (primitives name none), each once. */
+static void append_wgmmas(const char *uses, guard *now, nib_text *out) {
+  const char *end = uses + strlen(uses), *at = uses;
+  for (size_t size; (at = nib_next_word(at, end, &size)); at += size) {
+    char word[64], type[16];
+    int n;
+    bool a_in_registers;
+    snprintf(word, sizeof word, "%.*s", (int)(size < 60 ? size : 60), at);
+    if (!parse_wgmma(word, type, &n, &a_in_registers) || !is_first(uses, at, end, size))
+      continue;
+    change_guard(now, FOR_DEVICE, out);
+    nib_cuda_wgmma(out, type, n, a_in_registers);
+    nib_text_printf(out, "\n");
+  }
+}
+
+/* The helpers are plain C: here they run on the device. */
+static void append_helper(const nib_piece *p, nib_text *out) {
+  static const char plain[] = "static inline ";
+  const char *at = p->text, *end = at + p->text_size;
+  for (const char *next; (next = strstr(at, plain)) && next < end; at = next + sizeof plain - 1)
+    nib_text_printf(out, "%.*sNIB_DEVICE ", (int)(next - at), at);
+  nib_text_printf(out, "%.*s\n", (int)(end - at), at);
+}
+
+void nib_cuda_primitives(const char *uses, nib_text *out) {
+  nib_pieces p = {.functions = "nib_math_"};
+  nib_pieces_find(&p, nib_embedded_device);
+  const int n_device = p.n;
+  nib_pieces_find(&p, nib_embedded_device_math);
+  const int n_primitives = p.n;
+  nib_snippets_find(&p);
+  nib_pieces_use(&p, "nib_device_prelude");
+  nib_pieces_use(&p, uses);
+  guard now = UNGUARDED;
+  for (int i = 0; i < n_primitives; ++i) {
+    const nib_piece *piece = &p.list[i];
+    if (!piece->used)
+      continue;
+    change_guard(&now,
+                 i >= n_device                   ? FOR_CLANG
+                 : i > 0 && is_for_device(piece) ? FOR_DEVICE
+                                                 : UNGUARDED,
+                 out);
+    nib_text_printf(out, "%.*s\n", (int)piece->text_size, piece->text);
+  }
+  append_wgmmas(uses, &now, out);
+  change_guard(&now, UNGUARDED, out);
+  for (int i = n_primitives; i < p.n; ++i)
+    if (p.list[i].used)
+      append_helper(&p.list[i], out);
 }

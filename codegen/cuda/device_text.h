@@ -10,12 +10,9 @@
 extern "C" {
 #endif
 
-/** Appends what a generated CUDA file begins with: the prelude, then every primitive that the C
- * text `uses` names and those that they name, wrappers of wgmma among them. */
+/** Appends what a generated CUDA file begins with: the prelude, then every primitive, wrapper of wgmma and scalar
+ *  helper (runtime/num/snippets.h) that the C text `uses` names, and those that they name. */
 void nib_cuda_primitives(const char *uses, nib_text *out);
-
-/** Whether `name` is a primitive of device.h, or of nib_cuda_wgmma. */
-bool nib_cuda_primitive_exists(const char *name);
 
 /** Appends the primitive
  *      nib_wgmma_<type>_n<n>    (acc[n / 2], uint64_t a, uint64_t b, int32_t accumulate)

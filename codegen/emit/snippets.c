@@ -3,137 +3,118 @@
 #include "emit/snippets.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 extern const char nib_embedded_snippets[], nib_embedded_format_snippets[];
 
-#define NIB_MAX_SNIPPETS 256
-static const char begin_mark[] = "//@ begin ";
-static const char end_mark[] = "//@ end";
+/* ---- pieces of any text ---- */
 
-typedef struct nib_snippet {
-  const char *name; /* not terminated */
-  size_t name_size;
-  const char *text;
-  size_t text_size;
-} nib_snippet;
-
-/* A place in the texts. */
-typedef struct place {
-  int text;
-  const char *at;
-} place;
-
-/* Steps to the next snippet of all texts; false at the end of the last. Begin with {0}. */
-static bool next_snippet(place *p, nib_snippet *out) {
-  const char *const texts[] = {nib_embedded_snippets, nib_embedded_format_snippets};
-  const int n_texts = sizeof texts / sizeof *texts;
-  const char *begin = NULL;
-  if (!p->at)
-    p->at = texts[0];
-  while (!(begin = strstr(p->at, begin_mark))) {
-    if (++p->text >= n_texts)
-      return false;
-    p->at = texts[p->text];
+void nib_pieces_find(nib_pieces *p, const char *text) {
+  static const char mark[] = "//@ ", begin[] = "begin ";
+  const char *at = strstr(text, mark);
+  while (at && p->n < NIB_MAX_PIECES) {
+    const char *name = at + sizeof mark - 1;
+    name += strncmp(name, begin, sizeof begin - 1) == 0 ? sizeof begin - 1 : 0;
+    const char *line = strchr(name, '\n');
+    if (!line)
+      return;
+    at = strstr(line, mark);
+    const nib_piece piece = {.name = name,
+                             .name_size = strcspn(name, " \t\r\n"),
+                             .text = line + 1,
+                             .text_size = at ? (size_t)(at - line - 1) : strlen(line + 1)};
+    if (piece.name_size != 3 || memcmp(name, "end", 3) != 0)
+      p->list[p->n++] = piece;
   }
-  out->name = begin + sizeof begin_mark - 1;
-  out->name_size = strcspn(out->name, " \t\r\n");
-  out->text = strchr(out->name, '\n');
-  if (!out->text)
-    return false;
-  out->text++;
-  const char *end = strstr(out->text, end_mark);
-  if (!end)
-    return false;
-  out->text_size = (size_t)(end - out->text);
-  p->at = end;
-  return true;
 }
 
-static int find_snippet(const char *name, size_t size) {
-  place at = {0};
-  nib_snippet s;
-  for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
-    if (s.name_size == size && memcmp(s.name, name, size) == 0)
-      return i;
-  return -1;
+static nib_piece *find_piece(nib_pieces *p, const char *name, size_t size) {
+  for (int i = 0; i < p->n; ++i)
+    if (p->list[i].name_size == size && memcmp(p->list[i].name, name, size) == 0)
+      return &p->list[i];
+  return NULL;
 }
 
-static void set_bit(uint64_t used[4], int i) { used[i / 64] |= UINT64_C(1) << (i % 64); }
-static bool get_bit(const uint64_t used[4], int i) { return (used[i / 64] >> (i % 64)) & 1; }
-
-bool nib_snippet_exists(const char *name) { return find_snippet(name, strlen(name)) >= 0; }
-
-bool nib_emitter_use(nib_emitter *e, const char *name) {
-  int i = find_snippet(name, strlen(name));
-  if (i < 0)
-    return false;
-  set_bit(e->snippets, i);
-  return true;
+const char *nib_next_word(const char *at, const char *end, size_t *out_size) {
+  while (at < end && !isalnum((unsigned char)*at) && *at != '_')
+    ++at;
+  *out_size = 0;
+  while (at + *out_size < end && (isalnum((unsigned char)at[*out_size]) || at[*out_size] == '_'))
+    ++*out_size;
+  return *out_size ? at : NULL;
 }
 
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
-
-static bool is_replaced(const char *name, size_t size, bool (*is_other)(const char *name)) {
-  char word[64];
-  if (!is_other || size >= sizeof word)
-    return false;
-  memcpy(word, name, size);
-  word[size] = 0;
-  return is_other(word);
+/* The piece that a word stands for: of its name, or a function of C's library. */
+static nib_piece *piece_of(nib_pieces *p, const char *word, size_t size, bool is_called) {
+  char name[64];
+  if (size > 4 && memcmp(word, "nib_", 4) == 0)
+    return find_piece(p, word, size);
+  if (!p->functions || !is_called || size < 3 || size > 16)
+    return NULL;
+  snprintf(name, sizeof name, "%s%.*s", p->functions, (int)size, word);
+  return find_piece(p, name, strlen(name));
 }
 
-/* Marks the snippets named in text[0..size), but for those that are others'; returns whether any was new. */
-static bool scan(const char *text, size_t size, uint64_t used[4],
-                 bool (*is_other)(const char *name)) {
-  bool grew = false;
-  size_t i = 0;
-  while (i < size) {
-    size_t start = i;
-    while (i < size && is_word(text[i]))
-      i++;
-    if (i - start > 4 && memcmp(text + start, "nib_", 4) == 0) {
-      int found = find_snippet(text + start, i - start);
-      if (found >= 0 && !get_bit(used, found) && !is_replaced(text + start, i - start, is_other)) {
-        set_bit(used, found);
-        grew = true;
-      }
+static void use_words(nib_pieces *p, const char *text, size_t text_size) {
+  const char *end = text + text_size;
+  size_t size;
+  while ((text = nib_next_word(text, end, &size))) {
+    nib_piece *piece = piece_of(p, text, size, text + size < end && text[size] == '(');
+    text += size;
+    if (piece && !piece->used) {
+      piece->used = true;
+      use_words(p, piece->text, piece->text_size);
     }
-    if (i == start)
-      i++;
   }
-  return grew;
 }
+
+void nib_pieces_use(nib_pieces *p, const char *text) { use_words(p, text, strlen(text)); }
+
+/* ---- snippets ---- */
+
+static void find_snippets(nib_pieces *p) {
+  *p = (nib_pieces){.n = 0};
+  nib_snippets_find(p);
+}
+
+void nib_snippets_find(nib_pieces *p) {
+  nib_pieces_find(p, nib_embedded_snippets);
+  nib_pieces_find(p, nib_embedded_format_snippets);
+}
+
+/* Marks one in `used`, where that is not NULL. */
+static bool use_snippet(const char *name, uint64_t used[4]) {
+  nib_pieces p;
+  find_snippets(&p);
+  const nib_piece *piece = find_piece(&p, name, strlen(name));
+  const int64_t i = piece ? piece - p.list : 0;
+  if (piece && used)
+    used[i / 64] |= UINT64_C(1) << (i % 64);
+  return piece != NULL;
+}
+
+bool nib_snippet_exists(const char *name) { return use_snippet(name, NULL); }
+
+bool nib_emitter_use(nib_emitter *e, const char *name) { return use_snippet(name, e->snippets); }
 
 void nib_snippets_scan(const char *text, uint64_t used[4]) {
-  scan(text, strlen(text), used, NULL);
-}
-
-static void append_used(uint64_t all[4], bool (*is_other)(const char *name), nib_text *t) {
-  bool grew;
-  do {
-    grew = false;
-    place at = {0};
-    nib_snippet s;
-    for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
-      if (get_bit(all, i) && scan(s.text, s.text_size, all, is_other))
-        grew = true;
-  } while (grew);
-  place at = {0};
-  nib_snippet s;
-  for (int i = 0; i < NIB_MAX_SNIPPETS && next_snippet(&at, &s); ++i)
-    if (get_bit(all, i))
-      nib_text_printf(t, "%.*s\n", (int)s.text_size, s.text);
+  nib_pieces p;
+  find_snippets(&p);
+  nib_pieces_use(&p, text);
+  for (int i = 0; i < p.n; ++i)
+    used[i / 64] |= (uint64_t)p.list[i].used << (i % 64);
 }
 
 void nib_snippets_append(const uint64_t used[4], nib_text *t) {
-  uint64_t all[4];
-  memcpy(all, used, sizeof all);
-  append_used(all, NULL, t);
-}
-
-void nib_snippets_append_for(const char *text, bool (*is_other)(const char *name), nib_text *t) {
-  uint64_t used[4] = {0};
-  scan(text, strlen(text), used, is_other);
-  append_used(used, is_other, t);
+  nib_pieces p;
+  find_snippets(&p);
+  for (int i = 0; i < p.n; ++i)
+    if (used[i / 64] >> (i % 64) & 1) {
+      p.list[i].used = true;
+      use_words(&p, p.list[i].text, p.list[i].text_size);
+    }
+  for (int i = 0; i < p.n; ++i)
+    if (p.list[i].used)
+      nib_text_printf(t, "%.*s\n", (int)p.list[i].text_size, p.list[i].text);
 }
