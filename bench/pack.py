@@ -28,7 +28,7 @@ PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x
 # Every system has its own of these.
 SYSTEM_LIBRARIES = ("libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux", "linux-vdso")
 # Long matches: copies of a case differ little.
-COMPRESSION = [{"id": lzma.FILTER_LZMA2, "preset": 3, "dict_size": 96 << 20}]
+COMPRESSION = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 96 << 20}]
 
 RUN = """#!/bin/sh
 # Measures what is packed here: sh run.sh [-o FOLDER] [--seconds N] [PATTERN ...]; --help says more.
