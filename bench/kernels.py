@@ -19,7 +19,8 @@ CANARY_SHARE, STOLEN_SHARE = 0.85, 0.02
 TYPES = {"gemm_f32": "f32", "gemm_f16": "f16", "low": "f32"}
 PEER_OF_KIND = {"low": "ggml"}
 PEERS = ("onednn ", "ggml ")  # lines of a job
-TOLERANCE = {"i8": 0, "f32": 1e-5, "f16": 2e-3}
+# Shares of the largest result; sums of 512 products that are rounded to f16 at every step are off by .007 of it.
+TOLERANCE = {"i8": 0, "f32": 1e-5, "f16": 1e-2}
 # What oneDNN is held to: the instructions that a case may use, which are never those of AMX.
 ISA_OF_TARGET = {"x86-64-v3": "AVX2", "x86-64-v3+avxvnni": "AVX2_VNNI"}
 ISA = "AVX512_CORE_BF16"
