@@ -5,7 +5,7 @@
  * (exact for integers) that are written out here. Zero points are at both ends of both sides. */
 #include "emit_harness.h"
 
-static int compared;
+static int compared, rounded; /* results; layers that round their weights */
 
 /* ---- the definition ---- */
 
@@ -137,6 +137,9 @@ static void check_case(const suite *s, const nib_node *n, const void *in, const 
   const nib_tensor *w = &g->tensors[n->in[1]], *y = &g->tensors[n->out];
   const int32_t bias = n->n_in > 2 ? n->in[2] : NIB_NONE;
   double *xs = numbers(&g->tensors[n->in[0]], in), *ws = numbers(w, w->data);
+  const nib_format decoded = nib_node_decode_format(g, n);
+  for (int64_t i = 0; decoded != NIB_NO_FORMAT && i < nib_tensor_elems(w); ++i)
+    ws[i] = stored(decoded, ws[i]);
   double *bs = bias == NIB_NONE ? NULL : numbers(&g->tensors[bias], g->tensors[bias].data);
   const bool real = nib_format_holds_reals(y->format);
   int64_t bad = 0, first = -1;
@@ -229,7 +232,7 @@ static int32_t result(suite *s, nib_format x, nib_format w, shape_of d, bool cod
   return value(s, x == NIB_I16 || x == NIB_U16 ? NIB_I64 : NIB_I32, d, 0, 0);
 }
 
-static void add_case(suite *s, nib_op op, nib_format x, nib_format w, bool codes, int ends) {
+static int32_t add_case(suite *s, nib_op op, nib_format x, nib_format w, bool codes, int ends) {
   const int left = nib_format_get(x)->block_elems, block = nib_format_get(w)->block_elems;
   const int c = block > left ? block : left ? left : 4, columns = block ? block : 4;
   const bool deep = op == NIB_OP_DEPTHWISE_CONV2D, matmul = op == NIB_OP_MATMUL;
@@ -269,10 +272,11 @@ static void add_case(suite *s, nib_op op, nib_format x, nib_format w, bool codes
   if (grouped)
     nib_graph_set_int(s->g, n, NIB_A_GROUPS, 2);
   output(s, out);
+  return n;
 }
 
 /* A convolution, a matmul and one of the others for each pair; of activations in blocks a dense
- * layer and a matmul. */
+ * layer and a matmul; of those in f16 and bf16 also a dense layer that rounds its weights. */
 static void add_pair(suite *s, nib_format x, nib_format w, int number) {
   static const nib_op others[] = {NIB_OP_DEPTHWISE_CONV2D, NIB_OP_TRANSPOSE_CONV2D,
                                   NIB_OP_FULLY_CONNECTED};
@@ -283,6 +287,9 @@ static void add_pair(suite *s, nib_format x, nib_format w, int number) {
   }
   add_case(s, NIB_OP_CONV2D, x, w, false, number);
   add_case(s, others[number % 3], x, w, number % 2, number / 4);
+  if ((x == NIB_F16 || x == NIB_BF16) && ++rounded)
+    nib_graph_set_string(s->g, add_case(s, NIB_OP_FULLY_CONNECTED, x, w, false, number),
+                         NIB_A_DECODE, "operand");
 }
 
 static int run_cases(suite *s, model_run *run, int argument) {
@@ -401,7 +408,7 @@ int main(void) {
   printf("%d pairs of integers, %d of reals, %d with activations in blocks: %d results\n", integers,
          reals, blocks, compared);
   CHECK(integers >= 700 && reals >= 700 && blocks >= 200);
-  CHECK(compared == KINDS * (3 * (integers + reals) + 2 * blocks));
+  CHECK(compared == KINDS * (3 * (integers + reals) + 2 * blocks + rounded) && rounded >= 80);
   if (harness_failures)
     printf("%d failures\n", harness_failures);
   return harness_failures != 0;
