@@ -187,9 +187,20 @@ static bool plan_pack(const nib_tensor *w, int64_t act_group, bool reals, const 
   return true;
 }
 
-bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab *v, int columns,
-                         nib_block_pack *out_pack) {
-  return plan_pack(w, act_group, false, v, columns, out_pack);
+/* Codes of a step together, whatever plan_spread has chosen. */
+static void gather(nib_block_pack *p) {
+  p->spread = 1;
+  p->padded_step = pad_step(p->step);
+  set_bytes(p);
+}
+
+bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, bool spreads, const nib_vocab *v,
+                         int columns, nib_block_pack *out_pack) {
+  if (!plan_pack(w, act_group, false, v, columns, out_pack))
+    return false;
+  if (!spreads)
+    gather(out_pack);
+  return true;
 }
 
 bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int columns,

@@ -68,9 +68,10 @@ nib_format nib_block_narrowest(const float *x, int64_t n);
 /** Plans the packing of `w` [outputs, k], in a block format or in integers of at most 8 bits, for
  *  products with rows whose scales are shared by `act_group` elements (k: by all; 0: there are
  * none, and none of the weights are looked at). False where the elements are no such integers, or
- *  groups do not meet. The formats of scales are set by nib_block_pack_data. */
-bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, const nib_vocab *v, int columns,
-                         nib_block_pack *out_pack);
+ *  groups do not meet. Codes are not spread unless `spreads`. The formats of scales are set by
+ *  nib_block_pack_data. */
+bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, bool spreads, const nib_vocab *v,
+                         int columns, nib_block_pack *out_pack);
 
 /** The same for products with reals, which take elements of any kind of at most 4 bits and integers
  *  of 8: steps are groups, and codes are not looked up in tables of bytes. */

@@ -43,10 +43,10 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   d->tile_rows = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
   const int columns = kernel->tile[1] > 0 ? kernel->tile[1] : 1;
   const int64_t act_group = nib_block_rows_group(x);
-  if (act_group == 0 || !nib_block_pack_plan(w, act_group, v, columns, &d->pack) ||
+  d->unpacks = kernel->tile[2] > 0;
+  if (act_group == 0 || !nib_block_pack_plan(w, act_group, !d->unpacks, v, columns, &d->pack) ||
       !nib_block_rows_plan(g, n, &d->pack, &d->rows))
     return false;
-  d->unpacks = kernel->tile[2] > 0;
   d->chunk_groups = kernel->tile[2];
   d->in_place = pieces_in_place(&d->pack, v, d->unpacks);
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
@@ -83,14 +83,12 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 
 /* ---- tiles ---- */
 
-/* Groups that make a chunk of half the first cache: whole bundles. */
+/* Groups that make a chunk of half the first cache. */
 static int32_t chunk_groups(const nib_block_pack *p) {
   enum { CHUNK_BYTES = 16384 };
-  const int64_t bundle = p->steps_of_group > 1 ? 1 : p->spread;
-  const int64_t bytes =
-      bundle * p->steps_of_group * p->padded_step * p->lanes * (int64_t)p->columns;
-  const int64_t bundles = bytes >= CHUNK_BYTES ? 1 : CHUNK_BYTES / bytes;
-  return (int32_t)(bundles * bundle < p->groups ? bundles * bundle : p->groups);
+  const int64_t bytes = p->steps_of_group * p->padded_step * p->lanes * (int64_t)p->columns;
+  const int64_t groups = bytes >= CHUNK_BYTES ? 1 : CHUNK_BYTES / bytes;
+  return (int32_t)(groups < p->groups ? groups : p->groups);
 }
 
 static void put_tile(int32_t *tile, int64_t rows, int64_t most, int32_t columns, int32_t chunk) {
@@ -120,7 +118,7 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
       put_tile(out_tiles[count++], rows, most, columns, 0);
     if (rows > 1 && count < capacity &&
         nib_block_pack_plan(nib_node_input(g, n, 1), nib_block_rows_group(nib_node_input(g, n, 0)),
-                            v, columns, &p) &&
+                            false, v, columns, &p) &&
         (!v->dot8_limit || 256 * nib_block_pack_largest(&p) <= v->dot8_limit))
       put_tile(out_tiles[count++], rows, columns < 4 || v->registers < 32 ? most : most + 1,
                columns, chunk_groups(&p));

@@ -10,7 +10,7 @@
 
 typedef long long ll;
 
-enum { MAX_KEYS = 16, UNROLLED_UNITS = 8, PREFETCH_BYTES = 3072 };
+enum { MAX_KEYS = 16, UNROLLED_UNITS = 8, UNROLLED_DOTS = 512, PREFETCH_BYTES = 3072 };
 
 /* Sums of products with codes `shift` bits too high (below 0: too low). */
 typedef struct key {
@@ -298,8 +298,9 @@ static void close_sums(tile *t, const char *step) {
 /* The integer sums of a step, acc0_0 …, whose weights are at w and activations at a. */
 static void emit_step(tile *t, const char *step) {
   const int64_t units = t->p->padded_step / t->unit;
+  const int64_t dots = t->p->padded_step / 4 * t->size.rows * t->size.columns;
   open_sums(t, step);
-  if (units <= UNROLLED_UNITS) {
+  if (units <= UNROLLED_UNITS && (dots <= UNROLLED_DOTS || units == 1)) {
     for (int64_t u = 0; u < units; ++u)
       emit_unit(t, u);
     flush_all(t);

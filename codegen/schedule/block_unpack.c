@@ -95,27 +95,6 @@ static void emit_units(const unpacking *u, const char *units) {
   nib_text_close(u->e->body, "");
 }
 
-/* A bundle: each register has a piece of all its steps. */
-static void emit_bundle(const unpacking *u) {
-  const nib_block_pack *p = u->p;
-  const int64_t register_bytes = 4 * p->lanes, row = register_bytes * u->columns;
-  nib_text_open(u->e->body, "for (int32_t r = 0; r < %lld; r++) {",
-                (ll)(p->padded_step / 4 * u->columns));
-  declare(u, "w0");
-  say(u, NIB_PRIM_BYTES_LOAD, "w0", "w", NULL);
-  for (int j = 0; j < p->spread; ++j) {
-    nib_text_open(u->e->body, "{");
-    declare(u, "codes");
-    say_piece(u, &p->planes[0], j, "codes", "w0");
-    store(u, nib_word_of("to + %lld", (ll)(j * p->padded_step / 4 * row)).s);
-    nib_text_close(u->e->body, "");
-  }
-  nib_text_line(u->e->body, "w += %lld;", (ll)register_bytes);
-  nib_text_line(u->e->body, "to += %lld;", (ll)register_bytes);
-  nib_text_close(u->e->body, "");
-  nib_text_line(u->e->body, "to += %lld;", (ll)((p->spread - 1) * p->padded_step / 4 * row));
-}
-
 static void declare_masks(const unpacking *u) {
   bool have[9] = {false};
   for (int i = 0; i < u->p->n_planes; ++i) {
@@ -132,22 +111,13 @@ static void declare_masks(const unpacking *u) {
 void nib_block_unpack_emit(const nib_block_dots *d, int columns) {
   const nib_block_pack *p = &d->pack;
   const unpacking u = {.d = d, .e = d->e, .p = p, .columns = columns};
-  const int64_t groups = p->steps_of_group > 1 ? 1 : p->spread; /* whose factors lie together */
-  const int64_t factors = groups * (p->group_bytes - p->steps_of_group * p->step_bytes) * columns;
+  const int64_t factors = (p->group_bytes - p->steps_of_group * p->step_bytes) * columns;
   nib_text *t = d->e->body;
   declare_masks(&u);
   nib_text_line(t, "const uint8_t *w = panel + first * %lld;", (ll)(p->group_bytes * columns));
   nib_text_line(t, "uint8_t *to = unpacked;");
-  nib_text_open(t, "for (int32_t g = first; g < last; g += %lld) {", (ll)groups);
-  if (p->spread > 1 && p->steps_of_group > 1) {
-    nib_text_open(t, "for (int32_t s = 0; s < %lld; s += %d) {", (ll)p->steps_of_group, p->spread);
-    emit_bundle(&u);
-    nib_text_close(t, "");
-  } else if (p->spread > 1) {
-    emit_bundle(&u);
-  } else {
-    emit_units(&u, nib_word_of("%lld", (ll)(p->steps_of_group * p->padded_step / p->unit)).s);
-  }
+  nib_text_open(t, "for (int32_t g = first; g < last; g++) {");
+  emit_units(&u, nib_word_of("%lld", (ll)(p->steps_of_group * p->padded_step / p->unit)).s);
   if (factors)
     nib_text_line(t, "w += %lld;", (ll)factors);
   nib_text_close(t, "");
