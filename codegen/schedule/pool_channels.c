@@ -171,8 +171,9 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (v->lanes < 2 || !describe(g, &g->nodes[kernel->nodes[0]], &p) || !formats_fit(&p) ||
       !nib_epilogue_can_finish(g, kernel, 1, v))
     return false;
-  if (p.is_float)
-    return nib_vocab_holds(v, p.x->format) && nib_vocab_has(v, floats, sizeof floats / sizeof *floats);
+  if (p.is_float) /* averages are summed in f32 */
+    return (p.op == NIB_OP_MAX_POOL2D || !v->real_f16) &&
+           nib_vocab_holds(v, p.x->format) && nib_vocab_has(v, floats, sizeof floats / sizeof *floats);
   return nib_vocab_has(v, ints, sizeof ints / sizeof *ints) &&
          (p.op == NIB_OP_MAX_POOL2D || can_average(g, &p, v));
 }

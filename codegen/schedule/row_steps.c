@@ -26,8 +26,7 @@ static bool plan_of(const nib_graph *g, const nib_kernel *k, nib_rows *r, nib_ro
 static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
   nib_row_plan plan;
   nib_rows r;
-  (void)v;
-  return plan_of(g, k, &r, &plan) && r.bytes <= MOST_BYTES;
+  return !v->real_f16 && plan_of(g, k, &r, &plan) && r.bytes <= MOST_BYTES;
 }
 
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {

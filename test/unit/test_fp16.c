@@ -336,6 +336,17 @@ static void add_element_wise(suite *s, nib_op op, int elements, int kind) {
   output(s, y);
 }
 
+static void add_max_pool(suite *s) {
+  snprintf(s->label, sizeof s->label, "max_pool");
+  const int32_t x = input(s, F16, shape(4, 1, 9, 8, 67), 0, 0);
+  const int32_t y = value(s, F16, shape(4, 1, 5, 4, 67), 0, 0);
+  const int32_t n = node(s, NIB_OP_MAX_POOL2D, y, 1, x);
+  set_ints(s, n, NIB_A_KERNEL, 2, 3, 3);
+  set_ints(s, n, NIB_A_STRIDES, 2, 2, 2);
+  set_ints(s, n, NIB_A_PADS, 4, 1, 1, 1, 0);
+  output(s, y);
+}
+
 static void test_kernels(const nib_vocab *v, bool whole, uint64_t seed) {
   suite s = suite_open(whole ? "whole" : "real", "nearest-even", seed);
   harness_tame_halves = true;
@@ -345,6 +356,7 @@ static void test_kernels(const nib_vocab *v, bool whole, uint64_t seed) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     output(&s, add_conv(&s, &cases[i], &n));
   add_tails(&s);
+  add_max_pool(&s);
   static const nib_op ops[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_RELU, NIB_OP_CLAMP};
   static const char *const activations[] = {"relu6", "relu", "relu"};
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
