@@ -28,7 +28,7 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
   if (decoded != NIB_NO_FORMAT && decoded != w->format)
     return false; /* weights are packed as they are */
   if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
-    return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && v->real_f16) &&
+    return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && (v->real_f16 || v->type_sum)) &&
            (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);
   return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
 }

@@ -275,6 +275,30 @@ static void declare_registers(nib_emitter *e, const char *type, const char *stem
   }
 }
 
+/* Whether products are summed in registers of their own kind. */
+static bool sums_apart(const conv_rows *r) { return r->walk.is_float && r->e->vocab->type_sum; }
+
+/* The register that sums the products of pixel m and column register n. */
+static nib_word sum_register(const conv_rows *r, int64_t m, int64_t n) {
+  return nib_word_of(sums_apart(r) ? "sum%lld_%lld" : "acc%lld_%lld", (ll)m, (ll)n);
+}
+
+/* Sums in registers of their own kind begin with 0. */
+static void emit_zeros(conv_rows *r, const tile *t) {
+  declare_registers(r->e, r->e->vocab->type_sum, "sum", t->pixels, t->columns);
+  for (int64_t m = 0; m < t->pixels; m++)
+    for (int64_t n = 0; n < t->columns; n++)
+      nib_say(r->e, NIB_PRIM_SUM_ZERO, sum_register(r, m, n).s, NULL, NULL, NULL, NULL);
+}
+
+/* And are added to the biases in the end. */
+static void emit_totals(conv_rows *r, const tile *t) {
+  for (int64_t m = 0; m < t->pixels; m++)
+    for (int64_t n = 0; n < t->columns; n++)
+      nib_say(r->e, NIB_PRIM_SUM_TOTAL, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, sum_register(r, m, n).s, NULL,
+              NULL, NULL);
+}
+
 static void emit_initial(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const bool f = r->walk.is_float;
@@ -368,8 +392,7 @@ static void emit_step(conv_rows *r, const tile *t) {
   for (int64_t m = 0; m < t->pixels; m++) {
     load_activation(r, m * w->shape.stride_w * w->shape.in_c);
     for (int64_t n = 0; n < t->columns; n++)
-      nib_say(e, product_prim(r), nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, "a0",
-              nib_word_of("w%lld", (ll)n).s, NULL, NULL);
+      nib_say(e, product_prim(r), sum_register(r, m, n).s, "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
   }
 }
 
@@ -398,7 +421,7 @@ static void emit_columns(conv_rows *r, const tile *t) {
         load_activation(r, column * s->in_c);
       loaded = true;
       for (int64_t n = 0; n < t->columns; n++)
-        nib_say(e, product_prim(r), nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, "a0",
+        nib_say(e, product_prim(r), sum_register(r, m, n).s, "a0",
                 nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s, NULL, NULL);
     }
   }
@@ -456,8 +479,15 @@ static void emit_tile(conv_rows *r, const tile *t) {
                        : r->out_ring == 1 ? nib_word_of("0")
                        : r->out_ring > 1  ? nib_word_of("(y %% %lld)", (ll)r->out_ring)
                                           : nib_word_of("y");
-  emit_initial(r, t);
+  if (sums_apart(r))
+    emit_zeros(r, t);
+  else
+    emit_initial(r, t);
   emit_taps(r, t);
+  if (sums_apart(r)) {
+    emit_initial(r, t);
+    emit_totals(r, t);
+  }
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + channel;", row.s,
                 (ll)s->out_w, (ll)s->out_c);
   nib_epilogue_load_channels(&r->epilogue, "channel", (int)t->columns);

@@ -5,6 +5,10 @@
 #define TARGET "__attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512fp16\")))"
 /* Keeps a product from being fused into a following addition: results must not depend on that. */
 #define KEEP(x) "__asm__(\"\" : \"+v\"(" x "));"
+/* Halves in memory are uint16_t to the rest of the code. */
+#define INCLUDES                                                                                   \
+  "#include <immintrin.h>\n"                                                                       \
+  "__extension__ typedef _Float16 nib_avx512fp16_half;\n"
 #define INLINE TARGET "\nstatic inline "
 #define MASK "(__mmask32)((1u << ($n)) - 1u)"
 
@@ -18,6 +22,20 @@ static const char support[] =
         "sum") "\n"
                "#endif\n"
                "  return sum;\n"
+               "}\n"
+               "\n"
+               "//@ nib_avx512fp16_total\n"
+               "/* d + the even + the odd lanes of a sum. */\n" INLINE
+               "__m512 nib_avx512fp16_total(__m512 d, __m512h sum) {\n"
+               "  static const uint16_t places[32] = {0, 2,  4,  6,  8,  10, 12, 14, 16, 18, 20,\n"
+               "                                      22, 24, 26, 28, 30, 1,  3,  5,  7,  9,  11,\n"
+               "                                      13, 15, 17, 19, 21, 23, 25, 27, 29, 31};\n"
+               "  const __m512i apart = _mm512_permutexvar_epi16(_mm512_loadu_si512((const void "
+               "*)places),\n"
+               "                                                 _mm512_castph_si512(sum));\n"
+               "  const __m512 even = _mm512_cvtph_ps(_mm512_castsi512_si256(apart));\n"
+               "  const __m512 odd = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(apart, 1));\n"
+               "  return _mm512_add_ps(d, _mm512_add_ps(even, odd));\n"
                "}\n"
                "\n"
                "//@ nib_avx512fp16_stage_twice\n"
@@ -46,17 +64,59 @@ static const char support[] =
                "  }\n"
                "}\n";
 
+#define FEATURES                                                                                   \
+  (NIB_FEATURE_BIT(AVX512F) | NIB_FEATURE_BIT(AVX512BW) | NIB_FEATURE_BIT(AVX512DQ) |              \
+   NIB_FEATURE_BIT(AVX512VL) | NIB_FEATURE_BIT(AVX512FP16))
+
+/* Two of K to a column: as many columns as FP32 has, for layers of few channels, with the same work
+ * in each product. Sums end, and all else is done, in FP32. */
+extern const nib_vocab nib_vocab_avx512vnni;
+static const nib_vocab pairs = {
+    .name = "avx512fp16pairs",
+    .description = "AVX-512 with FP16 products of two of K, 16 lanes",
+    .requires_ = FEATURES | NIB_FEATURE_BIT(AVX512VNNI) | NIB_FEATURE_BIT(FMA),
+    .function_attr =
+        "__attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512fp16,fma\")))",
+    .includes = INCLUDES,
+    .support = support,
+    .base = &nib_vocab_avx512vnni,
+    .lanes = 16,
+    .registers = 32,
+    .stage = NIB_STAGE_U8,
+    .dot_k = 4,
+    .half_k = 2,
+    .type_real = "uint16_t",
+    .type_half = "__m512h",
+    .type_sum = "__m512h",
+    .type_i32 = "__m512i",
+    .type_f32 = "__m512",
+    .type_act = "__m512i",
+    .type_weight = "__m512i",
+    .prims =
+        {
+            [NIB_PRIM_HALF_LOAD] = "$d = _mm512_loadu_ph($a);",
+            [NIB_PRIM_HALF_GROUP] =
+                "$d = _mm512_castsi512_ph(_mm512_broadcastd_epi32(_mm_loadu_si32($a)));",
+            [NIB_PRIM_HALF_FMA_SCALAR] = "$d = nib_avx512fp16_fma($d, $a, $b);",
+            [NIB_PRIM_SUM_ZERO] = "$d = _mm512_setzero_ph();",
+            [NIB_PRIM_SUM_TOTAL] = "$d = nib_avx512fp16_total($d, $a);",
+        },
+    /* All but products of FP16 is for avx512vnni to do. */
+    .dot_cycles = 0.51,
+    .fma_cycles = 0.505,
+    .mac16_cycles = 1.01,
+    .requant_cycles = 2.01,
+    .elementwise_cycles = 2.01,
+};
+
 /* Broadcasting 16 bits from memory takes a shuffle, which shares a port with products; 32 bits take
  * a load alone. So convolutions stage each activation twice. */
 const nib_vocab nib_vocab_avx512fp16 = {
     .name = "avx512fp16",
     .description = "AVX-512 with FP16 arithmetic, 32 lanes of FP16",
-    .requires_ = NIB_FEATURE_BIT(AVX512F) | NIB_FEATURE_BIT(AVX512BW) | NIB_FEATURE_BIT(AVX512DQ) |
-                 NIB_FEATURE_BIT(AVX512VL) | NIB_FEATURE_BIT(AVX512FP16),
+    .requires_ = FEATURES,
     .function_attr = TARGET,
-    /* Halves in memory are uint16_t to the rest of the code. */
-    .includes = "#include <immintrin.h>\n"
-                "__extension__ typedef _Float16 nib_avx512fp16_half;\n",
+    .includes = INCLUDES,
     .support = support,
     .lanes = 32,
     .registers = 32,
@@ -94,4 +154,5 @@ const nib_vocab nib_vocab_avx512fp16 = {
     .mac16_cycles = 1000,
     .requant_cycles = 1000,
     .elementwise_cycles = 2.0,
+    .next = &pairs,
 };

@@ -142,6 +142,8 @@ extern "C" {
   X(HALF_LOAD, "half_load") X(HALF_FMA, "half_fma") X(HALF_FMA_SCALAR, "half_fma_scalar")          \
   X(HALF_GROUP, "half_group")       /* where half_k: d(half) = half_k f16 at a, which HALF_FMA_SCALAR multiplies \
                                      * by weights of as many K for each column, and sums */         \
+  /* where type_sum: d(sum) = 0, and d(f32) += what a(sum) holds of each column */                  \
+  X(SUM_ZERO, "sum_zero") X(SUM_TOTAL, "sum_total")                                                \
   X(F32_LOOKUP16, "f32_lookup16")   /* d = a[b & 15] lane by lane, a: 16 floats in memory */       \
   /* a: pointer to uint16_t, b: f32 register, rounded to nearest even */                           \
   X(F16_STORE, "f16_store") X(F16_STORE_TAIL, "f16_store_tail")                                    \
@@ -204,6 +206,7 @@ typedef struct nib_vocab {
   bool real_f16;              /**< type_f32 has lanes of f16: what F32_ primitives load, compute and store */
   const char *type_half;      /**< registers of f16 that reals multiply, summed in f32; or NULL */
   int half_k;                 /**< K elements of one product of halves; 0: 1 */
+  const char *type_sum;       /**< registers that HALF_FMA_SCALAR sums in, in f16; NULL: type_f32 */
   const char *type_real;      /**< C type of a staged real; NULL: float */
   bool in_order;              /**< products, loads and stores issue one after another */
   int unroll;                 /**< of the loop over K; 0: as compilers choose */

@@ -12,11 +12,13 @@
 static const char *emulation, *clang;
 static bool native; /* this processor has the instructions */
 
-static const char *compiler_for(uint64_t seed) {
+/* `wide`: with AVX-512 itself, where only FP16 is emulated. */
+static const char *compiler_for(uint64_t seed, bool wide) {
   static char text[512];
   if (native)
     return seed % 2 ? clang : "cc";
-  snprintf(text, sizeof text, "%s -isystem '%s' -Wno-psabi", clang, emulation);
+  snprintf(text, sizeof text, "%s -isystem '%s' -Wno-psabi%s", clang, emulation,
+           wide ? " -march=x86-64-v4 -mavx512vnni" : "");
   return text;
 }
 
@@ -202,9 +204,11 @@ static void test_prims(const nib_vocab *v, uint64_t seed) {
   FILE *f = fopen(path, "w");
   CHECK(f && !body.failed);
   if (f) {
-    fprintf(f, "#include <stdint.h>\n%s%s\n%s", v->includes, v->support, body.data);
+    fprintf(f,
+            "#include <stdint.h>\n#pragma GCC diagnostic ignored \"-Wunused-function\"\n%s%s\n%s",
+            v->includes, v->support, body.data);
     fclose(f);
-    void *library = load_library(dir, compiler_for(seed));
+    void *library = load_library(dir, compiler_for(seed, false));
     uint64_t rng = seed;
     for (int i = 0; library && i < n_prims; i++)
       test_arithmetic(library, &prims[i], &rng);
@@ -257,6 +261,11 @@ static const conv_case cases[] = {
     {"depthwise wide filter", DW, 1, 4, 20, 32, 32, 1, 11, 1, 1, 5, 1},
 };
 
+/* Products of two of K take channels in pairs, and have nothing for depthwise filters. */
+static bool suits(const nib_vocab *v, const conv_case *k) {
+  return !v->half_k || (k->c / k->groups % v->half_k == 0 && k->op != DW);
+}
+
 static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
   snprintf(s->label, sizeof s->label, "%s", k->name);
   const int32_t x = input(
@@ -280,16 +289,28 @@ static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
   if (k->op == CONV && k->groups > 1)
     nib_graph_set_int(s->g, n, NIB_A_GROUPS, k->groups);
   static const char *const activations[] = {"none", "relu", "relu6"};
-  nib_graph_set_string(s->g, n, NIB_A_ACTIVATION, activations[pick(s, 0, 2)]);
+  nib_graph_set_string(s->g, n, NIB_A_ACTIVATION, activations[k->c > 1000 ? 0 : pick(s, 0, 2)]);
   *out_node = n;
   return y;
 }
 
 /* Tiles of one pixel to two of the largest tiles, and channels around whole registers. */
-static void add_tails(suite *s) {
+static void add_tails(suite *s, const nib_vocab *v) {
   static const int widths[] = {1, 31, 32, 33, 63, 65, 96, 97};
   for (int rows = 1; rows <= 30; rows++) {
-    const conv_case k = {"tails", FC, rows, 1, 1, 1 + rows % 9, widths[rows % 8], 1, 1, 1, 1, 0, 1};
+    const conv_case k = {"tails",
+                         FC,
+                         rows,
+                         1,
+                         1,
+                         v->half_k ? 2 + rows % 9 / 2 * 2 : 1 + rows % 9,
+                         widths[rows % 8],
+                         1,
+                         1,
+                         1,
+                         1,
+                         0,
+                         1};
     int32_t n;
     output(s, add_conv(s, &k, &n));
   }
@@ -347,15 +368,16 @@ static void add_max_pool(suite *s) {
   output(s, y);
 }
 
-static void test_kernels(const nib_vocab *v, bool whole, uint64_t seed) {
+static void test_kernels(const nib_vocab *v, const char *spec, bool whole, uint64_t seed) {
   suite s = suite_open(whole ? "whole" : "real", "nearest-even", seed);
   harness_tame_halves = true;
   harness_whole_halves = whole ? 2 : 0;
   harness_half_error = whole ? 0 : 1.0 / 32;
   int32_t n;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    output(&s, add_conv(&s, &cases[i], &n));
-  add_tails(&s);
+    if (suits(v, &cases[i]))
+      output(&s, add_conv(&s, &cases[i], &n));
+  add_tails(&s, v);
   add_max_pool(&s);
   static const nib_op ops[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_RELU, NIB_OP_CLAMP};
   static const char *const activations[] = {"relu6", "relu", "relu"};
@@ -364,15 +386,19 @@ static void test_kernels(const nib_vocab *v, bool whole, uint64_t seed) {
     for (int kind = 0; kind < (i < 3 ? 3 : 1); kind++)
       add_element_wise(&s, ops[i], kind == 1 ? 67 : 32 + 7 * kind, kind);
   }
-  run_suite(&s, v, "x86-64-v4+avx512fp16", compiler_for(seed));
+  run_suite(&s, v, spec, compiler_for(seed, v->base != NULL));
 }
 
 int main(int argc, char **argv) {
-  nib_target target;
-  const nib_vocab *v = nib_vocab_find("avx512fp16");
-  CHECK(nib_target_parse("x86-64-v4+avx512fp16", &target, &harness_diag) == NIB_OK);
-  CHECK(v && nib_vocab_fits(v, &target) && argc > 2);
-  if (!v || argc < 3)
+  static const char *const specs[] = {"x86-64-v4+avx512fp16", "x86-64-v4+avx512vnni+avx512fp16"};
+  nib_target target, base;
+  const nib_vocab *v = nib_vocab_find("avx512fp16"), *pairs = nib_vocab_find("avx512fp16pairs");
+  CHECK(nib_target_parse("x86-64-v4+avx512vnni", &base, &harness_diag) == NIB_OK);
+  CHECK(nib_target_parse(specs[1], &target, &harness_diag) == NIB_OK && pairs &&
+        nib_vocab_fits(pairs, &target));
+  CHECK(nib_target_parse(specs[0], &target, &harness_diag) == NIB_OK && v &&
+        nib_vocab_fits(v, &target) && !nib_vocab_fits(pairs, &target));
+  if (!v || !pairs || argc < 3)
     return 1;
   emulation = argv[1];
   clang = argv[2];
@@ -381,7 +407,11 @@ int main(int argc, char **argv) {
   for (uint64_t seed = 1; seed <= 4; seed++) {
     if (seed <= 2)
       test_prims(v, seed);
-    test_kernels(v, seed <= 2, seed);
+    test_kernels(v, specs[0], seed <= 2, seed);
+    if (nib_target_runs_here(&base))
+      test_kernels(pairs, specs[1], seed <= 2, seed);
+    else
+      printf("%s: skipped, this processor lacks AVX512-VNNI\n", pairs->name);
   }
   printf("%d failures\n", harness_failures);
   return harness_failures != 0;

@@ -101,6 +101,11 @@ static inline __m512h nib_set1_ph(_Float16 value) {
   return nib_fp16_put(x);
 }
 
+static inline __m512h nib_setzero_ph(void) {
+  const nib_fp16_lanes x = {{0}};
+  return nib_fp16_put(x);
+}
+
 static inline __m512h nib_loadu_ph(const void *from) {
   __m512h x;
   memcpy(&x, from, sizeof x);
@@ -181,6 +186,7 @@ static inline __m512i nib_permutexvar_epi16(__m512i places, __m512i value) {
 #define _mm512_max_ph nib_max_ph
 #define _mm512_fmadd_ph nib_fmadd_ph
 #define _mm512_set1_ph nib_set1_ph
+#define _mm512_setzero_ph nib_setzero_ph
 #define _mm512_loadu_ph nib_loadu_ph
 #define _mm512_storeu_ph nib_storeu_ph
 #define _mm512_castph_si512 nib_as_si512
