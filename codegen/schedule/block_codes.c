@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * block_codes: casts of f32 to blocks of int8 as ggml encodes Q8_0: the largest magnitude becomes
- * 127, and quotients, by the reciprocal of the scale before it is stored as f16, are rounded to
- * nearest, ties away from zero. A NaN counts as 0, an infinity as the largest number. */
+ * block_codes: casts of f32 to blocks of int8 whose largest magnitude becomes 127. As ggml encodes
+ * Q8_0, products by the reciprocal of the scale before it is stored as f16 are rounded to nearest,
+ * ties away from zero; otherwise the exact quotients by the stored scale, ties to even. A NaN
+ * counts as 0, an infinity as the largest number. */
 #include "schedule/schedule.h"
 
 #include "emit/snippets.h"
@@ -16,27 +17,34 @@ typedef long long ll;
 
 enum { MAX_REGISTERS = 32 };
 
+static bool is_away(const nib_format_info *f) { return f->block.rounding == NIB_SOURCE_HALF_AWAY; }
+
 static bool is_encoded_so(const nib_format_info *f) {
   const nib_block_layout *b = &f->block;
   return nib_block_is_bytes(f) && !b->element_exponent && !b->element_limit &&
-         b->scale == NIB_F16 && b->scale_rule == NIB_SCALE_RULE_ABSMAX &&
-         b->rounding == NIB_SOURCE_HALF_AWAY;
+         b->scale_rule == NIB_SCALE_RULE_ABSMAX &&
+         (is_away(f) ? b->scale == NIB_F16
+                     : b->rounding == NIB_SOURCE_NEAREST_EVEN &&
+                           (b->scale == NIB_F16 || b->scale == NIB_F32));
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   static const nib_prim needed[] = {
-      NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET,           NIB_PRIM_F32_SUB,
-      NIB_PRIM_F32_MAX,  NIB_PRIM_F32_MIN,           NIB_PRIM_F32_MUL,
-      NIB_PRIM_I8_STORE, NIB_PRIM_I32_FROM_F32_AWAY, NIB_PRIM_F32_LARGEST};
+      NIB_PRIM_F32_LOAD,          NIB_PRIM_F32_SET,    NIB_PRIM_F32_SUB,
+      NIB_PRIM_F32_MAX,           NIB_PRIM_F32_MIN,    NIB_PRIM_F32_MUL,
+      NIB_PRIM_F32_ADD,           NIB_PRIM_F32_DIV,    NIB_PRIM_F32_FMA,
+      NIB_PRIM_F32_FROM_I32,      NIB_PRIM_I8_STORE,   NIB_PRIM_I32_FROM_F32_AWAY,
+      NIB_PRIM_I32_FROM_F32_EVEN, NIB_PRIM_F32_LARGEST};
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   if (kernel->n_nodes != 1 || n->op != NIB_OP_CAST || nib_node_string(n, NIB_A_MODE, NULL) ||
       !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
     return false;
   const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
   const nib_format_info *f = nib_format_get(y->format);
+  /* Exact quotients need products and sums that are fused: registers have them. */
   return x && !x->data && x->format == NIB_F32 && is_encoded_so(f) &&
-         f->block_elems % v->lanes == 0 && f->block_elems / v->lanes <= MAX_REGISTERS &&
-         nib_tensor_elems(x) <= INT32_MAX / 4;
+         (is_away(f) || v->lanes > 1) && f->block_elems % v->lanes == 0 &&
+         f->block_elems / v->lanes <= MAX_REGISTERS && nib_tensor_elems(x) <= INT32_MAX / 4;
 }
 
 /* ---- emission ---- */
@@ -87,26 +95,113 @@ static void emit_codes(nib_emitter *e, int registers, int at) {
   }
 }
 
+/* y = x within [low, high]: the names of registers. */
+static void clamp(nib_emitter *e, const char *y, const char *x, const char *low, const char *high) {
+  nib_say(e, NIB_PRIM_F32_MAX, y, x, low, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MIN, y, y, high, NULL, NULL);
+}
+
+/* sign = -1, 0 or 1, or between 0 and 1 for what lies between low and 0: of any number but NaN. */
+static void emit_sign(nib_emitter *e, const char *sign, const char *of, const char *low) {
+  declare(e, e->vocab->type_f32, sign);
+  nib_say(e, NIB_PRIM_F32_MUL, sign, of, "huge", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MUL, sign, sign, "huge", NULL, NULL);
+  clamp(e, sign, sign, low, "one");
+}
+
+/* The quotient of register x by the unit in f32 may have been rounded onto a tie, or across it.
+ * What is left over, and what of it is more than half a unit, are exact: they say which way it
+ * lies. */
+static void emit_quotient(nib_emitter *e, const char *x, int to) {
+  const char *type = e->vocab->type_f32;
+  nib_text_open(e->body, "{");
+  nib_text_line(e->body, "%s rest, low, ratio, near, half;", type);
+  nib_text_line(e->body, "%s code;", e->vocab->type_i32);
+  nib_say(e, NIB_PRIM_F32_MAX, "rest", x, "zero", NULL, NULL); /* of a NaN 0 */
+  nib_say(e, NIB_PRIM_F32_MIN, "low", x, "zero", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_ADD, "rest", "rest", "low", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_DIV, "ratio", "rest", "unit", NULL, NULL);
+  clamp(e, "ratio", "ratio", "least", "most");
+  nib_say(e, NIB_PRIM_I32_FROM_F32_EVEN, "code", "ratio", NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_FROM_I32, "near", "code", NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_FMA, "rest", "near", "minus", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_SUB, "half", "zero", "rest", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MAX, "half", "half", "rest", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_ADD, "half", "half", "half", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_ADD, "half", "half", "minus", NULL, NULL);
+  emit_sign(e, "more", "half", "zero");
+  emit_sign(e, "way", "rest", "minus_one");
+  nib_say(e, NIB_PRIM_F32_FMA, "near", "more", "way", NULL, NULL);
+  clamp(e, "near", "near", "least", "most");
+  nib_say(e, NIB_PRIM_I32_FROM_F32_EVEN, "code", "near", NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_I8_STORE, NULL, nib_word_of("(int8_t *)(to + %d)", to).s, "code", NULL, NULL);
+  nib_text_close(e->body, "");
+}
+
+/* Stores the float `scale` at byte `at` of the block. */
+static void emit_scale(nib_emitter *e, nib_format format, int at) {
+  if (format == NIB_F32) {
+    nib_text_line(e->body, "memcpy(to + %d, &scale, sizeof scale);", at);
+    return;
+  }
+  nib_text_line(e->body, "const uint16_t stored = nib_f32_to_f16(scale);");
+  nib_text_line(e->body, "const uint16_t code = stored < 0x7C00u ? stored : 0x7BFFu;");
+  nib_text_line(e->body, "to[%d] = (uint8_t)code;", at);
+  nib_text_line(e->body, "to[%d] = (uint8_t)(code >> 8);", at + 1);
+}
+
+/* The codes of a block by exact quotients. */
+static void emit_quotients(nib_emitter *e, const nib_format_info *f, int registers) {
+  nib_text_line(e->body, "const float stored_scale = %s;",
+                f->block.scale == NIB_F32 ? "scale" : "nib_f16_to_f32(code)");
+  nib_text_open(e->body, "if (stored_scale == 0.0f) {");
+  nib_text_line(e->body, "memset(to + %d, 0, %d);", f->block.codes.low.at / 8, f->block_elems);
+  nib_text_close(e->body, "");
+  nib_text_open(e->body, "else {");
+  declare(e, e->vocab->type_f32, "unit");
+  nib_say(e, NIB_PRIM_F32_SET, "unit", "stored_scale", NULL, NULL, NULL);
+  declare(e, e->vocab->type_f32, "minus");
+  nib_say(e, NIB_PRIM_F32_SUB, "minus", "zero", "unit", NULL, NULL);
+  for (int i = 0; i < registers; ++i)
+    emit_quotient(e, nib_word_of("x%d", i).s, f->block.codes.low.at / 8 + i * e->vocab->lanes);
+  nib_text_close(e->body, "");
+}
+
+static void emit_constants(nib_emitter *e, bool away) {
+  set(e, "zero", 0.0f);
+  set(e, "greatest", FLT_MAX);
+  if (away)
+    return;
+  set(e, "least", -128.0f);
+  set(e, "most", 127.0f);
+  set(e, "one", 1.0f);
+  set(e, "minus_one", -1.0f);
+  set(e, "huge", 0x1p100f);
+}
+
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   const nib_node *n = &e->graph->nodes[kernel->nodes[0]];
   const nib_tensor *y = &e->graph->tensors[n->out];
   const nib_format_info *f = nib_format_get(y->format);
-  const int registers = f->block_elems / e->vocab->lanes, at = f->block.scale_at;
-  nib_emitter_use(e, "nib_f32_to_f16");
-  set(e, "zero", 0.0f);
-  set(e, "greatest", FLT_MAX);
+  const int registers = f->block_elems / e->vocab->lanes;
+  if (f->block.scale == NIB_F16) {
+    nib_emitter_use(e, "nib_f32_to_f16");
+    nib_emitter_use(e, "nib_f16_to_f32");
+  }
+  emit_constants(e, is_away(f));
   nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {",
                 (ll)(nib_tensor_elems(y) / f->block_elems));
   nib_text_line(e->body, "const float *const from = in0 + b * %d;", f->block_elems);
   nib_text_line(e->body, "uint8_t *const to = out + b * %d; /* %s */", f->block_bytes, f->name);
   emit_magnitude(e, registers);
   nib_text_line(e->body, "const float scale = magnitude / 127.0f;");
-  nib_text_line(e->body, "const float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;");
-  nib_text_line(e->body, "const uint16_t stored = nib_f32_to_f16(scale);");
-  nib_text_line(e->body, "const uint16_t code = stored < 0x7C00u ? stored : 0x7BFFu;");
-  nib_text_line(e->body, "to[%d] = (uint8_t)code;", at);
-  nib_text_line(e->body, "to[%d] = (uint8_t)(code >> 8);", at + 1);
-  emit_codes(e, registers, f->block.codes.low.at / 8);
+  emit_scale(e, (nib_format)f->block.scale, f->block.scale_at);
+  if (is_away(f)) {
+    nib_text_line(e->body, "const float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;");
+    emit_codes(e, registers, f->block.codes.low.at / 8);
+  } else {
+    emit_quotients(e, f, registers);
+  }
   nib_text_close(e->body, "");
   return NIB_OK;
 }
