@@ -132,15 +132,19 @@ static nib_status add_fixes(nib_epilogue *p, const nib_linear *linears, int64_t 
   const int64_t total = p->n_fixes * elems;
   int32_t *words = calloc((size_t)total, 2 * sizeof *words);
   uint8_t *fixed = calloc((size_t)elems, 1);
+  p->most_fixes = calloc((size_t)elems, 1);
   for (int64_t i = 0; words && i < total; i++)
     words[i] = INT32_MIN; /* no accumulator comes near it */
-  for (int64_t c = 0; words && fixed && c < p->channels; c++) {
+  for (int64_t c = 0; words && fixed && p->most_fixes && c < p->channels; c++) {
     for (int i = 0; i < linears[c].n_fixes; i++) {
       words[i * elems + c] = linears[c].fixes[i].acc;
       words[total + i * elems + c] = linears[c].fixes[i].by;
     }
-    for (int64_t from = c - p->e->vocab->lanes + 1; linears[c].n_fixes > 0 && from <= c; from++)
+    for (int64_t from = c - p->e->vocab->lanes + 1; linears[c].n_fixes > 0 && from <= c; from++) {
+      uint8_t *most = &p->most_fixes[from > 0 ? from : 0];
+      *most = *most > linears[c].n_fixes ? *most : (uint8_t)linears[c].n_fixes;
       fixed[from > 0 ? from : 0] = 1;
+    }
   }
   if (words && fixed) {
     p->fix_acc = add_array(p, "fix_acc", "int32_t", words, total);
@@ -150,7 +154,7 @@ static nib_status add_fixes(nib_epilogue *p, const nib_linear *linears, int64_t 
   }
   free(words);
   free(fixed);
-  return p->fix_acc && p->fix_by && p->fixed ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  return p->most_fixes && p->fix_acc && p->fix_by && p->fixed ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
 /* Whether a requantized accumulator may come near the ends of int32. */
@@ -270,6 +274,8 @@ nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before) {
 }
 
 void nib_epilogue_release(nib_epilogue *p) {
+  free(p->most_fixes);
+  p->most_fixes = NULL;
   free(p->params.requant);
   p->params.requant = NULL;
 }
@@ -341,14 +347,39 @@ void nib_epilogue_offset_clamp(nib_epilogue *p, const char *value, const nib_cod
     nib_epilogue_with_constant(e, NIB_PRIM_I32_MIN, value, hi);
 }
 
-/* Where a channel of the register has a fix, adds it at its accumulator. */
-static void apply_fixes(nib_epilogue *p, const char *acc, int column) {
+void nib_epilogue_at_channels(nib_epilogue *p, int64_t from, int64_t step, int64_t steps) {
+  p->from = from;
+  p->step = step;
+  p->steps = steps;
+}
+
+/* The most fixes that a channel of register `column` has; *out_all: that there are some wherever
+ * the tile may be. */
+static int fixes_of_column(const nib_epilogue *p, int column, bool *out_all) {
+  int most = p->steps ? 0 : p->n_fixes;
+  *out_all = p->steps > 0;
+  for (int64_t i = 0; p->n_fixes > 0 && i < p->steps; i++) {
+    const int64_t c = p->from + i * p->step + column * p->e->vocab->lanes;
+    const int fixes = c < p->channels ? p->most_fixes[c] : 0;
+    *out_all &= fixes > 0;
+    most = fixes > most ? fixes : most;
+  }
+  return most;
+}
+
+/* Where a channel of the register has a fix, adds it at its accumulator. Few are added without
+ * asking: a branch takes as long, and cuts the code that compilers arrange in pieces. */
+static void apply_fixes(nib_epilogue *p, const char *acc, int column, int fixes, bool all) {
+  enum { few = 2 };
   nib_emitter *e = p->e;
   const char *type = e->vocab->type_i32;
   const nib_word channel = nib_word_of("%s + %d", p->channel, column * e->vocab->lanes);
-  nib_text_open(e->body, "if (%s[%s]) {", p->fixed, channel.s);
+  if (all || fixes <= few)
+    nib_text_open(e->body, "{");
+  else
+    nib_text_open(e->body, "if (%s[%s]) {", p->fixed, channel.s);
   nib_text_line(e->body, "%s at_acc, by;", type);
-  for (int i = 0; i < p->n_fixes; i++) {
+  for (int i = 0; i < fixes; i++) {
     const long long row = (long long)(i * p->fix_elems);
     nib_say(e, NIB_PRIM_I32_LOAD, "at_acc",
             nib_word_of("%s + %lld + %s", p->fix_acc, row, channel.s).s, NULL, NULL, NULL);
@@ -359,7 +390,8 @@ static void apply_fixes(nib_epilogue *p, const char *acc, int column) {
   nib_text_close(e->body, "");
 }
 
-/* The rounding's primitive, or what a vocabulary says more simply where all channels shift right. */
+/* The rounding's primitive, or what a vocabulary says more simply where all channels shift right.
+ */
 static nib_prim exact_prim(const nib_epilogue *p) {
   const nib_conv_params *q = &p->params;
   const nib_prim prim = nib_epilogue_requant_prim(q->rounding);
@@ -385,7 +417,9 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
                      .last = last,
                      .may_wrap = p->may_wrap,
                      .format = e->graph->tensors[p->root->out].format};
-  if (p->n_fixes > 0) {
+  bool all = false;
+  const int fixes = fixes_of_column(p, column, &all);
+  if (fixes > 0) {
     nib_text_open(e->body, "{");
     nib_text_line(e->body, "const %s before = %s;", e->vocab->type_i32, acc);
   }
@@ -401,8 +435,8 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
   } else {
     nib_say(e, exact_prim(p), acc, acc, scale.s, nib_word_of("shift%d", column).s, NULL);
   }
-  if (p->n_fixes > 0) {
-    apply_fixes(p, acc, column);
+  if (fixes > 0) {
+    apply_fixes(p, acc, column, fixes, all);
     nib_text_close(e->body, "");
   }
   nib_epilogue_offset_clamp(p, acc, &codes);
@@ -448,7 +482,8 @@ static void store(nib_epilogue *p, const char *value, const char *at, int tail) 
   const nib_graph *g = p->e->graph;
   const nib_format format = g->tensors[nib_kernel_output(g, p->kernel)].format;
   const bool native = format == NIB_F16 && p->e->vocab->real_f16;
-  nib_say_lanes(p->e, native ? NIB_PRIM_F32_STORE : stores[format], NULL, nib_word_of("out + %s", at).s, value, tail);
+  nib_say_lanes(p->e, native ? NIB_PRIM_F32_STORE : stores[format], NULL,
+                nib_word_of("out + %s", at).s, value, tail);
 }
 
 static void run_steps(nib_epilogue *p, const char *value, const char *at, int tail);

@@ -71,6 +71,8 @@ typedef struct nib_epilogue {
   int64_t fix_elems;              /**< from one fix of a channel to its next in the arrays */
   const char *fix_acc, *fix_by;   /**< constant arrays [fix][channel] */
   const char *fixed; /**< by channel: whether one of the next `lanes` channels has a fix */
+  uint8_t *most_fixes; /**< by channel: the most that one of the next `lanes` channels has */
+  int64_t from, step, steps; /**< values that the expression `channel` takes; steps 0: any */
   bool packs;        /**< registers are narrowed and stored several at a time */
   nib_codes pending; /**< what is left to do when they are */
   const char *tables[NIB_EPILOGUE_MAX_NODES];   /**< array of each step that has one, or NULL */
@@ -121,6 +123,9 @@ void nib_epilogue_saturate_real(nib_epilogue *p, const char *value, float low, f
 
 /** Declares and loads what columns [0, n) of `lanes` channels from expression `channel` need. */
 void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns);
+/** Says that the expression of the first channel is one of from, from + step … (`steps` of them), so
+ *  that only what these need is emitted; steps 0: any channel. */
+void nib_epilogue_at_channels(nib_epilogue *p, int64_t from, int64_t step, int64_t steps);
 /** Finishes `n` registers and stores each at `offset` past element expression `base`. */
 void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, const char *base);
 

@@ -31,11 +31,12 @@ static int64_t thrifty_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_
 }
 
 /* The same for vector code: every row walks all weights, so rows are long, yet stay in the second
- * level of the caches beside a panel of weights. Many tiles divide NIB_ROW_UNIT; the last row may
- * be shorter. */
-static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t threads) {
-  enum { budget = 192 * 1024, least_pixels = 48 };
-  int64_t fits = budget / pixel_bytes;
+ * level of the caches beside a panel of weights; in the first, where all weights do. Many tiles
+ * divide NIB_ROW_UNIT; the last row may be shorter. */
+static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t weight_bytes,
+                          int64_t threads) {
+  enum { near_bytes = 8 * 1024, far_bytes = 192 * 1024, least_pixels = 48 };
+  int64_t fits = (weight_bytes <= near_bytes ? near_bytes : far_bytes) / pixel_bytes;
   fits = fits > least_pixels ? fits : least_pixels;
   if (pixels <= fits)
     return pixels;
@@ -55,7 +56,7 @@ static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, 
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
   const int64_t row = wanted > 0    ? wanted
-                      : v->lanes > 1 ? cached_row(pixels, pixel_bytes, threads)
+                      : v->lanes > 1 ? cached_row(pixels, pixel_bytes, pixel_bytes * s->out_c, threads)
                                    : thrifty_row(pixels, pixel_bytes, operand_bytes);
   s->in_w = s->out_w = row;
   s->in_h = s->out_h = (pixels + row - 1) / row;

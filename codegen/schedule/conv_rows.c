@@ -517,6 +517,11 @@ static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
     nib_text_line(e->body, "const %s *const panel = %s + c * %lld;", r->weight_type,
                   r->constants.weights, (ll)per_channel);
     nib_text_line(e->body, "const int32_t channel = c;");
+    const int64_t panel = w->columns * w->lanes;
+    if (columns == w->columns && w->full_panels > 0 && !tail)
+      nib_epilogue_at_channels(&r->epilogue, 0, panel, w->full_panels);
+    else
+      nib_epilogue_at_channels(&r->epilogue, w->full_panels * panel, panel, 1);
   }
   const bool shorter = w->last_w < w->shape.out_w;
   const ll last = (ll)(w->shape.out_h - 1);
