@@ -26,7 +26,9 @@ typedef struct stream {
   int warps, ahead;
   int x_parts;         /* of an activation: f32 is the sum of three bf16 */
   int64_t table_words; /* in shared memory */
-  /* activations in blocks of int8 */
+  int groups;          /* of 64 elements: whose sums share a scale, each a number of operands */
+  bool sums;           /* of activations alone are needed */
+  bool bytes;          /* activations are in blocks of int8 */
   int64_t x_block, x_block_bytes, x_codes_at;
 } stream;
 
@@ -82,6 +84,11 @@ static bool plan(const nib_graph *g, const nib_kernel *k, stream *s) {
   s->columns = s->rows > 8 ? 2 : 1;
   uint32_t words[512];
   s->table_words = (nib_low_bit_table(&s->plan, words) + 3) / 4 * 4;
+  const nib_low_bit *p = &s->plan;
+  s->bytes = product == NIB_LOW_BIT_I8;
+  s->groups = p->has_scales && p->padded_group < 64 ? (int)(64 / p->padded_group) : 1;
+  s->groups = s->bytes && s->groups < 2 ? 2 : s->groups;
+  s->sums = (p->has_offsets && !p->folds) || (s->bytes && !p->is_signed && p->zero);
   /* Integer sums need a scale of the weights for each block, or the same one everywhere. */
   return s->rows * s->plan.k == nib_tensor_elems(s->x) && s->rows < 16 * 65535;
 }
@@ -185,105 +192,86 @@ static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
 
 /* ---- activations ---- */
 
-/* The first of the two neighbours in K (of 64) that are pair `i` of a lane. */
-static const char *pair_at(const stream *s) {
-  return s->plan.run == 8 ? "i / 4 * 32 + t * 8 + i % 4 * 2" : "i / 2 * 16 + t * 4 + i % 2 * 2";
-}
-
-/* Two floats (words v0 and v1) as pair `i` of three parts: what is cut off a float's low bits is a
- * float. */
-static void emit_split(const stream *s) {
-  nib_text *t = s->t;
-  nib_text_line(t, "b[0][c][i] = nib_select_bytes(v0, v1, 0x7632);");
-  for (int part = 1; part < 3; ++part) {
-    for (int e = 0; e < 2; ++e)
-      nib_text_line(t, "v%d = nib_f32_rest(v%d);", e, e);
-    nib_text_line(t, "b[%d][c][i] = nib_select_bytes(v0, v1, 0x7632);", part);
-  }
-}
-
-/* Pairs one by one, wherever K ends and whatever lies between groups. */
-static void emit_gather(const stream *s) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const bool is_float = s->x->format == NIB_F32;
-  nib_text_open(t, "for (int32_t i = 0; i < 8; ++i) {");
-  nib_text_line(t, "uint32_t v0 = 0, v1 = 0;");
-  for (int e = 0; e < 2; ++e) {
-    nib_text_line(t, "const int64_t p%d = k + %s + %d;", e, pair_at(s), e);
-    if (p->has_scales && p->group != p->padded_group) {
-      nib_text_line(t, "const int64_t k%d = p%d / %lld * %lld + p%d %% %lld;", e, e,
-                    (ll)p->padded_group, (ll)p->group, e, (ll)p->padded_group);
-      nib_text_line(t, "if (p%d %% %lld < %lld && k%d < %lld)", e, (ll)p->padded_group,
-                    (ll)p->group, e, (ll)p->k);
-    } else {
-      nib_text_line(t, "const int64_t k%d = p%d;", e, e);
-      nib_text_line(t, "if (k%d < %lld)", e, (ll)p->k);
-    }
-    nib_text_line(t, is_float ? "  v%d = nib_bits_f32(x[c][k%d]);" : "  v%d = x[c][k%d];", e, e);
-  }
-  if (is_float)
-    emit_split(s);
-  else
-    nib_text_line(t, "b[0][c][i] = v0 | v1 << 16;");
-  nib_text_close(t, "");
-}
-
-/* Bytes: four neighbours a register; and the scales of the columns that the lane's sums belong to.
- */
-static void emit_bytes(const stream *s) {
-  nib_text *t = s->t;
-  nib_text_open(t, "for (int32_t i = 0; i < 4; ++i) {");
-  nib_text_line(t, "const int64_t at = k + i * 16 + t * 4;");
-  nib_text_line(t, "b[0][c][i] = 0;");
-  nib_text_line(t, "if (at < %lld)", (ll)s->plan.k);
-  nib_text_line(t, "  memcpy(&b[0][c][i], x[c] + at / %lld * %lld + %lld + at %% %lld, 4);",
-                (ll)s->x_block, (ll)s->x_block_bytes, (ll)s->x_codes_at, (ll)s->x_block);
-  nib_text_close(t, "");
-}
-
-/* The piece of 16 bytes `h` of a lane's elements of a column in 64 of K: where it is in the ring's
- * slot. */
+/* Where the piece of 16 bytes `h` of a lane's elements of a column in 64 of K is in a slot. */
 static nib_expr piece_in_slot(const stream *s, const char *row) {
   return nib_expr_printf("%lld + (((sub * %d + c) * %d + h) * %d + %s * 4 + t) * 16",
                          (ll)s->plan.step_bytes, s->columns, x_pieces(s), 4 * (int)kept_rows(s),
                          row);
 }
 
-static void emit_from_slot(const stream *s) {
-  nib_text *t = s->t;
-  const bool is_float = s->x->format == NIB_F32;
-  const int pieces = x_pieces(s);
-  nib_text_open(t, "for (int32_t h = 0; h < %d; ++h) {", pieces);
-  if (is_float)
-    nib_text_line(t, "uint32_t v[4];");
-  nib_text_line(t, "nib_get16(%s, slot + %s);", is_float ? "v" : "b[0][c] + h * 4",
-                piece_in_slot(s, kept_rows(s) < 8 ? "kept" : "g").s);
-  if (is_float) {
-    nib_text_open_unrolled(t, "for (int32_t i = h * 2; i < h * 2 + 2; ++i) {");
-    nib_text_line(t, "uint32_t v0 = v[(i - h * 2) * 2], v1 = v[(i - h * 2) * 2 + 1];");
-    emit_split(s);
-    nib_text_close(t, "");
-  }
-  nib_text_close(t, "");
-}
-
 /* Declares `b`, the operands of sub-step `sub` of step `step`: [part][column][register]. */
+static const char k_operands[] =
+    "[!pieces] const int64_t k = (int64_t)step * $step_elems + sub * 64;\n"
+    "uint32_t b[$x_parts][$columns][$b_words];\n"
+    "#pragma unroll\n"
+    "for (int32_t c = 0; c < $columns; ++c) {\n"
+    "  #pragma unroll\n";
+
+/* Bytes: four neighbours a register. */
+static const char k_bytes[] = "  for (int32_t i = 0; i < 4; ++i) {\n"
+                              "    const int64_t at = k + i * 16 + t * 4;\n"
+                              "    b[0][c][i] = 0;\n"
+                              "    if (at < $k)\n"
+                              "      memcpy(&b[0][c][i], x[c] + at / $x_block * $x_block_bytes + "
+                              "$x_codes_at + at % $x_block, "
+                              "4);\n"
+                              "  }\n"
+                              "}\n";
+
+/* Two floats (words v0 and v1) as a pair of each of three parts: what is cut off a float's low bits
+ * is a float. */
+static const char k_split[] = "b[0][c][i] = nib_select_bytes(v0, v1, 0x7632);\n"
+                              "v0 = nib_f32_rest(v0);\n"
+                              "v1 = nib_f32_rest(v1);\n"
+                              "b[1][c][i] = nib_select_bytes(v0, v1, 0x7632);\n"
+                              "v0 = nib_f32_rest(v0);\n"
+                              "v1 = nib_f32_rest(v1);\n"
+                              "b[2][c][i] = nib_select_bytes(v0, v1, 0x7632);\n";
+
+static const char k_from_slot[] =
+    "  for (int32_t h = 0; h < $pieces; ++h) {\n"
+    "    [!splits] nib_get16(b[0][c] + h * 4, slot + $slot_piece);\n"
+    "    [splits] uint32_t v[4];\n"
+    "    [splits] nib_get16(v, slot + $slot_piece);\n"
+    "    [splits] #pragma unroll\n"
+    "    [splits] for (int32_t i = h * 2; i < h * 2 + 2; ++i) {\n"
+    "      [splits] uint32_t v0 = v[(i - h * 2) * 2], v1 = v[(i - h * 2) * 2 + 1];\n";
+
+/* Pairs one by one, wherever K ends and whatever lies between groups: the first of the two
+ * neighbours in K (of 64) that are pair `i` of a lane, and the second. */
+static const char k_gathered[] =
+    "const int64_t p$e = k + $pair + $e;\n"
+    "[padded] const int64_t k$e = p$e / $padded * $group + p$e % $padded;\n"
+    "[padded] if (p$e % $padded < $group && k$e < $k)\n"
+    "[!padded] const int64_t k$e = p$e;\n"
+    "[!padded] if (k$e < $k)\n"
+    "  [splits] v$e = nib_bits_f32(x[c][k$e]);\n"
+    "  [!splits] v$e = x[c][k$e];\n";
+
 static void emit_activations(const stream *s) {
   nib_text *t = s->t;
-  const bool bytes = s->plan.product == NIB_LOW_BIT_I8;
-  if (!x_pieces(s))
-    nib_text_line(t, "const int64_t k = (int64_t)step * %lld + sub * 64;", (ll)s->plan.step_elems);
-  nib_text_line(t, "uint32_t b[%d][%d][%d];", s->x_parts, s->columns, bytes ? 4 : 8);
-  nib_text_open_unrolled(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
-  nib_text_line(t, "#pragma unroll");
-  if (bytes)
-    emit_bytes(s);
-  else if (x_pieces(s))
-    emit_from_slot(s);
-  else
-    emit_gather(s);
-  nib_text_close(t, "");
+  const bool splits = s->x->format == NIB_F32;
+  nib_text_block(t, k_operands);
+  if (s->bytes) {
+    nib_text_block(t, k_bytes);
+    return;
+  }
+  if (x_pieces(s)) {
+    nib_text_block(t, k_from_slot);
+  } else {
+    nib_text_block(t, "for (int32_t i = 0; i < 8; ++i) {\n"
+                      "  uint32_t v0 = 0, v1 = 0;\n");
+    for (int e = 0; e < 2; ++e) {
+      nib_text_set(t, "e", e);
+      nib_text_block(t, k_gathered);
+    }
+  }
+  if (splits)
+    nib_text_block(t, k_split);
+  nib_text_block(t, "[gathers_pairs] b[0][c][i] = v0 | v1 << 16;\n"
+                    "    [splits_slots] }\n"
+                    "  }\n"
+                    "}\n");
 }
 
 /* ---- products ---- */
@@ -295,103 +283,45 @@ static const char *mma_of(const nib_low_bit *p) {
                                                         : "nib_mma_u8i8";
 }
 
-/* Groups of 64 elements, and operands of K = 16 of each (bytes: halves of K = 32). */
-static int groups_of_sub(const nib_low_bit *p) {
-  return p->has_scales && p->padded_group < NIB_LOW_BIT_SUB
-             ? (int)(NIB_LOW_BIT_SUB / p->padded_group)
-             : 1;
-}
-
 /* An expression: the number in its step of group `e` of sub-step `sub`. */
 static const char *group_of_step(const nib_low_bit *p) {
   return p->scales_of_step <= 1               ? "0"
          : p->padded_group >= NIB_LOW_BIT_SUB ? "sub"
-         : groups_of_sub(p) == 2              ? "(sub * 2 + e)"
+         : p->padded_group == 32              ? "(sub * 2 + e)"
                                               : "(sub * 4 + e)";
 }
 
-/* sum[c] += the products of group e; `a` is an expression of the operand, parts of it going with
- * parts of b. */
-static void emit_products(const stream *s, const char *sum, int w_parts, const char *a) {
+/* sum[c] += the products of group e, of the weights or (`ones`) of the activations alone. Parts of
+ * weights go with parts of activations; of short groups of bytes half an operand is 0. */
+static void emit_products(const stream *s, const char *sum, bool ones) {
   nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const int operands = 4 / groups_of_sub(p);
+  const int operands = 4 / s->groups;
+  nib_text_set_words(t, "to", "%s", sum);
+  if (s->bytes) {
+    nib_text_set(t, "half", s->groups == 4);
+    nib_text_set_words(t, "a", "%s", ones ? "ones" : "a[0] + e * 4");
+    nib_text_set_words(t, "half_a", "%s",
+                       ones ? "0x01010101u, 0x01010101u" : "a[0][e * 2], a[0][e * 2 + 1]");
+    nib_text_block(t, "[half] const uint32_t half_a[4] = {$half_a, 0, 0};\n"
+                      "[half] const uint32_t half_b[2] = {b[0][c][e], 0};\n"
+                      "[half] $mma($to, half_a, half_b);\n"
+                      "[!half] $mma($to, $a, b[0][c] + e * 2);\n");
+    return;
+  }
   nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", operands);
-  for (int wp = 0; wp < w_parts; ++wp)
+  for (int wp = 0; wp < (ones || s->plan.folds ? 1 : s->plan.parts); ++wp)
     for (int xp = 0; xp < s->x_parts && wp + xp < NIB_LOW_BIT_MAX_PARTS; ++xp) {
-      char operand[96];
-      snprintf(operand, sizeof operand, a, wp);
-      nib_text_line(t, "%s(%s, %s, b[%d][c] + (e * %d + i) * 2);", mma_of(p), sum, operand, xp,
+      const nib_expr a = nib_expr_printf("a[%d] + (e * %d + i) * 4", wp, operands);
+      nib_text_line(t, "$mma($to, %s, b[%d][c] + (e * %d + i) * 2);", ones ? "ones" : a.s, xp,
                     operands);
     }
-  nib_text_close(t, "");
+  nib_text_block(t, "}\n");
 }
 
-static void open_columns(const stream *s) {
-  nib_text_open_unrolled(s->t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
-}
-
-static void open_groups(const stream *s) {
-  nib_text_open_unrolled(s->t, "for (int32_t e = 0; e < %d; ++e) {", groups_of_sub(&s->plan));
-}
-
-/* Reals: `sums` are those of the activations alone, of each group. */
-static void emit_real_sums(const stream *s) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  if (!p->has_offsets || p->folds)
-    return;
-  nib_text_line(t, "float sums[%d][%d][4] = {{{0}}};", groups_of_sub(p), s->columns);
-  open_groups(s);
-  open_columns(s);
-  emit_products(s, "sums[e][c]", 1, "ones");
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-}
-
-/* Tile r: reals. */
-static void emit_real_tile(const stream *s) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const int operands = 4 / groups_of_sub(p);
-  char a[64];
-  snprintf(a, sizeof a, "a[%%d] + (e * %d + i) * 4", operands);
-  open_groups(s);
-  if (!p->has_scales || p->folds) {
-    open_columns(s);
-    emit_products(s, "total[r][c]", p->folds ? 1 : p->parts, a);
-    nib_text_close(t, "");
-    nib_text_close(t, "");
-    return;
-  }
-  nib_low_bit_scales_emit(p, t, "f", "r", group_of_step(p));
-  open_columns(s);
-  nib_text_line(t, "float d[4] = {0};");
-  emit_products(s, "d", p->parts, a);
-  for (int i = 0; i < 4; ++i) {
-    nib_text_line(t, "total[r][c][%d] = nib_fma_f32(d[%d], scale[%d], total[r][c][%d]);", i, i,
-                  i / 2, i);
-    if (p->has_offsets)
-      nib_text_line(t,
-                    "total[r][c][%d] = nib_fma_f32(sums[e][c][%d], offset[%d], total[r][c][%d]);",
-                    i, i % 2, i / 2, i);
-  }
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-}
-
-/* ---- products of bytes ---- */
-
-/* Sums of K = 16 or 32, which share both scales. */
-static int byte_groups(const nib_low_bit *p) { return p->has_scales && p->group == 16 ? 4 : 2; }
-
-/* d += of half an operand: the other half is 0. */
-static void emit_byte_product(const stream *s, const char *sum, const char *a0, const char *a1) {
-  nib_text *t = s->t;
-  nib_text_line(t, "const uint32_t half_a[4] = {%s, %s, 0, 0};", a0, a1);
-  nib_text_line(t, "const uint32_t half_b[2] = {b[0][c][e], 0};");
-  nib_text_line(t, "%s(%s, half_a, half_b);", mma_of(&s->plan), sum);
-}
+static const char k_groups[] = "#pragma unroll\n"
+                               "for (int32_t e = 0; e < $groups; ++e) {\n";
+static const char k_columns[] = "#pragma unroll\n"
+                                "for (int32_t c = 0; c < $columns; ++c) {\n";
 
 /* The scale of the block of activations at `q`. */
 static nib_expr x_scale_of(const stream *s) {
@@ -402,266 +332,249 @@ static nib_expr x_scale_of(const stream *s) {
   return nib_expr_printf("%s * %s", scale.s, nib_direct_f32(ldexpf(1, b->element_exponent)).s);
 }
 
-static void emit_byte_sums(const stream *s) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const int groups = byte_groups(p);
-  nib_text_line(t, "float x_scale[2][%d][2];", s->columns);
-  nib_text_open_unrolled(t, "for (int32_t h = 0; h < 2; ++h) {");
-  open_columns(s);
-  nib_text_open_unrolled(t, "for (int32_t i = 0; i < 2; ++i) {");
-  nib_text_line(t, "const int64_t at = (int64_t)step * %lld + sub * 64 + h * 32;",
-                (ll)p->step_elems);
-  nib_text_line(t, "x_scale[h][c][i] = 0;");
-  nib_text_open(t, "if (at < %lld) {", (ll)p->k);
-  nib_text_line(t, "const uint8_t *const q = y[c][i] + at / %lld * %lld;", (ll)s->x_block,
-                (ll)s->x_block_bytes);
-  nib_text_line(t, "x_scale[h][c][i] = %s;", x_scale_of(s).s);
-  for (int i = 0; i < 4; ++i)
-    nib_text_close(t, "");
-  if (!p->has_offsets && (p->is_signed || p->rule == NIB_LOW_BIT_TABLE || p->zero == 0))
-    return;
-  nib_text_line(t, "int32_t sums[%d][%d][4] = {{{0}}};", groups, s->columns);
-  nib_text_open_unrolled(t, "for (int32_t e = 0; e < %d; ++e) {", groups);
-  open_columns(s);
-  if (groups == 4)
-    emit_byte_product(s, "sums[e][c]", "0x01010101u", "0x01010101u");
-  else
-    nib_text_line(t, "%s(sums[e][c], ones, b[0][c] + e * 2);", mma_of(p));
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-}
+/* What activations alone give: the scales of bytes of the columns that the lane's sums belong to,
+ * and their sums. */
+static const char k_x_scales[] =
+    "float x_scale[2][$columns][2];\n"
+    "#pragma unroll\n"
+    "for (int32_t h = 0; h < 2; ++h) {\n"
+    "  #pragma unroll\n"
+    "  for (int32_t c = 0; c < $columns; ++c) {\n"
+    "    #pragma unroll\n"
+    "    for (int32_t i = 0; i < 2; ++i) {\n"
+    "      const int64_t at = (int64_t)step * $step_elems + sub * 64 + h * 32;\n"
+    "      x_scale[h][c][i] = 0;\n"
+    "      if (at < $k) {\n"
+    "        const uint8_t *const q = y[c][i] + at / $x_block * $x_block_bytes;\n"
+    "        x_scale[h][c][i] = $x_scale;\n"
+    "      }\n"
+    "    }\n"
+    "  }\n"
+    "}\n";
 
-/* An expression of int32_t: the sum of elements times bytes, of d[i]. */
-static void emit_byte_value(const stream *s, int i) {
+static void emit_sums(const stream *s) {
   nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  if (p->rule == NIB_LOW_BIT_TABLE)
-    nib_text_line(t, "const int32_t s%d = d[%d];", i, i);
-  else if (p->is_signed || p->zero == 0)
-    nib_text_line(t, "const int32_t s%d = (d[%d] >> %d) * %d;", i, i, 8 - p->bits,
-                  1 << p->mul_log2);
-  else
-    nib_text_line(t, "const int32_t s%d = (d[%d] >> %d) * %d - sums[e][c][%d] * %d;", i, i,
-                  8 - p->bits, 1 << p->mul_log2, i % 2, p->zero);
-}
-
-/* Tile r: bytes. Sum, activations' scale, weights' scale: in the order of the CPU's block_dots. */
-static void emit_byte_tile(const stream *s) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const int groups = byte_groups(p);
-  nib_text_open_unrolled(t, "for (int32_t e = 0; e < %d; ++e) {", groups);
-  if (p->has_scales)
-    nib_low_bit_scales_emit(p, t, "f", "r",
-                            p->scales_of_step <= 1        ? "0"
-                            : p->group >= NIB_LOW_BIT_SUB ? "sub"
-                            : p->group == 32              ? "(sub * 2 + e)"
-                                                          : "(sub * 4 + e)");
-  open_columns(s);
-  nib_text_line(t, "int32_t d[4] = {0};");
-  if (groups == 4)
-    emit_byte_product(s, "d", "a[0][e * 2]", "a[0][e * 2 + 1]");
-  else
-    nib_text_line(t, "%s(d, a[0] + e * 4, b[0][c] + e * 2);", mma_of(p));
-  for (int i = 0; i < 4; ++i) {
-    emit_byte_value(s, i);
-    char x_scale[48];
-    snprintf(x_scale, sizeof x_scale, "x_scale[%s][c][%d]", groups == 4 ? "e / 2" : "e", i % 2);
-    nib_text_line(t, "total[r][c][%d] += (float)s%d * %s%s;", i, i, x_scale,
-                  p->has_scales ? i < 2 ? " * scale[0]" : " * scale[1]" : "");
-    if (p->has_offsets)
-      nib_text_line(t, "total[r][c][%d] += (float)sums[e][c][%d] * %s * offset[%d];", i, i % 2,
-                    x_scale, i / 2);
+  if (s->bytes) {
+    nib_text_set_words(t, "x_scale", "%s", x_scale_of(s).s);
+    nib_text_block(t, k_x_scales);
   }
-  nib_text_close(t, "");
-  nib_text_close(t, "");
+  if (!s->sums)
+    return;
+  nib_text_block(t, "$sum sums[$groups][$columns][4] = {{{0}}};\n");
+  nib_text_block(t, k_groups);
+  nib_text_block(t, k_columns);
+  emit_products(s, "sums[e][c]", true);
+  nib_text_block(t, "  }\n"
+                    "}\n");
+}
+
+/* Of element i of a lane's sums. Reals: scaled in f32. Bytes: sum, activations' scale, weights'
+ * scale, in the order of the CPU's block_dots. */
+static const char k_scaled[] =
+    "[!bytes] total[r][c][$i] = nib_fma_f32(d[$i], scale[$half], total[r][c][$i]);\n"
+    "[adds_f32] total[r][c][$i] = nib_fma_f32(sums[e][c][$odd], offset[$half], "
+    "total[r][c][$i]);\n"
+    "[of_table] const int32_t s$i = d[$i];\n"
+    "[of_codes] const int32_t s$i = (d[$i] >> $down) * $unit;\n"
+    "[of_zeros] const int32_t s$i = (d[$i] >> $down) * $unit - sums[e][c][$odd] * $zero;\n"
+    "[bytes] total[r][c][$i] += (float)s$i * x_scale[$block][c][$odd]$scale;\n"
+    "[adds_i32] total[r][c][$i] += (float)sums[e][c][$odd] * x_scale[$block][c][$odd] * "
+    "offset[$half];\n";
+
+/* Tile r. */
+static void emit_tile(const stream *s) {
+  nib_text *t = s->t;
+  const nib_low_bit *p = &s->plan;
+  const bool scaled = p->has_scales && !p->folds, apart = s->bytes || scaled; /* a group's sums */
+  nib_text_block(t, k_groups);
+  if (scaled)
+    nib_low_bit_scales_emit(p, t, "f", "r", group_of_step(p));
+  nib_text_block(t, k_columns);
+  if (apart)
+    nib_text_block(t, "$sum d[4] = {0};\n");
+  emit_products(s, apart ? "d" : "total[r][c]", false);
+  for (int i = 0; apart && i < 4; ++i) {
+    nib_text_set(t, "i half odd", i, i / 2, i % 2);
+    nib_text_set_words(t, "scale", "%s",
+                       !p->has_scales ? ""
+                       : i < 2        ? " * scale[0]"
+                                      : " * scale[1]");
+    nib_text_block(t, k_scaled);
+  }
+  nib_text_block(t, "  }\n"
+                    "}\n");
 }
 
 /* ---- the kernel ---- */
 
+/* Begins to copy step $next into the slot at $to; after the last step, nothing. Runs of a lane are
+ * next to those of its neighbours; a run of floats may be two pieces. */
+static const char k_copy[] =
+    "{\n"
+    "  uint8_t *const to = $to;\n"
+    "  const int32_t next = $next, some = next < $steps ? 16 : 0, from = some ? next : 0;\n"
+    "  const uint8_t *const codes = weights_of_block + (int64_t)from * $step_bytes;\n"
+    "  [whole] #pragma unroll\n"
+    "  [whole] for (int32_t i = 0; i < $whole; ++i)\n"
+    "    [whole] nib_copy16(to + i * 512 + lane * 16, codes + i * 512 + lane * 16, some);\n"
+    "  [rest] if (lane < $rest)\n"
+    "    [rest] nib_copy16(to + $rest_at + lane * 16, codes + $rest_at + lane * 16, some);\n"
+    "  [few_rows] if (g < $kept_rows) {\n"
+    "    [pieces] #pragma unroll\n"
+    "    [pieces] for (int32_t sub = 0; sub < $subs; ++sub) {\n"
+    "      [pieces] #pragma unroll\n"
+    "      [pieces] for (int32_t c = 0; c < $columns; ++c) {\n"
+    "        [pieces] #pragma unroll\n"
+    "        [pieces] for (int32_t h = 0; h < $pieces; ++h) {\n"
+    "          [pieces] const int64_t at = (int64_t)from * $step_elems + sub * 64 + h / $runs * "
+    "$runs_apart + t * $run + h % $runs * $in_piece;\n"
+    "          [pieces] nib_copy16_near(to + $copied_piece, x[c] + at, $some);\n"
+    "        [pieces] }\n"
+    "      [pieces] }\n"
+    "    [pieces] }\n"
+    "  [few_rows] }\n"
+    "  nib_copy_commit();\n"
+    "}\n";
+
+static void emit_copy(const stream *s, const char *to, const char *next) {
+  nib_text_set_words(s->t, "to", "%s", to);
+  nib_text_set_words(s->t, "next", "%s", next);
+  nib_text_block(s->t, k_copy);
+}
+
 static void emit_step(const stream *s) {
   nib_text *t = s->t;
   const nib_low_bit *p = &s->plan;
-  const bool bytes = p->product == NIB_LOW_BIT_I8;
-  nib_text_open_unrolled(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
-                         (ll)(p->step_elems / NIB_LOW_BIT_SUB));
+  nib_text_block(t, "#pragma unroll\n"
+                    "for (int32_t sub = 0; sub < $subs; ++sub) {\n");
   emit_activations(s);
-  if (bytes)
-    emit_byte_sums(s);
-  else
-    emit_real_sums(s);
-  nib_text_open_unrolled(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
+  emit_sums(s);
+  nib_text_block(t, "#pragma unroll\n"
+                    "for (int32_t r = 0; r < $tiles; ++r) {\n");
   nib_low_bit_unpack_emit(p, t, "q", "sub", "r", 0, nib_low_bit_registers(p));
   if (p->folds)
     nib_low_bit_fold_emit(p, t, "f", "sub", "r", 0, nib_low_bit_registers(p));
-  if (bytes)
-    emit_byte_tile(s);
-  else
-    emit_real_tile(s);
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-}
-
-/* Begins to copy step `next` into the slot at `to`; after the last step, nothing. */
-static void emit_copy(const stream *s, const char *to, const char *next) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const ll whole = p->step_bytes / 512, rest = p->step_bytes % 512 / 16, kept = kept_rows(s);
-  nib_text_open(t, "{");
-  nib_text_line(t, "uint8_t *const to = %s;", to);
-  nib_text_line(t, "const int32_t next = %s, some = next < %lld ? 16 : 0, from = some ? next : 0;",
-                next, (ll)p->steps);
-  nib_text_line(t, "const uint8_t *const codes = weights_of_block + (int64_t)from * %lld;",
-                (ll)p->step_bytes);
-  if (whole) {
-    nib_text_line(t, "#pragma unroll");
-    nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", whole);
-    nib_text_line(t, "  nib_copy16(to + i * 512 + lane * 16, codes + i * 512 + lane * 16, some);");
-  }
-  if (rest) {
-    nib_text_line(t, "if (lane < %lld)", rest);
-    nib_text_line(t, "  nib_copy16(to + %lld + lane * 16, codes + %lld + lane * 16, some);",
-                  whole * 512, whole * 512);
-  }
-  if (x_pieces(s)) {
-    const ll in_piece = s->x->format == NIB_F32 ? 4 : 8;
-    if (kept < 8)
-      nib_text_open(t, "if (g < %lld) {", kept);
-    nib_text_open_unrolled(t, "for (int32_t sub = 0; sub < %lld; ++sub) {",
-                           (ll)p->step_elems / NIB_LOW_BIT_SUB);
-    nib_text_open_unrolled(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
-    nib_text_open_unrolled(t, "for (int32_t h = 0; h < %d; ++h) {", x_pieces(s));
-    /* Runs of a lane are next to those of its neighbours; a run of floats may be two pieces. */
-    const ll runs = p->run / in_piece;
-    nib_text_line(t,
-                  "const int64_t at = (int64_t)from * %lld + sub * 64 + h / %lld * %d + t * %d + h "
-                  "%% %lld * %lld;",
-                  (ll)p->step_elems, runs, 4 * p->run, p->run, runs, in_piece);
-    nib_text_line(t, "nib_copy16_near(to + %s, x[c] + at, %s);", piece_in_slot(s, "g").s,
-                  p->k % p->step_elems ? nib_expr_printf("at < %lld ? some : 0", (ll)p->k).s
-                                       : "some");
-    for (int i = 0; i < 3 + (kept < 8); ++i)
-      nib_text_close(t, "");
-  }
-  nib_text_line(t, "nib_copy_commit();");
-  nib_text_close(t, "");
-}
-
-/* Steps warp, warp + warps, …, each in a slot of the warp's ring, that is filled again when it was
- * used. */
-static void emit_steps(const stream *s) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const ll bytes = slot_bytes(s);
-  nib_text_line(t, "uint8_t *const ring = nib_shared + %lld + warp * %lld;", (ll)s->table_words * 4,
-                s->ahead * bytes);
-  if (kept_rows(s) < 8 && x_pieces(s))
-    nib_text_line(t, "const int32_t kept = g < %lld ? g : %lld;", (ll)kept_rows(s),
-                  (ll)kept_rows(s) - 1);
-  nib_text_open_unrolled(t, "for (int32_t u = 0; u < %d; ++u) {", s->ahead);
-  emit_copy(s, nib_expr_printf("ring + u * %lld", bytes).s,
-            nib_expr_printf("warp + u * %d", s->warps).s);
-  nib_text_close(t, "");
-  nib_text_line(t, "uint8_t *slot = ring;");
-  nib_text_open(t, "for (int32_t step = warp; step < %lld; step += %d) {", (ll)p->steps, s->warps);
-  nib_text_line(t, "nib_copy_wait(%d);", s->ahead - 1);
-  nib_text_line(t, "nib_sync_warp();");
-  nib_text_line(t, "uint32_t q[%d];", p->words);
-  if (p->has_scales)
-    nib_text_line(t, "uint32_t f[%d];", p->scale_words);
-  nib_low_bit_get_emit(p, t, "q", "f", "slot");
-  emit_step(s);
-  nib_text_line(t, "nib_sync_warp();");
-  emit_copy(s, "slot", nib_expr_printf("step + %d", s->ahead * s->warps).s);
-  nib_text_line(t, "slot = slot == ring + %lld ? ring : slot + %lld;", (s->ahead - 1) * bytes,
-                bytes);
-  nib_text_close(t, "");
-  /* Copies of nothing write zeros where the sums will be. */
-  nib_text_line(t, "nib_copy_wait(0);");
-  nib_text_line(t, "nib_sync();");
-}
-
-static void emit_reduction(const stream *s) {
-  nib_text *t = s->t;
-  const nib_low_bit *p = &s->plan;
-  const ll columns = kept_columns(s), stride = column_stride(s), rows = 16 * p->tiles;
-  nib_text_line(t, "float *const sums = (float *)(void *)nib_shared + %lld;", (ll)s->table_words);
-  nib_text_open_unrolled(t, "for (int32_t r = 0; r < %d; ++r) {", p->tiles);
-  open_columns(s);
-  nib_text_open_unrolled(t, "for (int32_t i = 0; i < 4; ++i) {");
-  nib_text_line(t, "const int32_t column = c * 8 + t * 2 + i %% 2;");
-  nib_text_line(t, "if (column < %lld)", columns);
-  nib_text_line(t,
-                "  sums[(warp * %lld + column) * %lld + r * 16 + g + i / 2 * 8] = total[r][c][i];",
-                columns, stride);
-  for (int i = 0; i < 3; ++i)
-    nib_text_close(t, "");
-  nib_text_line(t, "nib_sync();");
-  nib_text_open(t, "for (int32_t i = nib_thread(); i < %lld; i += %d) {", rows * columns,
-                s->warps * 32);
-  nib_text_line(
-      t, "const int32_t o = nib_block_x() * %lld + i %% %lld, m = nib_block_y() * %d + i / %lld;",
-      rows, rows, 8 * s->columns, rows);
-  nib_text_line(t, "float acc = sums[i / %lld * %lld + i %% %lld];", rows, stride, rows);
-  nib_text_line(t, "for (int32_t j = 1; j < %d; ++j)", s->warps);
-  nib_text_line(t, "  acc += sums[(j * %lld + i / %lld) * %lld + i %% %lld];", columns, rows,
-                stride, rows);
-  if (!p->has_scales && !p->folds && p->exponent)
-    nib_text_line(t, "acc *= 0x1p%df;", p->exponent);
-}
-
-static void emit_result(const stream *s) {
-  nib_direct *d = s->d;
-  nib_text *t = s->t;
-  const nib_tensor *bias = nib_node_input(s->g, s->n, 2);
-  nib_text_open(t, "if (o < %lld && m < %lld) {", (ll)s->plan.outputs, (ll)s->rows);
-  nib_direct_finish_real(d, s->n, bias ? nib_direct_pointer(d, s->n->in[2], "bias").s : "",
-                         nib_expr_printf("(%s)m * %lld + o", d->index, (ll)s->plan.outputs).s, "o");
-  nib_text_close(t, "");
-  nib_text_close(t, "");
+  emit_tile(s);
+  nib_text_block(t, "  }\n"
+                    "}\n");
 }
 
 /* Rows past the last are those of the last: their sums are nobody's. */
-static void emit_pointers(const stream *s) {
-  nib_text *t = s->t;
+static const char k_begin[] =
+    "const int32_t lane = nib_lane(), warp = nib_warp(), g = lane >> 2, t = lane & 3;\n"
+    "[table] uint32_t *const table = (uint32_t *)(void *)nib_shared;\n"
+    "[table] for (int32_t i = nib_thread(); i < $table; i += $threads)\n"
+    "  [table] table[i] = $elements[i];\n"
+    "[table] nib_sync();\n"
+    "[!bytes] const $x_type *x[$columns];\n"
+    "[bytes] const $x_type *x[$columns], *y[$columns][2];\n"
+    "#pragma unroll\n"
+    "for (int32_t c = 0; c < $columns; ++c) {\n"
+    "  const int32_t m = nib_block_y() * $block_columns + c * 8 + g;\n"
+    "  x[c] = $input + (int64_t)(m < $last ? m : $last) * $x_row;\n"
+    "  [bytes] for (int32_t i = 0; i < 2; ++i) {\n"
+    "    [bytes] const int32_t n = nib_block_y() * $block_columns + c * 8 + t * 2 + i;\n"
+    "    [bytes] y[c][i] = $input + (int64_t)(n < $last ? n : $last) * $x_row;\n"
+    "  [bytes] }\n"
+    "}\n"
+    "const uint8_t *const weights_of_block = $weights + nib_block_x() * (int64_t)$block_bytes;\n"
+    "[sums] const uint32_t ones[4] = {$ones, $ones, $ones, $ones};\n"
+    "float total[$tiles][$columns][4] = {{{0}}};\n"
+    "uint8_t *const ring = nib_shared + $table_bytes + warp * $ring_bytes;\n"
+    "[few_rows] const int32_t kept = g < $kept_rows ? g : $last_kept;\n"
+    "#pragma unroll\n"
+    "for (int32_t u = 0; u < $ahead; ++u) {\n";
+
+/* Steps warp, warp + warps, …, each in a slot of the warp's ring, that is filled again when it was
+ * used. */
+static const char k_step[] = "}\n"
+                             "uint8_t *slot = ring;\n"
+                             "for (int32_t step = warp; step < $steps; step += $warps) {\n"
+                             "  nib_copy_wait($others);\n"
+                             "  nib_sync_warp();\n"
+                             "  uint32_t q[$words];\n"
+                             "  [scale_words] uint32_t f[$scale_words];\n";
+
+/* Copies of nothing write zeros where the sums of all warps will be. */
+static const char k_reduction[] =
+    "  slot = slot == ring + $last_slot ? ring : slot + $slot_bytes;\n"
+    "}\n"
+    "nib_copy_wait(0);\n"
+    "nib_sync();\n"
+    "float *const sums = (float *)(void *)nib_shared + $table_words;\n"
+    "#pragma unroll\n"
+    "for (int32_t r = 0; r < $tiles; ++r) {\n"
+    "  #pragma unroll\n"
+    "  for (int32_t c = 0; c < $columns; ++c) {\n"
+    "    #pragma unroll\n"
+    "    for (int32_t i = 0; i < 4; ++i) {\n"
+    "      const int32_t column = c * 8 + t * 2 + i % 2;\n"
+    "      if (column < $kept)\n"
+    "        sums[(warp * $kept + column) * $stride + r * 16 + g + i / 2 * 8] = total[r][c][i];\n"
+    "    }\n"
+    "  }\n"
+    "}\n"
+    "nib_sync();\n"
+    "for (int32_t i = nib_thread(); i < $block_sums; i += $threads) {\n"
+    "  const int32_t o = nib_block_x() * $rows + i % $rows, m = nib_block_y() * $block_columns + i "
+    "/ $rows;\n"
+    "  float acc = sums[i / $rows * $stride + i % $rows];\n"
+    "  for (int32_t j = 1; j < $warps; ++j)\n"
+    "    acc += sums[(j * $kept + i / $rows) * $stride + i % $rows];\n"
+    "  [exponent] acc *= 0x1p${exponent}f;\n"
+    "  if (o < $outputs && m < $m) {\n";
+
+static void name_activations(const stream *s, nib_text *t) {
   const nib_low_bit *p = &s->plan;
-  const bool bytes = p->product == NIB_LOW_BIT_I8;
-  const ll row = bytes ? p->k / s->x_block * s->x_block_bytes : p->k, last = s->rows - 1;
-  const char *type = nib_format_get(s->x->format)->c_type;
-  const nib_expr input = nib_direct_pointer(s->d, s->n->in[0], "input");
-  nib_text_line(t, "const %s *x[%d]%s;", type, s->columns,
-                bytes ? nib_expr_printf(", *y[%d][2]", s->columns).s : "");
-  nib_text_open_unrolled(t, "for (int32_t c = 0; c < %d; ++c) {", s->columns);
-  nib_text_line(t, "const int32_t m = nib_block_y() * %d + c * 8 + g;", 8 * s->columns);
-  nib_text_line(t, "x[c] = %s + (int64_t)(m < %lld ? m : %lld) * %lld;", input.s, last, last, row);
-  if (bytes) {
-    nib_text_open(t, "for (int32_t i = 0; i < 2; ++i) {");
-    nib_text_line(t, "const int32_t n = nib_block_y() * %d + c * 8 + t * 2 + i;", 8 * s->columns);
-    nib_text_line(t, "y[c][i] = %s + (int64_t)(n < %lld ? n : %lld) * %lld;", input.s, last, last,
-                  row);
-    nib_text_close(t, "");
-  }
-  nib_text_close(t, "");
+  const int64_t in_piece = s->x->format == NIB_F32 ? 4 : 8, kept = kept_rows(s);
+  const bool padded = p->has_scales && p->group != p->padded_group, pieces = x_pieces(s) > 0,
+             splits = !s->bytes && s->x->format == NIB_F32;
+  nib_text_set(t, "m last columns block_columns", s->rows, s->rows - 1, s->columns, 8 * s->columns);
+  nib_text_set(t, "bytes splits pieces", s->bytes, splits, x_pieces(s));
+  nib_text_set(t, "gathers_pairs splits_slots", !pieces && !splits, pieces && splits);
+  nib_text_set(t, "x_parts b_words", s->x_parts, s->bytes ? 4 : 8);
+  nib_text_set(t, "k group padded", p->k, p->group, padded ? p->padded_group : 0);
+  nib_text_set(t, "x_row", s->bytes ? p->k / s->x_block * s->x_block_bytes : p->k);
+  nib_text_set(t, "x_block x_block_bytes x_codes_at", s->x_block, s->x_block_bytes, s->x_codes_at);
+  nib_text_set(t, "kept_rows last_kept few_rows", kept, kept - 1, pieces && kept < 8);
+  nib_text_set(t, "runs in_piece", p->run / in_piece ? p->run / in_piece : 1, in_piece);
+  nib_text_set(t, "run runs_apart", p->run, 4 * p->run);
+  nib_text_set_words(t, "some", p->k % p->step_elems ? "at < %lld ? some : 0" : "some", (ll)p->k);
+  nib_text_set_words(t, "x_type", "%s", nib_format_get(s->x->format)->c_type);
+  nib_text_set_words(t, "slot_piece", "%s", piece_in_slot(s, kept < 8 ? "kept" : "g").s);
+  nib_text_set_words(t, "copied_piece", "%s", piece_in_slot(s, "g").s);
+  nib_text_set_words(t, "pair", "%s",
+                     p->run == 8 ? "i / 4 * 32 + t * 8 + i % 4 * 2"
+                                 : "i / 2 * 16 + t * 4 + i % 2 * 2");
 }
 
-static void emit_table(const stream *s) {
-  uint32_t words[512];
-  const int n = nib_low_bit_table(&s->plan, words);
-  if (n == 0)
-    return;
-  const nib_expr from =
-      nib_direct_constant(s->d, "elements", "uint32_t", words, (size_t)n * sizeof *words);
-  nib_text_line(s->t, "uint32_t *const table = (uint32_t *)(void *)nib_shared;");
-  nib_text_line(s->t, "for (int32_t i = nib_thread(); i < %d; i += %d)", n, s->warps * 32);
-  nib_text_line(s->t, "  table[i] = %s[i];", from.s);
-  nib_text_line(s->t, "nib_sync();");
-}
-
-static const char *ones_of(const nib_low_bit *p) {
-  return p->product == NIB_LOW_BIT_F16    ? "0x3c003c00u"
-         : p->product == NIB_LOW_BIT_BF16 ? "0x3f803f80u"
-                                          : "0x01010101u";
+static void name_weights(const stream *s, nib_text *t) {
+  const nib_low_bit *p = &s->plan;
+  const int64_t slot = slot_bytes(s), kept = kept_columns(s), rows = 16 * p->tiles;
+  const bool zeros = s->bytes && !p->is_signed && p->zero, table = p->rule == NIB_LOW_BIT_TABLE;
+  nib_text_set(t, "steps step_elems step_bytes", p->steps, p->step_elems, p->step_bytes);
+  nib_text_set(t, "subs tiles groups", p->step_elems / NIB_LOW_BIT_SUB, p->tiles, s->groups);
+  nib_text_set(t, "block_bytes words scale_words", p->steps * p->step_bytes, p->words,
+               p->scale_words);
+  nib_text_set(t, "whole rest rest_at", p->step_bytes / 512, p->step_bytes % 512 / 16,
+               p->step_bytes / 512 * 512);
+  nib_text_set(t, "warps threads ahead others", s->warps, 32 * s->warps, s->ahead, s->ahead - 1);
+  nib_text_set(t, "table_words table_bytes", s->table_words, 4 * s->table_words);
+  nib_text_set(t, "slot_bytes ring_bytes last_slot", slot, s->ahead * slot, (s->ahead - 1) * slot);
+  nib_text_set(t, "kept stride rows block_sums", kept, column_stride(s), rows, rows * kept);
+  nib_text_set(t, "outputs exponent", p->outputs, p->has_scales || p->folds ? 0 : p->exponent);
+  nib_text_set(t, "sums adds_f32 adds_i32", s->sums, p->has_offsets && !s->bytes,
+               p->has_offsets && s->bytes);
+  nib_text_set(t, "of_table of_codes of_zeros", s->bytes && table, s->bytes && !table && !zeros,
+               zeros);
+  nib_text_set(t, "down unit zero", 8 - p->bits, 1 << p->mul_log2, p->zero);
+  nib_text_set_words(t, "block", "%s", s->groups == 4 ? "e / 2" : "e");
+  nib_text_set_words(t, "sum", "%s", s->bytes ? "int32_t" : "float");
+  nib_text_set_words(t, "mma", "%s", mma_of(p));
+  nib_text_set_words(t, "ones", "%s",
+                     s->bytes                        ? "0x01010101u"
+                     : p->product == NIB_LOW_BIT_F16 ? "0x3c003c00u"
+                                                     : "0x3f803f80u");
 }
 
 static void emit_root(nib_direct *d, const nib_node *n) {
@@ -674,24 +587,34 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   s.d = d;
   s.t = t;
   const nib_low_bit *p = &s.plan;
-  const nib_expr weights = nib_low_bit_constant(&s.plan, d, n);
+  const nib_tensor *bias = nib_node_input(s.g, n, 2);
+  uint32_t table[512];
+  const int n_table = nib_low_bit_table(p, table);
+  nib_text_set_words(t, "weights", "%s", nib_low_bit_constant(&s.plan, d, n).s);
+  name_activations(&s, t);
+  name_weights(&s, t);
   nib_text_line(t, "/* %s weights, %d bits%s; %lld steps of %d x %lld for %d warps, %d ahead */",
-                nib_format_get(s.w->format)->name, p->bits,
-                p->rule == NIB_LOW_BIT_TABLE ? " into a table" : "", (ll)p->steps, 16 * p->tiles,
-                (ll)p->step_elems, s.warps, s.ahead);
-  nib_text_line(t,
-                "const int32_t lane = nib_lane(), warp = nib_warp(), g = lane >> 2, t = lane & 3;");
-  emit_table(&s);
-  emit_pointers(&s);
-  nib_text_line(t, "const uint8_t *const weights_of_block = %s + nib_block_x() * (int64_t)%lld;",
-                weights.s, (ll)(p->steps * p->step_bytes));
-  if ((p->has_offsets && !p->folds) || (p->product == NIB_LOW_BIT_I8 && !p->is_signed && p->zero))
-    nib_text_line(t, "const uint32_t ones[4] = {%s, %s, %s, %s};", ones_of(p), ones_of(p),
-                  ones_of(p), ones_of(p));
-  nib_text_line(t, "float total[%d][%d][4] = {{{0}}};", p->tiles, s.columns);
-  emit_steps(&s);
-  emit_reduction(&s);
-  emit_result(&s);
+                nib_format_get(s.w->format)->name, p->bits, n_table ? " into a table" : "",
+                (ll)p->steps, 16 * p->tiles, (ll)p->step_elems, s.warps, s.ahead);
+  nib_text_set(t, "table", n_table);
+  if (n_table)
+    nib_text_set_words(
+        t, "elements", "%s",
+        nib_direct_constant(d, "elements", "uint32_t", table, (size_t)n_table * sizeof *table).s);
+  nib_text_set_words(t, "input", "%s", nib_direct_pointer(d, n->in[0], "input").s);
+  nib_text_block(t, k_begin);
+  emit_copy(&s, nib_expr_printf("ring + u * %lld", (ll)slot_bytes(&s)).s,
+            nib_expr_printf("warp + u * %d", s.warps).s);
+  nib_text_block(t, k_step);
+  nib_low_bit_get_emit(p, t, "q", "f", "slot");
+  emit_step(&s);
+  nib_text_block(t, "nib_sync_warp();\n");
+  emit_copy(&s, "slot", nib_expr_printf("step + %d", s.ahead * s.warps).s);
+  nib_text_block(t, k_reduction);
+  nib_direct_finish_real(d, n, bias ? nib_direct_pointer(d, n->in[2], "bias").s : "",
+                         nib_expr_printf("(%s)m * %lld + o", d->index, (ll)p->outputs).s, "o");
+  nib_text_block(t, "  }\n"
+                    "}\n");
   *d->e->launch =
       (nib_launch){.grid = {p->row_blocks, (s.rows + 8 * s.columns - 1) / (8 * s.columns)},
                    .threads = 32 * s.warps,
