@@ -358,21 +358,28 @@ static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 }
 
 /* Pixels in lanes, of planes whose rows follow one another: each input register is multiplied by a
- * weight for each channel of the tile. Then sums are read across, pixel by pixel. */
+ * weight for each channel of the tile. Then sums are read across, pixel by pixel, or, of dense planes
+ * (tile[2]) without followers, stored across. */
 static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
   const double n = columns_of(d), m = rows_of(d), width = row_pixels(d);
-  const double span = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1) - 1;
-  const double between = width < m ? span / fmax((double)d->strides[1], 1) : 0.0;
+  const double across = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
+  const double sh = fmax((double)d->strides[0], 1), sw = fmax((double)d->strides[1], 1);
+  const bool dense = d->tile[2] > 0;
+  const double between = width < m && !dense ? (across - 1) / sw : 0.0;
   const double tiles = ceil(m * (width + between) / width / r->lanes);
   const double t = d->tile[0] > 0 ? d->tile[0] : 1;
   const double k = fmax(1.0, (double)d->macs / (n * m));
   const double products = ceil(n / t) * (r->fma + 1) + n * (r->fma + 1) + k_step_cycles;
   const nib_desc_tensor *in = find_role(d, "in");
   const double channels = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] : 1;
-  const double lines = m / width * fmax((double)d->strides[0], 1) *
-                       fmax((double)d->strides[1], 1) * ceil(width / r->lanes);
-  const double staged = lines * channels * 6;
-  return tiles * products * k + m * (5 + ceil(n / r->lanes) * 3 * r->fma) + staged;
+  /* Dense planes of an image as wide as the result are copied as a whole. */
+  const double row_lines = m / width * sh * ceil(width / r->lanes);
+  const double lines = !dense              ? row_lines * sw
+                       : sh * sw == 1 ? ceil(m / r->lanes) * across + across
+                                           : row_lines * across;
+  const double finished = dense && d->n_ops == 1 ? tiles * n * r->fma
+                                                 : m * (5 + ceil(n / r->lanes) * 3 * r->fma);
+  return tiles * products * k + finished + lines * channels * 6;
 }
 
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {

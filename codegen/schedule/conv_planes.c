@@ -3,9 +3,11 @@
  * conv_planes: convolution of reals with pixels in the lanes, for layers with fewer channels than a
  * long register has lanes. The input is staged as a plane for each channel, with its border, rows one
  * behind the other, so that a register takes pixels of several rows; with strides, a plane for each
- * remainder of a row and column. A tile is tile[0] output channels of one register of pixels, each
- * multiplied by a weight that is one number for all lanes. Sums go to a buffer, which is read across
- * for each pixel. */
+ * remainder of a row and column. Where tile[2] says so there is a plane for each column of the
+ * filter instead, whose rows are as long as the result's, so that no lane is between two rows. A
+ * tile is tile[0] output channels of one register of pixels, each multiplied by a weight that is one
+ * number for all lanes. Sums go to a buffer, which is read across for each pixel, or, of dense
+ * planes without followers, straight to the result, one channel of it at a time. */
 #include "emit/snippets.h"
 #include "epilogue/epilogue.h"
 #include "pack/pack.h"
@@ -18,13 +20,15 @@
 
 typedef long long ll;
 
-enum { most_channels = 14, most_columns = 8 };
+enum { most_channels = 14, most_columns = 8, most_bytes = 1 << 20 };
 
 typedef struct conv_planes {
   nib_emitter *e;
   const nib_kernel *kernel;
   nib_conv_shape shape;
   bool depthwise;
+  bool across;       /* results are stored from the sums' registers */
+  bool dense;        /* a plane for each column of the filter */
   int64_t pitch;     /* from a row of a plane to the next */
   int64_t plane;     /* elements of a plane */
   int64_t planes;    /* of a channel: one for each remainder by the strides */
@@ -60,10 +64,12 @@ static void init(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   const int64_t filled = (s->pad_top + s->in_h + s->stride_h - 1) / s->stride_h;
   const int64_t columns = (s->kernel_w - 1) / s->stride_w + s->out_w;
   const int64_t across = (s->pad_left + s->in_w + s->stride_w - 1) / s->stride_w;
-  r->pitch = columns > across ? columns : across;
-  r->planes = s->stride_h * s->stride_w;
+  r->dense = kernel->tile[2] > 0;
+  r->pitch = r->dense ? s->out_w : columns > across ? columns : across;
+  r->planes = s->stride_h * (r->dense ? s->kernel_w : s->stride_w);
   r->positions = (s->out_h - 1) * r->pitch + s->out_w;
-  const int64_t last = (s->kernel_h - 1) / s->stride_h * r->pitch + s->kernel_w;
+  const int64_t last =
+      (s->kernel_h - 1) / s->stride_h * r->pitch + (r->dense ? 0 : s->kernel_w);
   const int64_t read = round_up(r->positions, r->lanes) + last;
   const int64_t held = (rows > filled ? rows : filled) * r->pitch;
   r->plane = round_up(read > held ? read : held, 16);
@@ -71,19 +77,37 @@ static void init(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
 
 static int64_t real_bytes(const nib_vocab *v) { return v->real_f16 ? 2 : 4; }
 
+/* Whether a dense plane is the image itself, moved: rows follow each other without a gap. */
+static bool moves_image(const conv_planes *r, const nib_vocab *v) {
+  const nib_conv_shape *s = &r->shape;
+  return r->dense && !v->type_half && nib_vocab_prim(v, NIB_PRIM_F32_STORE_STRIDED) &&
+         s->stride_h == 1 && s->stride_w == 1 && s->out_w == s->in_w && s->pad_left < s->in_w &&
+         s->kernel_w - s->pad_left <= s->in_w;
+}
+
 static int64_t planes_bytes(const conv_planes *r, const nib_vocab *v) {
   const int64_t elem = nib_vocab_multiplies_f16(v) ? 2 : 4;
-  return round_up(r->shape.in_c * r->planes * r->plane * elem, 64 * real_bytes(v) * r->lanes);
+  const int64_t vector = real_bytes(v) * r->lanes; /* zeros are stored by whole registers */
+  /* Behind each image the border above the next one is written too. */
+  const int64_t border = moves_image(r, v) ? r->shape.pad_top * r->pitch : 0;
+  return round_up((r->shape.in_c * r->planes * r->plane + border) * elem, vector > 64 ? vector : 64);
+}
+
+/* Whether results go from the sums' registers to where they belong, a channel of a register of
+ * pixels at once. */
+static bool stores_across(const nib_graph *g, const conv_planes *r, const nib_vocab *v) {
+  return r->dense && r->kernel->n_nodes == 1 && nib_vocab_prim(v, NIB_PRIM_F32_STORE_STRIDED) &&
+         g->tensors[nib_kernel_output(g, r->kernel)].format == (v->real_f16 ? NIB_F16 : NIB_F32);
 }
 
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   conv_planes r;
   init(g, kernel, v, &r);
-  return planes_bytes(&r, v) + round_up(r.shape.out_c * r.lanes * real_bytes(v), 64);
+  const int64_t sums = stores_across(g, &r, v) ? 0 : r.shape.out_c * r.lanes * real_bytes(v);
+  return planes_bytes(&r, v) + round_up(sums, 64);
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
-  enum { most_bytes = 1 << 20 };
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const bool filter = n->op == NIB_OP_CONV2D || is_depthwise(n) || n->op == NIB_OP_FULLY_CONNECTED;
   if (!filter || !nib_vocab_prim(v, NIB_PRIM_STAGE_STRIDED) || !nib_conv_formats_fit(g, n, v) ||
@@ -109,12 +133,18 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   /* As many tiles as the most channels need, of even size. */
   const int64_t parts = (r.shape.out_c + channels - 1) / channels;
   const int64_t even = (r.shape.out_c + parts - 1) / parts;
-  const int n = even < channels && capacity > 1 ? 2 : 1;
-  for (int i = 0; i < n; i++) {
-    memset(out_tiles[i], 0, sizeof out_tiles[i]);
-    out_tiles[i][0] = (int32_t)(i == n - 1 ? channels : even);
-    out_tiles[i][1] = 1;
-  }
+  nib_kernel dense = *kernel;
+  dense.tile[2] = 1;
+  const bool fits = scratch_bytes(g, &dense, v) <= most_bytes;
+  const int64_t sizes[] = {even, channels};
+  int n = 0;
+  for (int i = even < channels ? 0 : 1; i < 2; i++)
+    for (int32_t is_dense = fits ? 1 : 0; is_dense >= 0 && n < capacity; is_dense--, n++) {
+      memset(out_tiles[n], 0, sizeof out_tiles[n]);
+      out_tiles[n][0] = (int32_t)sizes[i];
+      out_tiles[n][1] = 1;
+      out_tiles[n][2] = is_dense;
+    }
   return n;
 }
 
@@ -168,8 +198,11 @@ static void emit_begin(const conv_planes *r) {
   const nib_vocab *v = e->vocab;
   nib_text_line(e->body, "%s *const planes = (%s *)(void *)scratch; /* %lld of %lld */",
                 staged_type(v), staged_type(v), (ll)(r->shape.in_c * r->planes), (ll)r->plane);
-  nib_text_line(e->body, "%s *const sums = (%s *)(void *)(scratch + %lld);",
-                nib_conv_bias_type(v, true), nib_conv_bias_type(v, true), (ll)planes_bytes(r, v));
+  if (!r->across)
+    nib_text_line(e->body, "%s *const sums = (%s *)(void *)(scratch + %lld);",
+                  nib_conv_bias_type(v, true), nib_conv_bias_type(v, true), (ll)planes_bytes(r, v));
+  if (moves_image(r, v))
+    return;
   nib_text_open(e->body, "{ /* borders */");
   nib_text_line(e->body, "%s zero;", v->type_f32);
   nib_say(e, NIB_PRIM_F32_SET, "zero", "0.0f", NULL, NULL, NULL);
@@ -182,6 +215,25 @@ static void emit_begin(const conv_planes *r) {
   nib_text_close(e->body, "");
 }
 
+/* Copies `count` elements of in0 from `from`, `apart` elements from each other, to `to`. */
+static void emit_run(const conv_planes *r, int64_t count, const char *from, int64_t apart) {
+  nib_emitter *e = r->e;
+  const bool loops = count > r->lanes;
+  const nib_word rest = !loops ? nib_word_of("%lld", (ll)count)
+                        : count % r->lanes == 0
+                            ? nib_word_of("%lld", (ll)r->lanes)
+                            : nib_word_of("(%lld - j < %lld ? %lld - j : %lld)", (ll)count,
+                                          (ll)r->lanes, (ll)count, (ll)r->lanes);
+  if (loops)
+    nib_text_open(e->body, "for (int32_t j = 0; j < %lld; j += %lld) {", (ll)count, (ll)r->lanes);
+  const nib_word source = loops ? nib_word_of("in0 + %s + j * %lld", from, (ll)apart)
+                                : nib_word_of("in0 + %s", from);
+  nib_say(e, NIB_PRIM_STAGE_STRIDED, loops ? "to + j" : "to", source.s,
+          nib_word_of("%lld", (ll)apart).s, NULL, rest.s);
+  if (loops)
+    nib_text_close(e->body, "");
+}
+
 /* One column remainder of an input row: every stride-th pixel of each channel into its plane. */
 static void emit_columns(const conv_planes *r, int64_t remainder) {
   nib_emitter *e = r->e;
@@ -191,33 +243,88 @@ static void emit_columns(const conv_planes *r, int64_t remainder) {
   const int64_t count = (s->in_w - first + s->stride_w - 1) / s->stride_w;
   if (count <= 0)
     return;
-  const nib_word rest = count <= r->lanes
-                            ? nib_word_of("%lld", (ll)count)
-                            : nib_word_of("(%lld - j < %lld ? %lld - j : %lld)", (ll)count,
-                                          (ll)r->lanes, (ll)count, (ll)r->lanes);
   nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c++) {", (ll)s->in_c);
   nib_text_line(e->body, "%s *const to = planes + (c * %lld + (py %% %lld) * %lld + %lld) * %lld +",
                 staged_type(e->vocab), (ll)r->planes, (ll)s->stride_h, (ll)s->stride_w,
                 (ll)remainder, (ll)r->plane);
   nib_text_line(e->body, "    py / %lld * %lld + %lld;", (ll)s->stride_h, (ll)r->pitch, (ll)column);
-  if (count > r->lanes)
-    nib_text_open(e->body, "for (int32_t j = 0; j < %lld; j += %lld) {", (ll)count, (ll)r->lanes);
-  const char *j = count > r->lanes ? "j" : "0";
-  nib_say(e, NIB_PRIM_STAGE_STRIDED, nib_word_of("to + %s", j).s,
-          nib_word_of("in0 + (y * %lld + %lld + %s * %lld) * %lld + c", (ll)s->in_w, (ll)first, j,
-                      (ll)s->stride_w, (ll)s->in_c)
-              .s,
-          nib_word_of("%lld", (ll)(s->stride_w * s->in_c)).s, NULL, rest.s);
-  if (count > r->lanes)
+  emit_run(r, count, nib_word_of("(y * %lld + %lld) * %lld + c", (ll)s->in_w, (ll)first, (ll)s->in_c).s,
+           s->stride_w * s->in_c);
+  nib_text_close(e->body, "");
+}
+
+/* `count` zeros from `at`, of the register `zero`. */
+static void emit_zeros(const conv_planes *r, const char *at, int64_t count) {
+  for (int64_t i = 0; i < count; i += r->lanes)
+    nib_say_lanes(r->e, NIB_PRIM_F32_STORE, NULL, nib_word_of("%s + %lld", at, (ll)i).s, "zero",
+                  count - i < r->lanes ? (int)(count - i) : 0);
+}
+
+/* One input row into the plane of a column of the filter: from its first pixel that is in the row. */
+static void emit_column(const conv_planes *r, int64_t kx) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->shape;
+  const int64_t before = s->pad_left > kx ? s->pad_left - kx : 0;
+  const int64_t x = (before + s->stride_w - 1) / s->stride_w;
+  const int64_t first = x * s->stride_w + kx - s->pad_left;
+  const int64_t there = (s->in_w - first + s->stride_w - 1) / s->stride_w;
+  const int64_t count = there < s->out_w - x ? there : s->out_w - x;
+  if (count <= 0 || first >= s->in_w)
+    return;
+  nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c++) {", (ll)s->in_c);
+  nib_text_line(e->body, "%s *const to = planes + (c * %lld + py %% %lld * %lld + %lld) * %lld +",
+                staged_type(e->vocab), (ll)r->planes, (ll)s->stride_h, (ll)s->kernel_w, (ll)kx,
+                (ll)r->plane);
+  nib_text_line(e->body, "    py / %lld * %lld + %lld;", (ll)s->stride_h, (ll)r->pitch, (ll)x);
+  emit_run(r, count, nib_word_of("(y * %lld + %lld) * %lld + c", (ll)s->in_w, (ll)first, (ll)s->in_c).s,
+           s->stride_w * s->in_c);
+  nib_text_close(e->body, "");
+}
+
+/* A plane for each column of the filter, each the image of a channel moved by some pixels: what came
+ * from the row before or after becomes the border. */
+static void emit_moved(const conv_planes *r) {
+  nib_emitter *e = r->e;
+  const nib_conv_shape *s = &r->shape;
+  const int64_t image = s->in_h * s->in_w, base = s->pad_top * r->pitch;
+  const int64_t behind = r->plane - image; /* from the image of a plane to the next one's */
+  nib_text_line(e->body, "%s zero;", e->vocab->type_f32);
+  nib_say(e, NIB_PRIM_F32_SET, "zero", "0.0f", NULL, NULL, NULL);
+  emit_zeros(r, "planes", base);
+  nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c++) {", (ll)s->in_c);
+  for (int64_t kx = 0; kx < s->kernel_w; kx++) {
+    const int64_t moved = s->pad_left - kx, first = moved < 0 ? -moved : 0;
+    const int64_t start = moved > 0 ? moved : 0, border = moved < 0 ? -moved : moved;
+    nib_text_open(e->body, "{");
+    nib_text_line(e->body, "%s *const image = planes + (c * %lld + %lld) * %lld + %lld;",
+                  staged_type(e->vocab), (ll)r->planes, (ll)kx, (ll)r->plane, (ll)base);
+    nib_text_line(e->body, "%s *const to = image + %lld;", staged_type(e->vocab), (ll)start);
+    emit_run(r, image - border, nib_word_of("%lld + c", (ll)(first * s->in_c)).s, s->in_c);
+    for (int64_t x = 0; x < border; x++)
+      for (int64_t y = 0; y < s->in_h; y += r->lanes)
+        nib_say(e, NIB_PRIM_F32_STORE_STRIDED,
+                NULL, nib_word_of("image + %lld", (ll)(y * r->pitch + (moved > 0 ? x : s->in_w - 1 - x))).s,
+                "zero", nib_word_of("%lld", (ll)r->pitch).s,
+                nib_word_of("%lld", (ll)(s->in_h - y < r->lanes ? s->in_h - y : r->lanes)).s);
+    emit_zeros(r, nib_word_of("image + %lld", (ll)image).s, behind);
     nib_text_close(e->body, "");
+  }
   nib_text_close(e->body, "");
 }
 
 static void emit_staging(const conv_planes *r) {
   nib_emitter *e = r->e;
+  if (moves_image(r, e->vocab)) {
+    nib_text_open(e->body, "{");
+    emit_moved(r);
+    nib_text_close(e->body, "");
+    return;
+  }
   nib_text_open(e->body, "for (int32_t y = 0; y < %lld; y++) {", (ll)r->shape.in_h);
   nib_text_line(e->body, "const int32_t py = y + %lld;", (ll)r->shape.pad_top);
-  for (int64_t remainder = 0; remainder < r->shape.stride_w; remainder++)
+  for (int64_t i = 0; r->dense && i < r->shape.kernel_w; i++)
+    emit_column(r, i);
+  for (int64_t remainder = 0; !r->dense && remainder < r->shape.stride_w; remainder++)
     emit_columns(r, remainder);
   nib_text_close(e->body, "");
 }
@@ -229,8 +336,10 @@ static void emit_taps(const conv_planes *r, int64_t channels) {
   const bool half = v->type_half;
   for (int64_t ky = 0; ky < s->kernel_h; ky++)
     for (int64_t kx = 0; kx < s->kernel_w; kx++) {
-      const int64_t plane = ky % s->stride_h * s->stride_w + kx % s->stride_w;
-      const int64_t at = plane * r->plane + ky / s->stride_h * r->pitch + kx / s->stride_w;
+      const int64_t plane = r->dense ? ky % s->stride_h * s->kernel_w + kx
+                                     : ky % s->stride_h * s->stride_w + kx % s->stride_w;
+      const int64_t at = plane * r->plane + ky / s->stride_h * r->pitch +
+                         (r->dense ? 0 : kx / s->stride_w);
       nib_say(e, half ? NIB_PRIM_HALF_LOAD : NIB_PRIM_F32_LOAD, "x",
               nib_word_of("a + %lld", (ll)at).s, NULL, NULL, NULL);
       for (int64_t i = 0; i < channels; i++)
@@ -242,6 +351,19 @@ static void emit_taps(const conv_planes *r, int64_t channels) {
       nib_say(e, NIB_PRIM_F32_AFTER, nib_word_of("acc%lld", (ll)(channels - 1)).s, NULL, NULL, NULL,
               NULL);
     }
+}
+
+/* The tile's sums are results: each channel of the register of pixels from p. */
+static void emit_results(const conv_planes *r, int64_t channels) {
+  const ll lanes = (ll)r->lanes, all = (ll)r->positions;
+  const nib_word rest = all % lanes == 0 ? nib_word_of("%lld", lanes)
+                        : all < lanes    ? nib_word_of("%lld", all)
+                                         : nib_word_of("(%lld - p < %lld ? %lld - p : %lld)", all,
+                                                       lanes, all, lanes);
+  for (int64_t i = 0; i < channels; i++)
+    nib_say(r->e, NIB_PRIM_F32_STORE_STRIDED, NULL,
+            nib_word_of("out + p * %lld + o + %lld", (ll)r->shape.out_c, (ll)i).s,
+            nib_word_of("acc%lld", (ll)i).s, nib_word_of("%lld", (ll)r->shape.out_c).s, rest.s);
 }
 
 /* Sums of `channels` output channels from o, of the register of positions from p. */
@@ -269,6 +391,10 @@ static void emit_tile(conv_planes *r, int64_t channels) {
     nib_text_close(e->body, "");
   for (int64_t i = 0; i < channels; i++)
     nib_epilogue_clamp_real(&r->epilogue, nib_word_of("acc%lld", (ll)i).s, r->low, r->high);
+  if (r->across) {
+    emit_results(r, channels);
+    return;
+  }
   for (int64_t i = 0; i < channels; i++)
     nib_say(e, NIB_PRIM_F32_STORE, NULL, nib_word_of("sums + (o + %lld) * %lld", (ll)i, (ll)r->lanes).s,
             nib_word_of("acc%lld", (ll)i).s, NULL, NULL);
@@ -334,11 +460,13 @@ static void emit_body(conv_planes *r) {
   const char *bias = v->real_f16 ? staged_type(v) : "float";
   nib_text_line(e->body, "const %s *const bias = (const %s *)(const void *)(%s);", bias, bias,
                 r->constants.bias);
-  nib_text_line(e->body, "int32_t at = 0, x = 0;");
+  if (!r->across)
+    nib_text_line(e->body, "int32_t at = 0, x = 0;");
   nib_text_open(e->body, "for (int32_t p = 0; p < %lld; p += %lld) {", (ll)r->positions,
                 (ll)r->lanes);
   emit_sums(r);
-  emit_pixels(r);
+  if (!r->across)
+    emit_pixels(r);
   nib_text_close(e->body, "");
 }
 
@@ -346,6 +474,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   conv_planes r;
   init(e->graph, kernel, e->vocab, &r);
   r.e = e;
+  r.across = stores_across(e->graph, &r, e->vocab);
   if (r.channels > most_channels)
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d channels",
                           kernel->name, most_channels);

@@ -29,6 +29,7 @@
   [NIB_PRIM_F32_LOAD_TAIL] =                                                                       \
       "$d = __riscv_vle32_v_f32" M "_tu(__riscv_vfmv_v_f_f32" M "(0, " vl "), $a, $n);",           \
   [NIB_PRIM_F32_LOAD_STRIDED] = "$d = __riscv_vlse32_v_f32" M "($a, 4 * ($b), $n);",               \
+  [NIB_PRIM_F32_STORE_STRIDED] = "__riscv_vsse32_v_f32" M "($a, 4 * ($c), $b, $n);",               \
   [NIB_PRIM_STAGE_STRIDED] = "__riscv_vse32_v_f32" M "($d, __riscv_vlse32_v_f32" M                 \
       "($a, 4 * ($b), $n), $n);",                                                                  \
   [NIB_PRIM_F32_STORE] = "__riscv_vse32_v_f32" M "($a, $b, " vl ");",                              \
@@ -302,6 +303,7 @@
   [NIB_PRIM_ORDER] = "__atomic_signal_fence(__ATOMIC_SEQ_CST);",                                   \
   [NIB_PRIM_F32_LOAD_STRIDED] =                                                                    \
       "$d = __riscv_vlse16_v_f16" M "(" RVV_FROM("$a") ", 2 * ($b), $n);",                         \
+  [NIB_PRIM_F32_STORE_STRIDED] = "__riscv_vsse16_v_f16" M "(" RVV_TO("$a") ", 2 * ($c), $b, $n);", \
   [NIB_PRIM_STAGE_STRIDED] = "__riscv_vse16_v_f16" M "(" RVV_TO("$d") ", __riscv_vlse16_v_f16" M   \
       "(" RVV_FROM("$a") ", 2 * ($b), $n), $n);",                                                  \
   [NIB_PRIM_F32_STORE] = "__riscv_vse16_v_f16" M "(" RVV_TO("$a") ", $b, " vl ");",                \

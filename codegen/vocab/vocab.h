@@ -139,6 +139,7 @@ extern "C" {
   X(F32_LOAD_STRIDED, "f32_load_strided") X(STAGE_STRIDED, "stage_strided")                        \
   X(STAGE_TWICE, "stage_twice")     /* $n staged reals from a to d, each twice, side by side */     \
   X(F32_TWICE, "f32_twice")         /* d = the real that STAGE_TWICE has put at a, in every lane */ \
+  X(F32_STORE_STRIDED, "f32_store_strided") /* n lanes of b to pointer a, c elements apart */       \
   X(HALF_LOAD, "half_load") X(HALF_FMA, "half_fma") X(HALF_FMA_SCALAR, "half_fma_scalar")          \
   X(HALF_GROUP, "half_group")       /* where half_k: d(half) = half_k f16 at a, which HALF_FMA_SCALAR multiplies \
                                      * by weights of as many K for each column, and sums */         \
