@@ -15,6 +15,8 @@ def Nib_Rounding : Nib_StringOption<"rounding", "rounding", "\"\"",
 def Nib_CostModel : Nib_StringOption<"costModel", "cost-model", "\"analytic\"",
     "`analytic`, or a file of measured samples">;
 def Nib_Size : Option<"size", "size", "bool", "false", "Prefer small code">;
+def Nib_Prefer : Nib_StringOption<"prefer", "prefer", "\"\"",
+    "Forms that kernels take where they can: SCHEDULE[/VOCABULARY][:TILE];…, best first">;
 def Nib_WeightFormats : Nib_StringOption<"weightFormats", "weight-formats", "\"\"",
     "Formats of constant weights: FORMAT;PATTERN=FORMAT;…">;
 def Nib_WeightScale : Nib_StringOption<"weightScale", "weight-scale", "\"source\"",
@@ -67,7 +69,7 @@ def NibFuse : Pass<"nib-fuse", "::mlir::ModuleOp"> {
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_Size,
     Option<"threads", "threads", "int32_t", "1",
-        "Threads that kernels may be cut for (`nib.threads`)">];
+        "Threads that kernels may be cut for (`nib.threads`)">, Nib_Prefer];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 
@@ -79,7 +81,8 @@ def NibPlan : Pass<"nib-plan", "::mlir::ModuleOp"> {
     and of the unfused network.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_Size,
-    Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">];
+    Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">,
+    Nib_Prefer];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 
@@ -90,7 +93,8 @@ def NibSelect : Pass<"nib-select", "::mlir::ModuleOp"> {
     target has and the tiles that the schedule proposes, by the cost model.
   }];
   let options = [Nib_Target, Nib_Rounding, Nib_CostModel, Nib_NoFallback, Nib_Size,
-    Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">];
+    Option<"maxArena", "max-arena", "int64_t", "-1", "Bytes that the arena may have; -1: any">,
+    Nib_Prefer];
   let dependentDialects = ["::nib::NibDialect", "::mlir::func::FuncDialect"];
 }
 

@@ -358,8 +358,8 @@ static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 }
 
 /* Pixels in lanes, of planes whose rows follow one another: each input register is multiplied by a
- * weight for each channel of the tile. Then sums are read across, pixel by pixel, or, of dense planes
- * (tile[2]) without followers, stored across. */
+ * weight for each channel of the tile. Then sums are read across, pixel by pixel, or, of dense
+ * planes (tile[2]) without followers, stored across. */
 static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
   const double n = columns_of(d), m = rows_of(d), width = row_pixels(d);
   const double across = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
@@ -374,11 +374,11 @@ static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
   const double channels = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] : 1;
   /* Dense planes of an image as wide as the result are copied as a whole. */
   const double row_lines = m / width * sh * ceil(width / r->lanes);
-  const double lines = !dense              ? row_lines * sw
+  const double lines = !dense         ? row_lines * sw
                        : sh * sw == 1 ? ceil(m / r->lanes) * across + across
-                                           : row_lines * across;
-  const double finished = dense && d->n_ops == 1 ? tiles * n * r->fma
-                                                 : m * (5 + ceil(n / r->lanes) * 3 * r->fma);
+                                      : row_lines * across;
+  const double finished =
+      dense && d->n_ops == 1 ? tiles * n * r->fma : m * (5 + ceil(n / r->lanes) * 3 * r->fma);
   return tiles * products * k + finished + lines * channels * 6;
 }
 
@@ -399,6 +399,21 @@ static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
   /* Registers of channels that are packed together need no bytes moved between parts. */
   const double interleaving = k_interleave_cycles * quads * (d->tile[1] > 1 ? 0.5 : 1.0);
   return registers * (taps_w * quads * fmax(r->dot, 0.5) + 0.5 + interleaving) + excess;
+}
+
+/* Whether lanes do not end with rows: all operands are as large as the result, or one number. */
+static bool runs_on(const nib_kernel_desc *d) {
+  if (strcmp(d->schedule, "flat_steps") != 0)
+    return false;
+  const double result = rows_of(d) * columns_of(d);
+  for (int32_t i = 0; i < d->n_tensors; ++i) {
+    double elements = 1;
+    for (int32_t k = 0; k < d->tensors[i].rank; ++k)
+      elements *= (double)d->tensors[i].dims[k];
+    if (elements > 1 && elements != result)
+      return false;
+  }
+  return true;
 }
 
 static bool pools(const nib_kernel_desc *d) {
@@ -478,7 +493,8 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
     return block_dot_cycles(d, nib_vocab_find(d->vocab)) +
            (double)d->elementwise * scalar_element_cycles(d, r);
   const mac_kind kind = mac_kind_of(d);
-  const double n = columns_of(d), lanes_used = n / round_up(n, r->lanes);
+  const double n = runs_on(d) ? rows_of(d) * columns_of(d) : columns_of(d);
+  const double lanes_used = n / round_up(n, r->lanes);
   double cycles = strcmp(d->schedule, "depthwise_quads") == 0 ? quad_cycles(d, r)
                   : strcmp(d->schedule, "conv_planes") == 0   ? plane_cycles(d, r)
                   : kind == MAC_DOT                           ? dot_cycles(d, r, real)
@@ -492,7 +508,7 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
                                                  : r->element;
   cycles += other_elements(d, requantized) / r->lanes * element / fmax(lanes_used, 1.0 / r->lanes);
   if (requantized)
-    cycles += rows_of(d) * round_up(n, r->lanes) / r->lanes * r->requant;
+    cycles += rows_of(d) * columns_of(d) / n * round_up(n, r->lanes) / r->lanes * r->requant;
   return cycles;
 }
 
@@ -609,8 +625,8 @@ static double tile_ns(const nib_kernel_desc *d) {
   return k_tile_ns + stages * (fmod(tap, 16) == 0 ? k_stage_ns : k_gather_ns);
 }
 
-/* Of a block that takes rows through several operators: for each operator, and for a product's step over K by each
- * thread; so many threads are on a multiprocessor at once. */
+/* Of a block that takes rows through several operators: for each operator, and for a product's step
+ * over K by each thread; so many threads are on a multiprocessor at once. */
 static const double k_matrix_bytes = 0.3; /* of the second-level cache, a ns for each lane */
 static const double k_phase_ns = 250.0, k_product_step_ns = 3.0, k_resident_threads = 2048.0;
 
@@ -621,7 +637,7 @@ static double row_block_ns(const nib_kernel_desc *d, double lanes) {
   const double steps = (double)d->macs / fmax(count_rows(d), 1) * rows / threads;
   const double passes = (double)d->elementwise / fmax(count_rows(d), 1) * rows / threads;
   const double joining = threads > 32 * rows ? 1.5 : 1.0; /* warps meet at barriers */
-  const double matrices = (double)d->macs * 4 / rows; /* bytes: every block reads them whole */
+  const double matrices = (double)d->macs * 4 / rows;     /* bytes: every block reads them whole */
   return waves * (d->n_ops * k_phase_ns * joining + (steps + passes) * k_product_step_ns) +
          matrices / (lanes * k_matrix_bytes);
 }

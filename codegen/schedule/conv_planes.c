@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * conv_planes: convolution of reals with pixels in the lanes, for layers with fewer channels than a
- * long register has lanes. The input is staged as a plane for each channel, with its border, rows one
- * behind the other, so that a register takes pixels of several rows; with strides, a plane for each
- * remainder of a row and column. Where tile[2] says so there is a plane for each column of the
+ * long register has lanes. The input is staged as a plane for each channel, with its border, rows
+ * one behind the other, so that a register takes pixels of several rows; with strides, a plane for
+ * each remainder of a row and column. Where tile[2] says so there is a plane for each column of the
  * filter instead, whose rows are as long as the result's, so that no lane is between two rows. A
- * tile is tile[0] output channels of one register of pixels, each multiplied by a weight that is one
- * number for all lanes. Sums go to a buffer, which is read across for each pixel, or, of dense
+ * tile is tile[0] output channels of one register of pixels, each multiplied by a weight that is
+ * one number for all lanes. Sums go to a buffer, which is read across for each pixel, or, of dense
  * planes without followers, straight to the result, one channel of it at a time. */
 #include "emit/snippets.h"
 #include "epilogue/epilogue.h"
@@ -35,7 +35,7 @@ typedef struct conv_planes {
   int64_t positions; /* in output planes of the same pitch, what lies between rows included */
   int64_t channels;  /* of a tile */
   int64_t lanes;
-  float low, high;   /* of results, whose bounds are taken before they are read across */
+  float low, high; /* of results, whose bounds are taken before they are read across */
   nib_epilogue epilogue;
   nib_conv_constants constants;
 } conv_planes;
@@ -68,8 +68,7 @@ static void init(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   r->pitch = r->dense ? s->out_w : columns > across ? columns : across;
   r->planes = s->stride_h * (r->dense ? s->kernel_w : s->stride_w);
   r->positions = (s->out_h - 1) * r->pitch + s->out_w;
-  const int64_t last =
-      (s->kernel_h - 1) / s->stride_h * r->pitch + (r->dense ? 0 : s->kernel_w);
+  const int64_t last = (s->kernel_h - 1) / s->stride_h * r->pitch + (r->dense ? 0 : s->kernel_w);
   const int64_t read = round_up(r->positions, r->lanes) + last;
   const int64_t held = (rows > filled ? rows : filled) * r->pitch;
   r->plane = round_up(read > held ? read : held, 16);
@@ -90,7 +89,8 @@ static int64_t planes_bytes(const conv_planes *r, const nib_vocab *v) {
   const int64_t vector = real_bytes(v) * r->lanes; /* zeros are stored by whole registers */
   /* Behind each image the border above the next one is written too. */
   const int64_t border = moves_image(r, v) ? r->shape.pad_top * r->pitch : 0;
-  return round_up((r->shape.in_c * r->planes * r->plane + border) * elem, vector > 64 ? vector : 64);
+  return round_up((r->shape.in_c * r->planes * r->plane + border) * elem,
+                  vector > 64 ? vector : 64);
 }
 
 /* Whether results go from the sums' registers to where they belong, a channel of a register of
@@ -119,9 +119,10 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   conv_planes r;
   init(g, kernel, v, &r);
   const nib_conv_shape *s = &r.shape;
-  return s->batch == 1 && s->out_w > 0 && s->out_h > 0 && s->dilation_h == 1 && s->dilation_w == 1 &&
-         (r.depthwise ? s->multiplier == 1 : s->groups == 1) && taps(&r) <= 25 &&
-         s->out_c <= most_columns * v->lanes && scratch_bytes(g, kernel, v) <= most_bytes;
+  return s->batch == 1 && s->out_w > 0 && s->out_h > 0 && s->dilation_h == 1 &&
+         s->dilation_w == 1 && (r.depthwise ? s->multiplier == 1 : s->groups == 1) &&
+         taps(&r) <= 25 && s->out_c <= most_columns * v->lanes &&
+         scratch_bytes(g, kernel, v) <= most_bytes;
 }
 
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
@@ -150,8 +151,10 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
 
 /* ---- constants ---- */
 
-static float weight_at(const conv_planes *r, const nib_tensor *w, int64_t o, int64_t tap, int64_t c) {
-  const int64_t i = r->depthwise ? tap * r->shape.out_c + o : (o * taps(r) + tap) * r->shape.in_c + c;
+static float weight_at(const conv_planes *r, const nib_tensor *w, int64_t o, int64_t tap,
+                       int64_t c) {
+  const int64_t i =
+      r->depthwise ? tap * r->shape.out_c + o : (o * taps(r) + tap) * r->shape.in_c + c;
   return (float)nib_format_load_real(w->format, w->data, i);
 }
 
@@ -181,9 +184,9 @@ static nib_status add_constants(conv_planes *r) {
     status = nib_pack_bias(e->graph, n, v, &walk, r->shape.out_c, &bias);
   }
   if (status == NIB_OK)
-    status = nib_conv_add_constants(e, r->kernel, nib_conv_real_type(v), weights, bytes,
-                                    nib_conv_bias_type(v, true), bias, r->shape.out_c,
-                                    &r->constants);
+    status =
+        nib_conv_add_constants(e, r->kernel, nib_conv_real_type(v), weights, bytes,
+                               nib_conv_bias_type(v, true), bias, r->shape.out_c, &r->constants);
   free(weights);
   free(bias);
   return status;
@@ -226,8 +229,8 @@ static void emit_run(const conv_planes *r, int64_t count, const char *from, int6
                                           (ll)r->lanes, (ll)count, (ll)r->lanes);
   if (loops)
     nib_text_open(e->body, "for (int32_t j = 0; j < %lld; j += %lld) {", (ll)count, (ll)r->lanes);
-  const nib_word source = loops ? nib_word_of("in0 + %s + j * %lld", from, (ll)apart)
-                                : nib_word_of("in0 + %s", from);
+  const nib_word source =
+      loops ? nib_word_of("in0 + %s + j * %lld", from, (ll)apart) : nib_word_of("in0 + %s", from);
   nib_say(e, NIB_PRIM_STAGE_STRIDED, loops ? "to + j" : "to", source.s,
           nib_word_of("%lld", (ll)apart).s, NULL, rest.s);
   if (loops)
@@ -248,7 +251,8 @@ static void emit_columns(const conv_planes *r, int64_t remainder) {
                 staged_type(e->vocab), (ll)r->planes, (ll)s->stride_h, (ll)s->stride_w,
                 (ll)remainder, (ll)r->plane);
   nib_text_line(e->body, "    py / %lld * %lld + %lld;", (ll)s->stride_h, (ll)r->pitch, (ll)column);
-  emit_run(r, count, nib_word_of("(y * %lld + %lld) * %lld + c", (ll)s->in_w, (ll)first, (ll)s->in_c).s,
+  emit_run(r, count,
+           nib_word_of("(y * %lld + %lld) * %lld + c", (ll)s->in_w, (ll)first, (ll)s->in_c).s,
            s->stride_w * s->in_c);
   nib_text_close(e->body, "");
 }
@@ -260,7 +264,8 @@ static void emit_zeros(const conv_planes *r, const char *at, int64_t count) {
                   count - i < r->lanes ? (int)(count - i) : 0);
 }
 
-/* One input row into the plane of a column of the filter: from its first pixel that is in the row. */
+/* One input row into the plane of a column of the filter: from its first pixel that is in the row.
+ */
 static void emit_column(const conv_planes *r, int64_t kx) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->shape;
@@ -276,13 +281,14 @@ static void emit_column(const conv_planes *r, int64_t kx) {
                 staged_type(e->vocab), (ll)r->planes, (ll)s->stride_h, (ll)s->kernel_w, (ll)kx,
                 (ll)r->plane);
   nib_text_line(e->body, "    py / %lld * %lld + %lld;", (ll)s->stride_h, (ll)r->pitch, (ll)x);
-  emit_run(r, count, nib_word_of("(y * %lld + %lld) * %lld + c", (ll)s->in_w, (ll)first, (ll)s->in_c).s,
+  emit_run(r, count,
+           nib_word_of("(y * %lld + %lld) * %lld + c", (ll)s->in_w, (ll)first, (ll)s->in_c).s,
            s->stride_w * s->in_c);
   nib_text_close(e->body, "");
 }
 
-/* A plane for each column of the filter, each the image of a channel moved by some pixels: what came
- * from the row before or after becomes the border. */
+/* A plane for each column of the filter, each the image of a channel moved by some pixels: what
+ * came from the row before or after becomes the border. */
 static void emit_moved(const conv_planes *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->shape;
@@ -302,10 +308,11 @@ static void emit_moved(const conv_planes *r) {
     emit_run(r, image - border, nib_word_of("%lld + c", (ll)(first * s->in_c)).s, s->in_c);
     for (int64_t x = 0; x < border; x++)
       for (int64_t y = 0; y < s->in_h; y += r->lanes)
-        nib_say(e, NIB_PRIM_F32_STORE_STRIDED,
-                NULL, nib_word_of("image + %lld", (ll)(y * r->pitch + (moved > 0 ? x : s->in_w - 1 - x))).s,
-                "zero", nib_word_of("%lld", (ll)r->pitch).s,
-                nib_word_of("%lld", (ll)(s->in_h - y < r->lanes ? s->in_h - y : r->lanes)).s);
+        nib_say(
+            e, NIB_PRIM_F32_STORE_STRIDED, NULL,
+            nib_word_of("image + %lld", (ll)(y * r->pitch + (moved > 0 ? x : s->in_w - 1 - x))).s,
+            "zero", nib_word_of("%lld", (ll)r->pitch).s,
+            nib_word_of("%lld", (ll)(s->in_h - y < r->lanes ? s->in_h - y : r->lanes)).s);
     emit_zeros(r, nib_word_of("image + %lld", (ll)image).s, behind);
     nib_text_close(e->body, "");
   }
@@ -338,8 +345,8 @@ static void emit_taps(const conv_planes *r, int64_t channels) {
     for (int64_t kx = 0; kx < s->kernel_w; kx++) {
       const int64_t plane = r->dense ? ky % s->stride_h * s->kernel_w + kx
                                      : ky % s->stride_h * s->stride_w + kx % s->stride_w;
-      const int64_t at = plane * r->plane + ky / s->stride_h * r->pitch +
-                         (r->dense ? 0 : kx / s->stride_w);
+      const int64_t at =
+          plane * r->plane + ky / s->stride_h * r->pitch + (r->dense ? 0 : kx / s->stride_w);
       nib_say(e, half ? NIB_PRIM_HALF_LOAD : NIB_PRIM_F32_LOAD, "x",
               nib_word_of("a + %lld", (ll)at).s, NULL, NULL, NULL);
       for (int64_t i = 0; i < channels; i++)
@@ -356,10 +363,10 @@ static void emit_taps(const conv_planes *r, int64_t channels) {
 /* The tile's sums are results: each channel of the register of pixels from p. */
 static void emit_results(const conv_planes *r, int64_t channels) {
   const ll lanes = (ll)r->lanes, all = (ll)r->positions;
-  const nib_word rest = all % lanes == 0 ? nib_word_of("%lld", lanes)
-                        : all < lanes    ? nib_word_of("%lld", all)
-                                         : nib_word_of("(%lld - p < %lld ? %lld - p : %lld)", all,
-                                                       lanes, all, lanes);
+  const nib_word rest =
+      all % lanes == 0 ? nib_word_of("%lld", lanes)
+      : all < lanes    ? nib_word_of("%lld", all)
+                       : nib_word_of("(%lld - p < %lld ? %lld - p : %lld)", all, lanes, all, lanes);
   for (int64_t i = 0; i < channels; i++)
     nib_say(r->e, NIB_PRIM_F32_STORE_STRIDED, NULL,
             nib_word_of("out + p * %lld + o + %lld", (ll)r->shape.out_c, (ll)i).s,
@@ -396,7 +403,8 @@ static void emit_tile(conv_planes *r, int64_t channels) {
     return;
   }
   for (int64_t i = 0; i < channels; i++)
-    nib_say(e, NIB_PRIM_F32_STORE, NULL, nib_word_of("sums + (o + %lld) * %lld", (ll)i, (ll)r->lanes).s,
+    nib_say(e, NIB_PRIM_F32_STORE, NULL,
+            nib_word_of("sums + (o + %lld) * %lld", (ll)i, (ll)r->lanes).s,
             nib_word_of("acc%lld", (ll)i).s, NULL, NULL);
 }
 

@@ -18,6 +18,7 @@ public:
     nib_options options = nib::makeOptions(target, rounding);
     options.cost_model = nib::textOrNull(costModel);
     options.size = size;
+    options.prefer = nib::textOrNull(prefer);
     options.threads = threads;
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_fuse_graph(graph, &options, diag);

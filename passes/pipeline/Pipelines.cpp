@@ -39,6 +39,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
   Option<bool> noFallback{*this, "no-fallback", llvm::cl::init(false),
                           llvm::cl::desc("Fail where something cannot be done as asked")};
   Option<bool> size{*this, "size", llvm::cl::init(false), llvm::cl::desc("Prefer small code")};
+  Option<std::string> prefer{*this, "prefer",
+                             llvm::cl::desc("Forms that kernels take where they can")};
   Option<bool> checkC{*this, "check-c", llvm::cl::init(true),
                       llvm::cl::desc("Parse the C before it is written")};
 };
@@ -50,10 +52,10 @@ static void buildToC(OpPassManager &manager, const ToCOptions &o) {
                                           o.weightScale, o.activationFormat, "", "",
                                           o.decodeWeights}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
-  manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads}));
-  manager.addPass(nib::createNibPlan({o.target, o.rounding, o.size, o.maxArena}));
+  manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads, o.prefer}));
+  manager.addPass(nib::createNibPlan({o.target, o.rounding, o.size, o.maxArena, o.prefer}));
   manager.addPass(
-      nib::createNibSelect({o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena}));
+      nib::createNibSelect({o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena, o.prefer}));
   manager.addPass(
       nib::createNibEmitC({o.target, o.rounding, o.size, o.name, o.out, o.weights, o.checkC}));
 }

@@ -20,6 +20,9 @@ typedef struct nib_options {
   const char *out_dir;        /**< emit: folder to write (created if absent) */
   const char *rounding;       /**< overrides the source's default, or NULL */
   const char *cost_model;     /**< "analytic" or a file */
+  const char *prefer;         /**< fuse, plan, select: forms that kernels take where they can, whatever the
+                                   cost: "SCHEDULE[/VOCABULARY][:TILE]", separated by semicolons, best
+                                   first; NULL: none */
   const char *weights;        /**< "words" or "bytes" */
   const char *weight_formats; /**< quantize: "FORMAT" and "PATTERN=FORMAT", separated by
                                    semicolons; NULL: weights stay as they are */

@@ -17,6 +17,7 @@ public:
   void runOnOperation() override {
     nib_options options = nib::makeOptions(target, rounding);
     options.size = size;
+    options.prefer = nib::textOrNull(prefer);
     options.max_arena_bytes = maxArena;
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_plan_graph(graph, &options, diag);

@@ -19,6 +19,7 @@ public:
     options.cost_model = nib::textOrNull(costModel);
     options.no_fallback = noFallback;
     options.size = size;
+    options.prefer = nib::textOrNull(prefer);
     options.max_arena_bytes = maxArena;
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_select_graph(graph, &options, diag);

@@ -83,19 +83,24 @@ static void report_fallback(const nib_graph *g, const nib_kernel *k, const nib_s
 
 static nib_status select_all(nib_graph *g, const nib_select_context *x, const nib_options *o,
                              const nib_diag *diag) {
-  int fallbacks = 0;
+  int fallbacks = 0, preferred = 0;
   const nib_kernel *first = NULL;
   for (int32_t i = 0; i < g->n_kernels; ++i) {
     nib_kernel *k = &g->kernels[i];
     nib_select_candidate choice;
     NIB_RETURN_IF_ERROR(nib_select_kernel(x, g, k, &choice, diag));
     NIB_RETURN_IF_ERROR(apply(g, k, &choice, diag));
+    preferred += nib_select_is_preferred(x, &choice);
     if (nib_select_is_fallback(x, g, k, &choice)) {
       report_fallback(g, k, x, diag);
       ++fallbacks;
       first = first ? first : k;
     }
   }
+  if (x->prefer && preferred == 0)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                          "no kernel can take the form '%s' on target %s", x->prefer,
+                          x->target.spec);
   if (fallbacks > 0 && o->no_fallback) {
     const nib_node *root = &g->nodes[first->nodes[0]];
     char missing[256];

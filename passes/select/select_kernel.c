@@ -5,6 +5,7 @@
 #include "schedule/schedule.h"
 #include "vocab/vocab.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +14,87 @@ enum { MAX_TILES = 128, FAST_TILES = 16 };
 /* Small code may take as much longer than fast code. */
 static const double k_size_slack = 1.5;
 
+/* ---- preferred forms ---- */
+
+/* One form of a list, "SCHEDULE[/VOCABULARY][:TILE]", a tile of numbers and of * for any; sets *end
+ * behind it. */
+typedef struct form {
+  char schedule[32], vocab[32];
+  int32_t tile[NIB_MAX_TILE];
+  bool tiled;
+} form;
+
+static bool take_name(const char **at, char *out, size_t capacity) {
+  const size_t n = strcspn(*at, "/:;");
+  if (n == 0 || n >= capacity)
+    return false;
+  memcpy(out, *at, n);
+  out[n] = '\0';
+  *at += n;
+  return true;
+}
+
+static bool parse_form(const char *text, const char **end, form *f) {
+  memset(f, 0, sizeof *f);
+  *end = text;
+  if (!take_name(end, f->schedule, sizeof f->schedule))
+    return false;
+  if (**end == '/' && (++*end, !take_name(end, f->vocab, sizeof f->vocab)))
+    return false;
+  f->tiled = **end == ':';
+  for (int i = 0; f->tiled && i < NIB_MAX_TILE && (i == 0 || **end == 'x'); ++i) {
+    const bool any = (*end)[1] == '*';
+    char *behind = (char *)*end + 2;
+    const long n = any ? -1 : strtol(*end + 1, &behind, 10);
+    if (behind == *end + 1 || (n < 0 && !any) || n > INT32_MAX)
+      return false;
+    f->tile[i] = (int32_t)n;
+    *end = behind;
+  }
+  return **end == '\0' || **end == ';';
+}
+
+static bool has_tile(const form *f, const nib_select_candidate *c) {
+  for (int i = 0; f->tiled && i < NIB_MAX_TILE; ++i)
+    if (f->tile[i] >= 0 && f->tile[i] != c->tile[i])
+      return false;
+  return true;
+}
+
+/* Place of the first preferred form that `c` has; INT_MAX: it has none. */
+static int rank_of(const char *prefer, const nib_select_candidate *c) {
+  form f;
+  const char *end = prefer;
+  for (int rank = 0; end && *end && parse_form(*end == ';' ? end + 1 : end, &end, &f); ++rank)
+    if (strcmp(f.schedule, c->schedule) == 0 && (!f.vocab[0] || strcmp(f.vocab, c->vocab) == 0) &&
+        has_tile(&f, c))
+      return rank;
+  return INT_MAX;
+}
+
+bool nib_select_is_preferred(const nib_select_context *context, const nib_select_candidate *c) {
+  return rank_of(context->prefer, c) != INT_MAX;
+}
+
+static nib_status check_forms(const char *prefer, const nib_diag *diag) {
+  form f;
+  const char *end = prefer;
+  while (end && *end)
+    if (!parse_form(*end == ';' ? end + 1 : end, &end, &f) || !nib_schedule_find(f.schedule) ||
+        (f.vocab[0] && !nib_vocab_find(f.vocab)))
+      return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
+                            "'%s' is no form of kernels: SCHEDULE[/VOCABULARY][:TILE], such as "
+                            "conv_rows/avx2:4x2",
+                            prefer);
+  return NIB_OK;
+}
+
 nib_status nib_select_open(const nib_options *o, nib_select_context *out_context,
                            const nib_diag *diag) {
   memset(out_context, 0, sizeof *out_context);
   out_context->size = o->size;
+  out_context->prefer = o->prefer;
+  NIB_RETURN_IF_ERROR(check_forms(o->prefer, diag));
   NIB_RETURN_IF_ERROR(nib_target_parse(o->target ? o->target : "c99", &out_context->target, diag));
   return nib_cost_model_open(o->cost_model ? o->cost_model : "analytic", &out_context->model, diag);
 }
@@ -165,7 +243,7 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
                         candidate_list *list) {
   int32_t tiles[MAX_TILES][NIB_MAX_TILE];
   memset(tiles, 0, sizeof tiles);
-  const int most = x->size ? MAX_TILES : FAST_TILES;
+  const int most = x->size || x->prefer ? MAX_TILES : FAST_TILES;
   int n = s->tiles(g, kernel, v, tiles, most);
   n = n < 1 ? 1 : n > most ? most : n;
   nib_kernel_desc d = *base;
@@ -239,6 +317,17 @@ static void prefer_small(candidate_list *list) {
   list->items[0] = c;
 }
 
+static void prefer_forms(const char *prefer, candidate_list *list) {
+  int best = 0;
+  for (int i = 1; i < list->n; ++i)
+    best = rank_of(prefer, &list->items[i]) < rank_of(prefer, &list->items[best]) ? i : best;
+  if (best == 0)
+    return;
+  const nib_select_candidate c = list->items[best];
+  memmove(list->items + 1, list->items, (size_t)best * sizeof *list->items);
+  list->items[0] = c;
+}
+
 nib_status nib_select_candidates(const nib_select_context *context, const nib_graph *g,
                                  const nib_kernel *kernel, nib_select_candidate *out_candidates,
                                  int capacity, int *out_n, const nib_diag *diag) {
@@ -249,6 +338,8 @@ nib_status nib_select_candidates(const nib_select_context *context, const nib_gr
     sort_by_cost(&list);
     if (context->size)
       prefer_small(&list);
+    if (context->prefer)
+      prefer_forms(context->prefer, &list);
     *out_n = list.n;
     const int n = list.n < capacity ? list.n : capacity;
     if (n > 0)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """make_float_network.py KIND OUT.mlir INPUT.npy: a network with random weights in the dialect, and an input for it.
-KIND: product-i8, product-f32 or product-f16, 64 x 128 times 128 x 256; or ds-cnn, the keyword network in f32."""
+KIND: product-i8, product-f32 or product-f16, 64 x 128 times 128 x 256; ds-cnn, the keyword network in f32; or windows,
+convolutions of odd shapes, strides and borders in f32."""
 import sys
 
 import numpy as np
@@ -60,7 +61,22 @@ def ds_cnn():
     return "tensor<1x49x10x1xf32>", "tensor<1x12xf32>", "nearest-even", R.standard_normal((1, 49, 10, 1)).astype(np.float32)
 
 
-x, y, rounding, data = ds_cnn() if kind == "ds-cnn" else product(kind.split("-")[1])
+def windows():
+    """Of each layer: operator, channels, and the filter's size, strides and borders (above, left, below, right)."""
+    layers = (("conv2d", 5, (3, 3), (1, 1), (1, 1, 1, 1)), ("conv2d", 6, (5, 4), (1, 1), (2, 1, 2, 2)), ("depthwise_conv2d", 6, (3, 3), (1, 1), (1, 1, 1, 1)),
+              ("conv2d", 9, (3, 3), (2, 1), (0, 1, 1, 1)), ("conv2d", 4, (1, 5), (1, 1), (0, 2, 0, 2)), ("conv2d", 17, (3, 2), (1, 2), (2, 0, 0, 1)),
+              ("depthwise_conv2d", 17, (2, 3), (2, 2), (1, 0, 1, 2)), ("conv2d", 11, (1, 1), (1, 1), (0, 0, 0, 0)), ("conv2d", 3, (3, 1), (1, 1), (0, 0, 0, 0)))
+    at, shape = "x", (1, 31, 13, 3)
+    for i, (op, channels, kernel, strides, pads) in enumerate(layers):
+        out = (1, *((shape[1 + a] + pads[a] + pads[2 + a] - kernel[a]) // strides[a] + 1 for a in (0, 1)), channels)
+        filter_shape = (channels, *kernel, shape[3]) if op == "conv2d" else (1, *kernel, channels)
+        words = f"strides [{strides[0]}, {strides[1]}] pads [{', '.join(map(str, pads))}]" + (' activation "relu"' if i % 3 == 1 else "")
+        at, shape = layer(op, at, shape, filter_shape, out, words), out
+    lines[-1] = lines[-1].replace(f"%{at} =", "%y =")
+    return "tensor<1x31x13x3xf32>", "tensor<" + "".join(f"{n}x" for n in shape) + "f32>", "nearest-even", R.standard_normal((1, 31, 13, 3)).astype(np.float32)
+
+
+x, y, rounding, data = windows() if kind == "windows" else ds_cnn() if kind == "ds-cnn" else product(kind.split("-")[1])
 head = f'func.func @net(%x: {x} {{nib.name = "x"}}) -> ({y} {{nib.name = "y"}}) attributes {{nib.rounding = "{rounding}"}} {{'
 open(out, "w").write("\n".join([head, *lines, f"  return %y : {y}", "}", ""]))
 np.save(npy, data)

@@ -13,6 +13,7 @@
 enum { MOST_CANDIDATES = 512, SHOWN = 6 };
 
 typedef struct weighed {
+  char *prefer; /* may be NULL */
   nib_select_context x;
   nib_select_candidate all[MOST_CANDIDATES];
   int n; /* cheapest first */
@@ -25,13 +26,17 @@ static nib_status open_weighed(const nibc_session *s, weighed **out) {
   if (s->options->cost_model)
     o.cost_model = s->options->cost_model;
   *out = calloc(1, sizeof **out);
+  if (*out && s->options->prefer.n)
+    o.prefer = (*out)->prefer = nibc_preferred_forms(s->options);
   return *out ? nib_select_open(&o, &(*out)->x, nibc_diag())
               : nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
 }
 
 static void close_weighed(weighed *w) {
-  if (w)
+  if (w) {
     nib_select_close(&w->x);
+    free(w->prefer);
+  }
   free(w);
 }
 

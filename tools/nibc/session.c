@@ -467,6 +467,8 @@ static char *join(const nibc_list *list) {
 
 char *nibc_weight_formats(const nibc_options *o) { return join(&o->weight_formats); }
 
+char *nibc_preferred_forms(const nibc_options *o) { return join(&o->prefer); }
+
 bool nibc_has_narrow_floats(const nibc_options *o) {
   return o->precision && (strcmp(o->precision, "f16") == 0 || strcmp(o->precision, "bf16") == 0);
 }
@@ -484,13 +486,14 @@ void nibc_session_drop_graph(nibc_session *s, nib_graph *graph) {
 
 /* "nib-select{target=… …}": the options of `stage`, as Passes.td names them. */
 static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_dir, nib_text *t) {
-  enum { COST = 1, SIZE = 2, ARENA = 4, FALLBACK = 8, FILES = 16, FORMATS = 32, THREADS = 64 };
+  enum { COST = 1, SIZE = 2, ARENA = 4, FALLBACK = 8, FILES = 16, FORMATS = 32, THREADS = 64,
+         FORMS = 128 };
   static const int takes[NIBC_STAGE_COUNT] = {
       [NIBC_STAGE_QUANTIZE] = FALLBACK | FORMATS,
       [NIBC_STAGE_SIMPLIFY] = FALLBACK,
-      [NIBC_STAGE_FUSE] = COST | SIZE | THREADS,
-      [NIBC_STAGE_PLAN] = ARENA | SIZE,
-      [NIBC_STAGE_SELECT] = COST | SIZE | ARENA | FALLBACK,
+      [NIBC_STAGE_FUSE] = COST | SIZE | THREADS | FORMS,
+      [NIBC_STAGE_PLAN] = ARENA | SIZE | FORMS,
+      [NIBC_STAGE_SELECT] = COST | SIZE | ARENA | FALLBACK | FORMS,
       [NIBC_STAGE_EMIT] = SIZE | FILES,
   };
   const nibc_options *o = s->options;
@@ -525,6 +528,10 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
   if (sums)
     nib_text_printf(t, " accumulate=%s", sums);
   free(sums);
+  char *forms = takes[stage] & FORMS && o->prefer.n ? nibc_preferred_forms(o) : NULL;
+  if (forms)
+    nib_text_printf(t, " prefer=%s", forms);
+  free(forms);
   nib_text_printf(t, "}");
 }
 

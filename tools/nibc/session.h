@@ -71,6 +71,8 @@ const nib_graph *nibc_session_source(const nibc_session *session);
 /** The rules of --weight-format, separated by semicolons (free()); NULL after a message, or without
  * any. */
 char *nibc_weight_formats(const nibc_options *options);
+/** The same of --prefer. */
+char *nibc_preferred_forms(const nibc_options *options);
 /** Whether --precision asks for f16 or bf16. */
 bool nibc_has_narrow_floats(const nibc_options *options);
 
