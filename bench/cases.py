@@ -24,6 +24,10 @@ MAX_DISTINCT, DISTINCT_ROWS = 2 << 20, 256
 ROUNDINGS = {"even": "nearest-even", "tflite": "tflite-double"}
 
 
+# Of activations, by variant.
+ACTIVATION_FORMATS = {"q8": "q8_0", "q8.256": "i8:block=256,scale=f32"}
+
+
 @dataclasses.dataclass
 class Case:
     """One line of the table."""
@@ -41,7 +45,9 @@ class Case:
 
     @property
     def variants(self) -> list:
-        return list(ROUNDINGS) if self.is_int8 else ["f32", "q8"] if self.kind == "low" else ["any"]
+        if self.kind == "low":
+            return ["f32", "q8"] + [v for v in self.want if v not in ("f32", "q8", "gcc")]
+        return list(ROUNDINGS) if self.is_int8 else ["any"]
 
     @property
     def shape(self) -> dict:

@@ -11,7 +11,7 @@ import subprocess
 
 import peers
 import reference
-from cases import Case, Data, make, network_text
+from cases import ACTIVATION_FORMATS, Case, Data, make, network_text
 
 # A sample counts if the canary beside it ran at this share of its best speed or better, and if no
 # more than this share of its time went to other processes.
@@ -119,7 +119,7 @@ def compile_variant(build: pathlib.Path, out: pathlib.Path, case: Case, data: Da
     model = out / "net.mlir"
     model.write_text(network_text(case, data, "even" if variant == "gcc" else variant), encoding="utf-8")
     compiler = "gcc" if variant == "gcc" else peers.CC
-    options = ("--activation-format=q8_0",) if variant == "q8" else ()
+    options = (f"--activation-format={ACTIVATION_FORMATS[variant]}",) if variant in ACTIVATION_FORMATS else ()
     return peers.compile_network(build, model, out, case.values.get("target", target), compiler, options)
 
 
