@@ -19,7 +19,8 @@
 static const int32_t k_bands[][NIB_MAX_TILE] = {{128, 256, 2, 8}, {128, 256, 2, 32}, {0}};
 
 /* Tiles in a band of those of low_bit_warpgroup. */
-static const int32_t k_rounded[][NIB_MAX_TILE] = {{128, 256, 1, 2}, {128, 256, 1, 4}, {0}};
+static const int32_t k_rounded[][NIB_MAX_TILE] = {
+    {128, 256, 1, 2}, {128, 256, 2, 2}, {128, 256, 1, 8}, {0}};
 
 static const bench_case cases[] = {
     {"small_bf16", "bf16", "bf16", 300, 328, 200, "bf16", "warpgroup_gemm", 12, NULL, NULL, NULL},

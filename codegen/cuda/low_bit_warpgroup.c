@@ -19,7 +19,7 @@
 typedef long long ll;
 
 enum {
-  BAND = 8,  /* tiles of activations that run at a time */
+  BAND = 4,  /* tiles of activations that run at a time */
   BOXES = 4, /* of K in a turn of the loop, or two steps of the weights */
 };
 
@@ -32,6 +32,7 @@ typedef struct plan {
   nib_ring r;   /* of rows of weights by rows of activations */
   int64_t m;    /* rows of activations */
   int boxes;    /* in a turn of the loop */
+  int slots;    /* steps of the weights in registers */
   int operands; /* of K = 16 in a group of 64 or less */
   bool apart;   /* groups are summed apart, and scaled then */
 } plan;
@@ -49,16 +50,17 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
     return false;
   nib_low_bit_plan_fold(&q->w, g, q->n);
   q->apart = q->w.has_scales && !q->w.folds;
-  q->boxes = 2 * (int)q->w.step_elems / NIB_LOW_BIT_SUB;
-  if (q->boxes < BOXES && q->apart)
-    q->boxes = BOXES;
+  const int64_t columns = k->tile[1] > 0 ? k->tile[1] : !q->apart ? 256 : 128;
+  /* Weights that few rows of activations meet come from memory in the time that they take. */
+  const int subs = (int)q->w.step_elems / NIB_LOW_BIT_SUB,
+            least = !q->apart && columns <= 64 ? 2 * BOXES : BOXES;
+  q->boxes = 2 * subs > least ? 2 * subs : least;
+  q->slots = q->boxes / subs;
   const int64_t steps = q->boxes * NIB_LOW_BIT_SUB / q->w.step_elems;
   q->w.steps = (q->w.steps + steps - 1) / steps * steps; /* whole turns: the last ones are zeros */
   q->m = nib_tensor_elems(x) / q->w.k;
   q->r = (nib_ring){.rows = k->tile[0] > 0 ? k->tile[0] : 128,
-                    .columns = k->tile[1] > 0 ? k->tile[1]
-                               : !q->apart    ? 256
-                                              : 128,
+                    .columns = columns,
                     .cluster = k->tile[2] > 0 ? k->tile[2] : 1,
                     .element_bytes = 2,
                     /* As many as the steps of the weights have, zeros past the end. */
@@ -206,12 +208,12 @@ static void emit_turn(const plan *q, const char *type, int e) {
   }
 }
 
-/* One sum over all of K: while the products of a box run, the next one is unpacked. Words come two
- * steps ahead. */
+/* One sum over all of K: while the products of a box run, the next one is unpacked. Words come
+ * several steps ahead. */
 static void emit_whole_turn(const plan *q, const char *type) {
   nib_text *t = q->t;
   const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB;
-  const nib_expr slot = nib_expr_printf("(u + 1) / %lld %% 2", subs),
+  const nib_expr slot = nib_expr_printf("(u + 1) / %lld %% %d", subs, q->slots),
                  words = nib_expr_printf("q[%s]", slot.s),
                  scales = nib_expr_printf("f[%s]", slot.s);
   emit_group(q, type, "total", "u % 2", 0, "box | i");
@@ -222,7 +224,7 @@ static void emit_whole_turn(const plan *q, const char *type) {
   const nib_expr sub = nib_expr_printf("(u + 1) %% %lld", subs);
   emit_unpack(q, "1 - u % 2", words.s, scales.s, sub.s, 0);
   nib_text_open(t, "if (%s == %lld) {", sub.s, subs - 1);
-  emit_load(q, nib_expr_printf("(box + 1) / %lld + 2", subs).s, words.s,
+  emit_load(q, nib_expr_printf("(box + 1) / %lld + %d", subs, q->slots).s, words.s,
             q->w.has_scales ? scales.s : NULL);
   nib_text_close(t, "");
 }
@@ -308,6 +310,7 @@ static void emit_wide_results(const plan *q) {
   nib_text_line(t, "const %s channel = any_channel < %lld ? any_channel : 0;", d->index,
                 (ll)q->w.outputs);
   nib_text_line(t, "const %s row = any_row < %lld ? any_row : 0;", d->index, (ll)q->m);
+  nib_text_line(t, "(void)row, (void)channel; /* not every result needs them */");
   nib_text_line(t, "uint16_t code;");
   nib_text_open(t, "{");
   emit_sum(q, "8 * j + i");
@@ -349,9 +352,10 @@ static void emit_consumer(const plan *q, const char *weights, const char *type) 
   nib_low_bit_pointers_emit(
       &q->w, t,
       nib_expr_printf("%s + (int64_t)tile * %lld", weights, (ll)(q->w.steps * q->w.step_bytes)).s);
-  nib_text_line(t, "uint32_t operand[2][%d], q[2][%d];", q->operands * 4, q->w.words);
+  const int slots = q->apart ? 1 : q->slots;
+  nib_text_line(t, "uint32_t operand[2][%d], q[%d][%d];", q->operands * 4, slots, q->w.words);
   if (q->w.has_scales)
-    nib_text_line(t, "uint32_t f[2][%d];", q->w.scale_words);
+    nib_text_line(t, "uint32_t f[%d][%d];", q->apart ? 2 : slots, q->w.scale_words);
   nib_text_line(t, "float total[%lld];", (ll)q->r.columns / 2);
   if (q->apart) {
     nib_text_line(t, "float d[2][%lld];", (ll)q->r.columns / 2);
@@ -360,12 +364,12 @@ static void emit_consumer(const plan *q, const char *weights, const char *type) 
     nib_text_line(t, "  total[i] = 0;");
   }
   const char *scales = q->w.has_scales ? "f[0]" : NULL;
-  emit_load(q, "0", "q[0]", scales);
-  if (!q->apart)
-    emit_load(q, "1", "q[1]", q->w.has_scales ? "f[1]" : NULL);
+  for (int i = 0; i < slots; ++i)
+    emit_load(q, nib_expr_printf("%d", i).s, nib_expr_printf("q[%d]", i).s,
+              scales ? nib_expr_printf("f[%d]", i).s : NULL);
   emit_unpack(q, "0", "q[0]", scales, "0", 0);
   if (subs == 1 && groups_of_box(q) == 1)
-    emit_load(q, q->apart ? "1" : "2", "q[0]", q->apart ? NULL : scales);
+    emit_load(q, nib_expr_printf("%d", slots).s, "q[0]", q->apart ? NULL : scales);
   emit_boxes(q, type);
   if (stores_wide(q))
     emit_wide_results(q);

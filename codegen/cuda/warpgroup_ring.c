@@ -116,6 +116,7 @@ static const char k_load[] =
     "  uint8_t *const box = nib_shared + stage * $stage_bytes;\n"
     "  nib_barrier_wait(&empty[stage], parity);\n"
     "  nib_barrier_expect(&full[stage], $stage_bytes);\n"
+    "  [!loads_rows] (void)row0;\n"
     "  [loads_rows] nib_tma_load2(box, &map0, &full[stage], k * $box_k, row0);\n"
     "  [clustered] nib_tma_load2_both(box + $columns_at + rank * $half_bytes, &map$loads_rows, "
     "&full[stage], k * $box_k, column0 + rank * $half);\n"
