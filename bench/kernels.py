@@ -171,15 +171,17 @@ def write_job(folder: pathlib.Path, case: Case, data: Data, libraries: dict, opt
 
 # ---- rows ----
 
-def limit_ns(case: Case, data: Data, process: Process):
-    """Time that the case takes at best, or None where this processor lacks the instructions."""
-    times = []
+def limit_of(case: Case, data: Data, process: Process):
+    """The limit that takes longest and how many of its calls are the case's work, or None where this processor lacks
+    the instructions."""
+    found = []
     for name in case.values["limit"].split("+"):
         entry = process.best(name)
         if not entry:
             return None
-        times.append((len(data.weights) if name == "read" else case.macs) / rate(entry))
-    return max(times)
+        calls = (len(data.weights) if name == "read" else case.macs) / 1e9 / entry["work"]
+        found.append((calls * median_ns(entry), calls, entry))
+    return max(found, key=lambda f: f[0])
 
 
 def make_row(case: Case, data: Data, variant: str, process: Process) -> dict:
@@ -190,11 +192,12 @@ def make_row(case: Case, data: Data, variant: str, process: Process) -> dict:
     if peer:
         row.update(peer=peer["name"], peer_us=median_ns(peer) / 1e3, peer_info=peer["info"],
                    peer_difference=peer["max_difference"], ratio=ratio(peer, ours))
-    best = limit_ns(case, data, process)
+    best = limit_of(case, data, process)
     if best:
-        row.update(limit=case.values["limit"], limit_us=best / 1e3, percent=100 * best / median_ns(ours))
+        ns, calls, limit = best
+        row.update(limit=case.values["limit"], limit_us=ns / 1e3, percent=100 * calls * ratio(limit, ours))
         if peer:
-            row["peer_percent"] = 100 * best / median_ns(peer)
+            row["peer_percent"] = 100 * calls * ratio(limit, peer)
     if variant == "gcc":
         row["over_clang"] = ratio(ours, process.best("even"))
     return row

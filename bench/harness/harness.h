@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { BENCH_MAX_ENTRIES = 24, BENCH_MAX_ROUNDS = 1000 };
+enum { BENCH_MAX_ENTRIES = 32, BENCH_MAX_ROUNDS = 1000 };
 
 typedef enum bench_type { BENCH_I8, BENCH_F32, BENCH_F16 } bench_type;
 

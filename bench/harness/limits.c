@@ -76,8 +76,8 @@ __attribute__((target("avx2,fma"))) static bool fma_ymm(void *context) {
 
 typedef struct reading {
   const unsigned char *bytes;
-  size_t n, ahead; /* ahead: bytes of software prefetch, 0 for none (of one stream) */
-  bool two_streams;
+  size_t n, ahead; /* ahead: bytes of software prefetch of one stream, or 0 */
+  size_t streams;
 } reading;
 
 enum { LINE = 64, UNROLL = 8 };
@@ -90,16 +90,15 @@ enum { LINE = 64, UNROLL = 8 };
 #define READ_LOOP(name, attribute, LOAD)                                                           \
   __attribute__((target(attribute))) static bool name(void *context) {                             \
     const reading *const r = context;                                                              \
-    const size_t part = r->n / (r->two_streams ? 2 : 1);                                           \
+    const size_t part = r->n / r->streams;                                                         \
     const unsigned char *const end = r->bytes + part;                                              \
     const unsigned char *p = r->bytes;                                                             \
     if (r->ahead)                                                                                  \
       for (; p < end; p += UNROLL * LINE)                                                          \
         __asm__ volatile(EIGHT(PREFETCH) EIGHT(LOAD)::"r"(p), "r"(p + r->ahead) : CLOBBERS);       \
-    for (; r->two_streams && p < end; p += UNROLL * LINE) {                                        \
-      __asm__ volatile(EIGHT(LOAD)::"r"(p) : CLOBBERS);                                            \
-      __asm__ volatile(EIGHT(LOAD)::"r"(p + part) : CLOBBERS);                                     \
-    }                                                                                              \
+    for (; r->streams > 1 && p < end; p += UNROLL * LINE)                                          \
+      for (size_t i = 0; i < r->streams; ++i)                                                      \
+        __asm__ volatile(EIGHT(LOAD)::"r"(p + i * part) : CLOBBERS);                               \
     for (; p < end; p += UNROLL * LINE)                                                            \
       __asm__ volatile(EIGHT(LOAD)::"r"(p) : CLOBBERS);                                            \
     __asm__ volatile("vzeroupper");                                                                \
@@ -109,25 +108,25 @@ enum { LINE = 64, UNROLL = 8 };
 READ_LOOP(read_zmm, "avx512f", LOAD_ZMM)
 READ_LOOP(read_ymm, "avx2", LOAD_YMM)
 
-/* Adds loops over one buffer, in one stream or two, without prefetch and with; the best counts. */
+/* Adds loops over one buffer, in one to four streams, without prefetch and with; the best counts.
+ */
 static bool add_reads(bench_job *job, const char *name, size_t bytes) {
   static const struct {
-    bool two_streams;
-    size_t ahead;
-  } WAYS[] = {{false, 0}, {true, 0}, {false, 2304}, {false, 4096}};
-  const size_t step = 2 * (size_t)UNROLL * LINE, n = (bytes + step - 1) / step * step;
+    size_t streams, ahead;
+  } WAYS[] = {{1, 0}, {2, 0}, {4, 0}, {1, 2304}, {1, 4096}};
+  const size_t step = 4 * (size_t)UNROLL * LINE, n = (bytes + step - 1) / step * step;
   unsigned char *const buffer = bench_alloc(n);
   memset(buffer, 1, n); /* untouched pages would all be one page of zeros */
   const bool wide = __builtin_cpu_supports("avx512f");
   for (size_t i = 0; i < sizeof WAYS / sizeof *WAYS; ++i) {
     reading *const r = bench_alloc(sizeof *r);
-    *r = (reading){buffer, n, WAYS[i].ahead, WAYS[i].two_streams};
+    *r = (reading){buffer, n, WAYS[i].ahead, WAYS[i].streams};
     bench_entry *const e = bench_add(job, name, wide ? read_zmm : read_ymm, r);
     if (!e)
       return false;
     e->work = (double)n / 1e9;
-    snprintf(e->info, sizeof e->info, "GB/s, %zu KiB, %s, prefetch %zu", n / 1024,
-             r->two_streams ? "two streams" : "one stream", r->ahead);
+    snprintf(e->info, sizeof e->info, "GB/s, %zu KiB, streams %zu, prefetch %zu", n / 1024,
+             r->streams, r->ahead);
   }
   return true;
 }

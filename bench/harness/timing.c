@@ -13,6 +13,7 @@
 enum {
   BATCH_NS = 400000,
   WARM_NS = 100000000,
+  LONG_NS = 10000000,
   SLICE_NS = 4000000,
   RETRIES = 8,
   MAX_REPEATS = 100000,
@@ -135,8 +136,8 @@ static bool calibrate(const bench_entry *e, samples *s) {
   }
   s->repeats = (int)fmax(1, (double)s->repeats * BATCH_NS / fmax(spent, 1));
   /* Where few runs make a batch, much memory is read: more than one run brings it all into its
-   * cache. */
-  s->warm = spent > WARM_NS ? 0 : s->repeats < 8 ? 3 : 1;
+   * cache, unless a run is so long that its own first reads are a small part of it. */
+  s->warm = spent > WARM_NS ? 0 : spent > LONG_NS ? 1 : s->repeats < 8 ? 3 : 1;
   return true;
 }
 
