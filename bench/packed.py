@@ -33,8 +33,8 @@ import report
 HERE = pathlib.Path(__file__).resolve().parent.parent
 OWN_CACHE = 1 << 20
 CASE_SECONDS = 60
-# A loop that shares its core reaches less than this share of its speed; so many samples of it are taken.
-SHARED_SPEED, PROBE_ROUNDS = 0.8, 151
+# A loop that shares its core reaches less than this share of its speed; samples of a probe, and probes.
+SHARED_SPEED, PROBE_ROUNDS, PROBES = 0.8, 151, 3
 # Cases of which a smaller share of samples was undisturbed are measured again, at most so often.
 CLEAN_SHARE, MOST_REPEATS = 0.5, 3
 
@@ -121,9 +121,10 @@ def physical_cores(folder: pathlib.Path) -> tuple:
     named = siblings_by_name(cores)
     if len(named) < len(cores):
         return [group[0] for group in named.values()], "cores as the system names them"
-    alone = loop_speeds(cores[:1], folder)[0]
+    best = lambda on: max(loop_speeds(on, folder)[0] for _ in range(PROBES))  # others disturb it now and then
+    alone = best(cores[:1])
     for apart in sorted({1, len(cores) // 2} - {0}):
-        if apart < len(cores) and loop_speeds([cores[0], cores[apart]], folder)[0] < SHARED_SPEED * alone:
+        if apart < len(cores) and best([cores[0], cores[apart]]) < SHARED_SPEED * alone:
             first = [c for i, c in enumerate(cores) if i // apart % 2 == 0]
             return first, f"processors {cores[0]} and {cores[apart]} slow one another: one of each pair is used"
     return cores, "no two processors were seen to share a core"
@@ -166,7 +167,7 @@ class Measurement:
 
     def quietest(self) -> list:
         """The cores, the one that is fastest at present first."""
-        speeds = {core: loop_speeds([core], self.folder)[0] for core in self.cores}
+        speeds = {core: min(loop_speeds([core], self.folder)[0] for _ in range(PROBES)) for core in self.cores}
         return sorted(self.cores, key=lambda core: -speeds[core])
 
     def child(self, stage: str, name: str, cores: list, rounds: int) -> list:
