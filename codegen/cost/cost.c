@@ -330,7 +330,7 @@ static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 }
 
 /* The sums of four activations by codes of one bit: of 32 elements a shift, two indices, and for
- * each row four lookups, two sums and two dot products. A row's tables come from the second cache. */
+ * each row four lookups, two sums and two dot products. */
 static double block_table_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
@@ -339,7 +339,7 @@ static double block_table_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double panels = ceil(ceil(n / v->lanes) / nr), units = ceil(k / 32);
   const double step = fmin(group_of(find_role(d, "in"), k), group_of(find_role(d, "weight"), k));
   const double issue = nr * 3 * simple + mr * nr * (4 * lookup + 2 * simple + 2 * dot);
-  const double loads = 4 * mr * 2.2 + nr / k_loads_per_cycle;
+  const double loads = (4 * mr + nr) / k_loads_per_cycle;
   const double scaling = mr * nr * 2 * simple + (2 * mr + nr) * simple;
   const double tile = units * fmax(issue, loads) + ceil(k / step) * scaling;
   const double tables = m * k / 4 * ceil(16.0 / v->lanes) * 4; /* and staging of rows */

@@ -103,7 +103,7 @@ static bool plan_k(nib_block_pack *p, int64_t act_group) {
   if (p->group % p->step || other % p->step || p->k % p->group)
     return false;
   p->padded_step = pad_step(p->step);
-  p->groups = p->k / p->group;
+  p->groups = p->chunk_groups = p->k / p->group;
   p->steps_of_group = p->group / p->step;
   /* An integer sum with delayed shifts is at most 255 * 128 for each element. */
   return p->padded_step <= 32768;
@@ -227,7 +227,15 @@ bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_
 /* ---- data ---- */
 
 int64_t nib_block_pack_panel_at(const nib_block_pack *p, int64_t column) {
-  return column * p->groups * p->group_bytes;
+  return column * p->chunk_groups * p->group_bytes;
+}
+
+static int64_t count_registers(const nib_block_pack *p) {
+  return (p->panels - 1) * p->columns + p->last_columns;
+}
+
+int64_t nib_block_pack_chunk_bytes(const nib_block_pack *p) {
+  return nib_block_pack_panel_at(p, count_registers(p));
 }
 
 static const uint8_t *block_at(const nib_tensor *w, int64_t elem) {
@@ -347,8 +355,9 @@ static void pack_output(const nib_tensor *w, const nib_block_pack *p, const nib_
   const int64_t scale_bytes = p->has_scales ? (int64_t)nib_format_bytes(p->scale_format) : 0;
   for (int64_t g = 0; g < p->groups; ++g) {
     const int64_t in_bundle = g % bundled;
-    uint8_t *to = data + nib_block_pack_panel_at(p, panel * p->columns) +
-                  (g - in_bundle) * columns * p->group_bytes;
+    uint8_t *to = data + g / p->chunk_groups * nib_block_pack_chunk_bytes(p) +
+                  nib_block_pack_panel_at(p, panel * p->columns) +
+                  (g % p->chunk_groups - in_bundle) * columns * p->group_bytes;
     for (int64_t s = 0; s < p->steps_of_group; ++s)
       put_step(w, p, o, g, s, to + (s - s % p->spread) * columns * p->step_bytes + 4 * in_panel,
                4 * width);
@@ -371,8 +380,7 @@ nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_
     pack->scale_format = nib_block_narrowest(f.scales, pack->outputs * pack->groups);
     pack->offset_format = nib_block_narrowest(f.offsets, pack->outputs * pack->groups);
     set_bytes(pack);
-    const int64_t registers = (pack->panels - 1) * pack->columns + pack->last_columns;
-    *out_bytes = (size_t)(registers * pack->groups * pack->group_bytes);
+    *out_bytes = (size_t)(count_registers(pack) * pack->groups * pack->group_bytes);
     *out_data = calloc(1, *out_bytes);
   }
   for (int64_t o = 0; *out_data && o < pack->outputs; ++o)

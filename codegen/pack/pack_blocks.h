@@ -44,6 +44,7 @@ typedef struct nib_block_pack {
    * to whole units, for which each plane fills whole registers. */
   int64_t group, step, padded_step, unit;
   int64_t groups, steps_of_group;
+  int64_t chunk_groups; /**< groups of a chunk of K, one of which lies behind the other: whole ones */
   int spread; /**< steps of a bundle; 1: codes are not spread */
   /* columns */
   int lanes, columns; /**< a panel is `columns` registers wide; the last may be narrower */
@@ -84,8 +85,8 @@ bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int colu
 bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
                               int columns, nib_block_pack *out_pack);
 
-/** Sets the formats of scales and the bytes that depend on them, and packs: panel by panel, group
- * by group: [step][unit][plane][register of the unit][column register], then scales, then offsets,
+/** Sets the formats of scales and the bytes that depend on them, and packs: chunk by chunk, panel by
+ * panel, group by group: [step][unit][plane][register of the unit][column register], then scales, then offsets,
  * by column. Bundles, of steps of a group or of groups of one step, have their codes as
  * [register][column register] and, in the latter case, the scales of all their groups, then the
  * offsets, behind them. Columns past the last have codes and scales of 0. The caller frees
@@ -97,8 +98,9 @@ nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_
 int nib_block_pack_largest(const nib_block_pack *pack);
 
 
-/** First byte of the panel at column register `column`. */
+/** First byte in the first chunk of the panel at column register `column`; bytes of a chunk. */
 int64_t nib_block_pack_panel_at(const nib_block_pack *pack, int64_t column);
+int64_t nib_block_pack_chunk_bytes(const nib_block_pack *pack);
 
 #ifdef __cplusplus
 }

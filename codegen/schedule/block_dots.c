@@ -43,7 +43,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   d->tile_rows = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
   const int columns = kernel->tile[1] > 0 ? kernel->tile[1] : 1;
   const int64_t act_group = nib_block_rows_group(x);
-  d->unpacks = kernel->tile[2] > 0;
+  d->unpacks = d->in_chunks = kernel->tile[2] > 0;
   if (act_group == 0 || !nib_block_pack_plan(w, act_group, !d->unpacks, v, columns, &d->pack) ||
       !nib_block_rows_plan(g, n, &d->pack, &d->rows))
     return false;

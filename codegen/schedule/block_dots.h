@@ -36,6 +36,7 @@ typedef struct nib_block_dots {
   nib_block_rows rows;
   nib_epilogue epilogue;
   int64_t tile_rows;
+  bool in_chunks;       /**< of K, [first, last) groups at a time: totals wait in scratch */
   bool unpacks;         /**< many rows: a chunk of a panel becomes bytes in scratch first */
   int in_place;         /**< codes that are spread: how many of a byte are multiplied where they lie
                              before they are shifted; 1: only the lowest */
@@ -64,8 +65,8 @@ typedef struct nib_block_tile {
   int columns, tail;
 } nib_block_tile;
 
-/** Sums all groups, finishes and stores at `out`; or, where the kernel unpacks, adds groups [first,
- *  last), which are at `unpacked`, to the totals in scratch. */
+/** Sums all groups, finishes and stores at `out`; or, where the kernel works in chunks, adds groups
+ *  [first, last), which are at `unpacked` if it unpacks, to the totals in scratch. */
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *t);
 /** Bias, clamp, what follows the product, and the store of register total<m>_<c>, whose row is
  * `row` + m and whose first column `channel` + c registers. */

@@ -70,6 +70,10 @@ void nib_block_emit_panels(nib_block_dots *d,
   const int tail = (int)(p->outputs % p->lanes);
   const bool narrow = tail || p->last_columns < p->columns;
   const int64_t full = p->panels - narrow;
+  const nib_word from = p->chunk_groups == p->groups
+                            ? nib_word_of("%s", d->weights)
+                            : nib_word_of("%s + (size_t)first / %lld * %lld", d->weights,
+                                          (ll)p->chunk_groups, (ll)nib_block_pack_chunk_bytes(p));
   if (full > 0) {
     if (d->e->cut) /* threads share panels; each has the rows of activations in its scratch */
       nib_text_open(
@@ -80,8 +84,8 @@ void nib_block_emit_panels(nib_block_dots *d,
     else
       nib_text_open(t, "for (int32_t channel = 0; channel < %lld; channel += %lld) {",
                     (ll)(full * width), (ll)width);
-    nib_text_line(t, "const uint8_t *const panel = %s + (size_t)channel / %d * %lld;", d->weights,
-                  p->lanes, (ll)(p->groups * p->group_bytes));
+    nib_text_line(t, "const uint8_t *const panel = %s + (size_t)channel / %d * %lld;", from.s,
+                  p->lanes, (ll)(p->chunk_groups * p->group_bytes));
     emit_panel(d, p->columns, 0);
     nib_text_close(t, "");
   }
@@ -91,7 +95,7 @@ void nib_block_emit_panels(nib_block_dots *d,
     else
       nib_text_open(t, "{ /* the last channels */");
     nib_text_line(t, "const int32_t channel = %lld;", (ll)(full * width));
-    nib_text_line(t, "const uint8_t *const panel = %s + %lld;", d->weights,
+    nib_text_line(t, "const uint8_t *const panel = %s + %lld;", from.s,
                   (ll)nib_block_pack_panel_at(p, full * p->columns));
     emit_panel(d, (int)p->last_columns, tail);
     nib_text_close(t, "");

@@ -5,9 +5,9 @@
  * register's table is the 64 sums of 16 activations, as bytes: the low 6 bits of each, and in
  * another register what is above. So that every byte of a register of weights looks up in its own
  * quarter of the table, two bits of an index say which byte of its lane it is. DOT8 by ones, and by
- * 64, adds the four of a column. Tables of a row of activations are made once and serve all
- * columns. tile[0] is rows, tile[1] registers of columns; everything but the sums is as in
- * block_dots. */
+ * 64, adds the four of a column. Tables of activations are made once and serve all columns: of so
+ * many rows and groups at a time that they stay in the first cache, while totals wait in scratch.
+ * tile[0] is rows, tile[1] registers of columns; everything but the sums is as in block_dots. */
 #include "schedule/block_dots.h"
 
 #include "epilogue/say.h"
@@ -29,6 +29,24 @@ int64_t nib_block_table_excess(const nib_block_pack *p) {
   return p->padded_step / 4 * excess_of_four(p);
 }
 
+static int64_t group_table_bytes(const nib_block_pack *p) {
+  return p->steps_of_group * p->padded_step / UNIT * UNIT_BYTES;
+}
+
+/* The most groups, whole chunks of them, whose tables leave the first cache room for weights. */
+static int64_t chunk_groups(const nib_block_pack *p, int64_t rows) {
+  enum { CHUNK_BYTES = 8192, ROW_BYTES = 2048 };
+  const int64_t bytes = rows * ROW_BYTES > CHUNK_BYTES ? rows * ROW_BYTES : CHUNK_BYTES;
+  int64_t groups = p->groups;
+  while (groups > 1 && (p->groups % groups || rows * groups * group_table_bytes(p) > bytes))
+    --groups;
+  return groups;
+}
+
+static int64_t total_bytes(const nib_block_dots *d) {
+  return d->rows.rows * d->pack.panels * d->pack.columns * d->pack.lanes * 4;
+}
+
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
   enum { MAX_LOG2 = 3 }; /* what is above the low bits is less than 128 */
@@ -47,9 +65,13 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
                                 kernel->tile[1] > 0 ? kernel->tile[1] : 1, &d->pack) ||
       d->pack.fours_log2 > MAX_LOG2 || !nib_block_rows_plan(g, n, &d->pack, &d->rows))
     return false;
-  d->table_stride = d->rows.steps * d->pack.padded_step / UNIT * UNIT_BYTES;
+  d->chunk_groups = d->pack.chunk_groups = chunk_groups(&d->pack, d->rows.rows);
+  d->in_chunks = d->chunk_groups < d->pack.groups;
+  d->table_stride = d->chunk_groups * group_table_bytes(&d->pack);
   d->tables_at = d->rows.bytes;
-  d->scratch_bytes = d->tables_at + d->rows.rows * d->table_stride;
+  d->totals_at = d->scratch_bytes = d->tables_at + d->rows.rows * d->table_stride;
+  if (d->in_chunks)
+    d->scratch_bytes += total_bytes(d);
   return d->scratch_bytes < INT32_MAX;
 }
 
@@ -113,31 +135,32 @@ static void emit_four(const nib_block_dots *d) {
     nib_text_close(e->body, "");
 }
 
-static nib_status emit_tables(const nib_block_dots *d, const nib_kernel *kernel) {
+/* The tables of a chunk. */
+static void emit_tables(const nib_block_dots *d, const char *name) {
   nib_emitter *e = d->e;
-  uint8_t choice[64];
-  for (int i = 0; i < 64; ++i)
-    choice[i] = (uint8_t)((i / 4 >> i % 4 & 1) << d->pack.fours_log2);
-  const char *name = nib_constants_add(e->constants, nib_word_of("%s_choice", kernel->name).s,
-                                       "uint8_t", choice, sizeof choice);
-  if (!name)
-    return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its tables",
-                          kernel->name);
-  nib_text_line(e->body, "uint8_t *const tables = scratch + %lld;", (ll)d->tables_at);
+  const int64_t group = d->pack.steps_of_group * d->pack.padded_step;
   nib_text_open(e->body, "{ /* the sums of each four activations */");
   nib_text_line(e->body, "const uint8_t *const choice = %s;", name);
   set(e, NIB_PRIM_I32_SET, "low_bits", (1 << LOW_BITS) - 1);
   nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)d->rows.rows);
-  nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += 4) {",
-                (ll)(d->rows.steps * d->pack.padded_step));
-  nib_text_line(e->body, "const int8_t *const from = codes + m * %lld + k;", (ll)d->rows.stride);
+  nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += 4) {", (ll)(d->chunk_groups * group));
+  nib_text_line(e->body, "const int8_t *const from = codes + m * %lld + %sk;", (ll)d->rows.stride,
+                d->in_chunks ? nib_word_of("first * %lld + ", (ll)group).s : "");
   nib_text_line(e->body, "uint8_t *const to = tables + m * %lld + k / 16 * %d + k %% 16 * 4;",
                 (ll)d->table_stride, HALF_BYTES);
   emit_four(d);
   nib_text_close(e->body, "");
   nib_text_close(e->body, "");
   nib_text_close(e->body, "");
-  return NIB_OK;
+}
+
+/* Which activations each of the 16 sums has, as a constant; NULL: out of memory. */
+static const char *add_choice(const nib_block_dots *d, const nib_kernel *kernel) {
+  uint8_t choice[64];
+  for (int i = 0; i < 64; ++i)
+    choice[i] = (uint8_t)((i / 4 >> i % 4 & 1) << d->pack.fours_log2);
+  return nib_constants_add(d->e->constants, nib_word_of("%s_choice", kernel->name).s, "uint8_t",
+                           choice, sizeof choice);
 }
 
 void nib_block_lookup_declare(const nib_block_dots *d) {
@@ -185,20 +208,50 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
   nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
 }
 
+static void finish_panel(nib_block_dots *d, int columns, int tail) {
+  nib_text_line(d->e->body, "(void)panel;");
+  nib_block_emit_rows(d, columns, tail, nib_block_finish_emit);
+}
+
+/* All chunks, then what follows their totals. */
+static void emit_chunks(nib_block_dots *d, const char *choice) {
+  nib_text *t = d->e->body;
+  if (!d->in_chunks) {
+    emit_tables(d, choice);
+    nib_block_emit_panels(d, emit_panel);
+    return;
+  }
+  nib_text_line(t, "float *const totals = (float *)(void *)(scratch + %lld);", (ll)d->totals_at);
+  nib_text_line(t, "memset(totals, 0, %lld);", (ll)total_bytes(d));
+  nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %lld) {", (ll)d->pack.groups,
+                (ll)d->chunk_groups);
+  nib_text_line(t, "const int32_t last = first + %lld;", (ll)d->chunk_groups);
+  emit_tables(d, choice);
+  nib_block_emit_panels(d, emit_panel);
+  nib_text_close(t, "");
+  nib_text_open(t, "{");
+  nib_text_line(t, "const int32_t first = 0;");
+  nib_block_emit_panels(d, finish_panel);
+  nib_text_close(t, "");
+}
+
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   nib_block_dots d;
   if (!plan(e->graph, kernel, e->vocab, &d))
     return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
   d.e = e;
   NIB_RETURN_IF_ERROR(nib_block_add_constants(&d, kernel));
+  const char *choice = add_choice(&d, kernel);
+  if (!choice)
+    return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its tables",
+                          kernel->name);
   NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
   nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
   nib_block_rows_emit(&d);
-  const nib_status made = emit_tables(&d, kernel);
-  if (made == NIB_OK)
-    nib_block_emit_panels(&d, emit_panel);
+  nib_text_line(e->body, "uint8_t *const tables = scratch + %lld;", (ll)d.tables_at);
+  emit_chunks(&d, choice);
   nib_epilogue_release(&d.epilogue);
-  return made;
+  return NIB_OK;
 }
 
 static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {

@@ -346,11 +346,15 @@ static int64_t factor_bytes(const tile *t) {
   return (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns * bundled_groups(t);
 }
 
-/* Totals between chunks of K lie in scratch by row. */
+/* Totals between chunks of K lie in scratch by row: of a panel, or of all of them. */
 static void move_total(const tile *t, int64_t m, int c, bool load) {
   const nib_word total = place("total", m, c);
-  const nib_word at = nib_word_of("totals + (row + %lld) * %d + %d", (ll)m,
-                                  t->p->lanes * t->p->columns, c * t->p->lanes);
+  const nib_word at =
+      t->d->unpacks
+          ? nib_word_of("totals + (row + %lld) * %d + %d", (ll)m, t->p->lanes * t->p->columns,
+                        c * t->p->lanes)
+          : nib_word_of("totals + (row + %lld) * %lld + channel + %d", (ll)m,
+                        (ll)(t->p->panels * t->p->columns * t->p->lanes), c * t->p->lanes);
   if (load)
     say(t, NIB_PRIM_F32_LOAD, total.s, at.s, NULL);
   else
@@ -616,33 +620,35 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   for (int64_t m = 0; !totals_in_scratch(&t) && m < size->rows; ++m)
     for (int c = 0; c < size->columns; ++c) {
       declare(&t, d->v->type_f32, place("total", m, c).s);
-      if (!d->unpacks)
+      if (!d->in_chunks)
         say(&t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
     }
   nib_text_line(d->e->body, "const uint8_t *w = %s;", d->unpacks ? "unpacked" : "panel");
+  if (d->in_chunks && !totals_in_scratch(&t))
+    move_totals(&t, true);
   if (d->unpacks) {
-    if (!totals_in_scratch(&t))
-      move_totals(&t, true);
     nib_text_line(
         d->e->body, "const uint8_t *factors = panel + first * %lld + %lld;",
         (ll)(d->pack.group_bytes * size->columns),
         (ll)(bundled_groups(&t) * d->pack.steps_of_group * d->pack.step_bytes * size->columns));
     nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld + first * %lld;",
                   (ll)d->rows.stride, (ll)(d->pack.steps_of_group * d->pack.padded_step));
-    nib_text_open(d->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(&t));
   } else {
     if (d->looks_up)
       nib_text_line(d->e->body, "const uint8_t *a = tables + row * %lld;", (ll)d->table_stride);
     else
       nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld;", (ll)d->rows.stride);
+  }
+  if (d->in_chunks)
+    nib_text_open(d->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(&t));
+  else
     nib_text_open(d->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)d->pack.groups,
                   bundled_groups(&t));
-  }
   emit_groups(&t);
   nib_text_close(d->e->body, "");
-  if (d->unpacks && !totals_in_scratch(&t))
+  if (d->in_chunks && !totals_in_scratch(&t))
     move_totals(&t, false);
-  for (int64_t m = 0; !d->unpacks && m < size->rows; ++m)
+  for (int64_t m = 0; !d->in_chunks && m < size->rows; ++m)
     for (int c = 0; c < size->columns; ++c)
       nib_block_finish_value(d, size, m, c);
 }
