@@ -112,25 +112,34 @@ def limit_lines(case: Case, data: Data, copies: int) -> str:
     return "".join(f"limit read {len(data.weights) * copies}\n" if n == "read" else f"limit {n}\n" for n in names)
 
 
+def arithmetic(variant: str) -> str:
+    """What a variant computes: `gcc` is the C of `even` built by gcc, VARIANT@FORM the variant in a form of kernels."""
+    return "even" if variant == "gcc" else variant.split("@")[0]
+
+
 def compile_variant(build: pathlib.Path, out: pathlib.Path, case: Case, data: Data, variant: str,
                     target: str) -> pathlib.Path:
-    """The case compiled for a variant; `gcc` is the C of `even` built by gcc."""
     out.mkdir(parents=True, exist_ok=True)
     model = out / "net.mlir"
-    model.write_text(network_text(case, data, "even" if variant == "gcc" else variant), encoding="utf-8")
+    model.write_text(network_text(case, data, arithmetic(variant)), encoding="utf-8")
     compiler = "gcc" if variant == "gcc" else peers.CC
-    options = (f"--activation-format={ACTIVATION_FORMATS[variant]}",) if variant in ACTIVATION_FORMATS else ()
+    activations = ACTIVATION_FORMATS.get(arithmetic(variant))
+    options = [f"--activation-format={activations}"] if activations else []
+    options += [f"--prefer={form}" for form in variant.split("@")[1:]]
     return peers.compile_network(build, model, out, case.values.get("target", target), compiler, options)
 
 
-def compile_case(build: pathlib.Path, folder: pathlib.Path, case: Case, data: Data, target: str) -> dict:
+def compile_case(build: pathlib.Path, folder: pathlib.Path, case: Case, data: Data, options) -> dict:
     """Shared objects by variant, of those that there are."""
     libraries = {}
-    for variant in case.variants + (["gcc"] if "gcc" in case.want and shutil.which("gcc") else []):
+    variants = case.variants + (["gcc"] if "gcc" in case.want and shutil.which("gcc") else [])
+    for variant in variants + [f"{v}@{form}" for v in case.variants for form in options.also]:
         try:
-            libraries[variant] = compile_variant(build, folder / variant, case, data, variant, target)
+            out = folder / variant.replace("/", "-").replace(":", "-")
+            libraries[variant] = compile_variant(build, out, case, data, variant, options.target)
         except RuntimeError as error:
-            print(f"{case.name:20} {variant:9} skipped: {str(error).splitlines()[0]}", flush=True)
+            if "@" not in variant:  # not every case has every form
+                print(f"{case.name:20} {variant:9} skipped: {str(error).splitlines()[0]}", flush=True)
     if not libraries:
         raise RuntimeError("nothing of it could be compiled")
     return libraries
@@ -153,11 +162,11 @@ def write_job(folder: pathlib.Path, case: Case, data: Data, libraries: dict, opt
         add_file("scales", "s.bin", struct.pack(f"<{len(data.multipliers)}f", *data.multipliers))
     copies, results = count_copies(case, data), {}
     for variant, library in libraries.items():
-        rounded = "even" if variant == "gcc" else variant
+        rounded, file = arithmetic(variant), variant.replace("/", "-")
         results.setdefault(rounded, reference.expected(case, data, rounded))
-        add_file("expected", f"{variant}.bin", results[rounded])
+        add_file("expected", f"{file}.bin", results[rounded])
         if copies > 1:
-            library = shutil.copy(library, folder / f"{variant}.so")
+            library = shutil.copy(library, folder / f"{file}.so")
         for i in range(1, copies):
             shutil.copy(library, f"{library}.{i}")
         job.append(f"network {variant} {library} {TOLERANCE[number]} {copies}")
@@ -215,7 +224,7 @@ def measure(program: pathlib.Path, job: pathlib.Path, case: Case, data: Data) ->
         print(f"{case.name:20} without a peer: with it {error}")
     if process.notes:
         print(f"{case.name:20} {process.notes}")
-    variants = [v for v in [*case.variants, "gcc"] if process.named(v)]
+    variants = list(dict.fromkeys(e["name"] for e in process.entries if arithmetic(e["name"]) in case.variants))
     if not variants:
         raise RuntimeError("nothing of it is right")
     return [make_row(case, data, v, process) for v in variants]
@@ -223,7 +232,7 @@ def measure(program: pathlib.Path, job: pathlib.Path, case: Case, data: Data) ->
 
 def run_case(build: pathlib.Path, case: Case, options) -> list:
     data, folder = make(case), build / "bench" / "cases" / case.name
-    libraries = compile_case(build, folder, case, data, options.target)
+    libraries = compile_case(build, folder, case, data, options)
     return measure(peers.build_harness(build, options), write_job(folder, case, data, libraries, options), case, data)
 
 

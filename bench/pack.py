@@ -77,20 +77,20 @@ def pack_litert(build: pathlib.Path, folder: pathlib.Path, python: str) -> None:
             archive.extractall(folder, [n for n in archive.namelist() if not any(part in n for part in NOT_NEEDED)])
 
 
-def pack_case(build: pathlib.Path, folder: pathlib.Path, case, target: str) -> dict:
+def pack_case(build: pathlib.Path, folder: pathlib.Path, case, options) -> dict:
     """What there is of a case: its variants and their files."""
     if case.kind == "net":
         work = build / "bench" / "packed" / case.name
-        variants = networks.prepare_case(build, work, case, target)
+        variants = networks.prepare_case(build, work, case, options.target)
         keep = lambda place, names: [n for n in names if (pathlib.Path(place) / n).is_file()
                                      and not n.endswith((".so", ".json", ".tflite", ".onnx"))]
         for variant in variants:
             shutil.copytree(work / variant, folder / case.name / variant, ignore=keep, dirs_exist_ok=True)
         return {variant: f"{case.name}/{variant}" for variant in variants}
     work = build / "bench" / "packed" / case.name
-    libraries = kernels.compile_case(build, work, case, table.make(case), target)
+    libraries = kernels.compile_case(build, work, case, table.make(case), options)
     (folder / case.name).mkdir()
-    return {variant: str(pathlib.Path(shutil.copy(library, folder / case.name / f"{variant}.so")).relative_to(folder))
+    return {variant: str(pathlib.Path(shutil.copy(library, folder / case.name / f"{variant.replace('/', '-')}.so")).relative_to(folder))
             for variant, library in libraries.items()}
 
 
@@ -130,7 +130,7 @@ def pack(selected: list, options) -> int:
             if case.kind == "compile":
                 continue  # of nibc itself, which stays here
             try:
-                packed[case.name] = pack_case(options.build, folder / "cases", case, options.target)
+                packed[case.name] = pack_case(options.build, folder / "cases", case, options)
                 print(f"{case.name:20} {', '.join(packed[case.name])}", flush=True)
             except RuntimeError as error:
                 print(f"{case.name:20} skipped: {error}", flush=True)

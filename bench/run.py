@@ -28,6 +28,8 @@ def parse_arguments():
     parser.add_argument("--json", type=pathlib.Path, help="write everything, for scripts")
     parser.add_argument("--html", type=pathlib.Path, help="write a page of plots (default BUILD/bench/bench.html)")
     parser.add_argument("--target", default="native", help="of nibc, for cases without one of their own (default native)")
+    parser.add_argument("--also", action="append", default=[], metavar="FORM",
+                        help="kernels also in this form, if they have it (of nibc's --prefer): conv_rows/avx2:4x2")
     parser.add_argument("--no-peers", action="store_true", help="install nothing, and compare kernels with the limits alone")
     parser.add_argument("--pack", type=pathlib.Path, metavar="FOLDER",
                         help="measure nothing: put all into FOLDER, for `sh FOLDER/run.sh` on another machine")
