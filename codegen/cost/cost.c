@@ -512,12 +512,26 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   return cycles;
 }
 
+/* Portable C turns a real of fewer than 32 bits into f32, or back, by integers. */
+static const double k_convert_cycles = 3.0;
+
+static double converted(const nib_desc_tensor *t) {
+  return is_float(t) && strcmp(t->format, "f32") != 0 && strcmp(t->format, "f64") != 0 ? 1.0 : 0.0;
+}
+
+static double convert_cycles(const nib_kernel_desc *d) {
+  const double in = converted(find_role(d, "in")), out = converted(find_role(d, "out"));
+  const double elements = rows_of(d) * columns_of(d);
+  const double read = d->macs > 0 ? (double)d->macs * (in + converted(find_role(d, "weight"))) : elements * in;
+  return (read + elements * out) * k_convert_cycles;
+}
+
 static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   const bool real = is_float(find_role(d, "in"));
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
   return (double)d->macs * fmax(mac, 1.0) * direct_mac_cycles(r) /
              found_vectors(d, r->found_lanes, real) +
-         (double)d->elementwise * scalar_element_cycles(d, r) +
+         convert_cycles(d) + (double)d->elementwise * scalar_element_cycles(d, r) +
          (real ? summed_elements(d) * k_accumulate_latency : 0.0) +
          (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
 }

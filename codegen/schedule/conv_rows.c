@@ -7,6 +7,7 @@
 #include "pack/pack_pairs.h"
 #include "schedule/conv_excess.h"
 #include "schedule/conv_formats.h"
+#include "schedule/conv_tiles.h"
 #include "schedule/row_stage.h"
 #include "schedule/stage_rows.h"
 
@@ -16,8 +17,7 @@
 
 typedef long long ll;
 
-enum { most_pixels = 16, most_columns = 8, n_columns = 6 };
-#define NIB_MAX_TILE_REGISTERS (most_pixels * most_columns)
+#define NIB_MAX_TILE_REGISTERS (NIB_CONV_MOST_PIXELS * NIB_CONV_MOST_COLUMNS)
 
 /* What threads share: output rows, panels of output channels, or tiles of pixels of a single row.
  */
@@ -34,6 +34,7 @@ typedef struct conv_rows {
   int64_t out_ring; /* rows of out, a ring; 0: all of them */
   cut_axis cut;     /* what begin and end count */
   int64_t units;
+  bool in_last;     /* the step beyond whole groups of an odd run is being said */
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   nib_conv_constants constants;
   const char *weight_type;
@@ -53,7 +54,8 @@ static bool is_supported_root(const nib_graph *g, const nib_node *n) {
 static void init_stage(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                        const nib_conv_walk *w, nib_stage *out_stage) {
   const bool sums = nib_pack_weight_zero(g, n, v) != 0;
-  const int64_t read_past = w->steps * w->dot_k - w->run;
+  const bool ends_short = w->is_float && nib_vocab_prim(v, NIB_PRIM_HALF_LAST);
+  const int64_t read_past = ends_short ? 0 : w->steps * w->dot_k - w->run;
   nib_stage_init(out_stage, nib_node_input(g, n, 0), &w->shape, v, nib_pack_staged_zero(g, n, v),
                  read_past, sums);
   nib_stage_reals_twice(out_stage, v, read_past);
@@ -79,8 +81,10 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (!is_float && nib_pack_weight_zero(g, n, v) != 0 &&
       (w.shape.groups > 1 || !nib_vocab_prim(v, NIB_PRIM_STAGE_SUM)))
     return false;
-  /* Groups of halves are read as a whole, from where they are aligned; none is half a group. */
-  if (is_float && v->half_k && (w.shape.in_c % v->half_k || w.group_in % v->half_k))
+  /* Groups of halves are read as a whole, from where they are aligned; none is half a group, or the last is read
+   * by itself. */
+  if (is_float && v->half_k && !nib_vocab_prim(v, NIB_PRIM_HALF_LAST) &&
+      (w.shape.in_c % v->half_k || w.group_in % v->half_k))
     return false;
   nib_stage stage;
   init_stage(g, n, v, &w, &stage);
@@ -89,103 +93,11 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 
 /* ---- tiles ---- */
 
-/* Columns of the input under a tile's pixels. */
-static int64_t columns_under(const nib_conv_shape *s, int64_t pixels) {
-  return (pixels - 1) * s->stride_w + (s->kernel_w - 1) * s->dilation_w + 1;
-}
-
-/* Cycles of a tile in one kernel row: dot products, loads at two a cycle, and the latency of the
- * chain. A tile by taps takes the taps of a row together. */
-static double step_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps, int64_t pixels,
-                          int64_t columns) {
-  const int64_t taps = by_taps ? w->segments : 1;
-  const int64_t loaded = by_taps ? columns_under(&w->shape, pixels) : pixels;
-  const double dots =
-      (double)(taps * pixels * columns) * (w->is_float ? v->fma_cycles : v->dot_cycles);
-  if (v->in_order) { /* a scalar load for each activation, and weights that are widened */
-    const double weights = (double)(taps * columns) * v->dot_cycles;
-    return (dots + (double)loaded + weights + 0.5) *
-           (double)(by_taps ? w->steps : w->segments * w->steps);
-  }
-  const double loads = (double)(loaded + taps * columns) * 0.5;
-  const double latency = (v->lanes > 1 ? 5.0 : 1.0) * (double)taps;
-  const double busy = dots > loads ? dots : loads;
-  const double steps = (double)(by_taps ? w->steps : w->segments * w->steps);
-  return ((busy > latency ? busy : latency) + 1.0) * steps;
-}
-
-static double tile_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps, int64_t pixels,
-                          int64_t columns) {
-  const int64_t panels = (w->group_out + columns * w->lanes - 1) / (columns * w->lanes);
-  const int64_t all = (w->shape.out_h - 1) * w->shape.out_w + w->last_w;
-  const int64_t rest = w->last_w % pixels;
-  const int64_t rests = rest == 0 ? 0 : w->last_w < w->shape.out_w ? 1 : w->shape.out_h;
-  const double full =
-      (double)((all - rests * rest) / pixels) * step_cycles(v, w, by_taps, pixels, columns);
-  const double tail = rests ? (double)rests * step_cycles(v, w, by_taps, rest, columns) : 0.0;
-  return (double)panels * (full + tail);
-}
-
-typedef struct choice {
-  double cost;
-  int32_t pixels, columns, by_taps;
-} choice;
-
-static int compare_choices(const void *a, const void *b) {
-  const choice *x = a, *y = b;
-  if (x->cost != y->cost)
-    return x->cost < y->cost ? -1 : 1;
-  return y->pixels * y->columns - x->pixels * x->columns;
-}
-
-/* A shorter last row is the only one with a rest. */
-static bool divides_rows(const nib_conv_walk *w, int64_t pixels) {
-  return w->last_w == w->shape.out_w || w->shape.out_w % pixels == 0;
-}
-
-/* Tiles of one walk that fit the registers, appended to `choices`. */
-static int weigh_tiles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps, choice *choices,
-                       int n) {
-  static const int32_t columns[] = {1, 2, 3, 4, 6, most_columns};
-  const int64_t all_columns = (w->group_out + w->lanes - 1) / w->lanes;
-  /* Compilers spill when a tile takes the last registers: a tenth stays free. */
-  const int32_t usable = v->registers - v->registers / 10;
-  const int32_t taps = by_taps ? (int32_t)w->segments : 1;
-  for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
-    for (int32_t pixels = 1; pixels <= w->shape.out_w && pixels <= most_pixels; pixels++)
-      if ((pixels + taps) * columns[i] + 1 <= usable && divides_rows(w, pixels))
-        choices[n++] =
-            (choice){tile_cycles(v, w, by_taps, pixels, columns[i]), pixels, columns[i], by_taps};
-  return n;
-}
-
-/* Whether taking the taps of a row together, each input column loaded once for all, multiplies no
- * more. */
-static bool gains_by_taps(const nib_vocab *v, const nib_conv_walk *w, nib_conv_walk *out_split) {
-  *out_split = *w;
-  if (w->segments != 1 || w->shape.kernel_w < 2 || w->shape.kernel_w > 8 || v->lanes < 2)
-    return false;
-  nib_pack_split_taps(out_split);
-  return out_split->segments * out_split->steps <= w->steps;
-}
-
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  nib_conv_walk w, split;
+  nib_conv_walk w;
   nib_pack_walk_in_rows(g, &g->nodes[kernel->nodes[0]], v, 1, kernel->tile[2], &w);
-  choice choices[2 * most_pixels * n_columns];
-  int n = weigh_tiles(v, &w, false, choices, 0);
-  if (gains_by_taps(v, &w, &split))
-    n = weigh_tiles(v, &split, true, choices, n);
-  qsort(choices, (size_t)n, sizeof *choices, compare_choices);
-  n = n < capacity ? n : capacity;
-  for (int i = 0; i < n; i++) {
-    memset(out_tiles[i], 0, sizeof out_tiles[i]);
-    out_tiles[i][0] = choices[i].pixels;
-    out_tiles[i][1] = choices[i].columns;
-    out_tiles[i][3] = choices[i].by_taps;
-  }
-  return n;
+  return nib_conv_tiles(v, &w, out_tiles, capacity);
 }
 
 /* The walk of a kernel in its tile. */
@@ -367,7 +279,7 @@ static void declare_activation(const conv_rows *r) {
 static void load_activation(const conv_rows *r, int64_t at) {
   nib_emitter *e = r->e;
   if (takes_group(r))
-    nib_say(e, NIB_PRIM_HALF_GROUP, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
+    nib_say(e, r->in_last ? NIB_PRIM_HALF_LAST : NIB_PRIM_HALF_GROUP, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
   else if (takes_twice(r))
     nib_say(e, NIB_PRIM_F32_TWICE, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
   else if (takes_scalar(r))
@@ -411,7 +323,7 @@ static void emit_columns(conv_rows *r, const tile *t) {
               NULL, NULL, NULL);
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
   declare_activation(r);
-  for (int64_t column = 0; column < columns_under(s, t->pixels); column++) {
+  for (int64_t column = 0; column < nib_conv_columns_under(s, t->pixels); column++) {
     bool loaded = false;
     for (int64_t kx = 0; kx < w->segments; kx++) {
       const int64_t ahead = column - kx * s->dilation_w, m = ahead / s->stride_w;
@@ -438,6 +350,36 @@ static void keep_order(const conv_rows *r, const tile *t) {
   }
 }
 
+static void emit_any_step(conv_rows *r, const tile *t) {
+  if (r->by_taps)
+    emit_columns(r, t);
+  else
+    emit_step(r, t);
+  keep_order(r, t);
+  nib_text_close(r->e->body, "");
+}
+
+/* The steps of a run. */
+static void emit_steps(conv_rows *r, const tile *t) {
+  nib_emitter *e = r->e;
+  const nib_conv_walk *w = &r->walk;
+  const bool ends_short = takes_group(r) && w->run % w->dot_k;
+  const int64_t whole = w->steps - ends_short;
+  if (e->vocab->unroll > 1 && whole > 1 && !e->size)
+    nib_text_line(e->body, "#pragma GCC unroll %d", e->vocab->unroll);
+  if (whole > 0) {
+    nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(whole * w->dot_k), (ll)w->dot_k);
+    emit_any_step(r, t);
+  }
+  if (!ends_short)
+    return;
+  nib_text_open(e->body, "{");
+  nib_text_line(e->body, "const int32_t k = %lld;", (ll)(whole * w->dot_k));
+  r->in_last = true;
+  emit_any_step(r, t);
+  r->in_last = false;
+}
+
 static void emit_taps(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
   const nib_conv_walk *w = &r->walk;
@@ -459,16 +401,8 @@ static void emit_taps(conv_rows *r, const tile *t) {
   if (each_tap)
     nib_text_open(e->body, "for (int32_t kx = 0; kx < %lld; kx++, a += %lld) {", (ll)w->segments,
                   (ll)w->pitch);
-  if (e->vocab->unroll > 1 && w->steps > 1 && !e->size)
-    nib_text_line(e->body, "#pragma GCC unroll %d", e->vocab->unroll);
-  nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(w->steps * w->dot_k),
-                (ll)w->dot_k);
-  if (r->by_taps)
-    emit_columns(r, t);
-  else
-    emit_step(r, t);
-  keep_order(r, t);
-  for (int i = 0; i < 1 + each_tap + (s->kernel_h > 1); i++)
+  emit_steps(r, t);
+  for (int i = 0; i < each_tap + (s->kernel_h > 1); i++)
     nib_text_close(e->body, "");
 }
 
@@ -690,14 +624,14 @@ static nib_status prepare(conv_rows *r) {
   nib_emitter *e = r->e;
   const nib_node *n = &e->graph->nodes[r->kernel->nodes[0]];
   const int32_t *tile_ = r->kernel->tile;
-  if (tile_[0] > most_pixels || tile_[1] > most_columns)
+  if (tile_[0] > NIB_CONV_MOST_PIXELS || tile_[1] > NIB_CONV_MOST_COLUMNS)
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
                           "%s: a tile has at most %d pixels and %d registers of channels",
-                          r->kernel->name, most_pixels, most_columns);
+                          r->kernel->name, NIB_CONV_MOST_PIXELS, NIB_CONV_MOST_COLUMNS);
   walk_of(e->graph, n, e->vocab, tile_, &r->walk);
   r->by_taps = tile_[3] > 0;
   r->pixels = tile_[0] > 0 ? tile_[0] : 1;
-  if (!divides_rows(&r->walk, r->pixels))
+  if (!nib_conv_divides_rows(&r->walk, r->pixels))
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
                           "%s: a tile of %lld pixels does not divide its rows of %lld",
                           r->kernel->name, (ll)r->pixels, (ll)r->walk.shape.out_w);

@@ -97,6 +97,7 @@ static const nib_vocab pairs = {
             [NIB_PRIM_HALF_LOAD] = "$d = _mm512_loadu_ph($a);",
             [NIB_PRIM_HALF_GROUP] =
                 "$d = _mm512_castsi512_ph(_mm512_broadcastd_epi32(_mm_loadu_si32($a)));",
+            [NIB_PRIM_HALF_LAST] = "$d = _mm512_castsi512_ph(_mm512_set1_epi32((int32_t)*($a)));",
             [NIB_PRIM_HALF_FMA_SCALAR] = "$d = nib_avx512fp16_fma($d, $a, $b);",
             [NIB_PRIM_SUM_ZERO] = "$d = _mm512_setzero_ph();",
             [NIB_PRIM_SUM_TOTAL] = "$d = nib_avx512fp16_total($d, $a);",

@@ -143,6 +143,7 @@ extern "C" {
   X(HALF_LOAD, "half_load") X(HALF_FMA, "half_fma") X(HALF_FMA_SCALAR, "half_fma_scalar")          \
   X(HALF_GROUP, "half_group")       /* where half_k: d(half) = half_k f16 at a, which HALF_FMA_SCALAR multiplies \
                                      * by weights of as many K for each column, and sums */         \
+  X(HALF_LAST, "half_last")         /* the same of the last of an odd run: one f16 at a, and 0; optional */ \
   /* where type_sum: d(sum) = 0, and d(f32) += what a(sum) holds of each column */                  \
   X(SUM_ZERO, "sum_zero") X(SUM_TOTAL, "sum_total")                                                \
   X(F32_LOOKUP16, "f32_lookup16")   /* d = a[b & 15] lane by lane, a: 16 floats in memory */       \

@@ -261,10 +261,8 @@ static const conv_case cases[] = {
     {"depthwise wide filter", DW, 1, 4, 20, 32, 32, 1, 11, 1, 1, 5, 1},
 };
 
-/* Products of two of K take channels in pairs, and have nothing for depthwise filters. */
-static bool suits(const nib_vocab *v, const conv_case *k) {
-  return !v->half_k || (k->c / k->groups % v->half_k == 0 && k->op != DW);
-}
+/* Products of two of K have nothing for depthwise filters. */
+static bool suits(const nib_vocab *v, const conv_case *k) { return !v->half_k || k->op != DW; }
 
 static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
   snprintf(s->label, sizeof s->label, "%s", k->name);
@@ -295,22 +293,10 @@ static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
 }
 
 /* Tiles of one pixel to two of the largest tiles, and channels around whole registers. */
-static void add_tails(suite *s, const nib_vocab *v) {
+static void add_tails(suite *s) {
   static const int widths[] = {1, 31, 32, 33, 63, 65, 96, 97};
   for (int rows = 1; rows <= 30; rows++) {
-    const conv_case k = {"tails",
-                         FC,
-                         rows,
-                         1,
-                         1,
-                         v->half_k ? 2 + rows % 9 / 2 * 2 : 1 + rows % 9,
-                         widths[rows % 8],
-                         1,
-                         1,
-                         1,
-                         1,
-                         0,
-                         1};
+    const conv_case k = {"tails", FC, rows, 1, 1, 1 + rows % 9, widths[rows % 8], 1, 1, 1, 1, 0, 1};
     int32_t n;
     output(s, add_conv(s, &k, &n));
   }
@@ -377,7 +363,7 @@ static void test_kernels(const nib_vocab *v, const char *spec, bool whole, uint6
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (suits(v, &cases[i]))
       output(&s, add_conv(&s, &cases[i], &n));
-  add_tails(&s, v);
+  add_tails(&s);
   add_max_pool(&s);
   static const nib_op ops[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_RELU, NIB_OP_CLAMP};
   static const char *const activations[] = {"relu6", "relu", "relu"};
