@@ -129,14 +129,17 @@ static void put_name(char *to, size_t capacity, const char *from) {
   to[n] = '\0';
 }
 
-/* What the innermost loops touch again and again: the weights of one column tile, and the input. */
+/* What the innermost loops touch again and again: the weights of one column tile, and the input. A single row takes
+ * every weight once, from where they all are. */
 static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate *c) {
   const nib_vocab *v = nib_vocab_find(c->vocab);
   const nib_desc_tensor *out = &d->tensors[d->n_tensors - 1];
   const int64_t columns = out->rank > 0 ? out->dims[out->rank - 1] : 1;
   const int64_t tile = (int64_t)(c->tile[1] > 0 ? c->tile[1] : 1) * (v != NULL ? v->lanes : 1);
-  int64_t weights = d->weight_bytes;
-  if (d->macs > 0 && columns > tile)
+  int64_t weights = d->weight_bytes, rows = 1;
+  for (int32_t i = 0; i + 1 < out->rank; i++)
+    rows *= out->dims[i];
+  if (d->macs > 0 && columns > tile && rows > 1)
     weights = weights / columns * tile;
   return weights + c->scratch_bytes + d->input_bytes;
 }
