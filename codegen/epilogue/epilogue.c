@@ -368,13 +368,14 @@ static int fixes_of_column(const nib_epilogue *p, int column, bool *out_all) {
 }
 
 /* Where a channel of the register has a fix, adds it at its accumulator. Few are added without
- * asking: a branch takes as long, and cuts the code that compilers arrange in pieces. */
+ * asking where the channels are known: a branch takes as long, and cuts the code that compilers
+ * arrange in pieces. */
 static void apply_fixes(nib_epilogue *p, const char *acc, int column, int fixes, bool all) {
   enum { few = 2 };
   nib_emitter *e = p->e;
   const char *type = e->vocab->type_i32;
   const nib_word channel = nib_word_of("%s + %d", p->channel, column * e->vocab->lanes);
-  if (all || fixes <= few)
+  if (all || (p->steps > 0 && fixes <= few))
     nib_text_open(e->body, "{");
   else
     nib_text_open(e->body, "if (%s[%s]) {", p->fixed, channel.s);

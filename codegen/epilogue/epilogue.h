@@ -129,8 +129,8 @@ void nib_epilogue_at_channels(nib_epilogue *p, int64_t from, int64_t step, int64
 /** Finishes `n` registers and stores each at `offset` past element expression `base`. */
 void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, const char *base);
 
-/** Whether results can be finished by parts: NIB_PACK_REGISTERS registers whose lanes are in the
- *  order that packing undoes, of the same pixel. */
+/** Whether results can be finished by parts: NIB_PACK_REGISTERS registers of a pixel, or half as
+ *  many, whose lanes are in the order that packing undoes. */
 bool nib_epilogue_can_finish_parts(const nib_graph *g, const nib_kernel *kernel,
                                    const nib_vocab *vocab);
 /** Requantizes register `acc` of `column`, which stays where it is. */
@@ -139,6 +139,9 @@ void nib_epilogue_finish_part(nib_epilogue *p, const char *acc, int column);
 void nib_epilogue_join_parts(nib_epilogue *p, const char *to, const char *a, const char *b);
 /** Narrows two of those to bytes in order, and stores them at element expression `at`. */
 void nib_epilogue_store_parts(nib_epilogue *p, const char *low, const char *high, const char *at);
+/** Narrows those of two pixels, `channels` apart (second may be NULL), and stores their bytes. */
+void nib_epilogue_store_pairs(nib_epilogue *p, const char *first, const char *second,
+                              const char *at, int64_t channels);
 
 /** An accumulator for which a float form is off by one, and what to add there: 1 or -1. */
 typedef struct nib_fix {

@@ -58,8 +58,9 @@ static void narrow(nib_epilogue *p, const nib_finish *registers, int n) {
 
 bool nib_epilogue_can_finish_parts(const nib_graph *g, const nib_kernel *kernel,
                                    const nib_vocab *vocab) {
-  static const nib_prim prims[] = {NIB_PRIM_PACK_I8, NIB_PRIM_PACK_U8};
-  return kernel->n_nodes == 1 && nib_vocab_has(vocab, prims, 2) &&
+  static const nib_prim prims[] = {NIB_PRIM_PACK_I8, NIB_PRIM_PACK_U8, NIB_PRIM_PACK_PAIRS_I8,
+                                   NIB_PRIM_PACK_PAIRS_U8};
+  return kernel->n_nodes == 1 && nib_vocab_has(vocab, prims, 4) &&
          nib_epilogue_can_pack(g, kernel, vocab);
 }
 
@@ -103,6 +104,25 @@ void nib_epilogue_store_packed(nib_epilogue *p, const nib_finish *registers, int
               nib_word_of("%d", registers[i].tail).s);
     }
     i += whole ? NIB_PACK_REGISTERS : half ? 2 : 1;
+  }
+  nib_text_close(e->body, "");
+}
+
+void nib_epilogue_store_pairs(nib_epilogue *p, const char *first, const char *second,
+                              const char *at, int64_t channels) {
+  nib_emitter *e = p->e;
+  const bool u = is_unsigned(p->pending.format);
+  nib_text_open(e->body, "{");
+  nib_text_line(e->body, "%s bytes;", e->vocab->type_bytes);
+  narrow_bytes(p, u ? NIB_PRIM_PACK_PAIRS_U8 : NIB_PRIM_PACK_PAIRS_I8, first,
+               second ? second : first);
+  if (second && channels == 2 * e->vocab->lanes) {
+    nib_say(e, NIB_PRIM_BYTES_STORE4, NULL, nib_word_of("out + %s", at).s, "bytes", NULL, NULL);
+  } else {
+    nib_say(e, NIB_PRIM_BYTES_STORE2, NULL, nib_word_of("out + %s", at).s, "bytes", "0", NULL);
+    if (second)
+      nib_say(e, NIB_PRIM_BYTES_STORE2, NULL, nib_word_of("out + %s + %lld", at, (ll)channels).s,
+              "bytes", "1", NULL);
   }
   nib_text_close(e->body, "");
 }

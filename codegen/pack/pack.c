@@ -35,7 +35,7 @@ static int64_t thrifty_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_
  * divide NIB_ROW_UNIT; the last row may be shorter. */
 static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t weight_bytes,
                           int64_t threads) {
-  enum { near_bytes = 8 * 1024, far_bytes = 192 * 1024, least_pixels = 48 };
+  enum { near_bytes = 4 * 1024, far_bytes = 192 * 1024, least_pixels = 48 };
   int64_t fits = (weight_bytes <= near_bytes ? near_bytes : far_bytes) / pixel_bytes;
   fits = fits > least_pixels ? fits : least_pixels;
   if (pixels <= fits)

@@ -79,6 +79,14 @@ nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads
                           const nib_conv_shape *shape, int64_t lanes, void **out_data,
                           size_t *out_bytes);
 
+/** The channel at each place of `registers` (2 or 4) registers of channels whose codes are packed together, for
+ *  interleaving and packing that move no bytes between parts of 16 (QUADS_PARTS, QUADS_PAIRS). `channels` is a
+ *  multiple of what they hold. The caller frees; NULL: out of memory. */
+int32_t *nib_pack_channel_order(int64_t channels, int64_t lanes, int64_t registers);
+/** Brings the result of nib_pack_quads and biases in that order. */
+nib_status nib_pack_move_channels(const int32_t *order, int64_t channels, int64_t lanes,
+                                  int8_t *weights, size_t bytes, int32_t *bias);
+
 /** Zero point that padding of the staged input holds: codes - min(format), or 0 for i16 staging. */
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);
 

@@ -49,7 +49,7 @@ static void emit_dot(nib_emitter *e, const nib_conv_excess *x, const nib_conv_wa
   if (s->kernel_h > 1)
     nib_text_line(e->body, "const int32_t ky = (%s)[2 * i];", x->at);
   nib_text_line(e->body, "const %s *a = %s + x * %lld%s + (%s)[2 * i + 1];", stage->c_type,
-                nib_stage_row(stage), (ll)(s->stride_w * s->in_c), group.s, x->at);
+                nib_stage_row(stage).s, (ll)(s->stride_w * s->in_c), group.s, x->at);
   nib_text_line(e->body, "%s a0;", e->vocab->type_act);
   nib_text_line(e->body, "%s w0;", e->vocab->type_weight);
   nib_say(e, NIB_PRIM_WEIGHT_LOAD, "w0",

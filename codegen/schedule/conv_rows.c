@@ -397,7 +397,7 @@ static void emit_taps(conv_rows *r, const tile *t) {
   const nib_word group =
       s->groups > 1 ? nib_word_of(" + g * %lld", (ll)w->group_in) : nib_word_of("%s", "");
   nib_text_line(e->body, "const %s *a = %s + x * %lld%s;", r->stage.c_type,
-                nib_stage_row(&r->stage), (ll)(s->stride_w * s->in_c), group.s);
+                nib_stage_row(&r->stage).s, (ll)(s->stride_w * s->in_c), group.s);
   if (each_tap)
     nib_text_open(e->body, "for (int32_t kx = 0; kx < %lld; kx++, a += %lld) {", (ll)w->segments,
                   (ll)w->pitch);

@@ -3,9 +3,9 @@
  * depthwise_quads: 8-bit depthwise convolution by dot products of four. Four input rows are staged
  * interleaved, so that one dot product takes four kernel rows of a column; with three kernel rows
  * it serves two output rows, whose weights are the same moved by a row. A tile is tile[0] pixels of
- * all output rows that the staged ones give, in tile[1] registers of channels: one, or as many as
- * are packed to bytes together. Then interleaving leaves the channels in the order that packing
- * undoes, and weights, biases and scales are in that order too. */
+ * all output rows that the staged ones give, in tile[1] registers of channels: one, or four or two
+ * that are packed to bytes together. Then interleaving leaves the channels in the order that
+ * packing undoes, and weights, biases and scales are in that order too. */
 #include "emit/snippets.h"
 #include "pack/pack_pairs.h"
 #include "schedule/conv_excess.h"
@@ -18,7 +18,7 @@
 
 typedef long long ll;
 
-enum { most_pixels = 12, most_rows = 4, quad = 4, parts = NIB_PACK_REGISTERS };
+enum { most_pixels = 12, most_rows = 4, quad = 4 };
 
 typedef struct depthwise_quads {
   nib_emitter *e;
@@ -29,7 +29,7 @@ typedef struct depthwise_quads {
   int64_t pixels;              /* of a tile */
   int64_t left, copied, width; /* pixels of a staged row: border, copied, all */
   int64_t block;               /* channels staged at a time */
-  bool by_parts;               /* registers of channels are packed together */
+  int64_t parts;               /* registers of channels that are packed together: 4, 2, or 1 */
   bool channels_first;         /* all rows of a block of channels before the next */
   bool cut_channels;           /* threads share blocks of channels, not of rows */
   int64_t units;               /* that they share */
@@ -108,16 +108,20 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
          s->kernel_w <= 8 && r.quads.quads <= 2 && nib_vocab_has(v, prims, 5);
 }
 
-/* Whether channels fill the registers that are packed together. */
-static bool fits_parts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
-                       const depthwise_quads *r) {
-  static const nib_prim prims[] = {NIB_PRIM_QUADS_PARTS_I8, NIB_PRIM_QUADS_PARTS_U8};
-  return !v->pair_limit && r->walk.shape.out_c % (parts * v->lanes) == 0 &&
-         nib_vocab_has(v, prims, 2) && nib_epilogue_can_finish_parts(g, kernel, v);
+/* How many registers of channels are packed together: as many as the channels are a multiple of. */
+static int32_t parts_of(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                        const depthwise_quads *r) {
+  static const nib_prim prims[] = {NIB_PRIM_QUADS_PARTS_I8, NIB_PRIM_QUADS_PARTS_U8,
+                                   NIB_PRIM_QUADS_PAIRS_I8, NIB_PRIM_QUADS_PAIRS_U8};
+  if (v->pair_limit || !nib_vocab_has(v, prims, 4) || !nib_epilogue_can_finish_parts(g, kernel, v))
+    return 1;
+  const int64_t channels = r->walk.shape.out_c;
+  return channels % (4 * v->lanes) == 0 ? 4 : channels % (2 * v->lanes) == 0 ? 2 : 1;
 }
 
 /* Tiles of all parts, those that divide the row first. */
-static int part_tiles(int64_t width, int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+static int part_tiles(int64_t width, int32_t parts, int32_t (*out_tiles)[NIB_MAX_TILE],
+                      int capacity) {
   static const int32_t choices[] = {4, 3, 2, 5, 1};
   int n = 0;
   for (int pass = 0; pass < 2; pass++)
@@ -138,7 +142,8 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   depthwise_quads r;
   init_shape(g, &g->nodes[kernel->nodes[0]], v, &r);
   const int64_t width = r.walk.shape.out_w;
-  int n = fits_parts(g, kernel, v, &r) ? part_tiles(width, out_tiles, capacity) : 0;
+  const int32_t parts = parts_of(g, kernel, v, &r);
+  int n = parts > 1 ? part_tiles(width, parts, out_tiles, capacity) : 0;
   for (int pass = 0; pass < 2; pass++) { /* first those that divide the row */
     for (size_t i = 0; i < sizeof choices / sizeof *choices && n < capacity; i++) {
       const int32_t pixels = choices[i];
@@ -205,7 +210,8 @@ static void emit_interleaving(depthwise_quads *r) {
   const bool is_u8 = nib_node_input(e->graph, r->epilogue.root, 0)->format == NIB_U8;
   const nib_prim whole = is_u8 ? NIB_PRIM_QUADS_U8 : NIB_PRIM_QUADS_I8;
   const nib_prim by_parts = is_u8 ? NIB_PRIM_QUADS_PARTS_U8 : NIB_PRIM_QUADS_PARTS_I8;
-  const nib_prim prim = r->by_parts ? by_parts : whole;
+  const nib_prim by_pairs = is_u8 ? NIB_PRIM_QUADS_PAIRS_U8 : NIB_PRIM_QUADS_PAIRS_I8;
+  const nib_prim prim = r->parts == 4 ? by_parts : r->parts == 2 ? by_pairs : whole;
   const ll left = (ll)(r->left * r->block * quad), rest = (ll)(s->in_c % r->block);
   if (r->block == s->in_c) {
     nib_say(e, prim, nib_word_of("staged + q * %lld + %lld", (ll)r->quad_bytes, left).s, "rows",
@@ -386,40 +392,60 @@ static void emit_operands(depthwise_quads *r) {
   nib_epilogue_load_channels(&r->epilogue, "c", 1);
 }
 
+/* Requantizes the sums of one part, and joins them with those of the part before. */
+static void emit_part(depthwise_quads *r, int64_t pixels, int64_t part) {
+  for (int64_t i = 0; i < r->quads.rows * pixels; i++) {
+    const ll m = (ll)(i / pixels), x = (ll)(i % pixels);
+    const nib_word acc = nib_word_of("acc%lld_%lld", m, x),
+                   kept = nib_word_of("part%lld_%lld", m, x);
+    nib_epilogue_finish_part(&r->epilogue, acc.s, 0);
+    if (part % 2 == 0)
+      nib_text_line(r->e->body, "%s = %s;", kept.s, acc.s);
+    else
+      nib_epilogue_join_parts(&r->epilogue,
+                              nib_word_of(part == 1 ? "low%lld_%lld" : "high%lld_%lld", m, x).s,
+                              kept.s, acc.s);
+  }
+}
+
+/* Stores what was joined: the four parts of a pixel, or the two of each of two pixels. */
+static void emit_part_stores(depthwise_quads *r, int64_t pixels) {
+  const nib_conv_shape *s = &r->walk.shape;
+  for (ll m = 0; m < r->quads.rows; m++) {
+    for (ll x = 0; x < pixels; x += r->parts == 4 ? 1 : 2) {
+      const nib_word at = nib_word_of("at + %lld", (m * (ll)s->out_w + x) * (ll)s->out_c);
+      const nib_word low = nib_word_of("low%lld_%lld", m, x);
+      if (r->parts == 4)
+        nib_epilogue_store_parts(&r->epilogue, low.s, nib_word_of("high%lld_%lld", m, x).s, at.s);
+      else
+        nib_epilogue_store_pairs(&r->epilogue, low.s,
+                                 x + 1 < pixels ? nib_word_of("low%lld_%lld", m, x + 1).s : NULL,
+                                 at.s, s->out_c);
+    }
+  }
+}
+
 /* A tile of the registers from channel first_c that are packed together: joined as they come. */
 static void emit_part_tile(depthwise_quads *r, int64_t pixels) {
   nib_emitter *e = r->e;
-  const nib_conv_shape *s = &r->walk.shape;
   declare(e, e->vocab->type_i32, "part", r->quads.rows, pixels);
   declare(e, e->vocab->type_bytes, "low", r->quads.rows, pixels);
-  declare(e, e->vocab->type_bytes, "high", r->quads.rows, pixels);
+  if (r->parts == 4)
+    declare(e, e->vocab->type_bytes, "high", r->quads.rows, pixels);
   emit_place(r, "first_c");
-  for (int64_t part = 0; part < parts; part++) {
+  for (int64_t part = 0; part < r->parts; part++) {
     nib_text_open(e->body, "{");
     nib_text_line(e->body, "const int32_t c = first_c + %lld;", (ll)(part * e->vocab->lanes));
     emit_operands(r);
     emit_products(r, pixels);
-    for (int64_t i = 0; i < r->quads.rows * pixels; i++) {
-      const ll m = (ll)(i / pixels), x = (ll)(i % pixels);
-      const nib_word acc = nib_word_of("acc%lld_%lld", m, x),
-                     kept = nib_word_of("part%lld_%lld", m, x);
-      const nib_word low = nib_word_of("low%lld_%lld", m, x),
-                     high = nib_word_of("high%lld_%lld", m, x);
-      nib_epilogue_finish_part(&r->epilogue, acc.s, 0);
-      if (part % 2 == 0)
-        nib_text_line(e->body, "%s = %s;", kept.s, acc.s);
-      else
-        nib_epilogue_join_parts(&r->epilogue, part == 1 ? low.s : high.s, kept.s, acc.s);
-      if (part + 1 == parts)
-        nib_epilogue_store_parts(&r->epilogue, low.s, high.s,
-                                 nib_word_of("at + %lld", (m * (ll)s->out_w + x) * (ll)s->out_c).s);
-    }
+    emit_part(r, pixels, part);
     nib_text_close(e->body, "");
   }
+  emit_part_stores(r, pixels);
 }
 
 static void emit_tile_of(depthwise_quads *r, int64_t pixels, int tail) {
-  if (r->by_parts)
+  if (r->parts > 1)
     emit_part_tile(r, pixels);
   else
     emit_tile(r, pixels, tail);
@@ -429,7 +455,7 @@ static void emit_channels(depthwise_quads *r, int tail) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t full = s->out_w / r->pixels, rest = s->out_w % r->pixels;
-  if (!r->by_parts)
+  if (r->parts == 1)
     emit_operands(r);
   if (full > 0) {
     nib_text_open(e->body, "for (int32_t x = 0; x < %lld; x += %lld) {", (ll)(full * r->pixels),
@@ -474,7 +500,7 @@ static void emit_body(depthwise_quads *r) {
                 " %lldx%lld pixels by %lld channels */",
                 r->kernel->name, (ll)s->kernel_h, (ll)s->kernel_w, (ll)s->in_h, (ll)s->in_w,
                 (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c, rows, (ll)r->pixels,
-                (ll)(r->by_parts ? parts * lanes : lanes));
+                (ll)(r->parts * lanes));
   emit_scratch(r);
   emit_borders(r);
   if (s->batch > 1)
@@ -504,9 +530,8 @@ static void emit_rows(depthwise_quads *r) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t lanes = e->vocab->lanes, whole = s->out_c / lanes * lanes;
-  const ll block = (ll)r->block, last = (ll)last_block(r),
-           step = (ll)(r->by_parts ? parts * lanes : lanes);
-  const char *const c = r->by_parts ? "first_c" : "c";
+  const ll block = (ll)r->block, last = (ll)last_block(r), step = (ll)(r->parts * lanes);
+  const char *const c = r->parts > 1 ? "first_c" : "c";
   if (!r->channels_first)
     open_blocks(r);
   emit_staging(r);
@@ -530,41 +555,6 @@ static void emit_rows(depthwise_quads *r) {
   }
   if (last > 0 && !r->channels_first)
     nib_text_close(e->body, "");
-}
-
-/* The channel at each place: of the channels that are packed together, part q of register j has
- * those from 16q + 4j. */
-static int32_t *channel_order(int64_t channels, int64_t lanes) {
-  int32_t *order = calloc((size_t)channels, sizeof *order);
-  for (int64_t c = 0; order && c < channels; c++) {
-    const int64_t first = c / (parts * lanes) * (parts * lanes), at = c - first;
-    order[c] = (int32_t)(first + at % lanes / 4 * 16 + at / lanes * 4 + at % 4);
-  }
-  return order;
-}
-
-/* Brings packed weights, `elems` bytes of each channel for every register, and biases in order. */
-static nib_status move_channels(const depthwise_quads *r, const int32_t *order, int8_t *weights,
-                                size_t bytes, int32_t *bias) {
-  const int64_t lanes = r->walk.lanes, channels = r->walk.shape.out_c;
-  const int64_t units = (int64_t)bytes / (channels * quad); /* of a register of channels */
-  int8_t *was = malloc(bytes);
-  int32_t *biases = malloc((size_t)channels * sizeof *biases);
-  const bool good = was && biases;
-  if (good) {
-    memcpy(was, weights, bytes);
-    memcpy(biases, bias, (size_t)channels * sizeof *biases);
-  }
-  for (int64_t c = 0; good && c < channels; c++) {
-    const int64_t from = order[c];
-    bias[c] = biases[from];
-    for (int64_t u = 0; u < units; u++)
-      memcpy(weights + ((c / lanes * units + u) * lanes + c % lanes) * quad,
-             was + ((from / lanes * units + u) * lanes + from % lanes) * quad, quad);
-  }
-  free(was);
-  free(biases);
-  return good ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
 /* Packs weights, and what it takes to keep their pairs within the limit of the vocabulary. */
@@ -613,7 +603,7 @@ static nib_status add_constants(depthwise_quads *r, const nib_node *n, const int
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, padded, &bias);
   if (status == NIB_OK && order)
-    status = move_channels(r, order, weights, bytes, bias);
+    status = nib_pack_move_channels(order, s->out_c, r->walk.lanes, weights, bytes, bias);
   if (status == NIB_OK)
     status = nib_conv_add_constants(e, r->kernel, "int8_t", weights, bytes, "int32_t", bias, padded,
                                     &r->constants);
@@ -639,11 +629,13 @@ static nib_status prepare(depthwise_quads *r) {
   if (r->pixels > most_pixels)
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: a tile has at most %d pixels",
                           kernel->name, most_pixels);
-  r->by_parts = kernel->tile[1] == parts && fits_parts(e->graph, kernel, e->vocab, r);
+  const int32_t parts = parts_of(e->graph, kernel, e->vocab, r);
+  r->parts = kernel->tile[1] == parts ? parts : 1;
   r->channels_first = last_block(r) > 0 && fits_cache(r);
   nib_acc_range *ranges = NULL;
-  int32_t *order = r->by_parts ? channel_order(r->walk.shape.out_c, r->walk.lanes) : NULL;
-  nib_status status = r->by_parts && !order ? NIB_ERROR_OUT_OF_MEMORY : add_constants(r, n, order);
+  int32_t *order =
+      r->parts > 1 ? nib_pack_channel_order(r->walk.shape.out_c, r->walk.lanes, parts) : NULL;
+  nib_status status = r->parts > 1 && !order ? NIB_ERROR_OUT_OF_MEMORY : add_constants(r, n, order);
   if (status == NIB_OK)
     status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
   if (status == NIB_OK)

@@ -186,7 +186,7 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
                 weight_type(&r->walk, e->vocab), r->constants.weights,
                 (ll)(s->kernel_w * r->padded));
   nib_text_line(e->body, "const %s *a = %s + x * %lld + c;", r->stage.c_type,
-                nib_stage_row(&r->stage), (ll)(s->stride_w * r->channels));
+                nib_stage_row(&r->stage).s, (ll)(s->stride_w * r->channels));
   if (shared) {
     emit_taps(r, pixels, s->kernel_w, "");
   } else {

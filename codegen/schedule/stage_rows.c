@@ -240,12 +240,17 @@ static void emit_staging(const nib_stage *s, nib_emitter *e, void (*after)(void 
   nib_text_close(e->body, "");
 }
 
+/* Whether the rows under a filter are one behind the other: no ring's end is among them. */
+static bool is_linear(const nib_stage *s) {
+  return s->direct ? s->source_ring == 0 : s->ring > s->span;
+}
+
 void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void *user),
                          void *user) {
   const nib_conv_shape *c = &s->shape;
   if (!s->direct)
     emit_staging(s, e, after, user);
-  if (c->kernel_h == 1) {
+  if (c->kernel_h == 1 || is_linear(s)) {
     const nib_word at = nib_word_of("y * %lld", (ll)c->stride_h);
     const nib_word row = s->direct ? as_staged(s, input_row(s, at.s)) : slot(s, at.s);
     nib_text_line(e->body, "const %s *const row = %s;", s->c_type, row.s);
@@ -258,6 +263,12 @@ void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void 
   nib_text_close(e->body, "");
 }
 
-const char *nib_stage_row(const nib_stage *s) {
-  return s->shape.kernel_h == 1 ? "row" : "rows[ky]";
+nib_word nib_stage_row(const nib_stage *s) {
+  const nib_conv_shape *c = &s->shape;
+  const int64_t elems = s->direct ? c->in_w * c->in_c : s->row_elems;
+  if (c->kernel_h == 1)
+    return nib_word_of("row");
+  if (is_linear(s))
+    return nib_word_of("row + ky * %lld", (ll)(c->dilation_h * elems));
+  return nib_word_of("rows[ky]");
 }

@@ -49,11 +49,11 @@ bool nib_stage_can_emit(const nib_stage *s, const nib_vocab *v);
 void nib_stage_emit_begin(const nib_stage *s, nib_emitter *e);
 /** Opens the loop over output rows y, of a part of them if `cut`, and declares `next`. */
 void nib_stage_emit_loop(const nib_stage *s, nib_emitter *e, bool cut);
-/** At the top of the loop over y: stages what output row y needs and declares `rows[]` (or `row`
- *  for one kernel row). After each staged row, `after(user)` may emit more; NULL for nothing. */
+/** At the top of the loop over y: stages what output row y needs and declares `rows[]` (or `row`,
+ *  the first, where the others follow it in memory). After each staged row, `after(user)` may emit more; NULL for nothing. */
 void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void *user), void *user);
-/** Expression of kernel row `ky`'s staged row: "row" or "rows[ky]". */
-const char *nib_stage_row(const nib_stage *s);
+/** Expression of kernel row `ky`'s staged row. */
+nib_word nib_stage_row(const nib_stage *s);
 
 #ifdef __cplusplus
 }

@@ -257,6 +257,53 @@ static const char support[] =
     "  }\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_pairs\n"
+    "/* Codes of 64 columns of four rows as two registers of each 32. */\n" INLINE
+    "void nib_avx512_pairs(__m512i out[4], const __m512i row[4]) {\n"
+    "  const __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]);\n"
+    "  const __m512i high01 = _mm512_unpackhi_epi8(row[0], row[1]);\n"
+    "  const __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]);\n"
+    "  const __m512i high23 = _mm512_unpackhi_epi8(row[2], row[3]);\n"
+    "  const __m512i a = _mm512_unpacklo_epi16(low01, low23);\n"
+    "  const __m512i b = _mm512_unpackhi_epi16(low01, low23);\n"
+    "  const __m512i c = _mm512_unpacklo_epi16(high01, high23);\n"
+    "  const __m512i d = _mm512_unpackhi_epi16(high01, high23);\n"
+    "  out[0] = _mm512_shuffle_i64x2(a, b, 0x44);\n"
+    "  out[1] = _mm512_shuffle_i64x2(c, d, 0x44);\n"
+    "  out[2] = _mm512_shuffle_i64x2(a, b, 0xEE);\n"
+    "  out[3] = _mm512_shuffle_i64x2(c, d, 0xEE);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_stage_pairs\n"
+    "/* Codes [from, from + n) of four rows, n a multiple of 32. */\n" INLINE
+    "void nib_avx512_stage_pairs(uint8_t *d, const void *const rows[4], int32_t from, int32_t n, int flip) {\n"
+    "  const __m512i flips = _mm512_set1_epi8((char)flip);\n"
+    "  __m512i row[4], out[4];\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 64 <= n; i += 64) {\n"
+    "    for (int k = 0; k < 4; k++)\n"
+    "      row[k] = _mm512_xor_si512(_mm512_loadu_si512((const char *)rows[k] + from + i), flips);\n"
+    "    nib_avx512_pairs(out, row);\n"
+    "    for (int k = 0; k < 4; k++)\n"
+    "      _mm512_storeu_si512((void *)(d + 4 * i + 64 * k), out[k]);\n"
+    "  }\n"
+    "  if (i < n) {\n"
+    "    for (int k = 0; k < 4; k++)\n"
+    "      row[k] = _mm512_xor_si512(_mm512_castsi256_si512(_mm256_loadu_si256(\n"
+    "          (const void *)((const char *)rows[k] + from + i))), flips);\n"
+    "    nib_avx512_pairs(out, row);\n"
+    "    for (int k = 0; k < 2; k++)\n"
+    "      _mm512_storeu_si512((void *)(d + 4 * i + 64 * k), out[k]);\n"
+    "  }\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_two_columns\n"
+    "/* Two columns of 32 codes, narrowed from two registers each, in order. */\n" INLINE
+    "__m512i nib_avx512_two_columns(__m512i bytes) {\n"
+    "  return _mm512_permutexvar_epi32(\n"
+    "      _mm512_setr_epi32(0, 8, 1, 9, 4, 12, 5, 13, 2, 10, 3, 11, 6, 14, 7, 15), bytes);\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_exp\n"
     "/* 2^n e^r with |r| <= ln 2 / 2 by Taylor's polynomial; bounds that the least and the largest float\n"
     " * are within, and a NaN passes. */\n" INLINE
@@ -383,6 +430,10 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_QUADS_U8] = "nib_avx512_quads($d, $a, $b, $n, 0);",
             [NIB_PRIM_QUADS_PARTS_I8] = "nib_avx512_interleave($d, $a, $b, $n, 0x80);",
             [NIB_PRIM_QUADS_PARTS_U8] = "nib_avx512_interleave($d, $a, $b, $n, 0);",
+            [NIB_PRIM_QUADS_PAIRS_I8] = "nib_avx512_stage_pairs($d, $a, $b, $n, 0x80);",
+            [NIB_PRIM_QUADS_PAIRS_U8] = "nib_avx512_stage_pairs($d, $a, $b, $n, 0);",
+            [NIB_PRIM_PACK_PAIRS_I8] = "$d = nib_avx512_two_columns(_mm512_packs_epi16($a, $b));",
+            [NIB_PRIM_PACK_PAIRS_U8] = "$d = nib_avx512_two_columns(_mm512_packus_epi16($a, $b));",
             [NIB_PRIM_PACK_I8] = "$d = _mm512_packs_epi16($a, $b);",
             [NIB_PRIM_PACK_U8] = "$d = _mm512_packus_epi16($a, $b);",
             [NIB_PRIM_RQ_PRODUCT] =

@@ -90,6 +90,10 @@ extern "C" {
    * register j of four has columns 16q + 4j + 0..3, which NARROW16 of registers 0 and 1, and 2 and \
    * 3, and then PACK_I8 or PACK_U8 bring in order */                                               \
   X(QUADS_PARTS_I8, "quads_parts_i8") X(QUADS_PARTS_U8, "quads_parts_u8")                          \
+  /* the same for $n a multiple of 2 * lanes: of each 2 * lanes columns, of h parts for each half    \
+   * of a register, parts q and h + q of register j of two have columns 16q + 8j + 0..3 and + 4..7,  \
+   * which NARROW16 of both, and then PACK_PAIRS of two columns' bring in order */                   \
+  X(QUADS_PAIRS_I8, "quads_pairs_i8") X(QUADS_PAIRS_U8, "quads_pairs_u8")                          \
   X(RQ_FIX, "rq_fix")               /* d += a == b ? c : 0 */                                      \
   X(ORDER, "order")                 /* loads and stores stay on their side of it */                \
   X(I32_AFTER, "i32_after") X(F32_AFTER, "f32_after") /* d stays; what reads it comes after all    \
@@ -101,6 +105,7 @@ extern "C" {
   X(NARROW_I8, "narrow_i8")         /* d = i16 lanes of two NARROW16 a and b, saturated to bytes */ \
   X(NARROW_U8, "narrow_u8")                                                                        \
   X(PACK_I8, "pack_i8") X(PACK_U8, "pack_u8") /* the same in the vocabulary's own order */         \
+  X(PACK_PAIRS_I8, "pack_pairs_i8") X(PACK_PAIRS_U8, "pack_pairs_u8") /* those of a, then of b */   \
   X(I8_MAX, "i8_max") X(I8_MIN, "i8_min") /* d = bytes a against the constant b */                 \
   X(U8_MAX, "u8_max") X(U8_MIN, "u8_min")                                                          \
   X(BYTES_STORE4, "bytes_store4")   /* a: pointer, b: all the bytes */                             \
