@@ -32,6 +32,15 @@ static int pieces_in_place(const nib_block_pack *p, const nib_vocab *v, bool unp
   return pieces;
 }
 
+/* Rows whose codes leave the second cache room, in blocks of much the same size: whole tiles. */
+static int64_t rows_of_block(const nib_block_dots *d) {
+  enum { BLOCK_BYTES = 768 << 10 };
+  const int64_t bytes = d->rows.rows * d->rows.chunks * d->rows.stride;
+  const int64_t blocks = (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+  const int64_t rows = round_up((d->rows.rows + blocks - 1) / blocks, d->tile_rows);
+  return rows < d->rows.rows ? rows : d->rows.rows;
+}
+
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
@@ -44,17 +53,18 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   const int columns = kernel->tile[1] > 0 ? kernel->tile[1] : 1;
   const int64_t act_group = nib_block_rows_group(x);
   d->unpacks = d->in_chunks = kernel->tile[2] > 0;
-  if (act_group == 0 || !nib_block_pack_plan(w, act_group, !d->unpacks, v, columns, &d->pack) ||
-      !nib_block_rows_plan(g, n, &d->pack, &d->rows))
-    return false;
   d->chunk_groups = kernel->tile[2];
+  if (act_group == 0 || !nib_block_pack_plan(w, act_group, !d->unpacks, v, columns, &d->pack) ||
+      !nib_block_rows_plan(g, n, &d->pack, d->unpacks ? d->chunk_groups : d->pack.groups, &d->rows))
+    return false;
   d->in_place = pieces_in_place(&d->pack, v, d->unpacks);
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
   if (d->unpacks) {
     const int64_t width = d->pack.lanes * (int64_t)d->pack.columns;
     d->totals_at +=
         round_up(d->chunk_groups * d->pack.steps_of_group * d->pack.padded_step * width, 64);
-    d->scratch_bytes = d->totals_at + d->rows.rows * width * 4;
+    d->row_block = rows_of_block(d);
+    d->scratch_bytes = d->totals_at + d->row_block * width * 4;
   }
   return d->scratch_bytes < INT32_MAX;
 }
@@ -141,7 +151,7 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
     nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
     return;
   }
-  nib_text_line(t, "memset(totals, 0, %lld);", (ll)(d->rows.rows * p->lanes * p->columns * 4));
+  nib_text_line(t, "memset(totals, 0, %lld);", (ll)(d->row_block * p->lanes * p->columns * 4));
   nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %lld) {", (ll)p->groups,
                 (ll)d->chunk_groups);
   if (p->groups % d->chunk_groups)
@@ -171,7 +181,18 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
     nib_text_line(e->body, "float *const totals = (float *)(void *)(scratch + %lld);",
                   (ll)d.totals_at);
   }
+  if (d.unpacks && d.row_block < d.rows.rows) {
+    nib_text_open(e->body, "for (int32_t block = 0; block < %lld; block += %lld) {",
+                  (ll)d.rows.rows, (ll)d.row_block);
+    nib_text_line(e->body, "const int32_t block_end = block + %lld < %lld ? block + %lld : %lld;",
+                  (ll)d.row_block, (ll)d.rows.rows, (ll)d.row_block, (ll)d.rows.rows);
+  } else if (d.unpacks) {
+    nib_text_open(e->body, "{");
+    nib_text_line(e->body, "const int32_t block = 0;");
+  }
   nib_block_emit_panels(&d, emit_panel);
+  if (d.unpacks)
+    nib_text_close(e->body, "");
   nib_epilogue_release(&d.epilogue);
   return NIB_OK;
 }

@@ -20,8 +20,10 @@ typedef struct nib_block_rows {
   bool is_block; /**< else codes of 8 bits with one zero point */
   int64_t rows, k;
   int64_t scale_elems; /**< elements that share a scale */
-  int64_t stride;      /**< bytes from one row of int8 codes to the next */
   int64_t steps;       /**< integer sums of a row */
+  int64_t chunk_steps; /**< of a chunk of K: what is of one for all rows lies together */
+  int64_t chunks;
+  int64_t stride; /**< bytes in a chunk from one row of int8 codes to the next */
   int64_t flip;        /**< subtracted from codes to make them int8: 128 or 0 */
   bool has_bases, has_scales, has_offset_sums;
   int64_t codes_at, bases_at, scales_at, offset_sums_at, bytes; /**< in scratch */
@@ -43,6 +45,7 @@ typedef struct nib_block_dots {
   bool looks_up;        /**< sums of four activations are looked up (block_tables.c) */
   int64_t table_stride; /**< bytes of a row's tables */
   int64_t chunk_groups; /**< groups of a chunk */
+  int64_t row_block;    /**< where it unpacks: rows that all panels are run for before the next ones */
   int64_t unpacked_at, totals_at, tables_at, scratch_bytes;
   const char *weights, *bias;
   const char *tables[NIB_BLOCK_MAX_TABLES];
@@ -50,9 +53,10 @@ typedef struct nib_block_dots {
 
 /** Whether a format is blocks of plain int8 codes under one scale that block_rows reads. */
 bool nib_block_is_bytes(const nib_format_info *format);
-/** Plans the kernel's rows (see block_rows.c); false where activations are none that it reads. */
+/** Plans the kernel's rows (see block_rows.c), in chunks of `chunk_groups` groups of the weights; false
+ *  where activations are none that it reads. */
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
-                         nib_block_rows *out_rows);
+                         int64_t chunk_groups, nib_block_rows *out_rows);
 /** Elements of a row that share a scale: what the weights' packing must meet. 0: not accepted. */
 int64_t nib_block_rows_group(const nib_tensor *x);
 /** Writes the rows into scratch: codes, -zero * sums of codes, scales. */

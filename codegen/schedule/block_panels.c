@@ -48,14 +48,21 @@ nib_status nib_block_add_constants(nib_block_dots *d, const nib_kernel *kernel) 
 void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emit_tile *emit) {
   nib_text *t = d->e->body;
   const int64_t full = d->rows.rows / d->tile_rows, rest = d->rows.rows % d->tile_rows;
+  const bool blocked = d->unpacks && d->row_block < d->rows.rows;
   if (full > 0) {
-    nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {", (ll)(full * d->tile_rows),
-                  (ll)d->tile_rows);
+    if (blocked)
+      nib_text_open(t, "for (int32_t row = block; row + %lld <= block_end; row += %lld) {",
+                    (ll)d->tile_rows, (ll)d->tile_rows);
+    else
+      nib_text_open(t, "for (int32_t row = 0; row < %lld; row += %lld) {",
+                    (ll)(full * d->tile_rows), (ll)d->tile_rows);
     emit(d, &(nib_block_tile){d->tile_rows, columns, tail});
     nib_text_close(t, "");
   }
   if (rest > 0) {
-    nib_text_open(t, "{ /* the last rows */");
+    nib_text_open(
+        t, blocked ? "if (block_end == %lld) { /* the last rows */" : "{ /* the last rows */",
+        (ll)d->rows.rows);
     nib_text_line(t, "const int32_t row = %lld;", (ll)(full * d->tile_rows));
     emit(d, &(nib_block_tile){rest, columns, tail});
     nib_text_close(t, "");

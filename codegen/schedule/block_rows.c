@@ -38,7 +38,7 @@ static int64_t place(nib_block_rows *r, int64_t bytes) {
 }
 
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
-                         nib_block_rows *out_rows) {
+                         int64_t chunk_groups, nib_block_rows *out_rows) {
   nib_block_rows *r = out_rows;
   const nib_tensor *x = nib_node_input(g, n, 0);
   memset(r, 0, sizeof *r);
@@ -48,14 +48,16 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   r->rows = nib_tensor_elems(x) / r->k;
   r->scale_elems = nib_block_rows_group(x);
   r->steps = pack->groups * pack->steps_of_group;
-  r->stride = round_up(r->steps * pack->padded_step, 64);
+  r->chunk_steps = chunk_groups * pack->steps_of_group;
+  r->chunks = (r->steps + r->chunk_steps - 1) / r->chunk_steps;
+  r->stride = round_up(r->chunk_steps * pack->padded_step, 64);
   if (r->rows > 1 && r->stride % 4096 == 0) /* else rows share the sets of the first cache */
     r->stride += 64;
   r->has_bases = pack->zero != 0 || pack->by_fours;
   r->has_scales = r->is_block;
   r->has_offset_sums = pack->has_offsets;
-  const int64_t words = r->rows * r->steps * 4;
-  r->codes_at = place(r, r->rows * r->stride);
+  const int64_t words = r->rows * r->chunks * r->chunk_steps * 4;
+  r->codes_at = place(r, r->rows * r->chunks * r->stride);
   r->bases_at = place(r, r->has_bases ? words : 0);
   r->scales_at = place(r, r->has_scales ? words : 0);
   r->offset_sums_at = place(r, r->has_offset_sums ? r->rows * pack->groups * 4 : 0);
@@ -95,8 +97,19 @@ static nib_word scale_of(const nib_block_dots *d, const nib_block_layout *b) {
 static void emit_step(const nib_block_dots *d, const char *from, const char *scale) {
   const nib_block_pack *p = &d->pack;
   nib_text *t = d->e->body;
-  nib_text_line(t, "int8_t *const to = codes + m * %lld + s * %lld;", (ll)d->rows.stride,
-                (ll)p->padded_step);
+  const nib_block_rows *r = &d->rows;
+  if (r->chunks > 1) {
+    const ll chunk = (ll)r->chunk_steps;
+    nib_text_line(t, "const int32_t at = (s / %lld * %lld + m) * %lld + s %% %lld;", chunk,
+                  (ll)r->rows, chunk, chunk);
+    nib_text_line(t, "int8_t *const to = codes + (s / %lld * %lld + m) * %lld + s %% %lld * %lld;",
+                  chunk, (ll)r->rows, (ll)r->stride, chunk, (ll)p->padded_step);
+  } else {
+    nib_text_line(t, "const int32_t at = m * %lld + s;", (ll)r->steps);
+    nib_text_line(t, "int8_t *const to = codes + m * %lld + s * %lld;", (ll)r->stride,
+                  (ll)p->padded_step);
+  }
+  nib_text_line(t, "(void)at;");
   nib_text_line(t, "memcpy(to, %s, %lld);", from, (ll)p->step);
   if (p->padded_step > p->step)
     nib_text_line(t, "memset(to + %lld, 0, %lld);", (ll)p->step, (ll)(p->padded_step - p->step));
@@ -109,14 +122,13 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
   const bool shifted = d->in_place > 1;
   const nib_word power = nib_word_of("(1 << s %% %d * %d)", d->in_place, p->planes[0].bits);
   if (d->rows.has_bases)
-    nib_text_line(t, "bases[m * %lld + s] = sum * %d%s%s%s;", (ll)d->rows.steps, -p->zero,
-                  shifted ? " * " : "", shifted ? power.s : "",
+    nib_text_line(t, "bases[at] = sum * %d%s%s%s;", -p->zero, shifted ? " * " : "",
+                  shifted ? power.s : "",
                   p->by_fours ? nib_word_of(" - %lld", (ll)nib_block_table_excess(p)).s : "");
   if (d->rows.has_scales && shifted)
-    nib_text_line(t, "row_scales[m * %lld + s] = %s / (float)%s;", (ll)d->rows.steps, scale,
-                  power.s);
+    nib_text_line(t, "row_scales[at] = %s / (float)%s;", scale, power.s);
   else if (d->rows.has_scales)
-    nib_text_line(t, "row_scales[m * %lld + s] = %s;", (ll)d->rows.steps, scale);
+    nib_text_line(t, "row_scales[at] = %s;", scale);
   if (d->rows.has_offset_sums)
     nib_text_line(t, "offset_sums[m * %lld + s / %lld] += real * (float)sum;", (ll)p->groups,
                   (ll)p->steps_of_group);

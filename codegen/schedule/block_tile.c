@@ -237,8 +237,14 @@ static bool starts_with_base(const tile *t, int k) {
   return t->keys[k].shift == 0;
 }
 
+/* Where what belongs to step `step` + j of row `row` + m lies; chunk_at: see open_chunk. */
+static nib_word step_at(const tile *t, int64_t m, const char *step, int j) {
+  return nib_word_of("(row + %lld) * %lld + %s%s + %d", (ll)m, (ll)t->d->rows.chunk_steps,
+                     t->d->rows.chunks > 1 ? "chunk_at + " : "", step, j);
+}
+
 static nib_word base_of(const tile *t, int64_t m, const char *step, int j) {
-  return nib_word_of("bases[(row + %lld) * %lld + %s + %d]", (ll)m, (ll)t->d->rows.steps, step, j);
+  return nib_word_of("bases[%s]", step_at(t, m, step, j).s);
 }
 
 static void open_sum(tile *t, const char *step, int k) {
@@ -351,8 +357,8 @@ static void move_total(const tile *t, int64_t m, int c, bool load) {
   const nib_word total = place("total", m, c);
   const nib_word at =
       t->d->unpacks
-          ? nib_word_of("totals + (row + %lld) * %d + %d", (ll)m, t->p->lanes * t->p->columns,
-                        c * t->p->lanes)
+          ? nib_word_of("totals + (row - block + %lld) * %d + %d", (ll)m,
+                        t->p->lanes * t->p->columns, c * t->p->lanes)
           : nib_word_of("totals + (row + %lld) * %lld + channel + %d", (ll)m,
                         (ll)(t->p->panels * t->p->columns * t->p->lanes), c * t->p->lanes);
   if (load)
@@ -408,10 +414,7 @@ static void scale_step(tile *t, const char *suffix, const char *step, int j, boo
   for (int64_t m = 0; m < t->size.rows; ++m) {
     const nib_word factor = nib_word_of("factor%lld", (ll)m);
     declare(t, t->e->vocab->type_f32, factor.s);
-    say(t, NIB_PRIM_F32_SET, factor.s,
-        nib_word_of("row_scales[(row + %lld) * %lld + %s + %d]", (ll)m, (ll)t->d->rows.steps, step,
-                    j)
-            .s,
+    say(t, NIB_PRIM_F32_SET, factor.s, nib_word_of("row_scales[%s]", step_at(t, m, step, j).s).s,
         NULL);
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word real = place("real", m, c);
@@ -610,6 +613,17 @@ void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *size) {
       nib_block_finish_value(d, size, m, c);
 }
 
+/* The codes of a chunk; steps are counted through all of K, but what belongs to one lies by chunks.
+ */
+static void open_chunk(const tile *t) {
+  const nib_block_rows *r = &t->d->rows;
+  nib_text_line(t->e->body, "const int8_t *a = codes + (first / %lld * %lld + row) * %lld;",
+                (ll)t->d->chunk_groups, (ll)r->rows, (ll)r->stride);
+  if (r->chunks > 1)
+    nib_text_line(t->e->body, "const int32_t chunk_at = first * %lld;",
+                  (ll)(t->p->steps_of_group * (r->rows - 1)));
+}
+
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
   open_source(&t);
@@ -631,8 +645,7 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
         d->e->body, "const uint8_t *factors = panel + first * %lld + %lld;",
         (ll)(d->pack.group_bytes * size->columns),
         (ll)(bundled_groups(&t) * d->pack.steps_of_group * d->pack.step_bytes * size->columns));
-    nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld + first * %lld;",
-                  (ll)d->rows.stride, (ll)(d->pack.steps_of_group * d->pack.padded_step));
+    open_chunk(&t);
   } else {
     if (d->looks_up)
       nib_text_line(d->e->body, "const uint8_t *a = tables + row * %lld;", (ll)d->table_stride);

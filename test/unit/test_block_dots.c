@@ -229,6 +229,10 @@ static void add_cases(suite *s, int lanes) {
   }
   for (int rows = 1; rows <= 13; ++rows)
     add_case(s, "q4_0", "q8_0", rows, rows % 2 ? 2 * lanes : 3 * lanes - 1, 3, rows % 3 == 0);
+  if (lanes > 1) /* several chunks of K and blocks of rows */
+    for (int i = 0; i < 3; ++i)
+      add_case(s, i == 1 ? "tq2_0" : "q4_0", i == 2 ? "i8:block=256,scale=f32" : "q8_0", 205 + i,
+               lanes + 1, i == 0 ? 131 : 17, i % 2);
   for (int outputs = 1; outputs <= 4 * lanes; outputs += 1 + lanes / 4)
     add_case(s, "tq2_0", "q8_0", 1, outputs, 1, 0);
 }
