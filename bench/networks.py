@@ -249,7 +249,7 @@ def bench_network(folder: pathlib.Path, options: dict) -> dict:
     expected = litert.feed(inputs)
     entries = {}
     for variant, (library, threads) in network["libraries"].items():
-        if threads <= len(ALL_CORES):
+        if threads <= len(ALL_CORES) and (variant != "c99" or options["portable"]):
             empty = [np.zeros(d["shape"], d["dtype"]) for d in details_out]
             entries[variant] = Ours(folder / library, inputs, empty, threads)
     for key, entry in entries.items():
@@ -320,11 +320,12 @@ def prepare_case(build: pathlib.Path, folder: pathlib.Path, case, target: str) -
 
 
 def measure(folders: list, options) -> list:
-    """Rows of prepared folders: of a network and of its float32 form."""
+    """Rows of prepared folders: of a network and of its float32 form; with portable C where options ask for it."""
     rows = []
     for folder in folders:
         command = [sys.executable, __file__, str(folder),
-                   json.dumps({"rounds": options.rounds, "budget": options.budget, "cpu": options.cpu})]
+                   json.dumps({"rounds": options.rounds, "budget": options.budget, "cpu": options.cpu,
+                               "portable": options.portable})]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **peers.ENVIRONMENT})
         if done.returncode:
             raise RuntimeError(done.stderr.strip()[-500:] or f"ended with {done.returncode}")

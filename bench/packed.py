@@ -76,7 +76,7 @@ def load(name: str, only_wanted: bool = False):
 def run_child(stage: str, name: str, options) -> None:
     """Prints notes, and as the last line rows in JSON."""
     only_wanted = options.wanted
-    options = types.SimpleNamespace(cpu=-1, rounds=options.rounds, budget=options.budget)
+    options = types.SimpleNamespace(cpu=-1, rounds=options.rounds, budget=options.budget, portable=not only_wanted)
     work = HERE / "work" / name
     if stage == "limits":
         work.mkdir(parents=True, exist_ok=True)

@@ -68,6 +68,7 @@ def run_cases(selected: list, options) -> list:
 def main() -> int:
     options = parse_arguments()
     options.build = options.build.resolve()
+    options.portable = True
     (options.build / "bench").mkdir(parents=True, exist_ok=True)
     if not options.no_peers:
         peers.reexec_in_venv(options.build)
