@@ -4,6 +4,7 @@
 
 #include "num/block.h"
 #include "num/code_value.h"
+#include "pack/element_codes.h"
 #include "pack/element_integers.h"
 #include "pack/pack_blocks.h"
 
@@ -280,30 +281,18 @@ static int64_t word_at(const nib_low_bit *p, int word, int lane) {
   return (int64_t)whole * 128 + (rest >= 2 ? 256 : 0) + lane * 4;
 }
 
-/* Where bits lie, found once for all rows: those of the elements of a block, and of each element of
- * a step. */
+/* Where a bit of a step is. */
 typedef struct spot {
   int32_t byte;
-  uint8_t shift, two; /* two: in the next byte as well */
+  uint8_t shift;
 } spot;
 
 typedef struct packer {
   const nib_low_bit *p;
   nib_block_factors factors;
-  spot *low, *high; /* in the source, by element of a block; NULL where nothing is that simple */
-  spot *targets;    /* in a step: [tile * 16 + row][element][plane] */
+  nib_code_reader codes;
+  spot *targets; /* [tile * 16 + row][element][plane] */
 } packer;
-
-static spot spot_of(int64_t bit, int bits) {
-  return (spot){(int32_t)(bit / 8), (uint8_t)(bit % 8), bit % 8 + bits > 8};
-}
-
-static spot *field_spots(const nib_bit_field *f, int n) {
-  spot *spots = calloc((size_t)n, sizeof *spots);
-  for (int i = 0; spots && i < n; ++i)
-    spots[i] = spot_of(nib_block_field_bit(f, i), f->bits);
-  return spots;
-}
 
 static spot *target_spots(const nib_low_bit *p) {
   const int rows = 16 * p->tiles, element_bits = p->product == NIB_LOW_BIT_I8 ? 8 : 16;
@@ -317,56 +306,22 @@ static spot *target_spots(const nib_low_bit *p) {
         const int of_word = element_bits / plane->bits,
                   tile = k / NIB_LOW_BIT_SUB * p->tiles + row / 16;
         const int bit = at.reg % of_word * plane->bits + at.element * element_bits;
-        *to++ = spot_of(
-            word_at(p, tile * p->bits + plane->shift + at.reg / of_word, at.lane) * 8 + bit, 1);
+        const int word = tile * p->bits + plane->shift + at.reg / of_word;
+        *to++ = (spot){(int32_t)(word_at(p, word, at.lane) + bit / 8), (uint8_t)(bit % 8)};
       }
   return spots;
 }
 
 static bool open_packer(const nib_low_bit *p, packer *out) {
-  const nib_format_info *f = nib_format_get(p->w->format);
   *out = (packer){.p = p, .targets = target_spots(p)};
-  if (f->kind != NIB_KIND_BLOCK)
-    return out->targets != NULL;
-  if (f->block.packing == NIB_PACKING_FIELDS && f->block.codes.low.bits <= 8) {
-    out->low = field_spots(&f->block.codes.low, f->block_elems);
-    if (f->block.codes.high.bits)
-      out->high = field_spots(&f->block.codes.high, f->block_elems);
-  }
-  return out->targets && (p->has_codes || nib_block_factors_read(p->w, &out->factors));
+  return out->targets && nib_code_reader_open(p->w, &out->codes) &&
+         (!p->has_scales || p->has_codes || nib_block_factors_read(p->w, &out->factors));
 }
 
 static void close_packer(packer *s) {
   nib_block_factors_free(&s->factors);
-  free(s->low);
-  free(s->high);
+  nib_code_reader_close(&s->codes);
   free(s->targets);
-}
-
-static uint32_t read_spot(const uint8_t *block, spot at, int bits) {
-  const uint32_t x = at.two ? block[at.byte] | (uint32_t)block[at.byte + 1] << 8 : block[at.byte];
-  return x >> at.shift & ((1u << bits) - 1);
-}
-
-/* Codes of `n` elements from `elem` on, as the format has them. */
-static void read_codes(const packer *s, int64_t elem, int64_t n, uint8_t *codes) {
-  const nib_format_info *f = nib_format_get(s->p->w->format);
-  const nib_split_field *field = &f->block.codes;
-  const uint8_t *data = s->p->w->data;
-  if (f->kind != NIB_KIND_BLOCK) {
-    for (int64_t i = 0; i < n; ++i)
-      codes[i] = data[elem + i] & (uint8_t)((1u << f->bits) - 1);
-    return;
-  }
-  const uint8_t *block = data + elem / f->block_elems * f->block_bytes;
-  const int first = (int)(elem % f->block_elems);
-  for (int i = 0; i < n; ++i) {
-    uint32_t code = !s->low ? nib_block_code(&f->block, block, first + i)
-                            : read_spot(block, s->low[first + i], field->low.bits);
-    if (s->high)
-      code |= read_spot(block, s->high[first + i], field->high.bits) << field->low.bits;
-    codes[i] = (uint8_t)code;
-  }
 }
 
 /* Number `i` of the reals, or of the bytes, of a row in a step. */
@@ -427,7 +382,7 @@ static void pack_row(const packer *s, int64_t o, uint8_t *data) {
     bool is_nan = false;
     for (int64_t i = 0; i < p->group; i += PIECE) {
       const int64_t n = p->group - i < PIECE ? p->group - i : PIECE;
-      read_codes(s, o * p->k + g * p->group + i, n, codes);
+      nib_code_reader_get(&s->codes, o * p->k + g * p->group + i, n, codes);
       for (int64_t j = 0; j < n; ++j) {
         const int64_t at = g * padded_group + i + j;
         uint8_t *step = steps + at / p->step_elems * p->step_bytes;

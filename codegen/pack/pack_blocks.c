@@ -3,6 +3,7 @@
 #include "pack/pack_blocks.h"
 
 #include "num/block.h"
+#include "pack/element_codes.h"
 #include "pack/element_integers.h"
 
 #include <math.h>
@@ -288,18 +289,6 @@ nib_format nib_block_narrowest(const float *x, int64_t n) {
   return x ? NIB_F32 : NIB_F16;
 }
 
-static int code_at(const nib_tensor *w, const nib_block_pack *p, int64_t elem) {
-  const nib_format_info *f = nib_format_get(w->format);
-  uint32_t code;
-  if (f->kind == NIB_KIND_BLOCK) {
-    const int i = (int)(elem % f->block_elems);
-    code = nib_block_code(&f->block, block_at(w, elem), i);
-  } else {
-    code = (uint32_t)nib_format_load_code(w->format, w->data, elem) & ((1u << f->bits) - 1);
-  }
-  return p->stored[code & 255];
-}
-
 /* Sets the code of element `at` of a step in its planes. `lane` points to the first byte of the
  * column's lane, `stride` is the bytes of all column registers. */
 static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int64_t at, int code) {
@@ -332,12 +321,14 @@ static void put_spread(const nib_block_pack *p, uint8_t *lane, int64_t stride, i
 
 /* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step.
  */
-static void put_step(const nib_tensor *w, const nib_block_pack *p, int64_t o, int64_t g, int64_t s,
+static void put_step(const nib_code_reader *codes, const nib_block_pack *p, int64_t o, int64_t g, int64_t s,
                      uint8_t *lane, int64_t stride) {
   const int64_t first = o * p->k + g * p->group + s * p->step;
   const int64_t in_bundle = (p->steps_of_group > 1 ? s : g) % p->spread;
   for (int64_t i = 0; i < p->step; ++i) {
-    const int code = code_at(w, p, first + i);
+    uint8_t stored;
+    nib_code_reader_get(codes, first + i, 1, &stored);
+    const int code = p->stored[stored];
     if (p->spread > 1)
       put_spread(p, lane, stride, in_bundle, i, code);
     else
@@ -346,7 +337,7 @@ static void put_step(const nib_tensor *w, const nib_block_pack *p, int64_t o, in
 }
 
 /* One output: its codes and factors in all groups. */
-static void pack_output(const nib_tensor *w, const nib_block_pack *p, const nib_block_factors *f,
+static void pack_output(const nib_code_reader *codes, const nib_block_pack *p, const nib_block_factors *f,
                         int64_t o, uint8_t *data) {
   const int64_t panel = o / (p->lanes * p->columns), in_panel = o % (p->lanes * p->columns);
   const int64_t columns = panel + 1 == p->panels ? p->last_columns : p->columns;
@@ -359,7 +350,7 @@ static void pack_output(const nib_tensor *w, const nib_block_pack *p, const nib_
                   nib_block_pack_panel_at(p, panel * p->columns) +
                   (g % p->chunk_groups - in_bundle) * columns * p->group_bytes;
     for (int64_t s = 0; s < p->steps_of_group; ++s)
-      put_step(w, p, o, g, s, to + (s - s % p->spread) * columns * p->step_bytes + 4 * in_panel,
+      put_step(codes, p, o, g, s, to + (s - s % p->spread) * columns * p->step_bytes + 4 * in_panel,
                4 * width);
     to += bundled * p->steps_of_group * columns * p->step_bytes;
     if (p->has_scales)
@@ -375,8 +366,9 @@ static void pack_output(const nib_tensor *w, const nib_block_pack *p, const nib_
 nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_t **out_data,
                                size_t *out_bytes) {
   nib_block_factors f = {0};
+  nib_code_reader codes;
   *out_data = NULL;
-  if (!pack->has_scales || nib_block_factors_read(w, &f)) {
+  if (nib_code_reader_open(w, &codes) && (!pack->has_scales || nib_block_factors_read(w, &f))) {
     pack->scale_format = nib_block_narrowest(f.scales, pack->outputs * pack->groups);
     pack->offset_format = nib_block_narrowest(f.offsets, pack->outputs * pack->groups);
     set_bytes(pack);
@@ -384,7 +376,8 @@ nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_
     *out_data = calloc(1, *out_bytes);
   }
   for (int64_t o = 0; *out_data && o < pack->outputs; ++o)
-    pack_output(w, pack, &f, o, *out_data);
+    pack_output(&codes, pack, &f, o, *out_data);
+  nib_code_reader_close(&codes);
   nib_block_factors_free(&f);
   return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
