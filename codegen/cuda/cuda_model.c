@@ -31,18 +31,12 @@ static bool kernels_wait(const nib_target *target) { return atoi(target->cpu + 3
 
 static void write_signature(const nib_graph *g, const nib_kernel *k, const char *symbol,
                             const nib_launch *launch, bool waits, nib_text *t) {
-  int32_t inputs[MAX_INPUTS];
-  const int32_t n = nib_kernel_inputs(g, k, inputs, MAX_INPUTS), output = nib_kernel_output(g, k);
-  /* Kernels that work in place have an input and a result in the same bytes: no restrict. */
-  const char *restricted = nib_storage_overlaps_any(g, inputs, n, output) ? "" : "__restrict__ ";
+  const nib_word cluster = nib_word_of(", %d", launch->cluster);
   nib_text_printf(t, "NIB_KERNEL%s(%d, %d%s) %s(", launch->cluster > 1 ? "_CLUSTER" : "",
                   launch->threads, launch->blocks_per_sm > 0 ? launch->blocks_per_sm : 1,
-                  launch->cluster > 1 ? nib_word_of(", %d", launch->cluster).s : "", symbol);
-  for (int32_t i = 0; i < n; ++i)
-    nib_text_printf(t, "const %s *%sin%d, ", nib_model_c_type(g, inputs[i]), restricted, i);
-  nib_text_printf(t, "%s *%sout%s, const uint8_t *__restrict__ weights",
-                  nib_model_c_type(g, output), restricted,
-                  k->scratch_bytes > 0 ? ", uint8_t *scratch" : "");
+                  launch->cluster > 1 ? cluster.s : "", symbol);
+  nib_model_write_parameters(g, k, "__restrict__ ", t);
+  nib_text_printf(t, ", const uint8_t *__restrict__ weights");
   for (int32_t i = 0; i < launch->n_maps; ++i)
     nib_text_printf(t, ", NIB_GRID_CONSTANT nib_tensor_map map%d", i);
   nib_text_printf(t, ") {\n%s", waits ? "  nib_after_previous();\n" : "");
@@ -52,23 +46,12 @@ nib_status nib_cuda_kernel_write(const nib_graph *g, const nib_model_options *o,
                                  nib_constants *constants, nib_text *t, nib_launch *out_launch,
                                  const nib_diag *diag) {
   const nib_kernel *k = &g->kernels[index];
-  const nib_schedule *schedule = k->schedule ? nib_schedule_find(k->schedule) : NULL;
-  const nib_vocab *vocab = nib_vocab_find(k->vocab);
+  const nib_schedule *schedule;
+  const nib_vocab *vocab;
   char symbol[256];
+  NIB_RETURN_IF_ERROR(nib_model_kernel_schedule(g, o, index, true, &schedule, &vocab, diag));
   nib_model_kernel_symbol(g, o->name, index, symbol, sizeof symbol);
-  if (!schedule || !vocab || !schedule->device || k->n_nodes < 1 ||
-      nib_kernel_inputs(g, k, NULL, 0) > MAX_INPUTS)
-    return nib_diag_error(
-        diag, NIB_ERROR_INVALID_INPUT,
-        "kernel %d '%s' has no CUDA schedule and vocabulary: select them for target %s "
-        "before emitting (pass nib-select)",
-        index, k->name ? k->name : "", o->target->spec);
-  if (!vocab->device || !schedule->accepts(g, k, vocab))
-    return nib_diag_error(diag, NIB_ERROR_UNSUPPORTED, "kernel %d '%s': schedule %s cannot run it",
-                          index, k->name, k->schedule);
-  nib_text body;
-  nib_text_init(&body);
-  body.indent = 1;
+  nib_text body = {.indent = 1};
   *out_launch = (nib_launch){0};
   nib_emitter e = {.graph = g,
                    .vocab = vocab,
@@ -104,104 +87,89 @@ void nib_cuda_file_write(const nib_model_options *o, const nib_text *kernels, ni
 
 /* ---- tables ---- */
 
-static nib_status no_place(const writer *w, int32_t tensor) {
-  return nib_diag_error(w->diag, NIB_ERROR_INVALID_INPUT,
-                        "tensor %d '%s' has no place in memory: plan the graph before emitting "
-                        "(pass nib-plan)",
-                        tensor, w->g->tensors[tensor].name);
-}
-
 /* Appends "{NIBRT_CUDA_ARENA, 0, 64}". */
 static nib_status write_place(writer *w, int32_t tensor, nib_text *t) {
-  const nib_storage s = nib_storage_of(w->g, tensor);
-  switch (s.kind) {
-  case NIB_STORAGE_INPUT:
-    nib_text_printf(t, "{NIBRT_CUDA_INPUT, %d, 0}", s.index);
-    return NIB_OK;
-  case NIB_STORAGE_OUTPUT:
-    nib_text_printf(t, "{NIBRT_CUDA_OUTPUT, %d, 0}", s.index);
-    return NIB_OK;
-  case NIB_STORAGE_ARENA:
-    nib_text_printf(t, "{NIBRT_CUDA_ARENA, 0, %" PRId64 "}", s.offset);
-    return NIB_OK;
-  case NIB_STORAGE_CONSTANT: {
+  static const char *const spaces[] = {[NIB_STORAGE_INPUT] = "INPUT",
+                                       [NIB_STORAGE_OUTPUT] = "OUTPUT",
+                                       [NIB_STORAGE_ARENA] = "ARENA",
+                                       [NIB_STORAGE_CONSTANT] = "WEIGHTS"};
+  nib_storage s = nib_storage_of(w->g, tensor);
+  if (s.kind == NIB_STORAGE_NONE)
+    return nib_diag_error(w->diag, NIB_ERROR_INVALID_INPUT,
+                          "tensor %d '%s' has no place in memory: plan the graph before emitting "
+                          "(pass nib-plan)",
+                          tensor, w->g->tensors[tensor].name);
+  if (s.kind == NIB_STORAGE_CONSTANT) {
     const nib_tensor *x = &w->g->tensors[s.index];
     const char *p = nib_constants_add(w->constants, x->name[0] ? x->name : "constant",
                                       nib_model_c_type(w->g, s.index), x->data, x->data_bytes);
-    nib_text_printf(t, "{NIBRT_CUDA_WEIGHTS, 0, %" PRIu64 "}",
-                    nib_constants_offset(w->constants, p));
-    return p ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+    if (!p)
+      return NIB_ERROR_OUT_OF_MEMORY;
+    s.index = 0;
+    s.offset = (int64_t)nib_constants_offset(w->constants, p);
   }
-  default:
-    return no_place(w, tensor);
-  }
+  nib_text_printf(t, "{NIBRT_CUDA_%s, %d, %" PRId64 "}", spaces[s.kind], s.index, s.offset);
+  return NIB_OK;
 }
 
 /* The place of the kernel's parameter that a map reads from. */
-static nib_status write_map_base(writer *w, const nib_kernel *k, const nib_launch_map *m,
-                                 nib_text *t) {
+static nib_status write_map_base(writer *w, const nib_kernel *k, const nib_launch_map *m) {
   int32_t inputs[MAX_INPUTS];
   nib_kernel_inputs(w->g, k, inputs, MAX_INPUTS);
   if (strcmp(m->parameter, "weights") == 0)
-    nib_text_printf(t, "{NIBRT_CUDA_WEIGHTS, 0, %" PRIu64 "}", m->offset);
+    nib_text_printf(&w->maps, "{NIBRT_CUDA_WEIGHTS, 0, %" PRIu64 "}", m->offset);
   else if (strcmp(m->parameter, "scratch") == 0)
-    nib_text_printf(t, "{NIBRT_CUDA_ARENA, 0, %" PRIu64 "}",
+    nib_text_printf(&w->maps, "{NIBRT_CUDA_ARENA, 0, %" PRIu64 "}",
                     (uint64_t)k->scratch_offset + m->offset);
   else
     return write_place(w,
                        strcmp(m->parameter, "out") == 0 ? nib_kernel_output(w->g, k)
                                                         : inputs[atoi(m->parameter + 2)],
-                       t);
+                       &w->maps);
   return NIB_OK;
 }
 
 static nib_status write_map(writer *w, const nib_kernel *k, const nib_launch_map *m) {
-  nib_text *t = &w->maps;
-  nib_text_printf(t, "  {");
-  NIB_RETURN_IF_ERROR(write_map_base(w, k, m, t));
-  nib_text_printf(t, ", %u, %u, %u, %u, {", m->type, m->swizzle, m->promote, m->rank);
-  for (int i = 0; i < 5; ++i)
-    nib_text_printf(t, "%s%" PRIu64, i ? ", " : "", m->dims[i]);
-  nib_text_printf(t, "}, {");
-  for (int i = 0; i < 4; ++i)
-    nib_text_printf(t, "%s%" PRIu64, i ? ", " : "", m->strides_bytes[i]);
-  nib_text_printf(t, "}, {");
-  for (int i = 0; i < 5; ++i)
-    nib_text_printf(t, "%s%u", i ? ", " : "", m->box[i]);
-  nib_text_printf(t, "}},\n");
+  const uint64_t *d = m->dims, *s = m->strides_bytes;
+  const uint32_t *b = m->box;
+  nib_text_printf(&w->maps, "  {");
+  NIB_RETURN_IF_ERROR(write_map_base(w, k, m));
+  nib_text_printf(&w->maps,
+                  ", %u, %u, %u, %u, {%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64
+                  "}, {%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64
+                  "}, {%u, %u, %u, %u, %u}},\n",
+                  m->type, m->swizzle, m->promote, m->rank, d[0], d[1], d[2], d[3], d[4], s[0],
+                  s[1], s[2], s[3], b[0], b[1], b[2], b[3], b[4]);
   return NIB_OK;
 }
 
-static nib_status write_launch(writer *w, int32_t index, const nib_launch *launch) {
+static nib_status write_launch(writer *w, int32_t index, const nib_launch *l) {
   const nib_kernel *k = &w->g->kernels[index];
-  int32_t inputs[MAX_INPUTS], n_args = 0;
+  int32_t inputs[MAX_INPUTS];
   const int32_t n = nib_kernel_inputs(w->g, k, inputs, MAX_INPUTS);
+  const bool has_scratch = k->scratch_bytes > 0;
   char symbol[256];
   nib_model_kernel_symbol(w->g, w->o->name, index, symbol, sizeof symbol);
   nib_text *t = &w->args;
   nib_text_printf(t, "static const nibrt_cuda_arg k%02d_args[] = {", index);
-  for (int32_t i = 0; i <= n; ++i, ++n_args) {
+  for (int32_t i = 0; i <= n; ++i) {
     NIB_RETURN_IF_ERROR(write_place(w, i < n ? inputs[i] : nib_kernel_output(w->g, k), t));
     nib_text_printf(t, ", ");
   }
-  if (k->scratch_bytes > 0) {
+  if (has_scratch)
     nib_text_printf(t, "{NIBRT_CUDA_ARENA, 0, %" PRId64 "}, ", k->scratch_offset);
-    n_args++;
-  }
   nib_text_printf(t, "{NIBRT_CUDA_WEIGHTS, 0, 0}");
-  n_args++;
-  for (int32_t i = 0; i < launch->n_maps; ++i, ++n_args) {
+  for (int32_t i = 0; i < l->n_maps; ++i) {
     nib_text_printf(t, ", {NIBRT_CUDA_MAP, %d, 0}", w->n_maps++);
-    NIB_RETURN_IF_ERROR(write_map(w, k, &launch->maps[i]));
+    NIB_RETURN_IF_ERROR(write_map(w, k, &l->maps[i]));
   }
   nib_text_printf(t, "};\n");
-  nib_text_printf(&w->launches, "  {\"%s\", {", symbol);
-  for (int i = 0; i < 3; ++i)
-    nib_text_printf(&w->launches, "%s%" PRId64, i ? ", " : "",
-                    launch->grid[i] ? launch->grid[i] : 1);
-  nib_text_printf(&w->launches, "}, %d, %" PRId64 ", %d, k%02d_args, 0, %d, %d},\n",
-                  launch->threads, launch->shared_bytes, n_args, index,
-                  launch->cluster > 1 ? launch->cluster : 0, kernels_wait(w->o->target));
+  nib_text_printf(&w->launches,
+                  "  {\"%s\", {%" PRId64 ", %" PRId64 ", %" PRId64 "}, %d, %" PRId64
+                  ", %d, k%02d_args, 0, %d, %d},\n",
+                  symbol, l->grid[0], l->grid[1] ? l->grid[1] : 1, l->grid[2] ? l->grid[2] : 1,
+                  l->threads, l->shared_bytes, n + 2 + has_scratch + l->n_maps, index,
+                  l->cluster > 1 ? l->cluster : 0, kernels_wait(w->o->target));
   w->n_launches++;
   return NIB_OK;
 }
@@ -231,9 +199,26 @@ static void write_sizes(nib_text *t, const nib_graph *g, const char *name, const
   nib_text_printf(t, "%s};\n", n ? "" : "0");
 }
 
+static const char k_model[] = "\n"
+                              "const nibrt_cuda_model ${name}_cuda = {\n"
+                              "  .name = \"$name\",\n"
+                              "  .target = \"$target\",\n"
+                              "  .image = ${name}_image,\n"
+                              "  [has_weights] .weights = ${name}_weights,\n"
+                              "  [has_weights] .weights_bytes = sizeof ${name}_weights,\n"
+                              "  .arena_bytes = $arena_bytes,\n"
+                              "  [launches] .launches = launches,\n"
+                              "  [maps] .maps = maps,\n"
+                              "  .input_bytes = input_bytes,\n"
+                              "  .output_bytes = output_bytes,\n"
+                              "  .n_launches = $launches,\n"
+                              "  .n_maps = $maps,\n"
+                              "  .n_inputs = $inputs,\n"
+                              "  .n_outputs = $outputs,\n"
+                              "};\n";
+
 static void write_tables(writer *w, nib_text *t) {
   const nib_graph *g = w->g;
-  const char *name = w->o->name;
   nib_text_printf(t, "\n%s", w->args.size ? w->args.data : "");
   if (w->n_launches)
     nib_text_printf(t, "\nstatic const nibrt_cuda_launch launches[] = {\n%s};\n", w->launches.data);
@@ -242,21 +227,13 @@ static void write_tables(writer *w, nib_text *t) {
   nib_text_printf(t, "\n");
   write_sizes(t, g, "input", g->inputs, g->n_inputs);
   write_sizes(t, g, "output", g->outputs, g->n_outputs);
-  nib_text_printf(
-      t,
-      "\nconst nibrt_cuda_model %s_cuda = {\n    .name = \"%s\",\n    .target = \"%s\",\n"
-      "    .image = %s_image,\n",
-      name, name, w->o->target->name, name);
-  if (nib_constants_count(w->constants))
-    nib_text_printf(t, "    .weights = %s_weights,\n    .weights_bytes = sizeof %s_weights,\n",
-                    name, name);
-  nib_text_printf(
-      t,
-      "    .arena_bytes = %" PRId64 ",\n    .launches = %s,\n    .maps = %s,\n"
-      "    .input_bytes = input_bytes,\n    .output_bytes = output_bytes,\n"
-      "    .n_launches = %d,\n    .n_maps = %d,\n    .n_inputs = %d,\n    .n_outputs = %d,\n};\n",
-      g->arena_bytes > 0 ? g->arena_bytes : 0, w->n_launches ? "launches" : "NULL",
-      w->n_maps ? "maps" : "NULL", w->n_launches, w->n_maps, g->n_inputs, g->n_outputs);
+  nib_text_set_words(t, "name", "%s", w->o->name);
+  nib_text_set_words(t, "target", "%s", w->o->target->name);
+  nib_text_set(t, "has_weights launches maps", nib_constants_count(w->constants) > 0, w->n_launches,
+               w->n_maps);
+  nib_text_set(t, "inputs outputs arena_bytes", g->n_inputs, g->n_outputs,
+               g->arena_bytes > 0 ? g->arena_bytes : 0);
+  nib_text_block(t, k_model);
 }
 
 static nib_status write_all(writer *w, nib_model_text *m) {

@@ -94,12 +94,22 @@ void nib_model_kernel_comment(const nib_graph *g, int32_t index, nib_text *t) {
 
 static bool is_cut(const nib_kernel *k) { return k->parts > 1; }
 
-static void write_signature(writer *w, int32_t index, const int32_t *inputs, int32_t n) {
+void nib_model_write_parameters(const nib_graph *g, const nib_kernel *k, const char *restricted,
+                                nib_text *t) {
+  int32_t inputs[max_inputs];
+  const int32_t n = nib_kernel_inputs(g, k, inputs, max_inputs), output = nib_kernel_output(g, k);
+  /* Kernels that work in place have an input and a result in the same bytes: no restrict. */
+  if (nib_storage_overlaps_any(g, inputs, n, output))
+    restricted = "";
+  for (int32_t i = 0; i < n; ++i)
+    nib_text_printf(t, "const %s *%sin%d, ", nib_model_c_type(g, inputs[i]), restricted, i);
+  nib_text_printf(t, "%s *%sout%s", nib_model_c_type(g, output), restricted,
+                  k->scratch_bytes > 0 ? ", uint8_t *scratch" : "");
+}
+
+static void write_signature(writer *w, int32_t index) {
   const nib_kernel *k = &w->g->kernels[index];
   const nib_vocab *v = vocab_of(k);
-  const int32_t output = nib_kernel_output(w->g, k);
-  /* Kernels that work in place have an input and a result in the same bytes: no restrict. */
-  const char *restricted = nib_storage_overlaps_any(w->g, inputs, n, output) ? "" : "restrict ";
   char symbol[256];
   nib_model_kernel_symbol(w->g, w->o->name, index, symbol, sizeof symbol);
   if (v->function_attr[0])
@@ -108,11 +118,8 @@ static void write_signature(writer *w, int32_t index, const int32_t *inputs, int
    * deepest kernel's. */
   const char *apart = nib_target_is_riscv(w->o->target) ? "__attribute__((noinline)) " : "";
   nib_text_printf(&w->kernels, "static %svoid %s(", apart, symbol);
-  for (int32_t i = 0; i < n; ++i)
-    nib_text_printf(&w->kernels, "const %s *%sin%d, ", nib_model_c_type(w->g, inputs[i]), restricted, i);
-  nib_text_printf(&w->kernels, "%s *%sout%s%s) {\n", nib_model_c_type(w->g, output), restricted,
-                  k->scratch_bytes > 0 ? ", uint8_t *scratch" : "",
-                  is_cut(k) ? ", int32_t begin, int32_t end" : "");
+  nib_model_write_parameters(w->g, k, "restrict ", &w->kernels);
+  nib_text_printf(&w->kernels, "%s) {\n", is_cut(k) ? ", int32_t begin, int32_t end" : "");
 }
 
 /* ---- NAME_run ---- */
@@ -225,24 +232,34 @@ static void write_cut(writer *w, nib_text *t) {
       name, name, name, name);
 }
 
+nib_status nib_model_kernel_schedule(const nib_graph *g, const nib_model_options *o, int32_t index,
+                                     bool device, const nib_schedule **out_schedule,
+                                     const nib_vocab **out_vocab, const nib_diag *diag) {
+  const nib_kernel *k = &g->kernels[index];
+  const nib_schedule *schedule = *out_schedule = k->schedule ? nib_schedule_find(k->schedule) : NULL;
+  const nib_vocab *vocab = *out_vocab = vocab_of(k);
+  if (!schedule || !vocab || k->n_nodes < 1 || schedule->device != device ||
+      nib_kernel_inputs(g, k, NULL, 0) > max_inputs)
+    return nib_diag_error(diag, NIB_ERROR_INVALID_INPUT,
+                          "kernel %d '%s' has no schedule and vocabulary of target %s: select them "
+                          "before emitting (pass nib-select)",
+                          index, k->name ? k->name : "", o->target->spec);
+  if (vocab->device != device || !schedule->accepts(g, k, vocab))
+    return nib_diag_error(diag, NIB_ERROR_UNSUPPORTED, "kernel %d '%s': schedule %s cannot run it",
+                          index, k->name, k->schedule);
+  return NIB_OK;
+}
+
 static nib_status write_kernel(writer *w, int32_t index) {
   const nib_kernel *k = &w->g->kernels[index];
-  const nib_schedule *schedule = k->schedule ? nib_schedule_find(k->schedule) : NULL;
-  const nib_vocab *vocab = vocab_of(k);
-  int32_t inputs[max_inputs];
-  const int32_t n = nib_kernel_inputs(w->g, k, inputs, max_inputs);
-  if (!schedule || !vocab || n > max_inputs || k->n_nodes < 1)
-    return nib_diag_error(w->diag, NIB_ERROR_INVALID_INPUT,
-                          "kernel %d '%s' has no known schedule and vocabulary: select them before "
-                          "emitting (pass nib-select)",
-                          index, k->name ? k->name : "");
-  if (schedule->device || vocab->device || !schedule->accepts(w->g, k, vocab))
-    return nib_diag_error(w->diag, NIB_ERROR_UNSUPPORTED,
-                          "kernel %d '%s': schedule %s cannot run it", index, k->name, k->schedule);
+  const nib_schedule *schedule;
+  const nib_vocab *vocab;
+  NIB_RETURN_IF_ERROR(
+      nib_model_kernel_schedule(w->g, w->o, index, false, &schedule, &vocab, w->diag));
   NIB_RETURN_IF_ERROR(note_vocab(w, vocab));
   w->kernel_offsets[index] = nib_text_lines(&w->kernels) + 1;
   nib_model_kernel_comment(w->g, index, &w->kernels);
-  write_signature(w, index, inputs, n);
+  write_signature(w, index);
   nib_emitter e = {.graph = w->g,
                    .vocab = vocab,
                    .body = &w->kernels,

@@ -60,6 +60,13 @@ void nib_model_comment_safe(const char *text, char *out, size_t size);
 void nib_model_shape(const nib_tensor *t, char *out, size_t size);
 /** "NAME_k03_conv": the model's prefix, the order of execution, the source's name. */
 void nib_model_kernel_symbol(const nib_graph *g, const char *name, int32_t i, char *out, size_t size);
+/** The schedule and the vocabulary of a kernel, which can run it: those of CUDA where `device`. */
+nib_status nib_model_kernel_schedule(const nib_graph *g, const nib_model_options *o, int32_t index,
+                                     bool device, const nib_schedule **out_schedule,
+                                     const nib_vocab **out_vocab, const nib_diag *diag);
+/** "const T *RESTRICTED in0, …, T *RESTRICTED out, uint8_t *scratch": parameters of a kernel's function. */
+void nib_model_write_parameters(const nib_graph *g, const nib_kernel *k, const char *restricted,
+                                nib_text *t);
 /** What stands above a kernel's function. */
 void nib_model_kernel_comment(const nib_graph *g, int32_t index, nib_text *t);
 void nib_model_write_weights(const nib_model_options *o, const nib_constants *constants, nib_text *t);
