@@ -33,26 +33,35 @@ static inline __m512h nib_fp16_put(nib_fp16_lanes x) {
   return y;
 }
 
+/* 2^exponent. */
+static inline double nib_fp16_power(int exponent) {
+  const uint64_t bits = (uint64_t)(exponent + 1023) << 52;
+  double x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 static inline double nib_fp16_decode(uint16_t code) {
   const int exponent = code >> 10 & 31, fraction = code & 1023;
   const double size = exponent == 31 ? (fraction ? NAN : INFINITY)
-                      : exponent     ? ldexp(1024 + fraction, exponent - 25)
-                                     : ldexp(fraction, -24);
+                      : exponent     ? (1024 + fraction) * nib_fp16_power(exponent - 25)
+                                     : fraction * nib_fp16_power(-24);
   return code >> 15 ? -size : size;
 }
 
 /* To nearest, ties to even. */
 static inline uint16_t nib_fp16_encode(double x) {
-  const uint16_t sign = signbit(x) ? 0x8000 : 0;
   const double size = fabs(x);
-  if (isnan(x))
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint16_t sign = bits >> 63 ? 0x8000 : 0;
+  if (x != x)
     return 0x7E00;
   if (size >= 65520)
     return sign | 0x7C00;
-  int exponent = -14; /* of the lowest binade that is normal */
-  while (exponent < 15 && size >= ldexp(1, exponent + 1))
-    exponent++;
-  const double steps = rint(ldexp(size, 10 - exponent)); /* of the last place; may carry over */
+  const int own = (int)(bits >> 52 & 2047) - 1023, exponent = own < -14 ? -14 : own;
+  /* In units of the last place, without what is below 1; may carry over. */
+  const double steps = size * nib_fp16_power(10 - exponent) + 0x1p52 - 0x1p52;
   return (uint16_t)(sign + ((exponent + 14) << 10) + (int)steps);
 }
 
