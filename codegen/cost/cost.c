@@ -133,9 +133,13 @@ static bool rescales(const nib_kernel_desc *d) {
 typedef struct rates {
   double lanes, dot_k, real_k, registers;
   double dot, dot8, fma, lane_mac, requant, element;
+  double total; /* of a register of sums that ends in another one */
   double found_lanes; /* of the target's registers, which compilers may use for portable C */
   bool scalar, in_order;
 } rates;
+
+/* Lanes taken apart, widened and added. */
+static const double k_total_cycles = 3.5;
 
 /* Cores that issue one instruction after another, where compilers find few vectors. */
 static const double k_in_order_elements = 12.0;
@@ -158,6 +162,7 @@ static rates rates_of_vocab(const nib_vocab *v) {
       .lane_mac = or_default(v->mac16_cycles, 1),
       .requant = or_default(v->requant_cycles, 8),
       .element = v->lanes > 1 ? or_default(v->elementwise_cycles, 1) : k_scalar_element_cycles,
+      .total = v->type_sum ? k_total_cycles : 0,
       .scalar = v->lanes <= 1,
       .in_order = v->in_order,
   };
@@ -272,6 +277,7 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   if (rest_m > 0 && rest_n > 0)
     cycles += tile_step_cycles(d, r, rest_m, rest_n, issue);
   cycles *= m / row * steps;
+  cycles += real ? m * vectors * r->total : 0;
   if (d->excess_macs > 0) /* loops of their own for every column register of a tile */
     cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * r->dot8 +
               ceil(m / mr) * vectors * (k_excess_cycles + mr);
