@@ -31,12 +31,12 @@ static int64_t thrifty_row(int64_t pixels, int64_t pixel_bytes, int64_t operand_
 }
 
 /* The same for vector code: every row walks all weights, so rows are long, yet stay in the second
- * level of the caches beside a panel of weights; in the first, where all weights do. Many tiles
+ * level of the caches beside a panel of weights; in the first, where weights are few. Many tiles
  * divide NIB_ROW_UNIT; the last row may be shorter. */
 static int64_t cached_row(int64_t pixels, int64_t pixel_bytes, int64_t weight_bytes,
                           int64_t threads) {
-  enum { near_bytes = 4 * 1024, far_bytes = 192 * 1024, least_pixels = 48 };
-  int64_t fits = (weight_bytes <= near_bytes ? near_bytes : far_bytes) / pixel_bytes;
+  enum { few_weights = 1024, near_bytes = 8 * 1024, far_bytes = 192 * 1024, least_pixels = 48 };
+  int64_t fits = (weight_bytes <= few_weights ? near_bytes : far_bytes) / pixel_bytes;
   fits = fits > least_pixels ? fits : least_pixels;
   if (pixels <= fits)
     return pixels;
