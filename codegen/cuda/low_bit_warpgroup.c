@@ -107,57 +107,59 @@ static int groups_of_box(const plan *q) { return 4 / q->operands; }
  * `operand`[slot]. */
 static void emit_unpack(const plan *q, const char *slot, const char *from, const char *scales,
                         const char *sub, int e) {
-  nib_text *t = q->t;
   const int first = e * q->operands * 4, n = q->operands * 4;
-  nib_text_open(t, "{");
-  nib_low_bit_unpack_emit(&q->w, t, from, sub, "0", first, first + n);
+  nib_text_block(q->t, "{\n");
+  nib_low_bit_unpack_emit(&q->w, q->t, from, sub, "0", first, first + n);
   if (q->w.folds)
-    nib_low_bit_fold_emit(&q->w, t, scales, sub, "0", first, first + n);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_line(t, "for (int32_t i = 0; i < %d; ++i)", n);
-  nib_text_line(t, "  operand[%s][i] = a[0][i + %d];", slot, first);
-  nib_text_close(t, "");
+    nib_low_bit_fold_emit(&q->w, q->t, scales, sub, "0", first, first + n);
+  nib_text_set_words(q->t, "slot", "%s", slot);
+  nib_text_set(q->t, "first", first);
+  nib_text_block(q->t, "  #pragma unroll\n"
+                       "  for (int32_t i = 0; i < $operands * 4; ++i)\n"
+                       "    operand[$slot][i] = a[0][i + $first];\n"
+                       "}\n");
 }
 
 /* Loads words of step `step` (of the last one instead of those after it). */
 static void emit_load(const plan *q, const char *step, const char *words, const char *scales) {
-  nib_text *t = q->t;
-  nib_text_open(t, "{");
-  nib_text_line(t, "const int32_t step = %s;", step);
-  nib_text_line(t, "const int32_t at = (step < %lld ? step : %lld) * %lld;", (ll)q->w.steps,
-                (ll)q->w.steps - 1, (ll)q->w.step_bytes);
-  nib_low_bit_load_emit(&q->w, t, words, scales, "at");
-  nib_text_close(t, "");
+  nib_text_open(q->t, "{");
+  nib_text_line(q->t, "const int32_t step = %s;", step);
+  nib_text_block(q->t, "const int32_t at = (step < $steps ? step : $steps - 1) * $step_bytes;\n");
+  nib_low_bit_load_emit(&q->w, q->t, words, q->w.has_scales ? scales : NULL, "at");
+  nib_text_close(q->t, "");
 }
 
 /* Begins products with `operand`[slot] from its part `first` of the box on, added to `sums`. */
-static void emit_group(const plan *q, const char *type, const char *sums, const char *slot,
-                       int first, const char *accumulate) {
-  nib_text *t = q->t;
-  nib_text_line(t, "nib_wgmma_fence();");
-  nib_text_line(t, "#pragma unroll");
-  nib_text_line(t, "for (int32_t i = 0; i < %d; ++i)", q->operands);
-  nib_text_line(t, "  nib_wgmma_%s_n%lld_ra(%s, operand[%s] + i * 4, b + 2 * (%d + i), %s);", type,
-                (ll)q->r.columns, sums, slot, first, accumulate);
-  nib_text_line(t, "nib_wgmma_commit();");
+static void emit_group(const plan *q, const char *sums, const char *slot, int first,
+                       const char *accumulate) {
+  nib_text_set_words(q->t, "to", "%s", sums);
+  nib_text_set_words(q->t, "slot", "%s", slot);
+  nib_text_set_words(q->t, "adds", "%s", accumulate);
+  nib_text_set(q->t, "first", first);
+  nib_text_block(q->t, "nib_wgmma_fence();\n"
+                       "#pragma unroll\n"
+                       "for (int32_t i = 0; i < $operands; ++i)\n"
+                       "  nib_wgmma_${type}_n${columns}_ra($to, operand[$slot] + i * 4, b + 2 * "
+                       "($first + i), $adds);\n"
+                       "nib_wgmma_commit();\n");
 }
 
 static void emit_keep(const plan *q, const char *sums) {
-  nib_text_line(q->t, "#pragma unroll");
-  nib_text_line(q->t, "for (int32_t i = 0; i < %lld; ++i)", (ll)q->r.columns / 2);
-  nib_text_line(q->t, "  nib_keep_f32(&%s[i]);", sums);
+  nib_text_set_words(q->t, "to", "%s", sums);
+  nib_text_block(q->t, "#pragma unroll\n"
+                       "for (int32_t i = 0; i < $sums; ++i)\n"
+                       "  nib_keep_f32(&$to[i]);\n");
 }
 
 /* Adds the products of the group in `slot`, whose scales are number `group` of those in f[step]. */
 static void emit_scaled(const plan *q, const char *slot, const char *step, const char *group) {
-  nib_text *t = q->t;
   emit_keep(q, nib_expr_printf("d[%s]", slot).s);
-  nib_text_open(t, "{");
-  nib_low_bit_scales_emit(&q->w, t, nib_expr_printf("f[%s]", step).s, "0", group);
-  nib_text_line(t, "#pragma unroll");
-  nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", (ll)q->r.columns / 2);
-  nib_text_line(t, "  total[i] = nib_fma_f32(d[%s][i], scale[i / 2 %% 2], total[i]);", slot);
-  nib_text_close(t, "");
+  nib_text_block(q->t, "{\n");
+  nib_low_bit_scales_emit(&q->w, q->t, nib_expr_printf("f[%s]", step).s, "0", group);
+  nib_text_block(q->t, "  #pragma unroll\n"
+                       "  for (int32_t i = 0; i < $sums; ++i)\n"
+                       "    total[i] = nib_fma_f32($to[i], scale[i / 2 % 2], total[i]);\n"
+                       "}\n");
 }
 
 /* An expression: the number in its step of group `e` of sub-step `sub`. */
@@ -174,207 +176,160 @@ static void hand_back_last(const plan *q) {
 
 /* Group `e` of box `u`: its products run while those of the group before are scaled and what comes
  * after is unpacked. The first group of a box ends the one before. */
-static void emit_turn(const plan *q, const char *type, int e) {
+static void emit_turn(const plan *q, int e) {
   nib_text *t = q->t;
   const int groups = groups_of_box(q);
-  const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB;
   const char *slot = groups == 1 ? "u % 2" : e % 2 ? "1" : "0";
   const char *other = groups == 1 ? "1 - u % 2" : e % 2 ? "0" : "1";
-  emit_group(q, type, nib_expr_printf("d[%s]", slot).s, slot, e * q->operands, "i");
+  emit_group(q, nib_expr_printf("d[%s]", slot).s, slot, e * q->operands, "i");
   if (e == 0) {
-    nib_text_open(t, "if (u > 0) {");
-    nib_text_line(t, "nib_wgmma_wait(1);");
-    emit_scaled(q, other, nib_expr_printf("(u - 1) / %lld %% 2", subs).s,
-                group_of_step(q, nib_expr_printf("(u - 1) %% %lld", subs).s, groups - 1).s);
+    nib_text_block(t, "if (u > 0) {\n"
+                      "  nib_wgmma_wait(1);\n");
+    emit_scaled(q, other, "(u - 1) / $subs % 2", group_of_step(q, "(u - 1) % $subs", groups - 1).s);
     hand_back_last(q);
-    nib_text_close(t, "");
-    nib_text_open(t, "if (u %% %lld == 0) {", subs);
-    emit_load(q, nib_expr_printf("box / %lld + 1", subs).s, NULL,
-              nib_expr_printf("f[1 - u / %lld %% 2]", subs).s);
-    nib_text_close(t, "");
+    nib_text_block(t, "}\n"
+                      "if (u % $subs == 0) {\n");
+    emit_load(q, "box / $subs + 1", NULL, "f[1 - u / $subs % 2]");
+    nib_text_block(t, "}\n");
   } else {
-    nib_text_line(t, "nib_wgmma_wait(1);");
-    emit_scaled(q, other, nib_expr_printf("u / %lld %% 2", subs).s,
-                group_of_step(q, nib_expr_printf("u %% %lld", subs).s, e - 1).s);
+    nib_text_block(t, "nib_wgmma_wait(1);\n");
+    emit_scaled(q, other, "u / $subs % 2", group_of_step(q, "u % $subs", e - 1).s);
   }
   /* The next group's operands; after those of a step's last one its words are no longer needed. */
-  const nib_expr next_sub = nib_expr_printf(e + 1 < groups ? "u %% %lld" : "(u + 1) %% %lld", subs);
-  emit_unpack(q, other, "q[0]", NULL, next_sub.s, (e + 1) % groups);
+  const char *next_sub = e + 1 < groups ? "u % $subs" : "(u + 1) % $subs";
+  emit_unpack(q, other, "q[0]", NULL, next_sub, (e + 1) % groups);
   if ((e + 2) % groups == 0 || groups == 1) {
-    nib_text_open(t, "if (%s == %lld) {", next_sub.s, subs - 1);
-    emit_load(q, nib_expr_printf(groups > 1 ? "box / %lld + 1" : "(box + 1) / %lld + 1", subs).s,
-              "q[0]", NULL);
-    nib_text_close(t, "");
+    nib_text_line(t, "if (%s == $subs - 1)", next_sub);
+    emit_load(q, groups > 1 ? "box / $subs + 1" : "(box + 1) / $subs + 1", "q[0]", NULL);
   }
 }
 
 /* One sum over all of K: while the products of a box run, the next one is unpacked. Words come
  * several steps ahead. */
-static void emit_whole_turn(const plan *q, const char *type) {
-  nib_text *t = q->t;
-  const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB;
-  const nib_expr slot = nib_expr_printf("(u + 1) / %lld %% %d", subs, q->slots),
-                 words = nib_expr_printf("q[%s]", slot.s),
-                 scales = nib_expr_printf("f[%s]", slot.s);
-  emit_group(q, type, "total", "u % 2", 0, "box | i");
-  nib_text_line(t, "nib_wgmma_wait(1);");
-  nib_text_open(t, "if (box > 0) {");
+static void emit_whole_turn(const plan *q) {
+  emit_group(q, "total", "u % 2", 0, "box | i");
+  nib_text_block(q->t, "nib_wgmma_wait(1);\n"
+                       "if (box > 0) {\n");
   hand_back_last(q);
-  nib_text_close(t, "");
-  const nib_expr sub = nib_expr_printf("(u + 1) %% %lld", subs);
-  emit_unpack(q, "1 - u % 2", words.s, scales.s, sub.s, 0);
-  nib_text_open(t, "if (%s == %lld) {", sub.s, subs - 1);
-  emit_load(q, nib_expr_printf("(box + 1) / %lld + %d", subs, q->slots).s, words.s,
-            q->w.has_scales ? scales.s : NULL);
-  nib_text_close(t, "");
+  nib_text_block(q->t, "}\n");
+  emit_unpack(q, "1 - u % 2", "q[(u + 1) / $subs % $slots]", "f[(u + 1) / $subs % $slots]",
+              "(u + 1) % $subs", 0);
+  nib_text_block(q->t, "if ((u + 1) % $subs == $subs - 1)\n");
+  emit_load(q, "(box + 1) / $subs + $slots", "q[(u + 1) / $subs % $slots]",
+            "f[(u + 1) / $subs % $slots]");
 }
 
 /* Several at a time, so that all registers have their numbers. Where sums are apart no products are
  * on their way when the loop begins anew, which the assembler would not see through. */
-static void emit_boxes(const plan *q, const char *type) {
+static void emit_boxes(const plan *q) {
   nib_text *t = q->t;
-  const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB, n = (ll)q->r.boxes;
   const int groups = groups_of_box(q);
-  nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %d) {", n, q->boxes);
-  nib_text_open_unrolled(t, "for (int32_t u = 0; u < %d; ++u) {", q->boxes);
-  nib_text_line(t, "const int32_t box = first + u;");
-  nib_text_line(t, "const uint64_t b = nib_wgmma_descriptor(nib_shared + stage * %lld);",
-                (ll)q->r.stage_bytes);
-  nib_text_line(t, "nib_barrier_wait(&full[stage], parity);");
+  nib_text_block(t, "for (int32_t first = 0; first < $boxes; first += $turn) {\n"
+                    "  #pragma unroll\n"
+                    "  for (int32_t u = 0; u < $turn; ++u) {\n"
+                    "    const int32_t box = first + u;\n"
+                    "    const uint64_t b = nib_wgmma_descriptor(nib_shared + stage * "
+                    "$stage_bytes);\n"
+                    "    nib_barrier_wait(&full[stage], parity);\n");
   if (!q->apart)
-    emit_whole_turn(q, type);
+    emit_whole_turn(q);
   for (int e = 0; q->apart && e < groups; ++e)
-    emit_turn(q, type, e);
-  nib_ring_next(&q->r, q->t);
-  nib_text_close(t, "");
-  if (!q->apart)
-    nib_text_close(t, "");
-  nib_text_line(t, "nib_wgmma_wait(0);");
+    emit_turn(q, e);
+  nib_ring_next(&q->r, t);
+  nib_text_block(t, "  }\n"
+                    "[!apart] }\n"
+                    "nib_wgmma_wait(0);\n");
   if (q->apart)
-    emit_scaled(q, "1", nib_expr_printf("%lld", (q->boxes - 1) / subs % 2).s,
-                group_of_step(q, nib_expr_printf("%lld", (q->boxes - 1) % subs).s, groups - 1).s);
+    emit_scaled(q, "1", "($turn - 1) / $subs % 2",
+                group_of_step(q, "($turn - 1) % $subs", groups - 1).s);
   else
     emit_keep(q, "total");
   hand_back_last(q);
-  if (q->apart)
-    nib_text_close(t, "");
+  nib_text_block(t, "[apart] }\n");
 }
 
-static void emit_sum(const plan *q, const char *i) {
-  if (!q->w.has_scales && q->w.exponent)
-    nib_text_line(q->t, "float acc = total[%s] * 0x1p%df;", i, q->w.exponent);
-  else
-    nib_text_line(q->t, "float acc = total[%s];", i);
-}
+/* Two blocks of 8 rows of activations at a time: element i is in row 8 (i / 2 % 2) below the lane's
+ * first, column i % 2 of its pair. */
+static const char k_place[] =
+    "#pragma unroll\n"
+    "for (int32_t j = 0; j < $columns / 16; ++j) {\n"
+    "  [wide] uint32_t words[4] = {0, 0, 0, 0};\n"
+    "  #pragma unroll\n"
+    "  for (int32_t i = 0; i < 8; ++i) {\n"
+    "    const $index any_channel = row0 + first_row + i / 2 % 2 * 8;\n"
+    "    const $index any_row = column0 + (2 * j + i / 4) * 8 + lane % 4 * 2 + i % 2;\n"
+    "    const bool inside = any_channel < $outputs && any_row < $m;\n"
+    "    const $index channel = inside ? any_channel : 0, row = inside ? any_row : 0;\n"
+    "    (void)row, (void)channel; /* not every result needs them */\n"
+    "    [wide] uint16_t code;\n"
+    "    [wide] {\n"
+    "    [!wide] if (inside) {\n"
+    "      float acc = total[8 * j + i]$unit;\n";
 
-/* Element i: row 8 r below the lane's first, column c of pair b. */
+/* 16 channels are transposed among the threads of the warp, so that each stores 16 bytes and a pair
+ * of them 32. */
+static const char k_stores[] =
+    "    }\n"
+    "    [wide] words[i / 2] |= (uint32_t)code << i % 2 * 16;\n"
+    "  }\n"
+    "  [wide] #pragma unroll\n"
+    "  [wide] for (int32_t i = 0; i < 4; ++i)\n"
+    "    [wide] words[i] = nib_transpose_halves(words[i]);\n"
+    "  [wide] nib_transpose_quad(words);\n"
+    "  [wide] const $index channel = row0 + warp * 16 + lane % 2 * 8;\n"
+    "  [wide] const $index row = column0 + (2 * j + lane / 2 % 2) * 8 + g;\n"
+    "  [wide] if (channel < $outputs && row < $m)\n"
+    "    [wide] nib_store16(out + row * $outputs + channel, words);\n"
+    "}\n";
+
 static void emit_results(const plan *q) {
   nib_direct *d = q->d;
-  nib_text *t = q->t;
-  const nib_tensor *bias = nib_node_input(q->g, q->n, 2);
-  const nib_expr pointer =
-      bias ? nib_direct_pointer(d, q->n->in[2], "bias") : nib_expr_printf("%s", "");
-  nib_text_open_unrolled(t, "for (int32_t i = 0; i < %lld; ++i) {", (ll)q->r.columns / 2);
-  nib_text_line(t, "const %s channel = row0 + first_row + i / 2 %% 2 * 8;", d->index);
-  nib_text_line(t, "const %s row = column0 + i / 4 * 8 + lane %% 4 * 2 + i %% 2;", d->index);
-  const bool channels_end = q->w.outputs % (q->r.rows * q->r.cluster) != 0,
-             rows_end = q->m % q->r.columns != 0;
-  nib_text_open(t, "%s%s%s%s{", channels_end || rows_end ? "if (" : "",
-                channels_end ? nib_expr_printf("channel < %lld", (ll)q->w.outputs).s : "",
-                channels_end && rows_end ? " && " : "",
-                rows_end       ? nib_expr_printf("row < %lld) ", (ll)q->m).s
-                : channels_end ? ") "
-                               : "");
-  emit_sum(q, "i");
-  nib_direct_finish_real(d, q->n, pointer.s,
-                         nib_expr_printf("row * %lld + channel", (ll)q->w.outputs).s, "channel");
-  nib_text_close(t, "");
-  nib_text_close(t, "");
-}
-
-/* Two blocks of 8 rows of activations at a time: their 16 channels are transposed among the threads
- * of the warp, so that each stores 16 bytes and a pair of them 32. */
-static void emit_wide_results(const plan *q) {
-  nib_direct *d = q->d;
-  nib_text *t = q->t;
-  const nib_tensor *bias = nib_node_input(q->g, q->n, 2);
-  const nib_expr pointer =
-      bias ? nib_direct_pointer(d, q->n->in[2], "bias") : nib_expr_printf("%s", "");
-  const nib_expr index = nib_expr_printf("row * %lld + channel", (ll)q->w.outputs);
-  nib_text_open_unrolled(t, "for (int32_t j = 0; j < %lld; ++j) {", (ll)q->r.columns / 16);
-  nib_text_line(t, "uint32_t words[4] = {0, 0, 0, 0};");
-  nib_text_open_unrolled(t, "for (int32_t i = 0; i < 8; ++i) {");
-  nib_text_line(t, "const %s any_channel = row0 + first_row + i / 2 %% 2 * 8;", d->index);
-  nib_text_line(t, "const %s any_row = column0 + (2 * j + i / 4) * 8 + lane %% 4 * 2 + i %% 2;",
-                d->index);
-  nib_text_line(t, "const %s channel = any_channel < %lld ? any_channel : 0;", d->index,
-                (ll)q->w.outputs);
-  nib_text_line(t, "const %s row = any_row < %lld ? any_row : 0;", d->index, (ll)q->m);
-  nib_text_line(t, "(void)row, (void)channel; /* not every result needs them */");
-  nib_text_line(t, "uint16_t code;");
-  nib_text_open(t, "{");
-  emit_sum(q, "8 * j + i");
-  d->result = "code";
-  nib_direct_finish_real(d, q->n, pointer.s, index.s, "channel");
-  d->result = NULL;
-  nib_text_close(t, "");
-  nib_text_line(t, "words[i / 2] |= (uint32_t)code << i %% 2 * 16;");
-  nib_text_close(t, "");
-  nib_text_line(t, "#pragma unroll");
-  nib_text_line(t, "for (int32_t i = 0; i < 4; ++i)");
-  nib_text_line(t, "  words[i] = nib_transpose_halves(words[i]);");
-  nib_text_line(t, "nib_transpose_quad(words);");
-  nib_text_line(t, "const %s channel = row0 + warp * 16 + lane %% 2 * 8;", d->index);
-  nib_text_line(t, "const %s row = column0 + (2 * j + lane / 2 %% 2) * 8 + g;", d->index);
-  nib_text_line(t, "if (channel < %lld && row < %lld)", (ll)q->w.outputs, (ll)q->m);
-  nib_text_line(t, "  nib_store16(out + %s, words);", index.s);
-  nib_text_close(t, "");
-}
-
-/* Whether threads may store 16 bytes: rows of the result begin at multiples of them. */
-static bool stores_wide(const plan *q) {
-  const int32_t output = nib_kernel_output(q->g, q->d->kernel);
+  const int32_t output = nib_kernel_output(q->g, d->kernel);
   const nib_storage place = nib_storage_of(q->g, output);
   const nib_format f = q->g->tensors[output].format;
-  return (f == NIB_F16 || f == NIB_BF16) && q->w.outputs % 8 == 0 &&
-         (place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0);
+  const bool wide = (f == NIB_F16 || f == NIB_BF16) && q->w.outputs % 8 == 0 &&
+                    (place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0);
+  const bool unit = q->apart || q->w.folds || !q->w.exponent;
+  nib_text_set(q->t, "wide outputs m", wide, q->w.outputs, q->m);
+  nib_text_set_words(q->t, "index", "%s", d->index);
+  nib_text_set_words(q->t, "unit", "%s",
+                     unit ? "" : nib_expr_printf(" * 0x1p%df", q->w.exponent).s);
+  nib_text_block(q->t, k_place);
+  d->result = wide ? "code" : NULL;
+  nib_direct_finish_real(
+      d, q->n, nib_node_input(q->g, q->n, 2) ? nib_direct_pointer(d, q->n->in[2], "bias").s : "",
+      nib_expr_printf("row * %lld + channel", (ll)q->w.outputs).s, "channel");
+  d->result = NULL;
+  nib_text_block(q->t, k_stores);
 }
 
-static void emit_consumer(const plan *q, const char *weights, const char *type) {
+static void emit_consumer(const plan *q, const char *weights) {
   nib_text *t = q->t;
-  const ll subs = q->w.step_elems / NIB_LOW_BIT_SUB;
-  nib_text_line(
-      t, "const int32_t warp = nib_warp_uniform(), g = lane / 4, first_row = warp * 16 + g;");
+  const int slots = q->apart ? 1 : q->slots;
+  nib_text_block(t,
+                 "const int32_t warp = nib_warp_uniform(), g = lane / 4, first_row = warp * 16 + "
+                 "g;\n");
   nib_ring_open_tiles(&q->r, t);
-  nib_text_line(
-      t, "const int32_t any_tile = row0 / 16 + warp, tile = any_tile < %lld ? any_tile : %lld;",
-      (ll)q->w.row_blocks, (ll)q->w.row_blocks - 1);
+  nib_text_block(t, "const int32_t any_tile = row0 / 16 + warp, tile = any_tile < $row_blocks ? "
+                    "any_tile : $row_blocks - 1;\n");
   nib_low_bit_pointers_emit(
       &q->w, t,
       nib_expr_printf("%s + (int64_t)tile * %lld", weights, (ll)(q->w.steps * q->w.step_bytes)).s);
-  const int slots = q->apart ? 1 : q->slots;
-  nib_text_line(t, "uint32_t operand[2][%d], q[%d][%d];", q->operands * 4, slots, q->w.words);
-  if (q->w.has_scales)
-    nib_text_line(t, "uint32_t f[%d][%d];", q->apart ? 2 : slots, q->w.scale_words);
-  nib_text_line(t, "float total[%lld];", (ll)q->r.columns / 2);
-  if (q->apart) {
-    nib_text_line(t, "float d[2][%lld];", (ll)q->r.columns / 2);
-    nib_text_line(t, "#pragma unroll");
-    nib_text_line(t, "for (int32_t i = 0; i < %lld; ++i)", (ll)q->r.columns / 2);
-    nib_text_line(t, "  total[i] = 0;");
-  }
-  const char *scales = q->w.has_scales ? "f[0]" : NULL;
+  nib_text_block(t, "uint32_t operand[2][$operands * 4], q[$kept][$words];\n"
+                    "[scale_words] uint32_t f[$kept_scales][$scale_words];\n"
+                    "float total[$sums];\n"
+                    "[apart] float d[2][$sums];\n"
+                    "[apart] #pragma unroll\n"
+                    "[apart] for (int32_t i = 0; i < $sums; ++i)\n"
+                    "  [apart] total[i] = 0;\n");
   for (int i = 0; i < slots; ++i)
     emit_load(q, nib_expr_printf("%d", i).s, nib_expr_printf("q[%d]", i).s,
-              scales ? nib_expr_printf("f[%d]", i).s : NULL);
-  emit_unpack(q, "0", "q[0]", scales, "0", 0);
-  if (subs == 1 && groups_of_box(q) == 1)
-    emit_load(q, nib_expr_printf("%d", slots).s, "q[0]", q->apart ? NULL : scales);
-  emit_boxes(q, type);
-  if (stores_wide(q))
-    emit_wide_results(q);
-  else
-    emit_results(q);
+              nib_expr_printf("f[%d]", i).s);
+  emit_unpack(q, "0", "q[0]", "f[0]", "0", 0);
+  if (q->w.step_elems == NIB_LOW_BIT_SUB && groups_of_box(q) == 1)
+    emit_load(q, "$kept", "q[0]", q->apart ? NULL : "f[0]");
+  emit_boxes(q);
+  emit_results(q);
 }
 
 /* ---- the kernel ---- */
@@ -385,16 +340,22 @@ static void emit_root(nib_direct *d, const nib_node *n) {
     nib_direct_fail(d, n, NIB_ERROR_INTERNAL, "no plan of its weights");
     return;
   }
+  nib_text *t = q.t = d->t;
   q.d = d;
-  q.t = d->t;
   const nib_expr weights = nib_low_bit_constant(&q.w, d, n);
-  nib_text_line(q.t, "/* %s weights, %d bits: %lld boxes of 64, groups of %lld */",
+  nib_text_set(t, "operands apart subs turn", q.operands, q.apart, q.w.step_elems / NIB_LOW_BIT_SUB,
+               q.boxes);
+  nib_text_set(t, "slots kept kept_scales", q.slots, q.apart ? 1 : q.slots, q.apart ? 2 : q.slots);
+  nib_text_set(t, "steps step_bytes row_blocks", q.w.steps, q.w.step_bytes, q.w.row_blocks);
+  nib_text_set(t, "words scale_words sums", q.w.words, q.w.scale_words, q.r.columns / 2);
+  nib_text_set_words(t, "type", "%s", q.w.product == NIB_LOW_BIT_F16 ? "f16" : "bf16");
+  nib_text_line(t, "/* %s weights, %d bits: %lld boxes of 64, groups of %lld */",
                 nib_format_get(q.w.w->format)->name, q.w.bits, (ll)q.r.boxes, (ll)q.w.group);
   nib_ring_begin(&q.r, d);
   nib_ring_add_map(&q.r, d->e->launch, nib_direct_pointer(d, n->in[0], "input").s, q.w.k, q.m,
                    q.w.k * 2, q.r.columns / q.r.cluster);
-  emit_consumer(&q, weights.s, q.w.product == NIB_LOW_BIT_F16 ? "f16" : "bf16");
-  nib_ring_end(&q.r, q.t);
+  emit_consumer(&q, weights.s);
+  nib_ring_end(&q.r, t);
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *k) {
