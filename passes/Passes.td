@@ -109,7 +109,9 @@ def NibEmitC : Pass<"nib-emit-c", "::mlir::ModuleOp"> {
     Nib_StringOption<"out", "out", "\"\"", "Folder to write; made if absent">,
     Nib_StringOption<"weights", "weights", "\"words\"",
         "Weights as 64-bit `words` or as `bytes`">,
-    Option<"checkC", "check-c", "bool", "true", "Parse the C before it is written">];
+    Option<"checkC", "check-c", "bool", "true", "Parse the C before it is written">,
+    Option<"unroll", "unroll", "int32_t", "0",
+        "Steps of products between two ends of their loop; 0: as the target's vocabularies say">];
 }
 
 def ConvertTosaToNib : Pass<"convert-tosa-to-nib", "::mlir::ModuleOp"> {

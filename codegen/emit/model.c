@@ -266,6 +266,7 @@ static nib_status write_kernel(writer *w, int32_t index) {
                    .constants = w->constants,
                    .diag = (nib_diag *)w->diag,
                    .size = w->o->size,
+                   .unroll = w->o->unroll,
                    .cut = is_cut(k)};
   w->kernels.indent = 1;
   NIB_RETURN_IF_ERROR(schedule->emit(&e, k));

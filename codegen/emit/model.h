@@ -17,6 +17,7 @@ typedef struct nib_model_options {
   const nib_target *target;
   nib_weights_style weights;
   bool size;
+  int32_t unroll; /**< see nib_emitter */
   bool apart;     /**< also NAME_kNN_apart(in, out, arena): kernel NN alone, none of them cut */
   bool allocates; /**< not C with an arena: code that takes memory from the heap */
 } nib_model_options;

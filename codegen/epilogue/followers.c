@@ -440,7 +440,9 @@ static bool is_integer_prim(nib_prim prim) {
 
 static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *vocab) {
   const follower *f = &followers[n->op];
-  const bool real = all_real(g, n);
+  /* Loads and stores are all that a cast of reals is. */
+  const bool real = all_real(g, n) || (n->op == NIB_OP_CAST && is_real(nib_node_input(g, n, 0)) &&
+                                       is_real(&g->tensors[n->out]));
   for (int i = 0; i < 8 && f->prims[i] != NIB_PRIM_I32_SET; i++)
     if (!nib_vocab_prim(vocab, f->prims[i]) && !(real && is_integer_prim(f->prims[i])))
       return false;

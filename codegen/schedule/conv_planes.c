@@ -388,8 +388,8 @@ static void emit_tile(conv_planes *r, int64_t channels) {
   nib_text_line(e->body, "const %s *a = planes + %sp;", staged_type(v),
                 r->depthwise ? nib_word_of("o * %lld + ", (ll)(r->planes * r->plane)).s : "");
   if (in > 1) {
-    if (taps(r) == 1 && v->unroll > 1 && !e->size)
-      nib_text_line(e->body, "#pragma GCC unroll %d", v->unroll);
+    if (taps(r) == 1 && (nib_emitter_unroll(e) > 1 || e->unroll))
+      nib_text_line(e->body, "#pragma GCC unroll %d", nib_emitter_unroll(e));
     nib_text_open(e->body, "for (int32_t c = 0; c < %lld; c++, a += %lld, w += %lld) {", (ll)in,
                   (ll)(r->planes * r->plane), (ll)(taps(r) * channels));
   }

@@ -365,8 +365,8 @@ static void emit_steps(conv_rows *r, const tile *t) {
   const nib_conv_walk *w = &r->walk;
   const bool ends_short = takes_group(r) && w->run % w->dot_k;
   const int64_t whole = w->steps - ends_short;
-  if (e->vocab->unroll > 1 && whole > 1 && !e->size)
-    nib_text_line(e->body, "#pragma GCC unroll %d", e->vocab->unroll);
+  if ((nib_emitter_unroll(e) > 1 || e->unroll) && whole > 1)
+    nib_text_line(e->body, "#pragma GCC unroll %d", nib_emitter_unroll(e));
   if (whole > 0) {
     nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(whole * w->dot_k), (ll)w->dot_k);
     emit_any_step(r, t);

@@ -56,6 +56,10 @@ bool nib_schedule_fits(const nib_schedule *s, const nib_graph *g, const nib_kern
          (!v->serves || strcmp(v->serves, s->name) == 0) && s->accepts(g, kernel, v);
 }
 
+int32_t nib_emitter_unroll(const nib_emitter *e) {
+  return e->unroll > 0 ? e->unroll : e->size ? 1 : e->vocab->unroll;
+}
+
 int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                           int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   (void)g, (void)kernel, (void)vocab;

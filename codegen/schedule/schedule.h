@@ -51,9 +51,14 @@ typedef struct nib_emitter {
   nib_diag *diag;
   uint64_t snippets[4]; /**< bit set of scalar helper functions used (emit/snippets.h) */
   bool size;            /**< prefer small code */
+  int32_t unroll;       /**< steps over K between two ends of their loop; 0: nib_emitter_unroll decides */
   nib_launch *launch;   /**< to be filled by CUDA schedules; NULL for others */
   bool cut;             /**< the function runs units [begin, end) of its outermost loop */
 } nib_emitter;
+
+/** Steps over K that are unrolled: as asked for, else 1 in small code, else as the vocabulary says; below 2:
+ *  none. */
+int32_t nib_emitter_unroll(const nib_emitter *e);
 
 /** A kernel function is emitted as
  *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out,

@@ -58,10 +58,11 @@ static const struct {
     {NIB_FEATURE_ZVQDOTQ, BIT(V)},
     {NIB_FEATURE_XTHEADVDOT, BIT(V)},
     {NIB_FEATURE_XANDESVDOT, BIT(V)},
-    {NIB_FEATURE_XFVEC, BIT(ZHINX)},
+    {NIB_FEATURE_XFVECMIN, BIT(ZHINX)},
+    {NIB_FEATURE_XFVEC, BIT(XFVECMIN)},
     {NIB_FEATURE_VFDOTPEX, BIT(XFVEC)},
     {NIB_FEATURE_VFDOTPEX2, BIT(VFDOTPEX)},
-    {NIB_FEATURE_VFCPKA, BIT(XFVEC)},
+    {NIB_FEATURE_VFCPKA, BIT(XFVECMIN)},
 };
 
 /* Cache sizes are per core (the third level: a fair share); bandwidths are sustained reads of one
@@ -338,7 +339,7 @@ static nib_status check_feature(const target_row *row, nib_feature feature, bool
                           "target '%s': features of GPUs come with their target (sm_80, sm_90a, …) "
                           "and cannot be changed",
                           row->name);
-  const bool packed = of == NIB_ARCH_RISCV && closure(feature) & BIT(XFVEC);
+  const bool packed = of == NIB_ARCH_RISCV && closure(feature) & BIT(XFVECMIN);
   const char *taker = packed ? "riscv32-unknown-elf" : takers[of];
   if (arch == NIB_ARCH_ANY)
     return remove

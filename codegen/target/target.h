@@ -52,7 +52,8 @@ typedef enum nib_arch { NIB_ARCH_ANY, NIB_ARCH_X86, NIB_ARCH_CUDA, NIB_ARCH_RISC
   X(ZVQDOTQ, "zvqdotq", RISCV, false)            /* dot products of 4 bytes (experimental) */      \
   X(XTHEADVDOT, "xtheadvdot", RISCV, false)      /* the same, T-Head's */                          \
   X(XANDESVDOT, "xandesvdot", RISCV, false)      /* the same, Andes' */                            \
-  X(XFVEC, "xfvec", RISCV, true)                 /* two FP16 in an integer register */             \
+  X(XFVECMIN, "xfvecmin", RISCV, true)           /* two FP16 in an integer register */             \
+  X(XFVEC, "xfvec", RISCV, true)                 /* and products by one FP16 for both */           \
   X(VFDOTPEX, "vfdotpex", RISCV, true)           /* their dot product in FP32; funct3 0 */         \
   X(VFDOTPEX2, "vfdotpex-funct3-2", RISCV, true) /* the same, encoded with funct3 2 */             \
   X(VFCPKA, "vfcpka", RISCV, true)               /* two FP32 packed into them */

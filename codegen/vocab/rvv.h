@@ -340,13 +340,8 @@
     .elementwise_cycles = 8 * RVV_CYCLES(lmul), .next = more                                      \
   }
 
-/* Products of f16 summed in f32; storage of f16 around arithmetic in f32. */
-#define RVV_WIDENING_PRIMS(M, H, vl)                                                               \
-  [NIB_PRIM_STAGE_STRIDED] = "__riscv_vse16_v_f16" H "(" RVV_TO("$d") ", __riscv_vlse16_v_f16" H   \
-      "(" RVV_FROM("$a") ", 2 * ($b), $n), $n);",                                                  \
-  [NIB_PRIM_HALF_LOAD] = "$d = __riscv_vle16_v_f16" H "(" RVV_FROM("$a") ", " vl ");",             \
-  [NIB_PRIM_HALF_FMA] = "$d = __riscv_vfwmacc_vv_f32" M "($d, $a, $b, " vl ");",                   \
-  [NIB_PRIM_HALF_FMA_SCALAR] = "$d = __riscv_vfwmacc_vf_f32" M "($d, $a, $b, " vl ");",            \
+/* Storage of f16 around arithmetic in f32. */
+#define RVV_STORED_F16_PRIMS(M, H, vl)                                                             \
   [NIB_PRIM_F16_LOAD] = "$d = __riscv_vfwcvt_f_f_v_f32" M "(__riscv_vle16_v_f16" H                 \
       "(" RVV_FROM("$a") ", " vl "), " vl ");",                                                    \
   [NIB_PRIM_F16_LOAD_TAIL] = "$d = __riscv_vfwcvt_f_f_v_f32" M "_tu(__riscv_vfmv_v_f_f32" M        \
@@ -355,6 +350,31 @@
       ", __riscv_vfncvt_f_f_w_f16" H "($b, " vl "), " vl ");",                                     \
   [NIB_PRIM_F16_STORE_TAIL] = "__riscv_vse16_v_f16" H "(" RVV_TO("$a")                             \
       ", __riscv_vfncvt_f_f_w_f16" H "($b, $n), $n);",
+
+/* What zvfhmin has: the conversions alone. */
+#define RVV_STORED_F16_ROW(vlen, lmul, M, H, vl, feature, longer, row, more)                       \
+  {                                                                                                \
+    .name = "rvv" #vlen M "s", .description = "RISC-V vectors of " #vlen " bits or more, LMUL " #lmul ", FP16 in memory", \
+    .requires_ = NIB_FEATURE_BIT(V) | NIB_FEATURE_BIT(ZVFHMIN) | (feature),                        \
+    .unless = NIB_FEATURE_BIT(ZVFH) | (longer), .function_attr = "",                               \
+    .includes = RVV_HALF_INCLUDES, .support = "", .base = row, .lanes = vl,                        \
+    .registers = 32 / (lmul) + 1, .stage = NIB_STAGE_CODES, .dot_k = 1, .lanes_i16 = true,         \
+    .in_order = true, .unroll = 4, .type_i32 = "vint32" M "_t", .type_f32 = "vfloat32" M "_t",     \
+    .type_act = "int32_t", .type_weight = "vint16" H "_t", .type_lane = "vint16" H "_t",           \
+    .prims = {RVV_STORED_F16_PRIMS(M, H, #vl)}, .dot_cycles = RVV_CYCLES(lmul) + .01,              \
+    .fma_cycles = RVV_CYCLES(lmul) + .01, .mac16_cycles = RVV_CYCLES(lmul) + .01,                  \
+    .requant_cycles = 6 * RVV_CYCLES(lmul) + .01,                                                  \
+    .elementwise_cycles = 8 * RVV_CYCLES(lmul) + .01, .next = more                                \
+  }
+
+/* Products of f16 summed in f32; storage of f16 around arithmetic in f32. */
+#define RVV_WIDENING_PRIMS(M, H, vl)                                                               \
+  [NIB_PRIM_STAGE_STRIDED] = "__riscv_vse16_v_f16" H "(" RVV_TO("$d") ", __riscv_vlse16_v_f16" H   \
+      "(" RVV_FROM("$a") ", 2 * ($b), $n), $n);",                                                  \
+  [NIB_PRIM_HALF_LOAD] = "$d = __riscv_vle16_v_f16" H "(" RVV_FROM("$a") ", " vl ");",             \
+  [NIB_PRIM_HALF_FMA] = "$d = __riscv_vfwmacc_vv_f32" M "($d, $a, $b, " vl ");",                   \
+  [NIB_PRIM_HALF_FMA_SCALAR] = "$d = __riscv_vfwmacc_vf_f32" M "($d, $a, $b, " vl ");",                           \
+  RVV_STORED_F16_PRIMS(M, H, vl)
 
 #define RVV_WIDENING_ROW(vlen, lmul, M, H, vl, feature, longer, row, more)                         \
   {                                                                                                \

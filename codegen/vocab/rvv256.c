@@ -10,9 +10,19 @@ static const nib_vocab m2 = RVV_M2(256, 16, FEATURES, LONGER, &m1);
 static const nib_vocab m4 = RVV_M4(256, 32, FEATURES, LONGER, &m2);
 static const nib_vocab m8 = RVV_M8(256, 64, FEATURES, LONGER, &m4);
 
+/* FP16 in memory, FP32 in registers. */
+static const nib_vocab s1 =
+    RVV_STORED_F16_ROW(256, 1, "m1", "mf2", 8, FEATURES, LONGER, &m1, &m8);
+static const nib_vocab s2 =
+    RVV_STORED_F16_ROW(256, 2, "m2", "m1", 16, FEATURES, LONGER, &m2, &s1);
+static const nib_vocab s4 =
+    RVV_STORED_F16_ROW(256, 4, "m4", "m2", 32, FEATURES, LONGER, &m4, &s2);
+static const nib_vocab s8 =
+    RVV_STORED_F16_ROW(256, 8, "m8", "m4", 64, FEATURES, LONGER, &m8, &s4);
+
 /* FP16 summed in FP32. */
 static const nib_vocab w1 =
-    RVV_WIDENING_ROW(256, 1, "m1", "mf2", 8, FEATURES, LONGER, &m1, &m8);
+    RVV_WIDENING_ROW(256, 1, "m1", "mf2", 8, FEATURES, LONGER, &m1, &s8);
 static const nib_vocab w2 =
     RVV_WIDENING_ROW(256, 2, "m2", "m1", 16, FEATURES, LONGER, &m2, &w1);
 static const nib_vocab w4 =

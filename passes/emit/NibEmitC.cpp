@@ -24,6 +24,7 @@ public:
     options.out_dir = out.c_str();
     options.weights = weights.c_str();
     options.size = size;
+    options.unroll = unroll;
     options.check_c = checkC;
     auto stage = [&](nib_graph *graph, const nib_diag *diag) {
       return nib_emit_graph(graph, &options, diag);

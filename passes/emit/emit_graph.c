@@ -31,6 +31,7 @@ static nib_status model_options(const nib_graph *g, const nib_options *o, nib_ta
   out->name = o->name ? o->name : g->name;
   out->target = target;
   out->size = o->size;
+  out->unroll = o->unroll;
   out->weights = strcmp(weights, "bytes") == 0 ? NIB_WEIGHTS_BYTES : NIB_WEIGHTS_WORDS;
   if (strcmp(weights, "bytes") != 0 && strcmp(weights, "words") != 0)
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE, "--weights=%s: words or bytes", weights);

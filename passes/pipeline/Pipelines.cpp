@@ -41,6 +41,8 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
   Option<bool> size{*this, "size", llvm::cl::init(false), llvm::cl::desc("Prefer small code")};
   Option<std::string> prefer{*this, "prefer",
                              llvm::cl::desc("Forms that kernels take where they can")};
+  Option<int32_t> unroll{*this, "unroll", llvm::cl::init(0),
+                         llvm::cl::desc("Steps of products between two ends of their loop")};
   Option<bool> checkC{*this, "check-c", llvm::cl::init(true),
                       llvm::cl::desc("Parse the C before it is written")};
 };
@@ -48,16 +50,17 @@ struct ToCOptions : PassPipelineOptions<ToCOptions> {
 } // namespace
 
 static void buildToC(OpPassManager &manager, const ToCOptions &o) {
-  manager.addPass(nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats,
-                                          o.weightScale, o.activationFormat, "", "",
-                                          o.decodeWeights}));
+  manager.addPass(
+      nib::createNibQuantize({o.target, o.rounding, o.noFallback, o.weightFormats, o.weightScale,
+                              o.activationFormat, "", "", o.decodeWeights}));
   manager.addPass(nib::createNibSimplify({o.target, o.rounding, o.noFallback}));
-  manager.addPass(nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads, o.prefer}));
+  manager.addPass(
+      nib::createNibFuse({o.target, o.rounding, o.costModel, o.size, o.threads, o.prefer}));
   manager.addPass(nib::createNibPlan({o.target, o.rounding, o.size, o.maxArena, o.prefer}));
-  manager.addPass(
-      nib::createNibSelect({o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena, o.prefer}));
-  manager.addPass(
-      nib::createNibEmitC({o.target, o.rounding, o.size, o.name, o.out, o.weights, o.checkC}));
+  manager.addPass(nib::createNibSelect(
+      {o.target, o.rounding, o.costModel, o.noFallback, o.size, o.maxArena, o.prefer}));
+  manager.addPass(nib::createNibEmitC(
+      {o.target, o.rounding, o.size, o.name, o.out, o.weights, o.checkC, o.unroll}));
 }
 
 void nib::registerPassesAndPipelines() {

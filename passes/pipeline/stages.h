@@ -36,6 +36,7 @@ typedef struct nib_options {
   const char *accumulate; /**< quantize: with a precision, formats of sums by names of layers */
   int64_t max_arena_bytes;  /**< -1: no limit */
   int32_t threads;         /**< fuse: threads that kernels may be cut for (nib_graph.threads) */
+  int32_t unroll; /**< emit: steps of products between two ends of their loop; 0: as the vocabulary says */
   bool no_fallback;
   bool size;    /**< prefer small code */
   bool check_c; /**< parse generated C with libclang before writing */

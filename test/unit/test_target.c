@@ -103,8 +103,8 @@ int main(void) {
   expect_features("riscv32-unknown-elf+zfh", BIT(F) | BIT(ZFH) | BIT(ZFHMIN),
                   "riscv32-unknown-elf+f+zfhmin+zfh");
   expect_features("riscv32-unknown-elf+vfdotpex-funct3-2",
-                  BIT(ZFINX) | BIT(ZHINX) | BIT(XFVEC) | BIT(VFDOTPEX) | BIT(VFDOTPEX2),
-                  "riscv32-unknown-elf+zfinx+zhinx+xfvec+vfdotpex+vfdotpex-funct3-2");
+                  BIT(ZFINX) | BIT(ZHINX) | BIT(XFVECMIN) | BIT(XFVEC) | BIT(VFDOTPEX) | BIT(VFDOTPEX2),
+                  "riscv32-unknown-elf+zfinx+zhinx+xfvecmin+xfvec+vfdotpex+vfdotpex-funct3-2");
   expect_features("riscv64-unknown-elf,-f+zhinx", BIT(ZFINX) | BIT(ZHINX),
                   "riscv64-unknown-elf,-f,-d+zfinx+zhinx");
   expect_march("riscv64-linux-gnu+zvfh+zvl256b+zvqdotq",

@@ -102,6 +102,8 @@ static const option_row options[] = {
      "with --precision=f16, sum products in f16 (default) or f32, of all layers or of those called NAME; repeatable"},
     {"cost-model", 0, ON_BUILD, OPTION_TEXT, AT(cost_model), "MODEL", NULL,
      "what decides between candidates (default analytic)"},
+    {"unroll", 0, ON_BUILD, OPTION_COUNT, AT(unroll), "N", NULL,
+     "steps of products between two ends of their loop (default: by target; 1 with --size)"},
     {"prefer", 0, ON_BUILD, OPTION_LIST, AT(prefer), "FORM", NULL,
      "form that kernels take where they can, SCHEDULE[/VOCABULARY][:TILE] as --explain says them, * for any number; repeatable, best first"},
     {"report", 0, ON_BUILD, OPTION_TEXT, AT(report), "FILE.json", NULL,

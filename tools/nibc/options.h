@@ -32,7 +32,7 @@ typedef struct nibc_options {
   const char *out_dir, *name, *target, *emit, *stop_after, *rounding, *precision, *cost_model;
   const char *weights, *weight_scale, *activation_format, *decode_weights, *codegen, *report, *pass_pipeline, *color, *test_data;
   nibc_list dims, inputs, outputs, expects, weight_formats, accumulate, prefer;
-  int64_t threads, max_arena_bytes, repeat, vlen;
+  int64_t threads, unroll, max_arena_bytes, repeat, vlen;
   bool no_fallback, integer_only, size, dry_run, verbose, print_ir_after_all, timing, json, no_cache, per_layer;
   bool explain, help, count;
 } nibc_options;

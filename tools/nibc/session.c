@@ -513,6 +513,8 @@ static void pass_text(const nibc_session *s, nibc_stage stage, const char *out_d
   if (takes[stage] & FILES)
     nib_text_printf(t, " name=%s out=%s weights=%s", s->name, out_dir,
                     o->weights ? o->weights : "words");
+  if (takes[stage] & FILES && o->unroll > 0)
+    nib_text_printf(t, " unroll=%lld", (long long)o->unroll);
   char *formats = takes[stage] & FORMATS ? nibc_weight_formats(o) : NULL;
   if (formats)
     nib_text_printf(t, " weight-formats=%s weight-scale=%s", formats,
