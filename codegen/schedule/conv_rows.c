@@ -203,12 +203,16 @@ static void emit_zeros(conv_rows *r, const tile *t) {
       nib_say(r->e, NIB_PRIM_SUM_ZERO, sum_register(r, m, n).s, NULL, NULL, NULL, NULL);
 }
 
-/* And are added to the biases in the end. */
+/* And are added to the biases in the end, one after another: the registers of the sums are free then. */
 static void emit_totals(conv_rows *r, const tile *t) {
+  declare_registers(r->e, r->e->vocab->type_f32, "acc", t->pixels, t->columns);
   for (int64_t m = 0; m < t->pixels; m++)
-    for (int64_t n = 0; n < t->columns; n++)
-      nib_say(r->e, NIB_PRIM_SUM_TOTAL, nib_word_of("acc%lld_%lld", (ll)m, (ll)n).s, sum_register(r, m, n).s, NULL,
-              NULL, NULL);
+    for (int64_t n = 0; n < t->columns; n++) {
+      const nib_word acc = nib_word_of("acc%lld_%lld", (ll)m, (ll)n);
+      nib_say(r->e, NIB_PRIM_F32_LOAD, acc.s,
+              nib_word_of("%s + channel + %lld", r->constants.bias, (ll)(n * r->walk.lanes)).s, NULL, NULL, NULL);
+      nib_say(r->e, NIB_PRIM_SUM_TOTAL, acc.s, sum_register(r, m, n).s, NULL, NULL, NULL);
+    }
 }
 
 static void emit_initial(conv_rows *r, const tile *t) {
@@ -418,10 +422,8 @@ static void emit_tile(conv_rows *r, const tile *t) {
   else
     emit_initial(r, t);
   emit_taps(r, t);
-  if (sums_apart(r)) {
-    emit_initial(r, t);
+  if (sums_apart(r))
     emit_totals(r, t);
-  }
   nib_text_line(e->body, "const int32_t at = (%s * %lld + x) * %lld + channel;", row.s,
                 (ll)s->out_w, (ll)s->out_c);
   nib_epilogue_load_channels(&r->epilogue, "channel", (int)t->columns);

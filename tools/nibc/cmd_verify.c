@@ -13,6 +13,7 @@
 #include "oracle.h"
 #include "support.h"
 #include "verify_layers.h"
+#include "vocab/vocab.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +208,19 @@ static nib_status verify_session(verification *v) {
   return status;
 }
 
+/* Whether products of some layer are summed in f16, as models of f16 are where the processor does so. */
+static bool sums_in_f16(const nib_graph *g) {
+  for (int32_t i = 0; g && i < g->n_kernels; i++) {
+    const nib_kernel *k = &g->kernels[i];
+    const nib_vocab *v = k->vocab ? nib_vocab_find(k->vocab) : NULL;
+    const nib_op op = g->nodes[k->nodes[0]].op;
+    if (v && (v->real_f16 || v->type_sum) &&
+        (op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D || op == NIB_OP_FULLY_CONNECTED))
+      return true;
+  }
+  return false;
+}
+
 nib_status nibc_command_verify(const nibc_options *o) {
   NIB_RETURN_IF_ERROR(nibc_check_options(o));
   nibc_session session;
@@ -214,6 +228,8 @@ nib_status nibc_command_verify(const nibc_options *o) {
   verification v = {.session = &session};
   if (nibc_has_narrow_floats(o))
     nibc_allow_precision(nib_format_find(o->precision));
+  else if (sums_in_f16(session.planned))
+    nibc_allow_precision(NIB_F16);
   nib_status status = NIB_OK;
   if (o->out_dir || o->report || o->verbose)
     status = nibc_write_files(&session, o->verbose ? stdout : NULL);
