@@ -55,7 +55,8 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   d->unpacks = d->in_chunks = kernel->tile[2] > 0;
   d->chunk_groups = kernel->tile[2];
   if (act_group == 0 || !nib_block_pack_plan(w, act_group, !d->unpacks, v, columns, &d->pack) ||
-      !nib_block_rows_plan(g, n, &d->pack, d->unpacks ? d->chunk_groups : d->pack.groups, &d->rows))
+      !nib_block_rows_plan(g, n, &d->pack, v, d->unpacks ? d->chunk_groups : d->pack.groups,
+                           &d->rows))
     return false;
   d->in_place = pieces_in_place(&d->pack, v, d->unpacks);
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;

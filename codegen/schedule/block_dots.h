@@ -26,7 +26,9 @@ typedef struct nib_block_rows {
   int64_t stride; /**< bytes in a chunk from one row of int8 codes to the next */
   int64_t flip;        /**< subtracted from codes to make them int8: 128 or 0 */
   bool has_bases, has_scales, has_offset_sums;
-  int64_t codes_at, bases_at, scales_at, offset_sums_at, bytes; /**< in scratch */
+  bool magic; /**< bases make the integer sum S the bits of the float 1.5 * 2^23 + S, and beside scales are
+                   their products by -1.5 * 2^23, which are exact */
+  int64_t codes_at, bases_at, scales_at, magics_at, offset_sums_at, bytes; /**< in scratch */
 } nib_block_rows;
 
 typedef struct nib_block_dots {
@@ -56,7 +58,7 @@ bool nib_block_is_bytes(const nib_format_info *format);
 /** Plans the kernel's rows (see block_rows.c), in chunks of `chunk_groups` groups of the weights; false
  *  where activations are none that it reads. */
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
-                         int64_t chunk_groups, nib_block_rows *out_rows);
+                         const nib_vocab *v, int64_t chunk_groups, nib_block_rows *out_rows);
 /** Elements of a row that share a scale: what the weights' packing must meet. 0: not accepted. */
 int64_t nib_block_rows_group(const nib_tensor *x);
 /** Writes the rows into scratch: codes, -zero * sums of codes, scales. */

@@ -37,8 +37,22 @@ static int64_t place(nib_block_rows *r, int64_t bytes) {
   return at;
 }
 
+/* A step's sum is to be scaled twice, so that a fused product with the activations' scale can take
+ * the place of a conversion and a product: with the sum as the low bits of a float, less what that
+ * makes too large. Sums must fit those bits, and the scale's significand leave room for a product
+ * by 3. */
+static bool is_magic(const nib_block_rows *r, const nib_block_pack *p, const nib_vocab *v) {
+  const nib_block_layout *b = &nib_format_get(r->x->format)->block;
+  const int64_t most = (int64_t)p->largest << (p->mul_log2 + p->fours_log2);
+  const int64_t element = most - p->zero > p->zero ? most - p->zero : p->zero;
+  const int places = p->spread > 1 ? 8 - p->planes[0].bits : 0;
+  return r->is_block && b->scale != NIB_F32 && p->steps_of_group == 1 && p->n_tables == 0 &&
+         (element * 128 * p->step) << places < INT64_C(1) << 22 &&
+         nib_vocab_prim(v, NIB_PRIM_F32_OF_BITS);
+}
+
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
-                         int64_t chunk_groups, nib_block_rows *out_rows) {
+                         const nib_vocab *v, int64_t chunk_groups, nib_block_rows *out_rows) {
   nib_block_rows *r = out_rows;
   const nib_tensor *x = nib_node_input(g, n, 0);
   memset(r, 0, sizeof *r);
@@ -53,13 +67,15 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   r->stride = round_up(r->chunk_steps * pack->padded_step, 64);
   if (r->rows > 1 && r->stride % 4096 == 0) /* else rows share the sets of the first cache */
     r->stride += 64;
-  r->has_bases = pack->zero != 0 || pack->by_fours;
+  r->magic = is_magic(r, pack, v);
+  r->has_bases = r->magic || pack->zero != 0 || pack->by_fours;
   r->has_scales = r->is_block;
   r->has_offset_sums = pack->has_offsets;
   const int64_t words = r->rows * r->chunks * r->chunk_steps * 4;
   r->codes_at = place(r, r->rows * r->chunks * r->stride);
   r->bases_at = place(r, r->has_bases ? words : 0);
   r->scales_at = place(r, r->has_scales ? words : 0);
+  r->magics_at = place(r, r->magic ? words : 0);
   r->offset_sums_at = place(r, r->has_offset_sums ? r->rows * pack->groups * 4 : 0);
   return r->scale_elems > 0 && r->bytes < INT32_MAX / 2;
 }
@@ -122,13 +138,16 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
   const bool shifted = d->in_place > 1;
   const nib_word power = nib_word_of("(1 << s %% %d * %d)", d->in_place, p->planes[0].bits);
   if (d->rows.has_bases)
-    nib_text_line(t, "bases[at] = sum * %d%s%s%s;", -p->zero, shifted ? " * " : "",
+    nib_text_line(t, "bases[at] = sum * %d%s%s%s%s;", -p->zero, shifted ? " * " : "",
                   shifted ? power.s : "",
-                  p->by_fours ? nib_word_of(" - %lld", (ll)nib_block_table_excess(p)).s : "");
+                  p->by_fours ? nib_word_of(" - %lld", (ll)nib_block_table_excess(p)).s : "",
+                  r->magic ? " + 0x4B400000" : "");
   if (d->rows.has_scales && shifted)
     nib_text_line(t, "row_scales[at] = %s / (float)%s;", scale, power.s);
   else if (d->rows.has_scales)
     nib_text_line(t, "row_scales[at] = %s;", scale);
+  if (r->magic)
+    nib_text_line(t, "row_magics[at] = -12582912.0f * row_scales[at];");
   if (d->rows.has_offset_sums)
     nib_text_line(t, "offset_sums[m * %lld + s / %lld] += real * (float)sum;", (ll)p->groups,
                   (ll)p->steps_of_group);
@@ -143,6 +162,8 @@ void nib_block_rows_emit(const nib_block_dots *d) {
   declare(d, "int8_t", "codes", r->codes_at);
   if (r->has_bases)
     declare(d, "int32_t", "bases", r->bases_at);
+  if (r->magic)
+    declare(d, "float", "row_magics", r->magics_at);
   if (r->has_scales)
     declare(d, "float", "row_scales", r->scales_at);
   if (r->has_offset_sums)

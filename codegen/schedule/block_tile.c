@@ -409,8 +409,29 @@ static void add_group(tile *t, const char *stem, int j) {
   }
 }
 
+/* The same where the sums are bits of floats: scale * (magic + sum) - scale * magic, rounded once.
+ */
+static void scale_bits(tile *t, const char *suffix, const char *step, int j) {
+  for (int64_t m = 0; m < t->size.rows; ++m) {
+    const nib_word factor = nib_word_of("factor%lld", (ll)m), at = step_at(t, m, step, j);
+    declare(t, t->e->vocab->type_f32, factor.s);
+    say(t, NIB_PRIM_F32_SET, factor.s, nib_word_of("row_scales[%s]", at.s).s, NULL);
+    for (int c = 0; c < t->size.columns; ++c) {
+      const nib_word real = place("real", m, c), bits = place("bits", m, c);
+      nib_text_line(t->e->body, "%s %s, %s;", t->e->vocab->type_f32, real.s, bits.s);
+      say(t, NIB_PRIM_F32_OF_BITS, bits.s, nib_word_of("acc%lld_%d%s", (ll)m, c, suffix).s, NULL);
+      say(t, NIB_PRIM_F32_SET, real.s, nib_word_of("row_magics[%s]", at.s).s, NULL);
+      say(t, NIB_PRIM_F32_FMA, real.s, bits.s, factor.s);
+    }
+  }
+}
+
 /* real0_0 … = the integer sums acc0_0… times the rows' scales of step + j; adding, to group0_0 … */
 static void scale_step(tile *t, const char *suffix, const char *step, int j, bool adds) {
+  if (t->d->rows.magic && !adds) {
+    scale_bits(t, suffix, step, j);
+    return;
+  }
   for (int64_t m = 0; m < t->size.rows; ++m) {
     const nib_word factor = nib_word_of("factor%lld", (ll)m);
     declare(t, t->e->vocab->type_f32, factor.s);

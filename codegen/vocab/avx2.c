@@ -497,6 +497,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_DOT8_SUM] =
                 "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, _mm256_set1_epi16(1)));",
             [NIB_PRIM_I32_SAR] = "$d = _mm256_srai_epi32($a, $b);",
+            [NIB_PRIM_F32_OF_BITS] = "$d = _mm256_castsi256_ps($a);",
             [NIB_PRIM_F16_LOAD] = "$d = _mm256_cvtph_ps(_mm_loadu_si128((const void *)($a)));",
             [NIB_PRIM_F16_LOAD_TAIL] =
                 "$d = _mm256_cvtph_ps(nib_avx2_load_bytes($a, 2 * ($n)));",

@@ -492,6 +492,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_DOT8] = "$d = nib_avx512_dot($d, $a, $b);",
             [NIB_PRIM_DOT8_SUM] = "$d = _mm512_add_epi32($d, $a);",
             [NIB_PRIM_I32_SAR] = "$d = _mm512_srai_epi32($a, $b);",
+            [NIB_PRIM_F32_OF_BITS] = "$d = _mm512_castsi512_ps($a);",
             [NIB_PRIM_F16_LOAD] = "$d = _mm512_cvtph_ps(_mm256_loadu_si256((const void *)($a)));",
             [NIB_PRIM_F16_LOAD_TAIL] =
                 "$d = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(" MASK ", $a));",

@@ -74,6 +74,7 @@ extern "C" {
   X(F32_MAX_CONST, "f32_max_const") X(F32_MIN_CONST, "f32_min_const")                              \
   X(F32_RAISE_CONST, "f32_raise_const") X(F32_LOWER_CONST, "f32_lower_const")                      \
   X(F32_FROM_I32, "f32_from_i32")                                                                  \
+  X(F32_OF_BITS, "f32_of_bits")     /* d = the real whose bits are a (i32); F32_FMA rounds once */  \
   X(I32_FROM_F32_EVEN, "i32_from_f32_even") /* rint, saturated at 2^30 or more; NaN: 0 */         \
   X(I32_FROM_F32_AWAY, "i32_from_f32_away") /* roundf, with the same ends */                       \
   X(LOOKUP8, "lookup8")             /* d = a[b lane by lane], a: const int8_t * to 256 entries and \
