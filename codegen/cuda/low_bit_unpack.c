@@ -6,23 +6,22 @@
 #include "num/format.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 
-typedef struct expr {
-  char s[384];
-} expr;
+static bool is_half(const nib_low_bit *p) { return p->product == NIB_LOW_BIT_F16; }
+static bool is_byte(const nib_low_bit *p) { return p->product == NIB_LOW_BIT_I8; }
+static const char *type_of(const nib_low_bit *p) { return is_half(p) ? "h" : "bf16_"; }
+static const char *real_of(const nib_low_bit *p) { return is_half(p) ? "f16" : "bf16"; }
 
-static uint32_t twice(uint32_t half) { return half | half << 16; }
-static uint32_t four_times(uint32_t byte) { return byte * 0x01010101u; }
+/* `x` in every element of a register. */
+static uint32_t spread(const nib_low_bit *p, uint32_t x) {
+  return x * (is_byte(p) ? 0x01010101u : 0x00010001u);
+}
 
 /* The pair of `x`, in the product's type. */
 static uint32_t pair_of(const nib_low_bit *p, double x) {
-  return twice((uint32_t)nib_format_encode(p->product == NIB_LOW_BIT_F16 ? NIB_F16 : NIB_BF16, x,
-                                           NIB_ENCODE_NEAREST_EVEN, false, 0));
-}
-
-static const char *type_of(const nib_low_bit *p) {
-  return p->product == NIB_LOW_BIT_F16 ? "h" : "bf16_";
+  return spread(p, (uint32_t)nib_format_encode(is_half(p) ? NIB_F16 : NIB_BF16, x,
+                                               NIB_ENCODE_NEAREST_EVEN, false, 0));
 }
 
 /* ---- codes ---- */
@@ -30,51 +29,37 @@ static const char *type_of(const nib_low_bit *p) {
 /* The word of plane `i` that has register `reg`, and where in it the code begins. */
 static int bit_of(const nib_low_bit *p, int i, int reg, int *out_word) {
   const nib_low_bit_plane *plane = &p->planes[i];
-  const int of_word = (p->product == NIB_LOW_BIT_I8 ? 8 : 16) / plane->bits;
+  const int of_word = (is_byte(p) ? 8 : 16) / plane->bits;
   *out_word = plane->shift + reg / of_word;
   return reg % of_word * plane->bits;
 }
 
-static expr shifted(int word, int right) {
-  expr e;
-  if (right == 0)
-    snprintf(e.s, sizeof e.s, "w[%d]", word);
-  else
-    snprintf(e.s, sizeof e.s, "w[%d] %s %d", word, right > 0 ? ">>" : "<<",
-             right > 0 ? right : -right);
-  return e;
+static nib_expr shifted(const char *x, int right) {
+  return right == 0 ? nib_expr_printf("%s", x)
+                    : nib_expr_printf("%s %s %d", x, right > 0 ? ">>" : "<<", abs(right));
 }
 
-/* The codes of register `reg` with their lowest bit at bit `at` of each element, or'ed to `base`
- * (0: "0"). */
-static expr gathered(const nib_low_bit *p, int reg, int at, uint32_t base) {
-  expr all = {""};
+/* The codes of register `reg` with their lowest bit at bit `at` of each element, or'ed to `base`.
+ */
+static nib_expr gathered(const nib_low_bit *p, int reg, int at, uint32_t base) {
+  nib_expr all = {""};
+  if (base)
+    all = nib_expr_printf("0x%08xu", spread(p, base));
   for (int i = 0; i < p->n_planes; ++i) {
     const nib_low_bit_plane *plane = &p->planes[i];
     int word;
     const int bit = bit_of(p, i, reg, &word), to = at + plane->shift;
-    const uint32_t mask = ((1u << plane->bits) - 1) << to;
-    const expr w = shifted(word, bit - to);
-    expr next;
-    char before[352];
-    snprintf(before, sizeof before, "%.340s", all.s);
-    if (i == 0 && base == 0)
-      snprintf(next.s, sizeof next.s, "(%s) & 0x%08xu", w.s,
-               p->product == NIB_LOW_BIT_I8 ? four_times(mask) : twice(mask));
-    else
-      snprintf(next.s, sizeof next.s, "nib_and_or(%s, 0x%08xu, %s)", w.s,
-               p->product == NIB_LOW_BIT_I8 ? four_times(mask) : twice(mask), i ? before : "");
-    if (i == 0 && base != 0)
-      snprintf(next.s, sizeof next.s, "nib_and_or(%s, 0x%08xu, 0x%08xu)", w.s, twice(mask),
-               twice(base));
-    all = next;
+    const uint32_t mask = spread(p, ((1u << plane->bits) - 1) << to);
+    const nib_expr w = shifted(nib_expr_printf("w[%d]", word).s, bit - to);
+    all = all.s[0] ? nib_expr_printf("nib_and_or(%s, 0x%08xu, %.700s)", w.s, mask, all.s)
+                   : nib_expr_printf("(%s) & 0x%08xu", w.s, mask);
   }
   return all;
 }
 
 /* ---- integers ---- */
 
-static int mantissa_bits(const nib_low_bit *p) { return p->product == NIB_LOW_BIT_F16 ? 10 : 7; }
+static int mantissa_bits(const nib_low_bit *p) { return is_half(p) ? 10 : 7; }
 
 /* Where in the mantissa the code of register `reg` is put: where it lies, if that is within the
  * mantissa, or where a shift that others of the word need as well brings it. Not below mul_log2. */
@@ -95,14 +80,14 @@ static int place_in_mantissa(const nib_low_bit *p, int reg) {
 
 /* The leading one of the number `big` has the code below it: big + code * 2^at. */
 static void emit_integer(const nib_low_bit *p, nib_text *t, int reg) {
-  const bool half = p->product == NIB_LOW_BIT_F16;
+  const bool half = is_half(p);
   const double big = half ? 1024 : 128;
   const uint32_t leading = half ? 0x6400 : 0x4300;
   if (!half && p->bits == 8) {
     /* Two's complement: bit 7 of the number subtracted makes 256 of its 128. */
     int word;
     const int bit = bit_of(p, 0, reg, &word);
-    const expr s = shifted(word, bit);
+    const nib_expr s = shifted(nib_expr_printf("w[%d]", word).s, bit);
     nib_text_line(t,
                   "a[0][%d] = nib_bf16_sub2(nib_and_or(%s, 0x007f007fu, 0x43004300u), "
                   "nib_and_or(%s, 0x00800080u, 0x43004300u));",
@@ -110,7 +95,7 @@ static void emit_integer(const nib_low_bit *p, nib_text *t, int reg) {
     return;
   }
   const int at = place_in_mantissa(p, reg), down = at - p->mul_log2;
-  const expr code = gathered(p, reg, at, leading);
+  const nib_expr code = gathered(p, reg, at, leading);
   const double less = ldexp(big, -down) + p->zero;
   if (down == 0)
     nib_text_line(t, "a[0][%d] = nib_%ssub2(%s, 0x%08xu);", reg, type_of(p), code.s,
@@ -131,38 +116,32 @@ static void emit_byte(const nib_low_bit *p, nib_text *t, int reg) {
 static void emit_real(const nib_low_bit *p, nib_text *t, int reg) {
   const int magnitude_bits = p->exponent_bits + p->mantissa_bits;
   const int to = mantissa_bits(p) - p->mantissa_bits;
-  const uint32_t magnitude = twice(((1u << magnitude_bits) - 1) << to);
+  const uint32_t magnitude = spread(p, ((1u << magnitude_bits) - 1) << to);
   int word, bit = 0;
-  expr source;
+  nib_expr source = nib_expr_printf("c%d", reg);
   if (p->n_planes > 1) {
     nib_text_line(t, "const uint32_t c%d = %s;", reg, gathered(p, reg, 0, 0).s);
-    snprintf(source.s, sizeof source.s, "c%d", reg);
   } else {
     bit = bit_of(p, 0, reg, &word);
-    snprintf(source.s, sizeof source.s, "w[%d]", word);
+    source = nib_expr_printf("w[%d]", word);
   }
-  const int down = bit - to, sign_up = 15 - (bit + magnitude_bits);
-  char placed[512], moved[400], signs[400];
-  snprintf(moved, sizeof moved, down ? "%.300s %s %d" : "%.300s", source.s, down > 0 ? ">>" : "<<",
-           down > 0 ? down : -down);
-  snprintf(signs, sizeof signs, sign_up ? "%.300s %s %d" : "%.300s", source.s,
-           sign_up > 0 ? "<<" : ">>", sign_up > 0 ? sign_up : -sign_up);
-  if (p->has_sign)
-    snprintf(placed, sizeof placed, "nib_and_or(%s, 0x%08xu, (%s) & 0x80008000u)", moved, magnitude,
-             signs);
+  const nib_expr moved = shifted(source.s, bit - to),
+                 sign = shifted(source.s, bit + magnitude_bits - 15),
+                 placed = p->has_sign
+                              ? nib_expr_printf("nib_and_or(%s, 0x%08xu, (%s) & 0x80008000u)",
+                                                moved.s, magnitude, sign.s)
+                              : nib_expr_printf("(%s) & 0x%08xu", moved.s, magnitude);
+  if (is_half(p))
+    nib_text_line(t, "a[0][%d] = %s;", reg, placed.s);
   else
-    snprintf(placed, sizeof placed, "(%s) & 0x%08xu", moved, magnitude);
-  if (p->product == NIB_LOW_BIT_F16)
-    nib_text_line(t, "a[0][%d] = %s;", reg, placed);
-  else
-    nib_text_line(t, "a[0][%d] = nib_bf16_mul2(%s, 0x%08xu);", reg, placed,
+    nib_text_line(t, "a[0][%d] = nib_bf16_mul2(%s, 0x%08xu);", reg, placed.s,
                   pair_of(p, ldexp(1, 127 - p->bias)));
 }
 
 /* ---- tables ---- */
 
 static void emit_lookup(const nib_low_bit *p, nib_text *t, int reg) {
-  const int n = 1 << p->bits, elements = p->product == NIB_LOW_BIT_I8 ? 4 : 2;
+  const int n = 1 << p->bits, elements = is_byte(p) ? 4 : 2;
   nib_text_open(t, "{");
   nib_text_line(t, "const uint32_t c = %s;", gathered(p, reg, 0, 0).s);
   for (int e = 0; e < elements; ++e)
@@ -191,7 +170,7 @@ void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, c
       emit_lookup(p, t, reg);
     else if (p->rule == NIB_LOW_BIT_REAL)
       emit_real(p, t, reg);
-    else if (p->product == NIB_LOW_BIT_I8)
+    else if (is_byte(p))
       emit_byte(p, t, reg);
     else
       emit_integer(p, t, reg);
@@ -208,13 +187,22 @@ static int width_at(int words, int i, bool spread) {
                                                         : 1;
 }
 
+/* Loads `words` from `place`, which may say $load_bytes, of a load, and $load_at, where they are.
+ */
+*are.* / static void emit_words(nib_text *t, const char *how, const char *to, int words,
+                                bool spread, const char *place) {
+  nib_text_set_words(t, "load", "%s", how);
+  for (int i = 0, width; i < words; i += width) {
+    width = width_at(words, i, spread);
+    nib_text_set(t, "load_bytes load_at", 4 * width, spread ? 128 * i : 4 * i);
+    nib_text_line(t, "nib_$load$load_bytes(%s + %d, %s);", to, i, place);
+  }
+}
+
 void nib_low_bit_get_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
                           const char *at) {
-  for (int i = 0, width; i < p->words; i += width) {
-    width = width_at(p->words, i, true);
-    nib_text_line(t, "nib_get%d(%s + %d, %s + %d + lane * %d);", 4 * width, q, i, at, 128 * i,
-                  4 * width);
-  }
+  emit_words(t, "get", q, p->words, true,
+             nib_expr_printf("%s + $load_at + lane * $load_bytes", at).s);
   for (int i = 0, width; i < p->scale_words; i += width) {
     width = width_at(p->scale_words, i, false);
     nib_text_line(t, "nib_get%d(%s + %d, %s + %lld + g * %d);", 4 * width, f, i, at,
@@ -222,23 +210,9 @@ void nib_low_bit_get_emit(const nib_low_bit *p, nib_text *t, const char *q, cons
   }
 }
 
-static void emit_loads(nib_text *t, const char *to, int words, const char *from, bool spread) {
-  for (int i = 0, width; i < words; i += width) {
-    width = width_at(words, i, spread);
-    if (spread)
-      nib_text_line(t, "nib_load%d(%s + %d, codes%d + %s + %d);", 4 * width, to, i, 4 * width, from,
-                    128 * i);
-    else
-      nib_text_line(t, "nib_load%d(%s + %d, scales + %s + %d);", 4 * width, to, i, from, 4 * i);
-  }
-}
-
 void nib_low_bit_pointers_emit(const nib_low_bit *p, nib_text *t, const char *from) {
-  bool has[5] = {false};
-  for (int i = 0; i < p->words; i += width_at(p->words, i, true))
-    has[width_at(p->words, i, true)] = true;
-  for (int width = 4; width > 0; width /= 2)
-    if (has[width])
+  for (int width = 4, left = p->words; width > 0; left %= width, width /= 2)
+    if (left >= width)
       nib_text_line(t, "const uint8_t *codes%d = %s + lane * %d;", 4 * width, from, 4 * width);
   if (p->scale_words)
     nib_text_line(t, "const uint8_t *scales = %s + %lld + g * %d;", from, (long long)p->scales_at,
@@ -248,34 +222,39 @@ void nib_low_bit_pointers_emit(const nib_low_bit *p, nib_text *t, const char *fr
 void nib_low_bit_load_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *f,
                            const char *offset) {
   if (q)
-    emit_loads(t, q, p->words, offset, true);
+    emit_words(t, "load", q, p->words, true,
+               nib_expr_printf("codes$load_bytes + %s + $load_at", offset).s);
   if (f)
-    emit_loads(t, f, p->scale_words, offset, false);
+    emit_words(t, "load", f, p->scale_words, false,
+               nib_expr_printf("scales + %s + $load_at", offset).s);
 }
 
 /* Sets the scale (`which` 0) or offset of a row half in group `group`: a real, or that times a
  * byte. */
 static void emit_factor(const nib_low_bit *p, nib_text *t, int which, int half, const char *f,
                         const char *tile, const char *group) {
-  const int factors = p->has_offsets ? 2 : 1;
-  char code[192] = "", at[128], real[320];
-  if (p->has_codes) {
-    snprintf(at, sizeof at, "((%s * 2 + %d) * %d + %s) * %d + %d", tile, half, p->scales_of_step,
-             group, factors, which);
-    nib_text_line(t, "const int32_t code%d_%d = %s;", which, half, at);
-    snprintf(code, sizeof code, "(float)(int8_t)(%s[code%d_%d / 4] >> code%d_%d %% 4 * 8) * ", f,
-             which, half, which, half);
-    group = "0";
-  }
-  nib_text_line(t, "const int32_t at%d_%d = ((%s * 2 + %d) * %d + %s) * %d + %d;", which, half,
-                tile, half, p->has_codes ? 1 : p->scales_of_step, group, factors, which);
-  if (p->scale_format == NIB_F32)
-    snprintf(real, sizeof real, "nib_f32_bits(%s[%d + at%d_%d])", f, p->code_words, which, half);
-  else
-    snprintf(real, sizeof real, "nib_f32_%s(%s[%d + at%d_%d / 2] >> at%d_%d %% 2 * 16)",
-             p->scale_format == NIB_F16 ? "f16" : "bf16", f, p->code_words, which, half, which,
-             half);
-  nib_text_line(t, "%s[%d] = %s%s;", which ? "offset" : "scale", half, code, real);
+  const bool codes = p->has_codes;
+  nib_text_set(t, "which row_half step_scales", which, half, p->scales_of_step);
+  nib_text_set(t, "factors code_words", p->has_offsets ? 2 : 1, p->code_words);
+  nib_text_set_words(t, "factor_id", "%d_%d", which, half);
+  if (codes)
+    nib_text_line(t,
+                  "const int32_t code$factor_id = ((%s * 2 + $row_half) * $step_scales + %s) * "
+                  "$factors + $which;",
+                  tile, group);
+  nib_text_line(
+      t, "const int32_t at$factor_id = ((%s * 2 + $row_half) * %d + %s) * $factors + $which;", tile,
+      codes ? 1 : p->scales_of_step, codes ? "0" : group);
+  const nib_expr code =
+      nib_expr_printf("(float)(int8_t)(%s[code$factor_id / 4] >> code$factor_id %% 4 * 8) * ", f);
+  const nib_expr real =
+      p->scale_format == NIB_F32
+          ? nib_expr_printf("nib_f32_bits(%s[$code_words + at$factor_id])", f)
+          : nib_expr_printf(
+                "nib_f32_%s(%s[$code_words + at$factor_id / 2] >> at$factor_id %% 2 * 16)",
+                p->scale_format == NIB_F16 ? "f16" : "bf16", f);
+  nib_text_line(t, "%s[$row_half] = %s%s;", which ? "offset" : "scale", codes ? code.s : "",
+                real.s);
 }
 
 void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, const char *tile,
@@ -292,38 +271,33 @@ void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, c
 /* ---- weights ---- */
 
 /* An expression: element `e` of register `i` as float, the sum of its parts. */
-static expr element_f32(const nib_low_bit *p, int i, int e) {
-  expr all = {""};
-  for (int part = 0, at = 0; part < p->parts; ++part)
-    at += snprintf(all.s + at, sizeof all.s - (size_t)at, "%snib_f32_%s(a[%d][%d]%s)",
-                   part ? " + " : "", p->product == NIB_LOW_BIT_F16 ? "f16" : "bf16", part, i,
-                   e ? " >> 16" : "");
+static nib_expr element_f32(const nib_low_bit *p, int i, int e) {
+  nib_expr all = {""};
+  for (int part = 0; part < p->parts; ++part)
+    all = nib_expr_printf("%.300s%snib_f32_%s(a[%d][%d]%s)", all.s, part ? " + " : "", real_of(p),
+                          part, i, e ? " >> 16" : "");
   return all;
 }
 
 /* A scale that the product's type holds multiplies pairs; other scales, and offsets, are floats. */
 static bool folds_in_pairs(const nib_low_bit *p) {
   return p->has_scales && !p->has_offsets && !p->has_codes && p->parts == 1 && p->exponent == 0 &&
-         p->scale_format == (p->product == NIB_LOW_BIT_F16 ? NIB_F16 : NIB_BF16);
+         p->scale_format == (is_half(p) ? NIB_F16 : NIB_BF16);
 }
 
 static void emit_folded(const nib_low_bit *p, nib_text *t, int i) {
-  const char *type = p->product == NIB_LOW_BIT_F16 ? "f16" : "bf16";
   if (folds_in_pairs(p)) {
-    nib_text_line(t, "a[0][%d] = nib_%smul2(a[0][%d], scale%d);", i,
-                  p->product == NIB_LOW_BIT_F16 ? "h" : "bf16_", i, i % 2);
+    nib_text_line(t, "a[0][%d] = nib_%smul2(a[0][%d], scale%d);", i, type_of(p), i, i % 2);
     return;
   }
-  expr w[2];
-  for (int e = 0; e < 2; ++e) {
-    const expr x = element_f32(p, i, e);
-    snprintf(w[e].s, sizeof w[e].s,
-             p->has_offsets  ? "(%.300s) * scale[%d] + offset[%d]"
-             : p->has_scales ? "(%.300s) * scale[%d]"
-                             : "(%.300s) * scale",
-             x.s, i % 2, i % 2);
-  }
-  nib_text_line(t, "a[0][%d] = nib_%s_pair(%s, %s);", i, type, w[0].s, w[1].s);
+  const nib_expr low = element_f32(p, i, 0), high = element_f32(p, i, 1);
+  nib_text_set_words(t, "factor",
+                     !p->has_scales   ? "scale"
+                     : p->has_offsets ? "scale[%d] + offset[%d]"
+                                      : "scale[%d]",
+                     i % 2, i % 2);
+  nib_text_line(t, "a[0][%d] = nib_%s_pair((%s) * $factor, (%s) * $factor);", i, real_of(p), low.s,
+                high.s);
 }
 
 /* Registers 4 i to 4 i + 3 are 16 of K, those with odd numbers 8 rows further down. */
@@ -341,12 +315,14 @@ void nib_low_bit_fold_emit(const nib_low_bit *p, nib_text *t, const char *f, con
     else if (!folds_in_pairs(p))
       nib_low_bit_scales_emit(p, t, f, tile, group.s);
     for (int r = 0; folds_in_pairs(p) && r < 2; ++r) {
-      nib_text_line(t, "const int32_t at%d = (%s * 2 + %d) * %d + %s;", r, tile, r,
-                    p->scales_of_step, group.s);
+      nib_text_set(t, "row_half step_scales", r, p->scales_of_step);
+      nib_text_line(t, "const int32_t at$row_half = (%s * 2 + $row_half) * $step_scales + %s;",
+                    tile, group.s);
       nib_text_line(t,
-                    "const uint32_t scale%d = nib_select_bytes(%s[at%d / 2], 0, at%d %% 2 ? 0x3232 "
+                    "const uint32_t scale$row_half = nib_select_bytes(%s[at$row_half / 2], 0, "
+                    "at$row_half %% 2 ? 0x3232 "
                     ": 0x1010);",
-                    r, f, r, r);
+                    f);
     }
     for (int i = from; i < from + of_group; ++i)
       emit_folded(p, t, i);
