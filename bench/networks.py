@@ -23,6 +23,8 @@ import peers
 # integers, and a share of the largest magnitude of reals.
 CODE_TOLERANCE, REAL_TOLERANCE = 8, 1e-3
 DESCRIPTION, TFLITE, ONNX = "network.json", "net.tflite", "net.onnx"  # of a prepared folder
+# A float network in FP16 as well; numbers of networks in it are within 1/32.
+F16, F16_TOLERANCE = "f16", CODE_TOLERANCE / REAL_TOLERANCE / 32
 CANARY_SHARE, STOLEN_SHARE, RETRIES, BATCH_SECONDS = 0.85, 0.02, 8, 1e-3
 
 
@@ -255,7 +257,7 @@ def bench_network(folder: pathlib.Path, options: dict) -> dict:
     for key, entry in entries.items():
         entry.run(1)
         apart = difference(entry.results, expected)
-        if not apart <= CODE_TOLERANCE:
+        if not apart <= (F16_TOLERANCE if key == F16 else CODE_TOLERANCE):
             raise RuntimeError(f"{key}: outputs differ by {apart:.3g} codes from LiteRT's: wrong results are not timed")
     found = {"LiteRT": litert}
     notes = network["notes"] + add_onnxruntime(found, folder, inputs, expected)
@@ -265,7 +267,7 @@ def bench_network(folder: pathlib.Path, options: dict) -> dict:
     rows = [make_row(network["name"], variant, samples, infos)]
     for key in list(entries)[1:]:
         rows.append(make_row(network["name"], key, samples, {}))
-        rows[-1]["one_thread_ratio"] = ratio(samples[variant], samples[key])
+        rows[-1]["float_ratio" if key == F16 else "one_thread_ratio"] = ratio(samples[variant], samples[key])
     return {"rows": rows, "notes": notes}
 
 
@@ -288,10 +290,11 @@ def prepare(build: pathlib.Path, folder: pathlib.Path, name: str, model: pathlib
     from tflite_onnx import repaired, to_onnx
     folder.mkdir(parents=True, exist_ok=True)
     libraries, notes, content = {}, [], repaired(model)
-    wanted = [(variant, target, 1)] + ([("c99", "c99", 1)] if variant == "int8" else [])
+    wanted = [(variant, target, 1)] + [("c99", "c99", 1) if variant == "int8" else (F16, target, 1)]
     for key, of, n in wanted + [(f"{n} threads", target, n) for n in range(2, threads + 1)]:
         out = folder / key.replace(" ", "")
-        peers.compile_network(build, model, out, of, options=(f"--threads={n}",))
+        narrow = ("--precision=f16",) if key == F16 else ()
+        peers.compile_network(build, model, out, of, options=(f"--threads={n}", *narrow))
         libraries[key] = (f"{out.name}/net.so", n)
     (folder / TFLITE).write_bytes(content)
     (folder / ONNX).unlink(missing_ok=True)

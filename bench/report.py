@@ -23,6 +23,8 @@ def details(row: dict) -> str:
         return f"  ({row['seconds']:.2f} s of processor time, {row['peak_mb']:.0f} MB)"
     if "one_thread_ratio" in row and row["variant"] != "c99":
         return f"  ({row['one_thread_ratio']:.2f} times one thread)"
+    if row["variant"] == "f16":
+        return f"  ({row['float_ratio']:.2f} times f32)"
     several = row.get("peers", {}) if len(row.get("peers", {})) > 1 else {}
     return "  (" + ", ".join(f"{name} {peer['us']:.1f}" for name, peer in several.items()) + ")" if several else ""
 
