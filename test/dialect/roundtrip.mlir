@@ -41,6 +41,8 @@ func.func @filters(%x: !q, %w: tensor<4x3x3x3xi8>, %b: tensor<4xi32>, %s: tensor
        : (tensor<2x16xf32>, tensor<10x16xf32>, tensor<10xf32>) -> tensor<2x10xf32>
   // CHECK: nib.fully_connected %{{[a-z0-9_]*}}, %{{[a-z0-9_]*}} :
   %4 = nib.fully_connected %f, %fw : (tensor<2x16xf32>, tensor<10x16xf32>) -> tensor<2x10xf32>
+  // CHECK: nib.fully_connected %{{.*}}, %{{.*}} activation "relu" decode "operand" :
+  %5 = nib.fully_connected %f, %fw decode "operand" activation "relu" : (tensor<2x16xf32>, tensor<10x16xf32>) -> tensor<2x10xf32>
   return
 }
 
