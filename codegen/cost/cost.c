@@ -139,7 +139,7 @@ typedef struct rates {
 } rates;
 
 /* Lanes taken apart, widened and added. */
-static const double k_total_cycles = 3.5;
+static const double k_total_cycles = 2.0;
 
 /* Cores that issue one instruction after another, where compilers find few vectors. */
 static const double k_in_order_elements = 12.0;

@@ -187,9 +187,8 @@ static int width_at(int words, int i, bool spread) {
                                                         : 1;
 }
 
-/* Loads `words` from `place`, which may say $load_bytes, of a load, and $load_at, where they are.
- */
-*are.* / static void emit_words(nib_text *t, const char *how, const char *to, int words,
+/* Loads `words` from `place`, which may say $load_bytes, of a load, and $load_at, where they are. */
+static void emit_words(nib_text *t, const char *how, const char *to, int words,
                                 bool spread, const char *place) {
   nib_text_set_words(t, "load", "%s", how);
   for (int i = 0, width; i < words; i += width) {
