@@ -141,12 +141,12 @@ static int64_t code_at(const nib_tensor *t, int64_t i) {
 
 static int64_t zero_of(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
 
-/* Whether every weight minus its zero point is an int8. Asked for every candidate: no branches in the loop over
- * the bytes, which are ordered as if unsigned by `flip`. */
-bool nib_pack_fits_i8(const nib_tensor *t) {
+/* Whether every weight minus its zero point lies in [least, most]. Asked for every candidate: no branches in the
+ * loop over the bytes, which are ordered as if unsigned by `flip`. */
+static bool weights_within(const nib_tensor *t, int64_t least, int64_t most) {
   const int64_t zero = zero_of(t), elems = nib_tensor_elems(t);
   const nib_format_info *f = nib_format_get(t->format);
-  if (f->min - zero >= INT8_MIN && f->max - zero <= INT8_MAX)
+  if (f->min - zero >= least && f->max - zero <= most)
     return true;
   const uint8_t *bytes = t->data, flip = t->format == NIB_U8 ? 0 : 0x80;
   uint8_t low = UINT8_MAX, high = 0;
@@ -155,7 +155,13 @@ bool nib_pack_fits_i8(const nib_tensor *t) {
     low = b < low ? b : low;
     high = b > high ? b : high;
   }
-  return elems == 0 || (low + f->min - zero >= INT8_MIN && high + f->min - zero <= INT8_MAX);
+  return elems == 0 || (low + f->min - zero >= least && high + f->min - zero <= most);
+}
+
+bool nib_pack_fits_i8(const nib_tensor *t) { return weights_within(t, INT8_MIN, INT8_MAX); }
+
+bool nib_pack_fits_two(const nib_tensor *t) {
+  return weights_within(t, 2 * INT8_MIN, 2 * INT8_MAX);
 }
 
 /* What packing subtracts from weight codes. */
@@ -347,13 +353,16 @@ nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t ele
 }
 
 nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads *q,
-                          const nib_conv_shape *shape, int64_t lanes, void **out_data,
-                          size_t *out_bytes) {
+                          const nib_conv_shape *shape, int64_t lanes, int8_t **out_data,
+                          int8_t **out_rest, size_t *out_bytes) {
   const nib_tensor *t = nib_node_input(g, n, 1);
   const int64_t channels = shape->out_c, blocks = (channels + lanes - 1) / lanes;
   const size_t bytes = (size_t)(blocks * q->quads * shape->kernel_w * q->rows * lanes * 4);
-  int8_t *data = calloc(bytes, 1), *at = data;
-  if (!data)
+  const bool fits = nib_pack_fits_i8(t);
+  int8_t *data = calloc(bytes, 1), *rest = fits ? NULL : calloc(bytes, 1), *at = data;
+  *out_data = data;
+  *out_rest = rest;
+  if (!data || (!fits && !rest))
     return NIB_ERROR_OUT_OF_MEMORY;
   for (int64_t c = 0; c < blocks * lanes; c += lanes)
     for (int64_t quad = 0; quad < q->quads; quad++)
@@ -362,11 +371,14 @@ nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads
           for (int64_t lane = c; lane < c + lanes; lane++)
             for (int64_t i = 4 * quad; i < 4 * quad + 4; i++, at++) {
               const int64_t ky = i - row * shape->stride_h;
-              if (lane < channels && ky >= 0 && ky < shape->kernel_h)
-                *at = (int8_t)(code_at(t, (ky * shape->kernel_w + kx) * channels + lane) -
-                               zero_of(t));
+              if (lane >= channels || ky < 0 || ky >= shape->kernel_h)
+                continue;
+              const int64_t weight =
+                  code_at(t, (ky * shape->kernel_w + kx) * channels + lane) - zero_of(t);
+              *at = (int8_t)(weight < INT8_MIN ? INT8_MIN : weight > INT8_MAX ? INT8_MAX : weight);
+              if (rest)
+                rest[at - data] = (int8_t)(weight - *at);
             }
-  *out_data = data;
   *out_bytes = bytes;
   return NIB_OK;
 }

@@ -73,19 +73,22 @@ typedef struct nib_quads {
 } nib_quads;
 /** Whether all weights minus the zero point are int8, as quads need them. */
 bool nib_pack_fits_i8(const nib_tensor *weights);
+bool nib_pack_fits_two(const nib_tensor *weights); /**< whether each is the sum of two int8 */
 /** Weights minus zero point [channels / lanes][quad][kernel column][row][lane][row of the quad], i8: row r
- *  of the results multiplies kernel row 4 * quad + i - r * stride by row i of the quad. The caller frees. */
+ *  of the results multiplies kernel row 4 * quad + i - r * stride by row i of the quad. *out_rest is the same of what
+ *  an int8 has no room for, NULL where all fit. The caller frees both, also after a failure. */
 nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads *q,
-                          const nib_conv_shape *shape, int64_t lanes, void **out_data,
-                          size_t *out_bytes);
+                          const nib_conv_shape *shape, int64_t lanes, int8_t **out_data,
+                          int8_t **out_rest, size_t *out_bytes);
 
 /** The channel at each place of `registers` (2 or 4) registers of channels whose codes are packed together, for
  *  interleaving and packing that move no bytes between parts of 16 (QUADS_PARTS, QUADS_PAIRS). `channels` is a
  *  multiple of what they hold. The caller frees; NULL: out of memory. */
 int32_t *nib_pack_channel_order(int64_t channels, int64_t lanes, int64_t registers);
-/** Brings the result of nib_pack_quads and biases in that order. */
-nib_status nib_pack_move_channels(const int32_t *order, int64_t channels, int64_t lanes,
-                                  int8_t *weights, size_t bytes, int32_t *bias);
+/** Brings a result of nib_pack_quads in that order, or biases. */
+nib_status nib_pack_move_quads(const int32_t *order, int64_t channels, int64_t lanes,
+                               int8_t *weights, size_t bytes);
+nib_status nib_pack_move_biases(const int32_t *order, int64_t channels, int32_t *bias);
 
 /** Zero point that padding of the staged input holds: codes - min(format), or 0 for i16 staging. */
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);

@@ -25,24 +25,30 @@ int32_t *nib_pack_channel_order(int64_t channels, int64_t lanes, int64_t registe
   return order;
 }
 
-nib_status nib_pack_move_channels(const int32_t *order, int64_t channels, int64_t lanes,
-                                  int8_t *weights, size_t bytes, int32_t *bias) {
+nib_status nib_pack_move_quads(const int32_t *order, int64_t channels, int64_t lanes,
+                               int8_t *weights, size_t bytes) {
   const int64_t units = (int64_t)bytes / (channels * quad); /* of a register of channels */
   int8_t *was = malloc(bytes);
-  int32_t *biases = malloc((size_t)channels * sizeof *biases);
-  const bool good = was && biases;
-  if (good) {
-    memcpy(was, weights, bytes);
-    memcpy(biases, bias, (size_t)channels * sizeof *biases);
-  }
-  for (int64_t c = 0; good && c < channels; c++) {
+  if (!was)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  memcpy(was, weights, bytes);
+  for (int64_t c = 0; c < channels; c++) {
     const int64_t from = order[c];
-    bias[c] = biases[from];
     for (int64_t u = 0; u < units; u++)
       memcpy(weights + ((c / lanes * units + u) * lanes + c % lanes) * quad,
              was + ((from / lanes * units + u) * lanes + from % lanes) * quad, quad);
   }
   free(was);
-  free(biases);
-  return good ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  return NIB_OK;
+}
+
+nib_status nib_pack_move_biases(const int32_t *order, int64_t channels, int32_t *bias) {
+  int32_t *was = malloc((size_t)channels * sizeof *was);
+  if (!was)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  memcpy(was, bias, (size_t)channels * sizeof *was);
+  for (int64_t c = 0; c < channels; c++)
+    bias[c] = was[order[c]];
+  free(was);
+  return NIB_OK;
 }

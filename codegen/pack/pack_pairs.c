@@ -196,8 +196,23 @@ static bool split_register(const nib_vocab *v, int8_t *weights, int64_t quad, in
   return true;
 }
 
-nib_status nib_pack_split_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
-                                int64_t kernel_w, int8_t *packed, nib_excess *out_excess) {
+/* A dot product of the weights of one register, if any is not 0. */
+static bool collect_register(const nib_vocab *v, const int8_t *weights, int64_t quad, int64_t kx,
+                             int64_t *capacity, nib_excess *x) {
+  const int64_t elems = (int64_t)v->lanes * v->dot_k;
+  bool any = false;
+  for (int64_t i = 0; i < elems; i++)
+    any |= weights[i] != 0;
+  int8_t *dot = any ? add_dot(x, capacity, elems, quad, kx) : NULL;
+  if (dot)
+    memcpy(dot, weights, (size_t)elems);
+  return !any || dot;
+}
+
+/* Goes through all registers: of `packed`, which are split, or of `rest`. */
+static nib_status walk_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
+                             int64_t kernel_w, int8_t *packed, const int8_t *rest,
+                             nib_excess *out_excess) {
   nib_excess *x = out_excess;
   memset(x, 0, sizeof *x);
   const int64_t elems = (int64_t)v->lanes * v->dot_k;
@@ -208,8 +223,10 @@ nib_status nib_pack_split_quads(const nib_vocab *v, const nib_quads *q, int64_t 
     for (int64_t row = 0; good && row < q->rows; row++) {
       x->first_dot[x->sums++] = (int32_t)x->dots;
       for (int64_t i = 0; good && i < q->quads * kernel_w; i++) {
-        int8_t *weights = packed + ((block * q->quads * kernel_w + i) * q->rows + row) * elems;
-        good = split_register(v, weights, i / kernel_w, i % kernel_w, &capacity, x);
+        const int64_t at = ((block * q->quads * kernel_w + i) * q->rows + row) * elems;
+        const int64_t quad = i / kernel_w, kx = i % kernel_w;
+        good = packed ? split_register(v, packed + at, quad, kx, &capacity, x)
+                      : collect_register(v, rest + at, quad, kx, &capacity, x);
       }
     }
   if (!good) {
@@ -218,6 +235,16 @@ nib_status nib_pack_split_quads(const nib_vocab *v, const nib_quads *q, int64_t 
   }
   x->first_dot[x->sums] = (int32_t)x->dots;
   return NIB_OK;
+}
+
+nib_status nib_pack_split_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
+                                int64_t kernel_w, int8_t *packed, nib_excess *out_excess) {
+  return walk_quads(v, q, blocks, kernel_w, packed, NULL, out_excess);
+}
+
+nib_status nib_pack_collect_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
+                                  int64_t kernel_w, const int8_t *rest, nib_excess *out_excess) {
+  return walk_quads(v, q, blocks, kernel_w, NULL, rest, out_excess);
 }
 
 void nib_excess_release(nib_excess *excess) {

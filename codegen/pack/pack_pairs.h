@@ -30,6 +30,9 @@ nib_status nib_pack_split(const nib_vocab *v, const nib_conv_walk *w, int8_t *pa
  *  `at` is the quad and the kernel column. */
 nib_status nib_pack_split_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
                                 int64_t kernel_w, int8_t *packed, nib_excess *out_excess);
+/** The same of `rest`, weights that are multiplied besides the packed ones: a dot product where any is not 0. */
+nib_status nib_pack_collect_quads(const nib_vocab *v, const nib_quads *q, int64_t blocks,
+                                  int64_t kernel_w, const int8_t *rest, nib_excess *out_excess);
 void nib_excess_release(nib_excess *excess);
 
 /** Multiply-accumulates that splitting adds to convolution `n` as conv_rows runs it, sums counted as dot products; 0 where nothing is split. */

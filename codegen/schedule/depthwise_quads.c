@@ -96,7 +96,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
       v->dot_k != quad || !nib_conv_formats_fit(g, n, v) || !nib_epilogue_can_emit(g, kernel, v))
     return false;
   const nib_tensor *x = nib_node_input(g, n, 0), *f = nib_node_input(g, n, 1);
-  if (nib_params_is_real(x->format) || !nib_pack_fits_i8(f))
+  if (nib_params_is_real(x->format) ||
+      !(v->pair_limit ? nib_pack_fits_i8(f) : nib_pack_fits_two(f)))
     return false;
   depthwise_quads r;
   init_shape(g, n, v, &r);
@@ -305,7 +306,8 @@ static void emit_columns(depthwise_quads *r, int64_t pixels, int64_t q) {
   }
 }
 
-/* What would saturate pairs: dot products of their own for each row of results. */
+/* What would saturate pairs or has no room in int8: dot products of their own for each row of
+ * results. */
 static void emit_excess(depthwise_quads *r, int64_t pixels) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
@@ -557,31 +559,40 @@ static void emit_rows(depthwise_quads *r) {
     nib_text_close(e->body, "");
 }
 
-/* Packs weights, and what it takes to keep their pairs within the limit of the vocabulary. */
+/* Packs weights, in `order` unless that is NULL, and what it takes to keep their pairs within the
+ * limit of the vocabulary, or what an int8 has no room for. */
 static nib_status split_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
-                                const depthwise_quads *r, void **out_weights, size_t *out_bytes,
-                                nib_excess *out_excess) {
+                                const depthwise_quads *r, const int32_t *order,
+                                int8_t **out_weights, size_t *out_bytes, nib_excess *out_excess) {
   const nib_conv_shape *s = &r->walk.shape;
-  memset(out_excess, 0, sizeof *out_excess);
-  NIB_RETURN_IF_ERROR(nib_pack_quads(g, n, &r->quads, s, v->lanes, out_weights, out_bytes));
   const int64_t blocks = round_up(s->out_c, v->lanes) / v->lanes;
-  return v->pair_limit
-             ? nib_pack_split_quads(v, &r->quads, blocks, s->kernel_w, *out_weights, out_excess)
-             : NIB_OK;
+  int8_t *rest = NULL;
+  memset(out_excess, 0, sizeof *out_excess);
+  nib_status status = nib_pack_quads(g, n, &r->quads, s, v->lanes, out_weights, &rest, out_bytes);
+  if (status == NIB_OK && order)
+    status = nib_pack_move_quads(order, s->out_c, v->lanes, *out_weights, *out_bytes);
+  if (status == NIB_OK && order && rest)
+    status = nib_pack_move_quads(order, s->out_c, v->lanes, rest, *out_bytes);
+  if (status == NIB_OK && v->pair_limit)
+    status = nib_pack_split_quads(v, &r->quads, blocks, s->kernel_w, *out_weights, out_excess);
+  else if (status == NIB_OK && rest)
+    status = nib_pack_collect_quads(v, &r->quads, blocks, s->kernel_w, rest, out_excess);
+  free(rest);
+  return status;
 }
 
 static nib_status excess_macs(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                               int64_t *out_macs) {
   *out_macs = 0;
-  if (!v->pair_limit)
-    return NIB_OK;
   const nib_node *n = &g->nodes[kernel->nodes[0]];
+  if (!v->pair_limit && nib_pack_fits_i8(nib_node_input(g, n, 1)))
+    return NIB_OK;
   depthwise_quads r = {0};
   nib_excess x;
-  void *weights = NULL;
+  int8_t *weights = NULL;
   size_t bytes = 0;
   init_shape(g, n, v, &r);
-  const nib_status status = split_weights(g, n, v, &r, &weights, &bytes, &x);
+  const nib_status status = split_weights(g, n, v, &r, NULL, &weights, &bytes, &x);
   const nib_conv_shape *s = &r.walk.shape;
   const int64_t rows = s->batch * ((s->out_h + r.quads.rows - 1) / r.quads.rows);
   *out_macs = x.dots * v->lanes * quad * rows * s->out_w;
@@ -594,16 +605,17 @@ static nib_status add_constants(depthwise_quads *r, const nib_node *n, const int
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const int64_t padded = round_up(s->out_c, r->walk.lanes);
-  void *weights = NULL, *bias = NULL;
+  int8_t *weights = NULL;
+  void *bias = NULL;
   size_t bytes = 0;
   nib_excess x;
-  nib_status status = split_weights(e->graph, n, e->vocab, r, &weights, &bytes, &x);
+  nib_status status = split_weights(e->graph, n, e->vocab, r, order, &weights, &bytes, &x);
   if (status == NIB_OK)
     status = nib_conv_excess_tables(e, r->kernel->name, r->walk.lanes * quad, &x, &r->excess);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, padded, &bias);
   if (status == NIB_OK && order)
-    status = nib_pack_move_channels(order, s->out_c, r->walk.lanes, weights, bytes, bias);
+    status = nib_pack_move_biases(order, s->out_c, bias);
   if (status == NIB_OK)
     status = nib_conv_add_constants(e, r->kernel, "int8_t", weights, bytes, "int32_t", bias, padded,
                                     &r->constants);
