@@ -29,6 +29,7 @@ typedef struct nib_select_context {
   nib_cost_model *model;
   bool size;
   const char *prefer; /**< borrowed from the options; NULL: nothing */
+  nib_feature_set prefer_missing; /**< what the first form's vocabulary needs and the target lacks */
 } nib_select_context;
 
 /** Whether `c` is of a form that `context` prefers. */

@@ -97,10 +97,15 @@ static nib_status select_all(nib_graph *g, const nib_select_context *x, const ni
       first = first ? first : k;
     }
   }
-  if (x->prefer && preferred == 0)
+  if (x->prefer && preferred == 0) {
+    const nib_node *root = g->n_kernels > 0 ? &g->nodes[g->kernels[0].nodes[0]] : NULL;
+    char missing[256];
+    say_missing(x->prefer_missing, missing, sizeof missing);
     return nib_diag_error(diag, NIB_ERROR_INVALID_USAGE,
-                          "no kernel can take the form '%s' on target %s", x->prefer,
-                          x->target.spec);
+                          "no kernel, from %s on, can take the form '%s' on target %s%s",
+                          root ? nib_op_get(root->op)->mnemonic : "none", x->prefer, x->target.spec,
+                          missing);
+  }
   if (fallbacks > 0 && o->no_fallback) {
     const nib_node *root = &g->nodes[first->nodes[0]];
     char missing[256];

@@ -76,9 +76,14 @@ bool nib_select_is_preferred(const nib_select_context *context, const nib_select
   return rank_of(context->prefer, c) != INT_MAX;
 }
 
-static nib_status check_forms(const char *prefer, const nib_diag *diag) {
+/* *out_missing: what the first form's vocabulary needs and `target` lacks. */
+static nib_status check_forms(const char *prefer, const nib_target *target,
+                              nib_feature_set *out_missing, const nib_diag *diag) {
   form f;
   const char *end = prefer;
+  if (end && *end && parse_form(end, &end, &f) && nib_vocab_find(f.vocab))
+    *out_missing = nib_vocab_find(f.vocab)->requires_ & ~target->features;
+  end = prefer;
   while (end && *end)
     if (!parse_form(*end == ';' ? end + 1 : end, &end, &f) || !nib_schedule_find(f.schedule) ||
         (f.vocab[0] && !nib_vocab_find(f.vocab)))
@@ -94,8 +99,9 @@ nib_status nib_select_open(const nib_options *o, nib_select_context *out_context
   memset(out_context, 0, sizeof *out_context);
   out_context->size = o->size;
   out_context->prefer = o->prefer;
-  NIB_RETURN_IF_ERROR(check_forms(o->prefer, diag));
   NIB_RETURN_IF_ERROR(nib_target_parse(o->target ? o->target : "c99", &out_context->target, diag));
+  NIB_RETURN_IF_ERROR(
+      check_forms(o->prefer, &out_context->target, &out_context->prefer_missing, diag));
   return nib_cost_model_open(o->cost_model ? o->cost_model : "analytic", &out_context->model, diag);
 }
 
@@ -129,8 +135,8 @@ static void put_name(char *to, size_t capacity, const char *from) {
   to[n] = '\0';
 }
 
-/* What the innermost loops touch again and again: the weights of one column tile, and the input. A single row takes
- * every weight once, from where they all are. */
+/* What the innermost loops touch again and again: the weights of one column tile, and the input. A
+ * single row takes every weight once, from where they all are. */
 static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate *c) {
   const nib_vocab *v = nib_vocab_find(c->vocab);
   const nib_desc_tensor *out = &d->tensors[d->n_tensors - 1];
