@@ -704,8 +704,12 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   r.in_order |= nib_target_is_riscv(target);
   r.found_lanes = m->vector_bytes >= 32 ? m->vector_bytes / 4 : 1;
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
+  /* Tables of sums are made small enough to stay in the caches. */
+  const bool cached = strcmp(desc->schedule, "block_tables") == 0 &&
+                      (double)desc->scratch_bytes <= m->l2_bytes;
   const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +
-                         (double)desc->output_bytes + 2.0 * (double)desc->scratch_bytes;
+                         (double)desc->output_bytes +
+                         (cached ? 0.0 : 2.0 * (double)desc->scratch_bytes);
   if (vocab != NULL && vocab->device) {
     predict_device(desc, m, traffic, out_cost);
     return NIB_OK;
