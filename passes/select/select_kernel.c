@@ -136,8 +136,11 @@ static void put_name(char *to, size_t capacity, const char *from) {
 }
 
 /* What the innermost loops touch again and again: the weights of one column tile, and the input. A
- * single row takes every weight once, from where they all are. */
+ * single row takes every weight once, from where they all are: as far as that is the second level of
+ * the caches. What streams from farther takes as long in any code by this measure, and would be
+ * given to the slowest. */
 static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate *c) {
+  enum { near_bytes = 512 * 1024 };
   const nib_vocab *v = nib_vocab_find(c->vocab);
   const nib_desc_tensor *out = &d->tensors[d->n_tensors - 1];
   const int64_t columns = out->rank > 0 ? out->dims[out->rank - 1] : 1;
@@ -145,7 +148,8 @@ static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate 
   int64_t weights = d->weight_bytes, rows = 1;
   for (int32_t i = 0; i + 1 < out->rank; i++)
     rows *= out->dims[i];
-  if (d->macs > 0 && columns > tile && rows > 1)
+  const bool streams_near = rows == 1 && weights <= near_bytes;
+  if (d->macs > 0 && columns > tile && !streams_near)
     weights = weights / columns * tile;
   return weights + c->scratch_bytes + d->input_bytes;
 }
