@@ -13,53 +13,20 @@
 #ifndef NIB_CUDA_LOW_BIT_H
 #define NIB_CUDA_LOW_BIT_H
 
+#include "pack/operand_numbers.h"
 #include "schedule/direct.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum {
-  NIB_LOW_BIT_MAX_PLANES = 4,
-  NIB_LOW_BIT_MAX_PARTS = 3,
-  NIB_LOW_BIT_SUB = 64, /**< of K, in which steps are counted */
-};
-
-/** What is multiplied: A and B are of this type, sums are f32, or i32. */
-typedef enum nib_low_bit_product {
-  NIB_LOW_BIT_F16,
-  NIB_LOW_BIT_BF16,
-  NIB_LOW_BIT_I8,
-} nib_low_bit_product;
-
-/** How stored codes become elements. */
-typedef enum nib_low_bit_rule {
-  NIB_LOW_BIT_INTEGER, /**< code * 2^mul_log2 - zero, by codes in the mantissa of a large number */
-  NIB_LOW_BIT_REAL,    /**< sign, exponent and mantissa in their places */
-  NIB_LOW_BIT_TABLE,   /**< looked up in shared memory, as a sum of `parts` */
-} nib_low_bit_rule;
-
-/** Bits [shift, shift + bits) of a code; in words [shift, shift + bits) of those of a tile. */
-typedef struct nib_low_bit_plane {
-  int bits, shift;
-} nib_low_bit_plane;
+enum { NIB_LOW_BIT_SUB = 64 }; /**< of K, in which steps are counted */
 
 typedef struct nib_low_bit {
   const nib_tensor *w;
-  nib_low_bit_product product;
   int64_t outputs, k;
-  /* numbers: weight = element * 2^exponent * scale + offset */
-  nib_low_bit_rule rule;
-  int bits; /**< of a stored code */
-  int mul_log2, zero, exponent;
-  bool is_signed;      /**< products of bytes: elements are codes in two's complement */
-  uint8_t stored[256]; /**< by code of the format */
-  bool is_nan[256];    /**< by code: the scale becomes NaN */
-  int exponent_bits, mantissa_bits, bias, has_sign; /**< of a REAL */
-  int parts;
-  double values[256]; /**< of a TABLE, by code */
-  int n_planes;
-  nib_low_bit_plane planes[NIB_LOW_BIT_MAX_PLANES];
+  nib_operand_numbers e; /**< weight = element * 2^exponent * scale + offset; a NaN is the scale's.
+                            Bits [shift, shift + bits) of a plane are those words of a tile */
   bool folds; /**< operands are weights, rounded: not elements, with scales applied to sums */
   /* K: groups with one scale, each padded so that matrix instructions do not cross it */
   bool has_scales, has_offsets;
@@ -80,8 +47,8 @@ typedef struct nib_low_bit {
 /** Plans `w` [outputs, k] in steps of `tiles` tiles. With products of bytes, integer sums end after
  * `act_group` elements. Groups of 16 have runs of 4 where 8 is asked for. False where the elements
  * are none that the product takes. */
-bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t act_group,
-                      int tiles, int run, nib_low_bit *out_plan);
+bool nib_low_bit_plan(const nib_tensor *w, nib_operand_type type, int64_t act_group, int tiles,
+                      int run, nib_low_bit *out_plan);
 
 /** Has the plan fold where `n`, whose weights it is of, multiplies rounded weights, unless elements
  * are such already. */
@@ -91,10 +58,6 @@ void nib_low_bit_plan_fold(nib_low_bit *p, const nib_graph *g, const nib_node *n
 nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_bytes);
 /** The same as a constant of the kernel whose root is `n`: a pointer to it. */
 nib_expr nib_low_bit_constant(nib_low_bit *p, nib_direct *d, const nib_node *n);
-
-/** Words of a TABLE: by code, part 0 in the low half, part 1 in the high half; then part 2 by code.
- * Products of bytes: the element. Returns their number. */
-int nib_low_bit_table(const nib_low_bit *p, uint32_t words[512]);
 
 /** Registers of a tile for 64 of K: 16 or 8. */
 int nib_low_bit_registers(const nib_low_bit *p);

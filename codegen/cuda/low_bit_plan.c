@@ -12,152 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- numbers ---- */
-
-/* What all codes of `element` mean, less `zero`. NaN is noted, and counts as 0. */
-static void element_values(nib_format element, double zero, nib_low_bit *p, bool *out_infinite) {
-  const nib_format_info *f = nib_format_get(element);
-  *out_infinite = false;
-  for (int code = 0; code < 1 << f->bits; ++code) {
-    const double x = nib_element_number(element, code) - zero;
-    p->is_nan[code] = isnan(x);
-    *out_infinite |= isinf(x) != 0;
-    p->values[code] = isnan(x) ? 0 : x;
-    p->stored[code] = (uint8_t)code;
-  }
-}
-
-/* Elements that are code * 2^mul_log2 - zero, with codes of no more bits than they have. */
-static bool plan_integers(int n, int bits, nib_low_bit *p) {
-  nib_element_integers e;
-  if (!nib_element_integers_of(p->values, n, &e))
-    return false;
-  const int64_t low = e.low;
-  p->mul_log2 = e.mul_log2;
-  const int needed = nib_element_bits((e.high - low) >> p->mul_log2);
-  /* bf16 holds 7 bits beside the leading one: the eighth, of plain two's complement, is a step of
-   * its own. */
-  const bool is_byte = needed == 8 && p->mul_log2 == 0 && low == -128;
-  if (needed > bits || low < -255 || low > 127 ||
-      (p->product == NIB_LOW_BIT_BF16 && (needed > 7 || low < -127) && !is_byte))
-    return false;
-  p->rule = NIB_LOW_BIT_INTEGER;
-  p->exponent += e.unit_exponent;
-  p->bits = needed;
-  p->zero = (int)-low;
-  for (int i = 0; i < n; ++i)
-    p->stored[i] = (uint8_t)((e.values[i] - low) >> p->mul_log2);
-  if (p->product == NIB_LOW_BIT_I8)
-    p->is_signed = p->mul_log2 == 0 && p->zero == 1 << (needed - 1);
-  /* The sign in its place: what is taken away is then 0 or 128. */
-  if (p->is_signed || (p->product == NIB_LOW_BIT_BF16 && is_byte))
-    for (int i = 0; i < n; ++i)
-      p->stored[i] ^= (uint8_t)(1 << (needed - 1));
-  return true;
-}
-
-/* Reals whose exponent and mantissa fit those of the product's type. */
-static bool plan_real(const nib_format_info *f, bool infinite, nib_low_bit *p) {
-  const nib_real_layout *r = &f->real;
-  const int exponent_bits = p->product == NIB_LOW_BIT_F16 ? 5 : 8;
-  if (f->kind != NIB_KIND_FLOAT || p->product == NIB_LOW_BIT_I8 || r->exponent_bits < 1 ||
-      r->exponent_bits > exponent_bits ||
-      r->mantissa_bits > (p->product == NIB_LOW_BIT_F16 ? 10 : 7) ||
-      r->specials == NIB_SPECIALS_SCALE || (infinite && r->exponent_bits != exponent_bits))
-    return false;
-  p->rule = NIB_LOW_BIT_REAL;
-  p->exponent_bits = r->exponent_bits;
-  p->mantissa_bits = r->mantissa_bits;
-  p->bias = r->bias;
-  p->has_sign = f->bits > r->exponent_bits + r->mantissa_bits;
-  if (p->product == NIB_LOW_BIT_F16)
-    p->exponent += 15 - r->bias;
-  return p->product == NIB_LOW_BIT_F16 || (127 - r->bias >= -126 && 127 - r->bias <= 127);
-}
-
-static double rounded(nib_low_bit_product product, double x) {
-  const nib_format f = product == NIB_LOW_BIT_F16 ? NIB_F16 : NIB_BF16;
-  return nib_format_decode(f, nib_format_encode(f, x, NIB_ENCODE_NEAREST_EVEN, true, 0));
-}
-
-/* Any numbers: scaled to a largest magnitude of about 1 (of f16: 2^14, so that the smaller parts
- * are not subnormal), and cut into as many parts as hold them. Bytes must hold them as integers. */
-static bool plan_table(int n, nib_low_bit *p) {
-  double largest = 0;
-  p->rule = NIB_LOW_BIT_TABLE;
-  p->parts = 1;
-  if (p->product == NIB_LOW_BIT_I8) {
-    nib_element_integers e;
-    if (!nib_element_integers_of(p->values, n, &e) || e.low < -128 || e.high > 127)
-      return false; /* NaN is no integer either */
-    for (int i = 0; i < n; ++i)
-      p->values[i] = (double)e.values[i];
-    p->exponent += e.unit_exponent;
-    return true;
-  }
-  for (int i = 0; i < n; ++i)
-    if (isfinite(p->values[i]))
-      largest = fmax(largest, fabs(p->values[i]));
-  const int up = (p->product == NIB_LOW_BIT_F16 ? 15 : 0) - (largest > 0 ? ilogb(largest) + 1 : 0);
-  p->exponent -= up;
-  for (int i = 0; i < n; ++i) {
-    p->values[i] = ldexp(p->values[i], up);
-    double rest = isfinite(p->values[i]) ? p->values[i] - rounded(p->product, p->values[i]) : 0;
-    for (int part = 1; part < NIB_LOW_BIT_MAX_PARTS && fabs(rest) > ldexp(fabs(p->values[i]), -25);
-         ++part) {
-      p->parts = part + 1 > p->parts ? part + 1 : p->parts;
-      rest -= rounded(p->product, rest);
-    }
-  }
-  return true;
-}
-
-/* Whether scalar weights have a code that is NaN. */
-static bool has_nan(const nib_low_bit *p) {
-  bool any = false;
-  for (int i = 0; i < 256; ++i)
-    any |= p->is_nan[i];
-  const uint8_t *code = p->w->data;
-  for (int64_t i = 0; any && i < p->outputs * p->k; ++i)
-    if (p->is_nan[code[i]])
-      return true;
-  return false;
-}
-
-static bool plan_numbers(const nib_format_info *w, nib_low_bit *p) {
-  const bool is_block = w->kind == NIB_KIND_BLOCK;
-  const nib_format element = is_block ? (nib_format)w->block.element : p->w->format;
-  const nib_format_info *f = nib_format_get(element);
-  bool infinite;
-  if (f->kind == NIB_KIND_BLOCK || f->bits > 8)
-    return false;
-  p->exponent = is_block ? w->block.element_exponent : 0;
-  p->bits = f->bits;
-  /* A zero point of a block is part of its offset. */
-  element_values(element, is_block && w->block.zero == NIB_NO_FORMAT ? w->block.element_zero : 0, p,
-                 &infinite);
-  const int n = 1 << f->bits;
-  p->parts = 1;
-  if (!is_block && has_nan(p)) { /* no scale to put it in */
-    for (int i = 0; i < n; ++i)
-      p->values[i] = p->is_nan[i] ? NAN : p->values[i];
-    return plan_table(n, p);
-  }
-  return plan_integers(n, f->bits, p) || plan_real(f, infinite, p) || plan_table(n, p);
-}
-
-static void plan_planes(nib_low_bit *p) {
-  int left = p->bits, shift = 0;
-  for (p->n_planes = 0; left > 0; ++p->n_planes) {
-    int bits = 1;
-    while (bits * 2 <= left)
-      bits *= 2;
-    p->planes[p->n_planes] = (nib_low_bit_plane){bits, shift};
-    shift += bits;
-    left -= bits;
-  }
-}
-
 /* ---- K ---- */
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
@@ -174,7 +28,7 @@ static void plan_k(nib_low_bit *p) {
   const int64_t k = p->has_scales ? p->groups * p->padded_group : p->k;
   p->step_elems = NIB_LOW_BIT_SUB;
   while (p->step_elems < 256 && p->step_elems * 2 <= round_up(k, NIB_LOW_BIT_SUB) &&
-         p->tiles * p->step_elems * p->bits < 512 &&
+         p->tiles * p->step_elems * p->e.bits < 512 &&
          (!p->has_scales || p->padded_group % (p->step_elems * 2) == 0))
     p->step_elems *= 2;
   p->steps = (k + p->step_elems - 1) / p->step_elems;
@@ -194,9 +48,8 @@ static bool has_group_codes(const nib_low_bit *p, const nib_block_layout *b) {
       (b->offset != NIB_NO_FORMAT && (b->offset != b->scale || !b->group_offsets.low.bits)) ||
       (b->scale != NIB_F16 && b->scale != NIB_BF16 && b->scale != NIB_F32))
     return false;
-  for (int i = 0; i < 256; ++i)
-    if (p->is_nan[i])
-      return false;
+  if (nib_operand_has_nan(&p->e))
+    return false;
   nib_format_value_range((nib_format)b->group_scale, &low, &high);
   return low - b->group_scale_zero >= -128 && high - b->group_scale_zero <= 127;
 }
@@ -204,7 +57,7 @@ static bool has_group_codes(const nib_low_bit *p, const nib_block_layout *b) {
 static void set_bytes(nib_low_bit *p) {
   const int rows = p->tiles * 2, factors = p->has_offsets ? 2 : 1;
   const int reals = rows * factors * (p->has_codes ? 1 : p->scales_of_step);
-  p->words = (int)(p->tiles * (p->step_elems / NIB_LOW_BIT_SUB) * p->bits);
+  p->words = (int)(p->tiles * (p->step_elems / NIB_LOW_BIT_SUB) * p->e.bits);
   p->code_words = p->has_codes ? (rows * p->scales_of_step * factors + 3) / 4 : 0;
   p->scale_words =
       !p->has_scales ? 0 : p->code_words + reals * (int)nib_format_bytes(p->scale_format) / 4;
@@ -212,10 +65,10 @@ static void set_bytes(nib_low_bit *p) {
   p->step_bytes = round_up(p->scales_at + (int64_t)p->scale_words * 32, 16);
 }
 
-int nib_low_bit_registers(const nib_low_bit *p) { return p->product == NIB_LOW_BIT_I8 ? 8 : 16; }
+int nib_low_bit_registers(const nib_low_bit *p) { return p->e.type == NIB_OPERAND_I8 ? 8 : 16; }
 
-bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t act_group,
-                      int tiles, int run, nib_low_bit *out_plan) {
+bool nib_low_bit_plan(const nib_tensor *w, nib_operand_type type, int64_t act_group, int tiles,
+                      int run, nib_low_bit *out_plan) {
   nib_low_bit *p = out_plan;
   const nib_format_info *f = nib_format_get(w->format);
   const bool is_block = f->kind == NIB_KIND_BLOCK;
@@ -223,7 +76,6 @@ bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t 
   if (w->rank != 2 || w->dims[0] < 1 || w->dims[1] < 1 || !nib_format_holds_reals(w->format))
     return false;
   p->w = w;
-  p->product = product;
   p->outputs = w->dims[0];
   p->k = w->dims[1];
   p->has_scales = is_block;
@@ -232,21 +84,20 @@ bool nib_low_bit_plan(const nib_tensor *w, nib_low_bit_product product, int64_t 
   p->scale_format = NIB_F16;
   p->tiles = tiles;
   p->row_blocks = (p->outputs + 16 * tiles - 1) / (16 * tiles);
-  if (!plan_numbers(f, p) || p->k % p->group)
+  if (!nib_operand_numbers_of(w, type, &p->e) || p->k % p->group)
     return false;
   p->has_codes = is_block && has_group_codes(p, &f->block);
-  plan_planes(p);
   plan_k(p);
   p->run = p->has_scales && p->padded_group < 32 && run > 4 ? 4 : run;
   set_bytes(p);
   /* Integer sums end where the activations' scale does. */
-  return product != NIB_LOW_BIT_I8 || !p->has_scales ||
+  return type != NIB_OPERAND_I8 || !p->has_scales ||
          (p->padded_group == p->group && (act_group % p->group == 0 || p->group % act_group == 0));
 }
 
 void nib_low_bit_plan_fold(nib_low_bit *p, const nib_graph *g, const nib_node *n) {
   p->folds = nib_node_decode_format(g, n) != NIB_NO_FORMAT &&
-             (p->has_scales || p->rule == NIB_LOW_BIT_TABLE);
+             (p->has_scales || p->e.rule == NIB_OPERAND_TABLE);
 }
 
 /* ---- data ---- */
@@ -259,7 +110,7 @@ typedef struct place {
 
 static place place_of(const nib_low_bit *p, int row, int kk) {
   int s, i, t, e;
-  if (p->product == NIB_LOW_BIT_I8) {
+  if (p->e.type == NIB_OPERAND_I8) {
     s = kk / 32, i = kk % 32 / 16, t = kk % 16 / 4, e = kk % 4;
   } else if (p->run == 8) {
     s = kk / 32 * 2 + kk % 8 / 4, i = kk % 4 / 2, t = kk % 32 / 8, e = kk % 2;
@@ -295,18 +146,18 @@ typedef struct packer {
 } packer;
 
 static spot *target_spots(const nib_low_bit *p) {
-  const int rows = 16 * p->tiles, element_bits = p->product == NIB_LOW_BIT_I8 ? 8 : 16;
+  const int rows = 16 * p->tiles, element_bits = p->e.type == NIB_OPERAND_I8 ? 8 : 16;
   const int elems = (int)p->step_elems;
-  spot *spots = calloc((size_t)(rows * elems * p->n_planes), sizeof *spots), *to = spots;
+  spot *spots = calloc((size_t)(rows * elems * p->e.n_planes), sizeof *spots), *to = spots;
   for (int row = 0; spots && row < rows; ++row)
     for (int k = 0; k < elems; ++k)
-      for (int i = 0; i < p->n_planes; ++i) {
-        const nib_low_bit_plane *plane = &p->planes[i];
+      for (int i = 0; i < p->e.n_planes; ++i) {
+        const nib_operand_plane *plane = &p->e.planes[i];
         const place at = place_of(p, row % 16, k % NIB_LOW_BIT_SUB);
         const int of_word = element_bits / plane->bits,
                   tile = k / NIB_LOW_BIT_SUB * p->tiles + row / 16;
         const int bit = at.reg % of_word * plane->bits + at.element * element_bits;
-        const int word = tile * p->bits + plane->shift + at.reg / of_word;
+        const int word = tile * p->e.bits + plane->shift + at.reg / of_word;
         *to++ = (spot){(int32_t)(word_at(p, word, at.lane) + bit / 8), (uint8_t)(bit % 8)};
       }
   return spots;
@@ -376,7 +227,7 @@ static void pack_row(const packer *s, int64_t o, uint8_t *data) {
   enum { PIECE = 256 };
   const nib_low_bit *p = s->p;
   const int64_t padded_group = p->has_scales ? p->padded_group : p->k;
-  const spot *targets = s->targets + o % (16 * p->tiles) * p->step_elems * p->n_planes;
+  const spot *targets = s->targets + o % (16 * p->tiles) * p->step_elems * p->e.n_planes;
   uint8_t *steps = data + o / (16 * p->tiles) * p->steps * p->step_bytes, codes[PIECE];
   for (int64_t g = 0; g < p->groups; ++g) {
     bool is_nan = false;
@@ -386,12 +237,12 @@ static void pack_row(const packer *s, int64_t o, uint8_t *data) {
       for (int64_t j = 0; j < n; ++j) {
         const int64_t at = g * padded_group + i + j;
         uint8_t *step = steps + at / p->step_elems * p->step_bytes;
-        const spot *to = targets + at % p->step_elems * p->n_planes;
-        const uint32_t code = p->stored[codes[j]];
-        is_nan |= p->is_nan[codes[j]];
-        for (int plane = 0; plane < p->n_planes; ++plane)
+        const spot *to = targets + at % p->step_elems * p->e.n_planes;
+        const uint32_t code = p->e.stored[codes[j]];
+        is_nan |= p->e.is_nan[codes[j]];
+        for (int plane = 0; plane < p->e.n_planes; ++plane)
           step[to[plane].byte] |=
-              (uint8_t)((code >> p->planes[plane].shift & ((1u << p->planes[plane].bits) - 1))
+              (uint8_t)((code >> p->e.planes[plane].shift & ((1u << p->e.planes[plane].bits) - 1))
                         << to[plane].shift);
       }
     }
@@ -434,33 +285,4 @@ nib_expr nib_low_bit_constant(nib_low_bit *p, nib_direct *d, const nib_node *n) 
   const nib_expr e = nib_direct_constant(d, "filter", "uint8_t", data, bytes);
   free(data);
   return e;
-}
-
-/* ---- tables ---- */
-
-static uint32_t bits_of(nib_low_bit_product product, double x) {
-  return (uint32_t)nib_format_encode(product == NIB_LOW_BIT_F16 ? NIB_F16 : NIB_BF16, x,
-                                     NIB_ENCODE_NEAREST_EVEN, false, 0);
-}
-
-int nib_low_bit_table(const nib_low_bit *p, uint32_t words[512]) {
-  const int n = 1 << p->bits;
-  if (p->rule != NIB_LOW_BIT_TABLE)
-    return 0;
-  for (int i = 0; i < n; ++i) {
-    double rest = p->values[i];
-    uint32_t parts[NIB_LOW_BIT_MAX_PARTS] = {0};
-    if (p->product == NIB_LOW_BIT_I8) {
-      words[i] = (uint32_t)(int32_t)rest & 255;
-      continue;
-    }
-    for (int part = 0; part < p->parts; ++part) {
-      parts[part] = bits_of(p->product, rest);
-      rest = isfinite(rest) ? rest - rounded(p->product, rest) : 0;
-    }
-    words[i] = parts[0] | parts[1] << 16;
-    if (p->parts > 2)
-      words[n + i] = parts[2];
-  }
-  return p->parts > 2 ? 2 * n : n;
 }

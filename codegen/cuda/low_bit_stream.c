@@ -48,14 +48,14 @@ static bool reads_bytes(const nib_format_info *f, stream *s) {
   return true;
 }
 
-static bool product_of(stream *s, nib_low_bit_product *out_product) {
+static bool product_of(stream *s, nib_operand_type *out_product) {
   s->x_parts = 1;
   if (s->x->format == NIB_F16)
-    *out_product = NIB_LOW_BIT_F16;
+    *out_product = NIB_OPERAND_F16;
   else if (s->x->format == NIB_BF16 || s->x->format == NIB_F32)
-    *out_product = NIB_LOW_BIT_BF16;
+    *out_product = NIB_OPERAND_BF16;
   else if (reads_bytes(nib_format_get(s->x->format), s))
-    *out_product = NIB_LOW_BIT_I8;
+    *out_product = NIB_OPERAND_I8;
   else
     return false;
   s->x_parts = s->x->format == NIB_F32 ? 3 : 1;
@@ -63,7 +63,7 @@ static bool product_of(stream *s, nib_low_bit_product *out_product) {
 }
 
 static bool plan(const nib_graph *g, const nib_kernel *k, stream *s) {
-  nib_low_bit_product product;
+  nib_operand_type product;
   memset(s, 0, sizeof *s);
   s->g = g;
   s->n = &g->nodes[k->nodes[0]];
@@ -83,12 +83,12 @@ static bool plan(const nib_graph *g, const nib_kernel *k, stream *s) {
   s->rows = nib_tensor_elems(s->x) / s->plan.k;
   s->columns = s->rows > 8 ? 2 : 1;
   uint32_t words[512];
-  s->table_words = (nib_low_bit_table(&s->plan, words) + 3) / 4 * 4;
+  s->table_words = (nib_operand_table(&s->plan.e, words) + 3) / 4 * 4;
   const nib_low_bit *p = &s->plan;
-  s->bytes = product == NIB_LOW_BIT_I8;
+  s->bytes = product == NIB_OPERAND_I8;
   s->groups = p->has_scales && p->padded_group < 64 ? (int)(64 / p->padded_group) : 1;
   s->groups = s->bytes && s->groups < 2 ? 2 : s->groups;
-  s->sums = (p->has_offsets && !p->folds) || (s->bytes && !p->is_signed && p->zero);
+  s->sums = (p->has_offsets && !p->folds) || (s->bytes && !p->e.is_signed && p->e.zero);
   /* Integer sums need a scale of the weights for each block, or the same one everywhere. */
   return s->rows * s->plan.k == nib_tensor_elems(s->x) && s->rows < 16 * 65535;
 }
@@ -104,7 +104,7 @@ static int x_pieces(const stream *s) {
   const int bytes = s->x->format == NIB_F32 ? 4 : 2;
   const bool runs = s->plan.k % s->plan.run == 0 &&
                     (!s->plan.has_scales || s->plan.group == s->plan.padded_group);
-  return s->plan.product != NIB_LOW_BIT_I8 && runs && s->plan.run * bytes >= 16 ? bytes : 0;
+  return s->plan.e.type != NIB_OPERAND_I8 && runs && s->plan.run * bytes >= 16 ? bytes : 0;
 }
 
 static int64_t kept_rows(const stream *s) { return s->rows < 8 ? s->rows : 8; }
@@ -132,7 +132,7 @@ static int64_t shared_bytes(const stream *s) {
 /* Registers of a thread, roughly. */
 static int registers_of(const stream *s) {
   const int sums = s->plan.tiles * s->columns * 4,
-            operands = 16 * s->plan.parts + 8 * s->columns * s->x_parts;
+            operands = 16 * s->plan.e.parts + 8 * s->columns * s->x_parts;
   return (s->columns > 1 ? 48
           : s->rows > 1  ? 36
                          : 16) +
@@ -277,10 +277,10 @@ static void emit_activations(const stream *s) {
 /* ---- products ---- */
 
 static const char *mma_of(const nib_low_bit *p) {
-  return p->product == NIB_LOW_BIT_F16                  ? "nib_mma_f16"
-         : p->product == NIB_LOW_BIT_BF16               ? "nib_mma_bf16"
-         : p->is_signed || p->rule == NIB_LOW_BIT_TABLE ? "nib_mma_i8"
-                                                        : "nib_mma_u8i8";
+  return p->e.type == NIB_OPERAND_F16                       ? "nib_mma_f16"
+         : p->e.type == NIB_OPERAND_BF16                    ? "nib_mma_bf16"
+         : p->e.is_signed || p->e.rule == NIB_OPERAND_TABLE ? "nib_mma_i8"
+                                                            : "nib_mma_u8i8";
 }
 
 /* An expression: the number in its step of group `e` of sub-step `sub`. */
@@ -309,8 +309,8 @@ static void emit_products(const stream *s, const char *sum, bool ones) {
     return;
   }
   nib_text_open_unrolled(t, "for (int32_t i = 0; i < %d; ++i) {", operands);
-  for (int wp = 0; wp < (ones || s->plan.folds ? 1 : s->plan.parts); ++wp)
-    for (int xp = 0; xp < s->x_parts && wp + xp < NIB_LOW_BIT_MAX_PARTS; ++xp) {
+  for (int wp = 0; wp < (ones || s->plan.folds ? 1 : s->plan.e.parts); ++wp)
+    for (int xp = 0; xp < s->x_parts && wp + xp < NIB_OPERAND_MAX_PARTS; ++xp) {
       const nib_expr a = nib_expr_printf("a[%d] + (e * %d + i) * 4", wp, operands);
       nib_text_line(t, "$mma($to, %s, b[%d][c] + (e * %d + i) * 2);", ones ? "ones" : a.s, xp,
                     operands);
@@ -551,7 +551,8 @@ static void name_activations(const stream *s, nib_text *t) {
 static void name_weights(const stream *s, nib_text *t) {
   const nib_low_bit *p = &s->plan;
   const int64_t slot = slot_bytes(s), kept = kept_columns(s), rows = 16 * p->tiles;
-  const bool zeros = s->bytes && !p->is_signed && p->zero, table = p->rule == NIB_LOW_BIT_TABLE;
+  const bool zeros = s->bytes && !p->e.is_signed && p->e.zero,
+             table = p->e.rule == NIB_OPERAND_TABLE;
   nib_text_set(t, "steps step_elems step_bytes", p->steps, p->step_elems, p->step_bytes);
   nib_text_set(t, "subs tiles groups", p->step_elems / NIB_LOW_BIT_SUB, p->tiles, s->groups);
   nib_text_set(t, "block_bytes words scale_words", p->steps * p->step_bytes, p->words,
@@ -562,19 +563,19 @@ static void name_weights(const stream *s, nib_text *t) {
   nib_text_set(t, "table_words table_bytes", s->table_words, 4 * s->table_words);
   nib_text_set(t, "slot_bytes ring_bytes last_slot", slot, s->ahead * slot, (s->ahead - 1) * slot);
   nib_text_set(t, "kept stride rows block_sums", kept, column_stride(s), rows, rows * kept);
-  nib_text_set(t, "outputs exponent", p->outputs, p->has_scales || p->folds ? 0 : p->exponent);
+  nib_text_set(t, "outputs exponent", p->outputs, p->has_scales || p->folds ? 0 : p->e.exponent);
   nib_text_set(t, "sums adds_f32 adds_i32", s->sums, p->has_offsets && !s->bytes,
                p->has_offsets && s->bytes);
   nib_text_set(t, "of_table of_codes of_zeros", s->bytes && table, s->bytes && !table && !zeros,
                zeros);
-  nib_text_set(t, "down unit zero", 8 - p->bits, 1 << p->mul_log2, p->zero);
+  nib_text_set(t, "down unit zero", 8 - p->e.bits, 1 << p->e.mul_log2, p->e.zero);
   nib_text_set_words(t, "block", "%s", s->groups == 4 ? "e / 2" : "e");
   nib_text_set_words(t, "sum", "%s", s->bytes ? "int32_t" : "float");
   nib_text_set_words(t, "mma", "%s", mma_of(p));
   nib_text_set_words(t, "ones", "%s",
-                     s->bytes                        ? "0x01010101u"
-                     : p->product == NIB_LOW_BIT_F16 ? "0x3c003c00u"
-                                                     : "0x3f803f80u");
+                     s->bytes                       ? "0x01010101u"
+                     : p->e.type == NIB_OPERAND_F16 ? "0x3c003c00u"
+                                                    : "0x3f803f80u");
 }
 
 static void emit_root(nib_direct *d, const nib_node *n) {
@@ -589,12 +590,12 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   const nib_low_bit *p = &s.plan;
   const nib_tensor *bias = nib_node_input(s.g, n, 2);
   uint32_t table[512];
-  const int n_table = nib_low_bit_table(p, table);
+  const int n_table = nib_operand_table(&p->e, table);
   nib_text_set_words(t, "weights", "%s", nib_low_bit_constant(&s.plan, d, n).s);
   name_activations(&s, t);
   name_weights(&s, t);
   nib_text_line(t, "/* %s weights, %d bits%s; %lld steps of %d x %lld for %d warps, %d ahead */",
-                nib_format_get(s.w->format)->name, p->bits, n_table ? " into a table" : "",
+                nib_format_get(s.w->format)->name, p->e.bits, n_table ? " into a table" : "",
                 (ll)p->steps, 16 * p->tiles, (ll)p->step_elems, s.warps, s.ahead);
   nib_text_set(t, "table", n_table);
   if (n_table)

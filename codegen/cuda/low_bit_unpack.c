@@ -8,8 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static bool is_half(const nib_low_bit *p) { return p->product == NIB_LOW_BIT_F16; }
-static bool is_byte(const nib_low_bit *p) { return p->product == NIB_LOW_BIT_I8; }
+static bool is_half(const nib_low_bit *p) { return p->e.type == NIB_OPERAND_F16; }
+static bool is_byte(const nib_low_bit *p) { return p->e.type == NIB_OPERAND_I8; }
 static const char *type_of(const nib_low_bit *p) { return is_half(p) ? "h" : "bf16_"; }
 static const char *real_of(const nib_low_bit *p) { return is_half(p) ? "f16" : "bf16"; }
 
@@ -28,7 +28,7 @@ static uint32_t pair_of(const nib_low_bit *p, double x) {
 
 /* The word of plane `i` that has register `reg`, and where in it the code begins. */
 static int bit_of(const nib_low_bit *p, int i, int reg, int *out_word) {
-  const nib_low_bit_plane *plane = &p->planes[i];
+  const nib_operand_plane *plane = &p->e.planes[i];
   const int of_word = (is_byte(p) ? 8 : 16) / plane->bits;
   *out_word = plane->shift + reg / of_word;
   return reg % of_word * plane->bits;
@@ -45,8 +45,8 @@ static nib_expr gathered(const nib_low_bit *p, int reg, int at, uint32_t base) {
   nib_expr all = {""};
   if (base)
     all = nib_expr_printf("0x%08xu", spread(p, base));
-  for (int i = 0; i < p->n_planes; ++i) {
-    const nib_low_bit_plane *plane = &p->planes[i];
+  for (int i = 0; i < p->e.n_planes; ++i) {
+    const nib_operand_plane *plane = &p->e.planes[i];
     int word;
     const int bit = bit_of(p, i, reg, &word), to = at + plane->shift;
     const uint32_t mask = spread(p, ((1u << plane->bits) - 1) << to);
@@ -64,17 +64,17 @@ static int mantissa_bits(const nib_low_bit *p) { return is_half(p) ? 10 : 7; }
 /* Where in the mantissa the code of register `reg` is put: where it lies, if that is within the
  * mantissa, or where a shift that others of the word need as well brings it. Not below mul_log2. */
 static int place_in_mantissa(const nib_low_bit *p, int reg) {
-  const int room = mantissa_bits(p) - p->bits;
+  const int room = mantissa_bits(p) - p->e.bits;
   int word;
-  if (p->n_planes > 1)
-    return p->mul_log2;
+  if (p->e.n_planes > 1)
+    return p->e.mul_log2;
   const int bit = bit_of(p, 0, reg, &word);
-  for (int shift = -p->mul_log2, next = 0;; shift = next - p->mul_log2) {
+  for (int shift = -p->e.mul_log2, next = 0;; shift = next - p->e.mul_log2) {
     /* Codes that this shift serves: up to the last one whose place has room. */
-    const int last = (room + shift) / p->planes[0].bits * p->planes[0].bits;
-    if (bit <= last || last <= next - p->planes[0].bits)
+    const int last = (room + shift) / p->e.planes[0].bits * p->e.planes[0].bits;
+    if (bit <= last || last <= next - p->e.planes[0].bits)
       return bit - shift;
-    next = last + p->planes[0].bits;
+    next = last + p->e.planes[0].bits;
   }
 }
 
@@ -83,7 +83,7 @@ static void emit_integer(const nib_low_bit *p, nib_text *t, int reg) {
   const bool half = is_half(p);
   const double big = half ? 1024 : 128;
   const uint32_t leading = half ? 0x6400 : 0x4300;
-  if (!half && p->bits == 8) {
+  if (!half && p->e.bits == 8) {
     /* Two's complement: bit 7 of the number subtracted makes 256 of its 128. */
     int word;
     const int bit = bit_of(p, 0, reg, &word);
@@ -94,9 +94,9 @@ static void emit_integer(const nib_low_bit *p, nib_text *t, int reg) {
                   reg, s.s, s.s);
     return;
   }
-  const int at = place_in_mantissa(p, reg), down = at - p->mul_log2;
+  const int at = place_in_mantissa(p, reg), down = at - p->e.mul_log2;
   const nib_expr code = gathered(p, reg, at, leading);
-  const double less = ldexp(big, -down) + p->zero;
+  const double less = ldexp(big, -down) + p->e.zero;
   if (down == 0)
     nib_text_line(t, "a[0][%d] = nib_%ssub2(%s, 0x%08xu);", reg, type_of(p), code.s,
                   pair_of(p, less));
@@ -107,19 +107,19 @@ static void emit_integer(const nib_low_bit *p, nib_text *t, int reg) {
 
 /* Bytes: codes at the top, so that their highest bit is the sign. */
 static void emit_byte(const nib_low_bit *p, nib_text *t, int reg) {
-  nib_text_line(t, "a[0][%d] = %s;", reg, gathered(p, reg, 8 - p->bits, 0).s);
+  nib_text_line(t, "a[0][%d] = %s;", reg, gathered(p, reg, 8 - p->e.bits, 0).s);
 }
 
 /* ---- reals ---- */
 
 /* Sign and magnitude are moved apart; what the exponents' biases differ by is a factor. */
 static void emit_real(const nib_low_bit *p, nib_text *t, int reg) {
-  const int magnitude_bits = p->exponent_bits + p->mantissa_bits;
-  const int to = mantissa_bits(p) - p->mantissa_bits;
+  const int magnitude_bits = p->e.exponent_bits + p->e.mantissa_bits;
+  const int to = mantissa_bits(p) - p->e.mantissa_bits;
   const uint32_t magnitude = spread(p, ((1u << magnitude_bits) - 1) << to);
   int word, bit = 0;
   nib_expr source = nib_expr_printf("c%d", reg);
-  if (p->n_planes > 1) {
+  if (p->e.n_planes > 1) {
     nib_text_line(t, "const uint32_t c%d = %s;", reg, gathered(p, reg, 0, 0).s);
   } else {
     bit = bit_of(p, 0, reg, &word);
@@ -127,7 +127,7 @@ static void emit_real(const nib_low_bit *p, nib_text *t, int reg) {
   }
   const nib_expr moved = shifted(source.s, bit - to),
                  sign = shifted(source.s, bit + magnitude_bits - 15),
-                 placed = p->has_sign
+                 placed = p->e.has_sign
                               ? nib_expr_printf("nib_and_or(%s, 0x%08xu, (%s) & 0x80008000u)",
                                                 moved.s, magnitude, sign.s)
                               : nib_expr_printf("(%s) & 0x%08xu", moved.s, magnitude);
@@ -135,13 +135,13 @@ static void emit_real(const nib_low_bit *p, nib_text *t, int reg) {
     nib_text_line(t, "a[0][%d] = %s;", reg, placed.s);
   else
     nib_text_line(t, "a[0][%d] = nib_bf16_mul2(%s, 0x%08xu);", reg, placed.s,
-                  pair_of(p, ldexp(1, 127 - p->bias)));
+                  pair_of(p, ldexp(1, 127 - p->e.bias)));
 }
 
 /* ---- tables ---- */
 
 static void emit_lookup(const nib_low_bit *p, nib_text *t, int reg) {
-  const int n = 1 << p->bits, elements = is_byte(p) ? 4 : 2;
+  const int n = 1 << p->e.bits, elements = is_byte(p) ? 4 : 2;
   nib_text_open(t, "{");
   nib_text_line(t, "const uint32_t c = %s;", gathered(p, reg, 0, 0).s);
   for (int e = 0; e < elements; ++e)
@@ -151,9 +151,9 @@ static void emit_lookup(const nib_low_bit *p, nib_text *t, int reg) {
     nib_text_line(t, "a[0][%d] = e0 | e1 << 8 | e2 << 16 | e3 << 24;", reg);
   } else {
     nib_text_line(t, "a[0][%d] = nib_select_bytes(e0, e1, 0x5410);", reg);
-    if (p->parts > 1)
+    if (p->e.parts > 1)
       nib_text_line(t, "a[1][%d] = nib_select_bytes(e0, e1, 0x7632);", reg);
-    if (p->parts > 2)
+    if (p->e.parts > 2)
       nib_text_line(t, "a[2][%d] = table[%d + (c & 0xffff)] | table[%d + (c >> 16)] << 16;", reg, n,
                     n);
   }
@@ -163,12 +163,12 @@ static void emit_lookup(const nib_low_bit *p, nib_text *t, int reg) {
 void nib_low_bit_unpack_emit(const nib_low_bit *p, nib_text *t, const char *q, const char *sub,
                              const char *tile, int first, int end) {
   nib_text_line(t, "const uint32_t *const w = %s + (%s * %d + %s) * %d;", q, sub, p->tiles, tile,
-                p->bits);
-  nib_text_line(t, "uint32_t a[%d][%d];", p->parts, nib_low_bit_registers(p));
+                p->e.bits);
+  nib_text_line(t, "uint32_t a[%d][%d];", p->e.parts, nib_low_bit_registers(p));
   for (int reg = first; reg < end; ++reg) {
-    if (p->rule == NIB_LOW_BIT_TABLE)
+    if (p->e.rule == NIB_OPERAND_TABLE)
       emit_lookup(p, t, reg);
-    else if (p->rule == NIB_LOW_BIT_REAL)
+    else if (p->e.rule == NIB_OPERAND_REAL)
       emit_real(p, t, reg);
     else if (is_byte(p))
       emit_byte(p, t, reg);
@@ -187,9 +187,10 @@ static int width_at(int words, int i, bool spread) {
                                                         : 1;
 }
 
-/* Loads `words` from `place`, which may say $load_bytes, of a load, and $load_at, where they are. */
-static void emit_words(nib_text *t, const char *how, const char *to, int words,
-                                bool spread, const char *place) {
+/* Loads `words` from `place`, which may say $load_bytes, of a load, and $load_at, where they are.
+ */
+static void emit_words(nib_text *t, const char *how, const char *to, int words, bool spread,
+                       const char *place) {
   nib_text_set_words(t, "load", "%s", how);
   for (int i = 0, width; i < words; i += width) {
     width = width_at(words, i, spread);
@@ -262,8 +263,8 @@ void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, c
   for (int half = 0; half < 2; ++half) {
     for (int which = 0; which < (p->has_offsets ? 2 : 1); ++which)
       emit_factor(p, t, which, half, f, tile, group);
-    if (p->exponent)
-      nib_text_line(t, "scale[%d] *= 0x1p%df;", half, p->exponent);
+    if (p->e.exponent)
+      nib_text_line(t, "scale[%d] *= 0x1p%df;", half, p->e.exponent);
   }
 }
 
@@ -272,7 +273,7 @@ void nib_low_bit_scales_emit(const nib_low_bit *p, nib_text *t, const char *f, c
 /* An expression: element `e` of register `i` as float, the sum of its parts. */
 static nib_expr element_f32(const nib_low_bit *p, int i, int e) {
   nib_expr all = {""};
-  for (int part = 0; part < p->parts; ++part)
+  for (int part = 0; part < p->e.parts; ++part)
     all = nib_expr_printf("%.300s%snib_f32_%s(a[%d][%d]%s)", all.s, part ? " + " : "", real_of(p),
                           part, i, e ? " >> 16" : "");
   return all;
@@ -280,8 +281,8 @@ static nib_expr element_f32(const nib_low_bit *p, int i, int e) {
 
 /* A scale that the product's type holds multiplies pairs; other scales, and offsets, are floats. */
 static bool folds_in_pairs(const nib_low_bit *p) {
-  return p->has_scales && !p->has_offsets && !p->has_codes && p->parts == 1 && p->exponent == 0 &&
-         p->scale_format == (is_half(p) ? NIB_F16 : NIB_BF16);
+  return p->has_scales && !p->has_offsets && !p->has_codes && p->e.parts == 1 &&
+         p->e.exponent == 0 && p->scale_format == (is_half(p) ? NIB_F16 : NIB_BF16);
 }
 
 static void emit_folded(const nib_low_bit *p, nib_text *t, int i) {
@@ -310,7 +311,7 @@ void nib_low_bit_fold_emit(const nib_low_bit *p, nib_text *t, const char *f, con
                                                                    16 / of_group, from / of_group)
                                                  : nib_expr_printf("0");
     if (!p->has_scales)
-      nib_text_line(t, "const float scale = 0x1p%df;", p->exponent);
+      nib_text_line(t, "const float scale = 0x1p%df;", p->e.exponent);
     else if (!folds_in_pairs(p))
       nib_low_bit_scales_emit(p, t, f, tile, group.s);
     for (int r = 0; folds_in_pairs(p) && r < 2; ++r) {

@@ -45,7 +45,7 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
     return false;
   const nib_tensor *x = nib_node_input(g, q->n, 0), *w = nib_node_input(g, q->n, 1);
   if (!x || !w || !w->data || x->data || (x->format != NIB_F16 && x->format != NIB_BF16) ||
-      !nib_low_bit_plan(w, x->format == NIB_F16 ? NIB_LOW_BIT_F16 : NIB_LOW_BIT_BF16, 0, 1, 2,
+      !nib_low_bit_plan(w, x->format == NIB_F16 ? NIB_OPERAND_F16 : NIB_OPERAND_BF16, 0, 1, 2,
                         &q->w))
     return false;
   nib_low_bit_plan_fold(&q->w, g, q->n);
@@ -73,7 +73,7 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
   q->operands = q->apart && q->w.padded_group < NIB_LOW_BIT_SUB ? (int)(q->w.padded_group / 16) : 4;
   /* Without tables, and with offsets only where they fold; groups as they lie in memory, rows at
    * multiples of 16 bytes. */
-  return q->w.rule != NIB_LOW_BIT_TABLE && (!q->w.has_offsets || q->w.folds) && q->w.k % 8 == 0 &&
+  return q->w.e.rule != NIB_OPERAND_TABLE && (!q->w.has_offsets || q->w.folds) && q->w.k % 8 == 0 &&
          (!q->w.has_scales || q->w.padded_group == q->w.group) &&
          q->w.steps * q->w.step_bytes < INT32_MAX / 2 && q->m * q->w.k == nib_tensor_elems(x);
 }
@@ -289,11 +289,11 @@ static void emit_results(const plan *q) {
   const nib_format f = q->g->tensors[output].format;
   const bool wide = (f == NIB_F16 || f == NIB_BF16) && q->w.outputs % 8 == 0 &&
                     (place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0);
-  const bool unit = q->apart || q->w.folds || !q->w.exponent;
+  const bool unit = q->apart || q->w.folds || !q->w.e.exponent;
   nib_text_set(q->t, "wide outputs m", wide, q->w.outputs, q->m);
   nib_text_set_words(q->t, "index", "%s", d->index);
   nib_text_set_words(q->t, "unit", "%s",
-                     unit ? "" : nib_expr_printf(" * 0x1p%df", q->w.exponent).s);
+                     unit ? "" : nib_expr_printf(" * 0x1p%df", q->w.e.exponent).s);
   nib_text_block(q->t, k_place);
   d->result = wide ? "code" : NULL;
   nib_direct_finish_real(
@@ -348,9 +348,9 @@ static void emit_root(nib_direct *d, const nib_node *n) {
   nib_text_set(t, "slots kept kept_scales", q.slots, q.apart ? 1 : q.slots, q.apart ? 2 : q.slots);
   nib_text_set(t, "steps step_bytes row_blocks", q.w.steps, q.w.step_bytes, q.w.row_blocks);
   nib_text_set(t, "words scale_words sums", q.w.words, q.w.scale_words, q.r.columns / 2);
-  nib_text_set_words(t, "type", "%s", q.w.product == NIB_LOW_BIT_F16 ? "f16" : "bf16");
+  nib_text_set_words(t, "type", "%s", q.w.e.type == NIB_OPERAND_F16 ? "f16" : "bf16");
   nib_text_line(t, "/* %s weights, %d bits: %lld boxes of 64, groups of %lld */",
-                nib_format_get(q.w.w->format)->name, q.w.bits, (ll)q.r.boxes, (ll)q.w.group);
+                nib_format_get(q.w.w->format)->name, q.w.e.bits, (ll)q.r.boxes, (ll)q.w.group);
   nib_ring_begin(&q.r, d);
   nib_ring_add_map(&q.r, d->e->launch, nib_direct_pointer(d, n->in[0], "input").s, q.w.k, q.m,
                    q.w.k * 2, q.r.columns / q.r.cluster);
