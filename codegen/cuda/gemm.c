@@ -13,12 +13,6 @@ bool nib_gemm_is_aligned(const nib_graph *g, int32_t tensor) {
   return place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0;
 }
 
-static bool is_pointwise(const nib_conv_shape *s) {
-  return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 && s->stride_w == 1 &&
-         s->groups == 1 && s->pad_top == 0 && s->pad_left == 0 && s->pad_bottom == 0 &&
-         s->pad_right == 0;
-}
-
 static bool read_shape(const nib_graph *g, const nib_node *n, nib_gemm *p) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   if (n->op == NIB_OP_MATMUL) {
@@ -36,7 +30,7 @@ static bool read_shape(const nib_graph *g, const nib_node *n, nib_gemm *p) {
   p->m = s.batch * s.out_h * s.out_w;
   p->n = s.out_c;
   p->k = s.in_c;
-  return is_pointwise(&s);
+  return nib_pack_is_pointwise(&s) && s.groups == 1;
 }
 
 static const char *float_type(nib_format format) {
@@ -51,35 +45,18 @@ static bool is_byte(const nib_tensor *t) {
   return (f->kind == NIB_KIND_SIGNED || f->kind == NIB_KIND_UNSIGNED) && f->bytes == 1;
 }
 
-int64_t nib_gemm_zero(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
-
 static bool is_signed(const nib_tensor *t) {
   return nib_format_get(t->format)->kind == NIB_KIND_SIGNED;
 }
 
-static int64_t code_at(const nib_tensor *t, int64_t i) {
-  return is_signed(t) ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[i];
-}
-
 /* Whether weights without their zero point are int8. */
 static bool weights_fit(const nib_tensor *w) {
-  const int64_t zero = nib_gemm_zero(w), n = nib_tensor_elems(w);
-  if (!w->data)
-    return zero == 0 && is_signed(w);
-  if (zero == 0 && is_signed(w))
-    return true;
-  int64_t low = 0, high = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const int64_t code = code_at(w, i) - zero;
-    low = code < low ? code : low;
-    high = code > high ? code : high;
-  }
-  return low >= INT8_MIN && high <= INT8_MAX;
+  return w->data ? nib_pack_fits_i8(w) : nib_pack_zero(w) == 0 && is_signed(w);
 }
 
 static bool integers_fit(const nib_graph *g, const nib_node *n) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
-  if (!is_byte(x) || !is_byte(w) || (!w->data && nib_gemm_zero(x) != 0))
+  if (!is_byte(x) || !is_byte(w) || (!w->data && nib_pack_zero(x) != 0))
     return false;
   const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
   if (n->op == NIB_OP_MATMUL)
@@ -100,8 +77,6 @@ bool nib_gemm_formats(const nib_graph *g, const nib_node *n, nib_gemm *out) {
                        : integers_fit(g, n);
 }
 
-int64_t nib_gemm_weight(const nib_tensor *w, int64_t i) { return code_at(w, i) - nib_gemm_zero(w); }
-
 bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out) {
   memset(out, 0, sizeof *out);
   const nib_node *n = &g->nodes[k->nodes[0]];
@@ -117,56 +92,20 @@ bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out) {
          out->n < INT32_MAX / 2 && out->k < INT32_MAX / 2;
 }
 
-nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p,
-                                 void **out_data, size_t *out_bytes) {
-  const nib_tensor *w = nib_node_input(g, n, 1);
-  const bool columns = n->op == NIB_OP_MATMUL;
-  const int64_t zero = nib_gemm_zero(w);
-  *out_bytes = (size_t)(p->n * p->pitch);
-  uint8_t *data = *out_data = calloc(1, *out_bytes);
-  if (!data)
-    return NIB_ERROR_OUT_OF_MEMORY;
-  for (int64_t j = 0; j < p->n; ++j) {
-    uint8_t *row = data + j * p->pitch;
-    if (!columns && zero == 0) {
-      memcpy(row, (const uint8_t *)w->data + j * p->k * p->bytes, (size_t)(p->k * p->bytes));
-      continue;
-    }
-    for (int64_t i = 0; i < p->k; ++i) {
-      const int64_t from = columns ? i * p->n + j : j * p->k + i;
-      if (p->is_float)
-        memcpy(row + i * p->bytes, (const uint8_t *)w->data + from * p->bytes, (size_t)p->bytes);
-      else
-        row[i] = (uint8_t)(code_at(w, from) - zero);
-    }
-  }
-  return NIB_OK;
-}
-
-/* What the sum of plain products lacks: the bias, and the zero point of the activations times the
- * weights. */
-static int32_t *start_of_sums(const nib_graph *g, const nib_node *n, const nib_gemm *p) {
-  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
-  const nib_tensor *bias = nib_node_input(g, n, 2);
-  int32_t *start = malloc((size_t)p->n * sizeof *start);
-  for (int64_t j = 0; start && j < p->n; ++j) {
-    int64_t sum = 0;
-    for (int64_t i = 0; nib_gemm_zero(x) != 0 && i < p->k; ++i)
-      sum += code_at(w, n->op == NIB_OP_MATMUL ? i * p->n + j : j * p->k + i) - nib_gemm_zero(w);
-    const uint32_t base = bias ? (uint32_t)((const int32_t *)bias->data)[j] : 0;
-    start[j] = (int32_t)(base - (uint32_t)(sum * nib_gemm_zero(x)));
-  }
-  return start;
+nib_pack_matrix nib_gemm_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p) {
+  return (nib_pack_matrix){nib_node_input(g, n, 1), n->op == NIB_OP_MATMUL, p->n, p->k};
 }
 
 nib_expr nib_gemm_start(nib_direct *d, const nib_node *n, const nib_gemm *p) {
   const bool has_bias = n->op != NIB_OP_MATMUL && nib_node_input(d->g, n, 2);
   if (p->is_float)
     return has_bias ? nib_direct_pointer(d, n->in[2], "bias") : nib_expr_printf("%s", "");
-  if (!has_bias && nib_gemm_zero(nib_node_input(d->g, n, 0)) == 0)
+  if (!has_bias && nib_pack_zero(nib_node_input(d->g, n, 0)) == 0)
     return nib_expr_printf("%s", "");
-  int32_t *start = start_of_sums(d->g, n, p);
-  if (!start) {
+  const nib_pack_matrix w = nib_gemm_weights(d->g, n, p);
+  int32_t *start;
+  if (nib_pack_row_starts(&w, nib_node_input(d->g, n, 0),
+                          has_bias ? nib_node_input(d->g, n, 2) : NULL, &start) != NIB_OK) {
     nib_direct_fail(d, n, NIB_ERROR_OUT_OF_MEMORY, "out of memory for its bias");
     return nib_expr_printf("%s", "");
   }

@@ -4,6 +4,7 @@
 #ifndef NIB_CUDA_GEMM_H
 #define NIB_CUDA_GEMM_H
 
+#include "pack/pack_rows.h"
 #include "schedule/direct.h"
 
 #ifdef __cplusplus
@@ -30,17 +31,11 @@ bool nib_gemm_of(const nib_graph *g, const nib_kernel *k, nib_gemm *out);
 /** The part of nib_gemm_of about formats, for schedules that know other shapes: fills type,
  * is_float and bytes. Weights of codes are constant and may have any zero point. */
 bool nib_gemm_formats(const nib_graph *g, const nib_node *n, nib_gemm *out);
-/** The code of element `i` of constant weights, less their zero point. */
-int64_t nib_gemm_weight(const nib_tensor *w, int64_t i);
-/** Of activations, or of weights. */
-int64_t nib_gemm_zero(const nib_tensor *t);
-
 /** Whether the tensor begins at a multiple of 16 bytes: a piece of another one may not. */
 bool nib_gemm_is_aligned(const nib_graph *g, int32_t tensor);
 
-/** Constant weights as rows of `pitch` bytes, zero points taken out. The caller frees *out_data. */
-nib_status nib_gemm_pack_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p,
-                                 void **out_data, size_t *out_bytes);
+/** The weights as rows of K, for nib_pack_rows. */
+nib_pack_matrix nib_gemm_weights(const nib_graph *g, const nib_node *n, const nib_gemm *p);
 
 /** The variable `acc`, from the expression `sum` of the element's products: bias and zero points
  * added. Then the result at flat element `index`: requantized or activated, followers, stored.

@@ -50,7 +50,7 @@ typedef struct warp_gemm {
 static int32_t planes_of(const nib_tensor *w) {
   int32_t planes = 1;
   for (int64_t i = 0, n = nib_tensor_elems(w); i < n; ++i) {
-    const int64_t v = nib_gemm_weight(w, i);
+    const int64_t v = nib_pack_weight(w, i);
     while (v > 127 * planes || v < -128 * planes)
       planes++;
   }
@@ -145,7 +145,7 @@ static nib_expr pack_weights(const warp_gemm *m) {
       if (m->p.is_float)
         memcpy(to, (const uint8_t *)m->w->data + o * k * size, (size_t)(k * size));
       for (int64_t i = 0; !m->p.is_float && i < k; ++i)
-        to[i] = (uint8_t)part_of(nib_gemm_weight(m->w, o * k + i), plane);
+        to[i] = (uint8_t)part_of(nib_pack_weight(m->w, o * k + i), plane);
     }
   nib_expr packed = {""};
   if (data)
@@ -273,7 +273,7 @@ static void name_sizes(const warp_gemm *m, nib_text *t) {
   const nib_conv_shape *s = &m->s;
   const int32_t rows = m->tile.rows, columns = m->tile.columns, bytes = m->p.bytes;
   const int32_t warp_rows = rows / m->tile.warps_m, warp_columns = columns / m->tile.warps_n;
-  const uint32_t zero = m->p.is_float ? 0 : (uint32_t)nib_gemm_zero(m->x) & 255;
+  const uint32_t zero = m->p.is_float ? 0 : (uint32_t)nib_pack_zero(m->x) & 255;
   nib_text_set(t, "rows columns threads outputs", rows, columns, threads_of(m), rows * columns);
   nib_text_set(t, "warps_n warp_rows warp_columns", m->tile.warps_n, warp_rows, warp_columns);
   nib_text_set(t, "across along eights", warp_rows / 16, warp_columns / 16, warp_columns / 8);

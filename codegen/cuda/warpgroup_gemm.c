@@ -228,7 +228,8 @@ static void add_maps(nib_direct *d, const nib_node *n, const plan *q) {
   void *data = NULL;
   size_t bytes;
   const char *expression = NULL;
-  if (nib_gemm_pack_weights(d->g, n, &q->p, &data, &bytes) == NIB_OK)
+  const nib_pack_matrix w = nib_gemm_weights(d->g, n, &q->p);
+  if (nib_pack_rows(&w, q->p.pitch, &data, &bytes) == NIB_OK)
     expression = nib_constants_add(d->e->constants, "filter", "uint8_t", data, bytes);
   free(data);
   if (!expression)

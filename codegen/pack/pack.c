@@ -139,12 +139,12 @@ static int64_t code_at(const nib_tensor *t, int64_t i) {
   return t->format == NIB_U8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
 }
 
-static int64_t zero_of(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
+int64_t nib_pack_zero(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
 
 /* Whether every weight minus its zero point lies in [least, most]. Asked for every candidate: no branches in the
  * loop over the bytes, which are ordered as if unsigned by `flip`. */
 static bool weights_within(const nib_tensor *t, int64_t least, int64_t most) {
-  const int64_t zero = zero_of(t), elems = nib_tensor_elems(t);
+  const int64_t zero = nib_pack_zero(t), elems = nib_tensor_elems(t);
   const nib_format_info *f = nib_format_get(t->format);
   if (f->min - zero >= least && f->max - zero <= most)
     return true;
@@ -167,20 +167,20 @@ bool nib_pack_fits_two(const nib_tensor *t) {
 /* What packing subtracts from weight codes. */
 static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v) {
   if (v->weights_i16 || nib_pack_fits_i8(t))
-    return zero_of(t);
+    return nib_pack_zero(t);
   return t->format == NIB_U8 ? 128 : 0;
 }
 
 int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
   const nib_tensor *t = nib_node_input(g, n, 1);
-  return nib_params_is_real(t->format) ? 0 : zero_of(t) - subtracted_zero(t, v);
+  return nib_params_is_real(t->format) ? 0 : nib_pack_zero(t) - subtracted_zero(t, v);
 }
 
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
   const nib_tensor *x = nib_node_input(g, n, 0);
   if (nib_params_is_real(x->format) || v->stage == NIB_STAGE_I16)
     return 0;
-  return v->stage == NIB_STAGE_CODES ? zero_of(x) : zero_of(x) - nib_format_get(x->format)->min;
+  return v->stage == NIB_STAGE_CODES ? nib_pack_zero(x) : nib_pack_zero(x) - nib_format_get(x->format)->min;
 }
 
 /* ---- packed weights ---- */
@@ -280,8 +280,8 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
   const weights source = weights_of(g, n, w);
   const bool depthwise = w->transposed && w->shape.in_c > 1;
   const int64_t zero = nib_pack_staged_zero(g, n, v);
-  const int64_t subtracted = depthwise ? zero_of(source.t) : subtracted_zero(source.t, v);
-  const int64_t left = zero_of(source.t) - subtracted;
+  const int64_t subtracted = depthwise ? nib_pack_zero(source.t) : subtracted_zero(source.t, v);
+  const int64_t left = nib_pack_zero(source.t) - subtracted;
   for (int64_t o = 0; o < w->shape.out_c; o++) {
     int64_t sum = 0, taps = 0;
     for (int64_t y = 0; y < source.kernel_h; y++)
@@ -297,7 +297,7 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
                            nib_acc_range **out_ranges) {
   const nib_tensor *input = nib_node_input(g, n, 0), *bias = nib_node_input(g, n, 2);
   const nib_format_info *format = nib_format_get(input->format);
-  const int64_t low = format->min - zero_of(input), high = format->max - zero_of(input);
+  const int64_t low = format->min - nib_pack_zero(input), high = format->max - nib_pack_zero(input);
   const weights source = weights_of(g, n, w);
   nib_acc_range *ranges = calloc((size_t)w->shape.out_c, sizeof *ranges);
   if (!ranges)
@@ -308,7 +308,7 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
       for (int64_t x = 0; x < source.kernel_w; x++) {
         for (int64_t c = 0; c < source.in_c; c++) {
           const int64_t value =
-              code_at(source.t, weight_index(&source, o, y, x, c)) - zero_of(source.t);
+              code_at(source.t, weight_index(&source, o, y, x, c)) - nib_pack_zero(source.t);
           r.low += value > 0 ? value * low : value * high;
           r.high += value > 0 ? value * high : value * low;
         }
@@ -344,7 +344,7 @@ nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t ele
       if (nib_params_is_real(t->format))
         put_real(to, elem_bytes, real);
       else
-        put_i16(to, code_at(t, i) - zero_of(t));
+        put_i16(to, code_at(t, i) - nib_pack_zero(t));
     }
   }
   *out_data = data;
@@ -374,7 +374,7 @@ nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads
               if (lane >= channels || ky < 0 || ky >= shape->kernel_h)
                 continue;
               const int64_t weight =
-                  code_at(t, (ky * shape->kernel_w + kx) * channels + lane) - zero_of(t);
+                  code_at(t, (ky * shape->kernel_w + kx) * channels + lane) - nib_pack_zero(t);
               *at = (int8_t)(weight < INT8_MIN ? INT8_MIN : weight > INT8_MAX ? INT8_MAX : weight);
               if (rest)
                 rest[at - data] = (int8_t)(weight - *at);

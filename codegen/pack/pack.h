@@ -46,6 +46,7 @@ void nib_pack_split_taps(nib_conv_walk *w);
 /** Elements from one kernel row to the next within a panel of `columns`. */
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns);
 
+int64_t nib_pack_zero(const nib_tensor *t); /**< zero point: 0 where it has none */
 /** Zero point of the weights as the vocabulary multiplies them: what is left to subtract with the
  *  sum of the activations. 0 where packing subtracts it. */
 int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);
