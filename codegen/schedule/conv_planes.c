@@ -367,6 +367,11 @@ static void emit_results(const conv_planes *r, int64_t channels) {
       all % lanes == 0 ? nib_word_of("%lld", lanes)
       : all < lanes    ? nib_word_of("%lld", all)
                        : nib_word_of("(%lld - p < %lld ? %lld - p : %lld)", all, lanes, all, lanes);
+  /* Where few lanes of the last sums are stored, compilers for vectors of any length would compute
+   * few in the loop too, and switch lengths between products. */
+  if (all % lanes != 0 && nib_vocab_prim(r->e->vocab, NIB_PRIM_F32_AFTER))
+    for (int64_t i = 0; i < channels; i++)
+      nib_say(r->e, NIB_PRIM_F32_AFTER, nib_word_of("acc%lld", (ll)i).s, NULL, NULL, NULL, NULL);
   for (int64_t i = 0; i < channels; i++)
     nib_say(r->e, NIB_PRIM_F32_STORE_STRIDED, NULL,
             nib_word_of("out + p * %lld + o + %lld", (ll)r->shape.out_c, (ll)i).s,

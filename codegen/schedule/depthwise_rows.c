@@ -185,6 +185,8 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
   nib_text_line(e->body, "const %s *w = %s + ky * %lld + c;",
                 weight_type(&r->walk, e->vocab), r->constants.weights,
                 (ll)(s->kernel_w * r->padded));
+  if (nib_vocab_prim(e->vocab, NIB_PRIM_RELOAD))
+    nib_say(e, NIB_PRIM_RELOAD, "w", NULL, NULL, NULL, NULL);
   nib_text_line(e->body, "const %s *a = %s + x * %lld + c;", r->stage.c_type,
                 nib_stage_row(&r->stage).s, (ll)(s->stride_w * r->channels));
   if (shared) {

@@ -115,6 +115,7 @@
   [NIB_PRIM_F32_LOWER_CONST] = "$d = __riscv_vfmerge_vfm_f32" M "($a, $b, __riscv_vmfgt_vf_f32" M  \
       "_b" B "($a, $b, " vl "), " vl ");",                                                         \
   [NIB_PRIM_ORDER] = "__atomic_signal_fence(__ATOMIC_SEQ_CST);",                                   \
+  [NIB_PRIM_RELOAD] = "__asm__ volatile(\"\" : \"+r\"($d));",                                        \
   [NIB_PRIM_I32_AFTER] = "__asm__ volatile(\"\" : \"+vr\"($d) : : \"memory\");",                    \
   [NIB_PRIM_F32_AFTER] = "__asm__ volatile(\"\" : \"+vr\"($d) : : \"memory\");",                    \
   [NIB_PRIM_F32_ADD] = "$d = __riscv_vfadd_vv_f32" M "($a, $b, " vl ");",                          \
@@ -301,6 +302,7 @@
   [NIB_PRIM_F32_LOAD_TAIL] = "$d = __riscv_vle16_v_f16" M "_tu(__riscv_vfmv_v_f_f16" M "(0, " vl   \
       "), " RVV_FROM("$a") ", $n);",                                                               \
   [NIB_PRIM_ORDER] = "__atomic_signal_fence(__ATOMIC_SEQ_CST);",                                   \
+  [NIB_PRIM_RELOAD] = "__asm__ volatile(\"\" : \"+r\"($d));",                                        \
   [NIB_PRIM_F32_LOAD_STRIDED] =                                                                    \
       "$d = __riscv_vlse16_v_f16" M "(" RVV_FROM("$a") ", 2 * ($b), $n);",                         \
   [NIB_PRIM_F32_STORE_STRIDED] = "__riscv_vsse16_v_f16" M "(" RVV_TO("$a") ", 2 * ($c), $b, $n);", \

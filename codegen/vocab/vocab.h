@@ -97,6 +97,8 @@ extern "C" {
   X(QUADS_PAIRS_I8, "quads_pairs_i8") X(QUADS_PAIRS_U8, "quads_pairs_u8")                          \
   X(RQ_FIX, "rq_fix")               /* d += a == b ? c : 0 */                                      \
   X(ORDER, "order")                 /* loads and stores stay on their side of it */                \
+  X(RELOAD, "reload")               /* d, a pointer, stays: what it points to is loaded anew, since \
+                                     * compilers keep constants over loops in spilled registers */ \
   X(I32_AFTER, "i32_after") X(F32_AFTER, "f32_after") /* d stays; what reads it comes after all    \
                                      * stores before: compilers that interleave chains spill */                                      \
   /* packed stores: registers of codes narrowed NIB_PACK_REGISTERS at a time. NARROW16 pairs are    \
