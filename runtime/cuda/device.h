@@ -508,7 +508,8 @@ NIB_DEVICE void nib_fence_barrier_init(void) {
 }
 //@ nib_tma_load2
 /* Begins to copy the box of a two-dimensional tensor map at column x and row y, zeros where it is
- * outside; its bytes count for the barrier. By one thread. */
+ * outside; its bytes count for the barrier. By one thread. x is a multiple of 16 bytes: devices stop at
+ * other places with an illegal instruction. */
 NIB_DEVICE void nib_tma_load2(void *shared, const nib_tensor_map *map, uint64_t *barrier, int32_t x,
                               int32_t y) {
   __asm__ volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "

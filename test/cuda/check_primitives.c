@@ -411,7 +411,7 @@ static int swizzled_unit(int row, int unit, int width, int swizzle) {
 static void check_box(void *f) {
   enum { rows = 40, columns = 320, pitch = 336 };
   static const int widths[] = {48, 32, 64, 128};
-  static const int at[][2] = {{0, 0}, {64, 3}, {-16, -2}, {256, 35}, {304, 39}, {512, 0}, {-7, 5}};
+  static const int at[][2] = {{0, 0}, {64, 3}, {-16, -2}, {256, 35}, {304, 39}, {512, 0}, {-32, 5}};
   buffer x = make(rows * pitch, true), place = make(16, false), out = make(4096, false);
   up(&x);
   for (int swizzle = 0; swizzle < 4; ++swizzle)

@@ -297,6 +297,8 @@ void nib_emulated_tma_load(void *shared, const void *map, uint64_t *barrier, con
                            int rank, uint32_t blocks) {
   engine_copy c = {.to = shared, .barrier = barrier};
   check_map(&c.map, map, rank, shared, "cp.async.bulk.tensor");
+  if ((int64_t)at[0] * c.map.element_bytes % 16)
+    emulated_fail("cp.async.bulk.tensor: column %d is not a multiple of 16 bytes", at[0]);
   memcpy(c.at, at, sizeof *at * (size_t)rank);
   c.bytes = box_bytes(&c.map);
   engine_begin(&c, blocks);
