@@ -44,15 +44,12 @@ typedef struct nib_low_bit {
   int64_t scales_at, step_bytes;
 } nib_low_bit;
 
-/** Plans `w` [outputs, k] in steps of `tiles` tiles. With products of bytes, integer sums end after
- * `act_group` elements. Groups of 16 have runs of 4 where 8 is asked for. False where the elements
- * are none that the product takes. */
-bool nib_low_bit_plan(const nib_tensor *w, nib_operand_type type, int64_t act_group, int tiles,
-                      int run, nib_low_bit *out_plan);
-
-/** Has the plan fold where `n`, whose weights it is of, multiplies rounded weights, unless elements
- * are such already. */
-void nib_low_bit_plan_fold(nib_low_bit *p, const nib_graph *g, const nib_node *n);
+/** Plans the weights [outputs, k] of `n` in steps of `tiles` tiles. With products of bytes, integer
+ * sums end after `act_group` elements. Groups of 16 have runs of 4 where 8 is asked for. It folds
+ * where the node multiplies rounded weights, unless elements are such already. False where the
+ * elements are none that the product takes. */
+bool nib_low_bit_plan(const nib_graph *g, const nib_node *n, nib_operand_type type,
+                      int64_t act_group, int tiles, int run, nib_low_bit *out_plan);
 
 /** Sets what depends on scales, and packs: [row block][step]. The caller frees *out_data. */
 nib_status nib_low_bit_pack(nib_low_bit *p, uint8_t **out_data, size_t *out_bytes);

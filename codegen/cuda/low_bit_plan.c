@@ -67,9 +67,10 @@ static void set_bytes(nib_low_bit *p) {
 
 int nib_low_bit_registers(const nib_low_bit *p) { return p->e.type == NIB_OPERAND_I8 ? 8 : 16; }
 
-bool nib_low_bit_plan(const nib_tensor *w, nib_operand_type type, int64_t act_group, int tiles,
-                      int run, nib_low_bit *out_plan) {
+bool nib_low_bit_plan(const nib_graph *g, const nib_node *n, nib_operand_type type,
+                      int64_t act_group, int tiles, int run, nib_low_bit *out_plan) {
   nib_low_bit *p = out_plan;
+  const nib_tensor *w = nib_node_input(g, n, 1);
   const nib_format_info *f = nib_format_get(w->format);
   const bool is_block = f->kind == NIB_KIND_BLOCK;
   memset(p, 0, sizeof *p);
@@ -86,6 +87,8 @@ bool nib_low_bit_plan(const nib_tensor *w, nib_operand_type type, int64_t act_gr
   p->row_blocks = (p->outputs + 16 * tiles - 1) / (16 * tiles);
   if (!nib_operand_numbers_of(w, type, &p->e) || p->k % p->group)
     return false;
+  p->folds =
+      nib_node_decode_format(g, n) != NIB_NO_FORMAT && (is_block || p->e.rule == NIB_OPERAND_TABLE);
   p->has_codes = is_block && has_group_codes(p, &f->block);
   plan_k(p);
   p->run = p->has_scales && p->padded_group < 32 && run > 4 ? 4 : run;
@@ -93,11 +96,6 @@ bool nib_low_bit_plan(const nib_tensor *w, nib_operand_type type, int64_t act_gr
   /* Integer sums end where the activations' scale does. */
   return type != NIB_OPERAND_I8 || !p->has_scales ||
          (p->padded_group == p->group && (act_group % p->group == 0 || p->group % act_group == 0));
-}
-
-void nib_low_bit_plan_fold(nib_low_bit *p, const nib_graph *g, const nib_node *n) {
-  p->folds = nib_node_decode_format(g, n) != NIB_NO_FORMAT &&
-             (p->has_scales || p->e.rule == NIB_OPERAND_TABLE);
 }
 
 /* ---- data ---- */

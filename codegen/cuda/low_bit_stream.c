@@ -6,6 +6,7 @@
 // the same rows of weights; their sums meet in shared memory. tile[0] is tiles of 16 rows of
 // weights in a block, tile[1] warps, tile[2] slots of a ring.
 #include "cuda/low_bit.h"
+#include "schedule/block_dots.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -29,32 +30,17 @@ typedef struct stream {
   int groups;          /* of 64 elements: whose sums share a scale, each a number of operands */
   bool sums;           /* of activations alone are needed */
   bool bytes;          /* activations are in blocks of int8 */
-  int64_t x_block, x_block_bytes, x_codes_at;
 } stream;
 
 /* ---- what it accepts ---- */
 
-/* Blocks of plain int8 with a scale. */
-static bool reads_bytes(const nib_format_info *f, stream *s) {
-  const nib_block_layout *b = &f->block;
-  if (f->kind != NIB_KIND_BLOCK || b->element != NIB_I8 || b->element_zero ||
-      b->offset != NIB_NO_FORMAT || b->zero != NIB_NO_FORMAT || b->group_elems ||
-      b->codes.high.bits || b->codes.low.stride != 8 || b->codes.low.run || b->codes.low.chunk ||
-      b->codes.low.at % 8 || f->block_elems % 32)
-    return false;
-  s->x_block = f->block_elems;
-  s->x_block_bytes = f->block_bytes;
-  s->x_codes_at = b->codes.low.at / 8;
-  return true;
-}
-
 static bool product_of(stream *s, nib_operand_type *out_product) {
-  s->x_parts = 1;
+  const nib_format_info *f = nib_format_get(s->x->format);
   if (s->x->format == NIB_F16)
     *out_product = NIB_OPERAND_F16;
   else if (s->x->format == NIB_BF16 || s->x->format == NIB_F32)
     *out_product = NIB_OPERAND_BF16;
-  else if (reads_bytes(nib_format_get(s->x->format), s))
+  else if (nib_block_codes_are_bytes(f) && f->block_elems % 32 == 0)
     *out_product = NIB_OPERAND_I8;
   else
     return false;
@@ -77,9 +63,8 @@ static bool plan(const nib_graph *g, const nib_kernel *k, stream *s) {
     return false;
   s->warps = k->tile[1] > 0 ? k->tile[1] : 1;
   s->ahead = k->tile[2] > 0 ? k->tile[2] : 1;
-  if (!nib_low_bit_plan(s->w, product, 32, k->tile[0] > 0 ? k->tile[0] : 1, 8, &s->plan))
+  if (!nib_low_bit_plan(g, s->n, product, 32, k->tile[0] > 0 ? k->tile[0] : 1, 8, &s->plan))
     return false;
-  nib_low_bit_plan_fold(&s->plan, g, s->n);
   s->rows = nib_tensor_elems(s->x) / s->plan.k;
   s->columns = s->rows > 8 ? 2 : 1;
   uint32_t words[512];
@@ -526,6 +511,7 @@ static const char k_reduction[] =
 
 static void name_activations(const stream *s, nib_text *t) {
   const nib_low_bit *p = &s->plan;
+  const nib_format_info *f = nib_format_get(s->x->format);
   const int64_t in_piece = s->x->format == NIB_F32 ? 4 : 8, kept = kept_rows(s);
   const bool padded = p->has_scales && p->group != p->padded_group, pieces = x_pieces(s) > 0,
              splits = !s->bytes && s->x->format == NIB_F32;
@@ -534,13 +520,14 @@ static void name_activations(const stream *s, nib_text *t) {
   nib_text_set(t, "gathers_pairs splits_slots", !pieces && !splits, pieces && splits);
   nib_text_set(t, "x_parts b_words", s->x_parts, s->bytes ? 4 : 8);
   nib_text_set(t, "k group padded", p->k, p->group, padded ? p->padded_group : 0);
-  nib_text_set(t, "x_row", s->bytes ? p->k / s->x_block * s->x_block_bytes : p->k);
-  nib_text_set(t, "x_block x_block_bytes x_codes_at", s->x_block, s->x_block_bytes, s->x_codes_at);
+  nib_text_set(t, "x_row", s->bytes ? p->k / f->block_elems * f->block_bytes : p->k);
+  nib_text_set(t, "x_block x_block_bytes x_codes_at", f->block_elems, f->block_bytes,
+               f->block.codes.low.at / 8);
   nib_text_set(t, "kept_rows last_kept few_rows", kept, kept - 1, pieces && kept < 8);
   nib_text_set(t, "runs in_piece", p->run / in_piece ? p->run / in_piece : 1, in_piece);
   nib_text_set(t, "run runs_apart", p->run, 4 * p->run);
   nib_text_set_words(t, "some", p->k % p->step_elems ? "at < %lld ? some : 0" : "some", (ll)p->k);
-  nib_text_set_words(t, "x_type", "%s", nib_format_get(s->x->format)->c_type);
+  nib_text_set_words(t, "x_type", "%s", f->c_type);
   nib_text_set_words(t, "slot_piece", "%s", piece_in_slot(s, kept < 8 ? "kept" : "g").s);
   nib_text_set_words(t, "copied_piece", "%s", piece_in_slot(s, "g").s);
   nib_text_set_words(t, "pair", "%s",

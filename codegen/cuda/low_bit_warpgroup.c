@@ -12,8 +12,6 @@
 #include "cuda/low_bit.h"
 #include "cuda/warpgroup_ring.h"
 
-#include "emit/storage.h"
-
 #include <string.h>
 
 typedef long long ll;
@@ -45,10 +43,9 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
     return false;
   const nib_tensor *x = nib_node_input(g, q->n, 0), *w = nib_node_input(g, q->n, 1);
   if (!x || !w || !w->data || x->data || (x->format != NIB_F16 && x->format != NIB_BF16) ||
-      !nib_low_bit_plan(w, x->format == NIB_F16 ? NIB_OPERAND_F16 : NIB_OPERAND_BF16, 0, 1, 2,
+      !nib_low_bit_plan(g, q->n, x->format == NIB_F16 ? NIB_OPERAND_F16 : NIB_OPERAND_BF16, 0, 1, 2,
                         &q->w))
     return false;
-  nib_low_bit_plan_fold(&q->w, g, q->n);
   q->apart = q->w.has_scales && !q->w.folds;
   const int64_t columns = k->tile[1] > 0 ? k->tile[1] : !q->apart ? 256 : 128;
   /* Weights that few rows of activations meet come from memory in the time that they take. */
@@ -285,10 +282,9 @@ static const char k_stores[] =
 static void emit_results(const plan *q) {
   nib_direct *d = q->d;
   const int32_t output = nib_kernel_output(q->g, d->kernel);
-  const nib_storage place = nib_storage_of(q->g, output);
   const nib_format f = q->g->tensors[output].format;
-  const bool wide = (f == NIB_F16 || f == NIB_BF16) && q->w.outputs % 8 == 0 &&
-                    (place.kind != NIB_STORAGE_ARENA || place.offset % 16 == 0);
+  const bool wide =
+      (f == NIB_F16 || f == NIB_BF16) && q->w.outputs % 8 == 0 && nib_gemm_is_aligned(q->g, output);
   const bool unit = q->apart || q->w.folds || !q->w.e.exponent;
   nib_text_set(q->t, "wide outputs m", wide, q->w.outputs, q->m);
   nib_text_set_words(q->t, "index", "%s", d->index);

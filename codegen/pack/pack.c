@@ -180,7 +180,8 @@ int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vo
   const nib_tensor *x = nib_node_input(g, n, 0);
   if (nib_params_is_real(x->format) || v->stage == NIB_STAGE_I16)
     return 0;
-  return v->stage == NIB_STAGE_CODES ? nib_pack_zero(x) : nib_pack_zero(x) - nib_format_get(x->format)->min;
+  return nib_pack_zero(x) -
+         (v->stage == NIB_STAGE_CODES ? 0 : nib_format_get(x->format)->min);
 }
 
 /* ---- packed weights ---- */

@@ -53,6 +53,8 @@ typedef struct nib_block_dots {
   const char *tables[NIB_BLOCK_MAX_TABLES];
 } nib_block_dots;
 
+/** Whether a format is blocks of plain int8 codes without anything added to them. */
+bool nib_block_codes_are_bytes(const nib_format_info *format);
 /** Whether a format is blocks of plain int8 codes under one scale that block_rows reads. */
 bool nib_block_is_bytes(const nib_format_info *format);
 /** Plans the kernel's rows (see block_rows.c), in chunks of `chunk_groups` groups of the weights; false

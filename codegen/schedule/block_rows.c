@@ -13,13 +13,18 @@ typedef long long ll;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
-bool nib_block_is_bytes(const nib_format_info *f) {
+bool nib_block_codes_are_bytes(const nib_format_info *f) {
   const nib_block_layout *b = &f->block;
   const nib_bit_field *codes = &b->codes.low;
   return f->kind == NIB_KIND_BLOCK && b->element == NIB_I8 && b->packing == NIB_PACKING_FIELDS &&
          !b->codes.high.bits && codes->at % 8 == 0 && codes->bits == 8 && codes->stride == 8 &&
          !codes->run && !codes->chunk && b->offset == NIB_NO_FORMAT && b->zero == NIB_NO_FORMAT &&
-         !b->element_zero && !b->group_elems &&
+         !b->element_zero && !b->group_elems;
+}
+
+bool nib_block_is_bytes(const nib_format_info *f) {
+  const nib_block_layout *b = &f->block;
+  return nib_block_codes_are_bytes(f) &&
          (b->scale == NIB_F16 || b->scale == NIB_BF16 || b->scale == NIB_F32 ||
           b->scale == NIB_F8E8M0FNU);
 }
