@@ -186,7 +186,8 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   const int registers = f->block_elems / e->vocab->lanes;
   if (f->block.scale == NIB_F16) {
     nib_emitter_use(e, "nib_f32_to_f16");
-    nib_emitter_use(e, "nib_f16_to_f32");
+    if (!is_away(f))
+      nib_emitter_use(e, "nib_f16_to_f32");
   }
   emit_constants(e, is_away(f));
   nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {",

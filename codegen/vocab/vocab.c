@@ -3,6 +3,7 @@
 #include "vocab/vocab.h"
 
 #include <string.h>
+#include <threads.h>
 
 #define NIB_VOCAB(stem) extern const nib_vocab nib_vocab_##stem;
 #include "vocab_list.inc"
@@ -16,7 +17,8 @@ static const nib_vocab *const vocabularies[] = {
 
 #define N_FILES (sizeof vocabularies / sizeof vocabularies[0])
 
-/* Calls `visit` for each vocabulary, in table order, until it returns true; that vocabulary, or NULL. */
+/* Calls `visit` for each vocabulary, in table order, until it returns true; that vocabulary, or
+ * NULL. */
 static const nib_vocab *search(bool (*visit)(const nib_vocab *v, void *user), void *user) {
   for (size_t i = 0; i < N_FILES; i++)
     for (const nib_vocab *v = vocabularies[i]; v; v = v->next)
@@ -28,29 +30,27 @@ static const nib_vocab *search(bool (*visit)(const nib_vocab *v, void *user), vo
 /* Cycles per multiply-accumulate: what "best first" sorts by. */
 static double mac_cycles(const nib_vocab *v) { return v->dot_cycles / (v->lanes * v->dot_k); }
 
-typedef struct ranking {
-  const nib_vocab *of;
-  size_t rank, wanted;
-  bool passed;
-} ranking;
+enum { most = 256 }; /* vocabularies: of each file a list, so that only a walk counts them */
 
-/* Counts those before r->of: faster ones, and equal ones before it in the table. */
-static bool count_before(const nib_vocab *v, void *user) {
-  ranking *r = user;
-  r->passed |= v == r->of;
-  const double mine = mac_cycles(r->of), other = mac_cycles(v);
-  r->rank += other < mine || (other == mine && !r->passed);
-  return false;
+static const nib_vocab *ranked[most]; /* the fastest first, equal ones in table order */
+static size_t n_ranked;
+static once_flag ranked_once = ONCE_FLAG_INIT;
+
+static bool insert(const nib_vocab *v, void *user) {
+  (void)user;
+  size_t at = n_ranked++;
+  for (; at && mac_cycles(ranked[at - 1]) > mac_cycles(v); at--)
+    ranked[at] = ranked[at - 1];
+  ranked[at] = v;
+  return n_ranked == most;
 }
 
-static bool has_rank(const nib_vocab *v, void *user) {
-  ranking *r = user;
-  *r = (ranking){.of = v, .wanted = r->wanted};
-  search(count_before, r);
-  return r->rank == r->wanted;
-}
+static void rank(void) { search(insert, NULL); }
 
-const nib_vocab *nib_vocab_at(size_t i) { return search(has_rank, &(ranking){.wanted = i}); }
+const nib_vocab *nib_vocab_at(size_t i) {
+  call_once(&ranked_once, rank);
+  return i < n_ranked ? ranked[i] : NULL;
+}
 
 static bool has_name(const nib_vocab *v, void *user) { return strcmp(v->name, user) == 0; }
 
@@ -69,8 +69,8 @@ bool nib_vocab_holds(const nib_vocab *v, nib_format format) {
   case NIB_F32:
     return !v->real_f16;
   case NIB_F16:
-    return v->real_f16 ||
-           (nib_vocab_prim(v, NIB_PRIM_F16_LOAD_TAIL) && nib_vocab_prim(v, NIB_PRIM_F16_STORE_TAIL));
+    return v->real_f16 || (nib_vocab_prim(v, NIB_PRIM_F16_LOAD_TAIL) &&
+                           nib_vocab_prim(v, NIB_PRIM_F16_STORE_TAIL));
   case NIB_BF16:
     return !v->real_f16 && nib_vocab_prim(v, NIB_PRIM_BF16_LOAD_TAIL) &&
            nib_vocab_prim(v, NIB_PRIM_BF16_STORE_TAIL);
