@@ -2,9 +2,11 @@
 // nib-cuda-bench: matrix products on a GPU beside cuBLASLt's.
 #include "bench.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void say(void *user, nib_severity severity, const char *message) {
   (void)user, (void)severity;
@@ -46,5 +48,9 @@ int main(int argc, char **argv) {
   }
   if (!o.folder || o.rounds < 1 || o.rounds > 1000)
     return usage();
+  if (compile && mkdir(o.folder, 0777) != 0 && errno != EEXIST) {
+    fprintf(stderr, "nib-cuda-bench: %s: %s\n", o.folder, strerror(errno));
+    return 1;
+  }
   return compile ? bench_compile(&o) : bench_run(&o);
 }

@@ -170,10 +170,7 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   nib_block_dots d;
-  if (!plan(e->graph, kernel, e->vocab, &d))
-    return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
-  d.e = e;
-  NIB_RETURN_IF_ERROR(nib_block_add_constants(&d, kernel));
+  NIB_RETURN_IF_ERROR(nib_block_begin(e, kernel, plan, &d));
   NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
   nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
   nib_block_rows_emit(&d);

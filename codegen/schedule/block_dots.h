@@ -79,8 +79,13 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *t);
 /** Bias, clamp, what follows the product, and the store of register total<m>_<c>, whose row is
  * `row` + m and whose first column `channel` + c registers. */
 void nib_block_finish_value(nib_block_dots *d, const nib_block_tile *t, int64_t m, int c);
-/** The weights as data->pack packs them, tables and the bias (f32), as constants of the kernel. */
-nib_status nib_block_add_constants(nib_block_dots *d, const nib_kernel *kernel);
+/** Whether a schedule runs the kernel, and how. */
+typedef bool nib_block_plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                            nib_block_dots *out_dots);
+/** Begins to emit as `plan` says: the weights as out_dots->pack packs them, tables and the bias (f32) are
+ *  constants of the kernel. */
+nib_status nib_block_begin(nib_emitter *e, const nib_kernel *kernel, nib_block_plan *plan,
+                           nib_block_dots *out_dots);
 /** All panels and, of each, tiles of tile_rows rows and the rest, by `emit`. */
 typedef void nib_block_emit_tile(nib_block_dots *d, const nib_block_tile *t);
 void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emit_tile *emit);

@@ -20,7 +20,7 @@ static const char *add(nib_emitter *e, const nib_kernel *kernel, const char *wha
                            bytes);
 }
 
-nib_status nib_block_add_constants(nib_block_dots *d, const nib_kernel *kernel) {
+static nib_status add_constants(nib_block_dots *d, const nib_kernel *kernel) {
   const nib_tensor *w = nib_node_input(d->g, d->n, 1), *bias = nib_node_input(d->g, d->n, 2);
   uint8_t *data;
   size_t bytes;
@@ -43,6 +43,14 @@ nib_status nib_block_add_constants(nib_block_dots *d, const nib_kernel *kernel) 
     free(wide);
   }
   return ok ? NIB_OK : out_of_memory(d, kernel);
+}
+
+nib_status nib_block_begin(nib_emitter *e, const nib_kernel *kernel, nib_block_plan *plan,
+                           nib_block_dots *out_dots) {
+  if (!plan(e->graph, kernel, e->vocab, out_dots))
+    return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
+  out_dots->e = e;
+  return add_constants(out_dots, kernel);
 }
 
 void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emit_tile *emit) {

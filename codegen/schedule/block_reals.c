@@ -347,10 +347,7 @@ static void emit_sums(const nib_block_dots *d) {
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   nib_block_dots d;
-  if (!plan(e->graph, kernel, e->vocab, &d))
-    return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
-  d.e = e;
-  NIB_RETURN_IF_ERROR(nib_block_add_constants(&d, kernel));
+  NIB_RETURN_IF_ERROR(nib_block_begin(e, kernel, plan, &d));
   static const char *const names[] = {"reals", "high_reals"};
   for (int i = 0; i < (d.pack.bits > 4 ? 2 : 1); ++i) {
     const char *table =

@@ -238,10 +238,7 @@ static void emit_chunks(nib_block_dots *d, const char *choice) {
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   nib_block_dots d;
-  if (!plan(e->graph, kernel, e->vocab, &d))
-    return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
-  d.e = e;
-  NIB_RETURN_IF_ERROR(nib_block_add_constants(&d, kernel));
+  NIB_RETURN_IF_ERROR(nib_block_begin(e, kernel, plan, &d));
   const char *choice = add_choice(&d, kernel);
   if (!choice)
     return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its tables",
