@@ -110,7 +110,10 @@ def write_archive(folder: pathlib.Path, path: pathlib.Path) -> None:
 
 def pack(selected: list, options) -> int:
     output = options.pack
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"--pack: {error.filename}: {error.strerror}")
     with tempfile.TemporaryDirectory(dir=options.build / "bench") as name:
         folder = pathlib.Path(name)
         (folder / "bench").mkdir()
