@@ -19,6 +19,8 @@ typedef long long ll;
 enum {
   BAND = 4,  /* tiles of activations that run at a time */
   BOXES = 4, /* of K in a turn of the loop, or two steps of the weights */
+  /* Registers of a thread for sums, operands and codes; 28 are for scales, addresses and counts. */
+  REGISTERS = 212,
 };
 
 typedef struct plan {
@@ -35,6 +37,19 @@ typedef struct plan {
   bool apart;   /* groups are summed apart, and scaled then */
 } plan;
 
+/* Whether a thread has registers for that many rows of activations. */
+static bool has_registers(const plan *q, int64_t columns) {
+  const int64_t sums = columns / 2 * (q->apart ? 3 : 1), codes = q->apart ? q->w.words : 0;
+  return sums + 2 * 4 * q->operands + codes <= REGISTERS;
+}
+
+static int64_t widest(const plan *q) {
+  int64_t columns = 256;
+  while (columns > 16 && !has_registers(q, columns))
+    columns -= 16;
+  return columns;
+}
+
 static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
   memset(q, 0, sizeof *q);
   q->g = g;
@@ -47,7 +62,8 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
                         &q->w))
     return false;
   q->apart = q->w.has_scales && !q->w.folds;
-  const int64_t columns = k->tile[1] > 0 ? k->tile[1] : !q->apart ? 256 : 128;
+  q->operands = q->apart && q->w.padded_group < NIB_LOW_BIT_SUB ? (int)(q->w.padded_group / 16) : 4;
+  const int64_t columns = k->tile[1] > 0 ? k->tile[1] : widest(q);
   /* Weights that few rows of activations meet come from memory in the time that they take. */
   const int subs = (int)q->w.step_elems / NIB_LOW_BIT_SUB,
             least = !q->apart && columns <= 64 ? 2 * BOXES : BOXES;
@@ -67,10 +83,10 @@ static bool make_plan(const nib_graph *g, const nib_kernel *k, plan *q) {
                     .registers_less = 24,
                     .registers_more = 240};
   nib_ring_plan(&q->r, q->w.outputs, q->m);
-  q->operands = q->apart && q->w.padded_group < NIB_LOW_BIT_SUB ? (int)(q->w.padded_group / 16) : 4;
   /* Without tables, and with offsets only where they fold; groups as they lie in memory, rows at
    * multiples of 16 bytes. */
-  return q->w.e.rule != NIB_OPERAND_TABLE && (!q->w.has_offsets || q->w.folds) && q->w.k % 8 == 0 &&
+  return has_registers(q, columns) && q->w.e.rule != NIB_OPERAND_TABLE &&
+         (!q->w.has_offsets || q->w.folds) && q->w.k % 8 == 0 &&
          (!q->w.has_scales || q->w.padded_group == q->w.group) &&
          q->w.steps * q->w.step_bytes < INT32_MAX / 2 && q->m * q->w.k == nib_tensor_elems(x);
 }
@@ -84,15 +100,15 @@ static bool accepts(const nib_graph *g, const nib_kernel *k, const nib_vocab *v)
 
 static int tiles(const nib_graph *g, const nib_kernel *k, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  static const int32_t shapes[][NIB_MAX_TILE] = {{128, 256, 1}, {128, 256, 2}, {128, 128, 2},
-                                                 {128, 128, 1}, {128, 64, 1},  {64, 64, 1}};
   plan q;
   (void)v;
   if (!make_plan(g, k, &q))
     return 0;
-  const int skip = q.apart ? 2 : 0; /* sums apart take twice the registers */
-  return nib_ring_tiles(shapes + skip, (int)(sizeof shapes / sizeof *shapes) - skip, q.w.outputs,
-                        q.m, q.w.k * 2, out_tiles, capacity);
+  const int32_t wide = (int32_t)widest(&q);
+  const int32_t shapes[][NIB_MAX_TILE] = {{128, wide, 1}, {128, wide, 2}, {128, 64, 1},
+                                          {64, 64, 1},    {128, 128, 2},  {128, 128, 1}};
+  return nib_ring_tiles(shapes, wide > 128 ? 6 : 4, q.w.outputs, q.m, q.w.k * 2, out_tiles,
+                        capacity);
 }
 
 /* ---- products ---- */
@@ -302,22 +318,23 @@ static void emit_results(const plan *q) {
 static void emit_consumer(const plan *q, const char *weights) {
   nib_text *t = q->t;
   const int slots = q->apart ? 1 : q->slots;
-  nib_text_block(t,
-                 "const int32_t warp = nib_warp_uniform(), g = lane / 4, first_row = warp * 16 + "
-                 "g;\n");
   nib_ring_open_tiles(&q->r, t);
-  nib_text_block(t, "const int32_t any_tile = row0 / 16 + warp, tile = any_tile < $row_blocks ? "
-                    "any_tile : $row_blocks - 1;\n");
+  nib_text_block(t, "float total[$sums];\n"
+                    "[apart] #pragma unroll\n"
+                    "[apart] for (int32_t i = 0; i < $sums; ++i)\n"
+                    "  [apart] total[i] = 0;\n"
+                    "{\n");
+  nib_ring_place(&q->r, t);
+  nib_text_block(t, "(void)column0;\n"
+                    "[scale_words] const int32_t g = lane / 4;\n"
+                    "const int32_t any_tile = row0 / 16 + nib_warp_uniform();\n"
+                    "const int32_t tile = any_tile < $row_blocks ? any_tile : $row_blocks - 1;\n");
   nib_low_bit_pointers_emit(
       &q->w, t,
       nib_expr_printf("%s + (int64_t)tile * %lld", weights, (ll)(q->w.steps * q->w.step_bytes)).s);
   nib_text_block(t, "uint32_t operand[2][$operands * 4], q[$kept][$words];\n"
                     "[scale_words] uint32_t f[$kept_scales][$scale_words];\n"
-                    "float total[$sums];\n"
-                    "[apart] float d[2][$sums];\n"
-                    "[apart] #pragma unroll\n"
-                    "[apart] for (int32_t i = 0; i < $sums; ++i)\n"
-                    "  [apart] total[i] = 0;\n");
+                    "[apart] float d[2][$sums];\n");
   for (int i = 0; i < slots; ++i)
     emit_load(q, nib_expr_printf("%d", i).s, nib_expr_printf("q[%d]", i).s,
               nib_expr_printf("f[%d]", i).s);
@@ -325,6 +342,11 @@ static void emit_consumer(const plan *q, const char *weights) {
   if (q->w.step_elems == NIB_LOW_BIT_SUB && groups_of_box(q) == 1)
     emit_load(q, "$kept", "q[0]", q->apart ? NULL : "f[0]");
   emit_boxes(q);
+  nib_text_block(t, "}\n");
+  nib_ring_place(&q->r, t);
+  nib_text_block(t,
+                 "const int32_t warp = nib_warp_uniform(), g = lane / 4, first_row = warp * 16 + "
+                 "g;\n");
   emit_results(q);
 }
 

@@ -210,6 +210,7 @@ static void emit_consumer(nib_direct *d, const nib_node *n, const plan *q, const
                        "const int32_t first_row = nib_thread() / 32 * 16 + lane / 4;\n");
   nib_ring_open_tiles(&q->r, d->t);
   emit_products(d, q);
+  nib_ring_place(&q->r, d->t);
   if (piece > 0)
     emit_wide(d, n, q, start, piece);
   else

@@ -77,13 +77,15 @@ nib_launch_map *nib_ring_add_map(const nib_ring *r, nib_launch *l, const char *n
 
 /* Every role walks the same tiles. */
 static const char k_tiles[] =
-    "for (int32_t unit = $first_unit; unit < $units; unit += $clusters) {\n"
-    "  const int32_t band = unit / $per_band, within = unit % $per_band;\n"
-    "  [last_band] const int32_t high = band < $bands ? $band : $last_band;\n"
-    "  [!last_band] const int32_t high = $band;\n"
-    "  [clustered] const int32_t row0 = (($row) * 2 + rank) * $rows;\n"
-    "  [!clustered] const int32_t row0 = ($row) * $rows;\n"
-    "  const int32_t column0 = ($column) * $columns;\n";
+    "for (int32_t unit = $first_unit; unit < $units; unit += $clusters) {\n";
+
+static const char k_tile[] =
+    "const int32_t band = unit / $per_band, within = unit % $per_band;\n"
+    "[last_band] const int32_t high = band < $bands ? $band : $last_band;\n"
+    "[!last_band] const int32_t high = $band;\n"
+    "[clustered] const int32_t row0 = (($row) * 2 + rank) * $rows;\n"
+    "[!clustered] const int32_t row0 = ($row) * $rows;\n"
+    "const int32_t column0 = ($column) * $columns;\n";
 
 static const char k_next[] = "if (++stage == $stages) {\n"
                              "  stage = 0;\n"
@@ -133,6 +135,11 @@ static const char k_role[] = "      }\n"
 
 void nib_ring_open_tiles(const nib_ring *r, nib_text *t) { nib_text_block(t, k_tiles); }
 
+void nib_ring_place(const nib_ring *r, nib_text *t) {
+  nib_text_block(t, "nib_keep_i32(&unit);\n");
+  nib_text_block(t, k_tile);
+}
+
 void nib_ring_next(const nib_ring *r, nib_text *t) { nib_text_block(t, k_next); }
 
 void nib_ring_hand_back(const nib_ring *r, nib_text *t, const char *stage) {
@@ -171,7 +178,7 @@ void nib_ring_begin(const nib_ring *r, nib_direct *d) {
                                .cluster = r->cluster > 1 ? (int32_t)r->cluster : 0,
                                .shared_bytes = r->stages * (r->stage_bytes + 16)};
   name_sizes(r, d->t);
-  const char *const parts[] = {k_barriers, k_tiles, k_load, k_next, k_role};
+  const char *const parts[] = {k_barriers, k_tiles, k_tile, k_load, k_next, k_role};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i)
     nib_text_block(d->t, parts[i]);
 }

@@ -51,9 +51,12 @@ nib_launch_map *nib_ring_add_map(const nib_ring *r, nib_launch *l, const char *n
 
 /** Sets the launch; writes the barriers, the role of the thread that loads, and opens that of the
  * warpgroups that multiply: `lane`, `group`, `rank` (in a cluster), `stage` and `parity`. There
- * nib_ring_open_tiles opens the loop over tiles: `row0` and `column0`. nib_ring_end closes both. */
+ * nib_ring_open_tiles opens the loop over tiles, and nib_ring_place declares `row0` and `column0`
+ * of the tile, computed where they are needed: kept through all products, they would take registers
+ * that sums need. nib_ring_end closes both. */
 void nib_ring_begin(const nib_ring *r, nib_direct *d);
 void nib_ring_open_tiles(const nib_ring *r, nib_text *t);
+void nib_ring_place(const nib_ring *r, nib_text *t);
 void nib_ring_end(const nib_ring *r, nib_text *t);
 /** Goes on to the next stage; hands back stage number `stage`, an expression. */
 void nib_ring_next(const nib_ring *r, nib_text *t);

@@ -304,7 +304,7 @@ static const char *kept_because(const quantizer *q, const nib_node *n, nib_forma
     return conv_problem(q->g, n, format);
   return n->op == NIB_OP_MATMUL && w->rank != 2
              ? "products with weights of other than two dimensions keep them"
-             : "a network of f64 keeps them";
+             : "layers whose activations are in blocks or f64 keep them";
 }
 
 static nib_status say_kept(const quantizer *q, int32_t node, nib_format format, const char *why,

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiles networks for CUDA targets, runs them in emulation and compares them with the reference.
 
-Usage: check_network.py --build BUILD [--target sm_80 ...] [--ptxas] MODEL ... [-- OPTION ...]
+Usage: check_network.py --build BUILD [--target sm_80 ...] [--ptxas] [--assemble] MODEL ... [-- OPTION ...]
 
 For each model and target: `nibc compile` writes CUDA C and PTX (with --ptxas it is assembled too, and kernels must
 not spill); emulate.py makes a module of the CUDA C; `nibc verify` runs it through the runtime of compiled models and the
-emulated driver. Everything after -- goes to nibc.
+emulated driver. With --assemble nothing is run. Everything after -- goes to nibc.
 """
 import argparse
 import os
@@ -48,6 +48,9 @@ def check(args, model, target, folder):
     if "warning" in messages:
         sys.exit(f"{model} for {target}: {messages}")
     check_waits((folder / "ptx" / "net.ptx").read_text())
+    if args.assemble:
+        print(f"{pathlib.Path(model).stem} {target}: {'assembled without spills' if args.ptxas else 'PTX'}")
+        return
     module = folder / "module.so"
     run([sys.executable, here / "emulate.py", folder / "net.cu", "-o", module, "--build", args.build, "-Wno-pass-failed"])
     emulated = dict(os.environ, NIB_EMULATED_MODULE=str(module), NIB_EMULATED_DEVICE=target[3:].rstrip("a"))
@@ -64,6 +67,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--target", action="append", dest="targets")
     parser.add_argument("--ptxas", action="store_true")
+    parser.add_argument("--assemble", action="store_true")
     parser.add_argument("--times", action="store_true")
     parser.add_argument("models", nargs="+")
     words = sys.argv[1:]

@@ -391,11 +391,12 @@ static void test_warpgroups(void) {
   static const char *const formats[] = {"q4_0",     "q8_0",  "q3_k",       "tq2_0",
                                         "mxfp4",    "nvfp4", "q6_k",       "i2:block=128,scale=f16",
                                         "f8E4M3FN", "q5_0",  "mxfp6_e2m3", "i4:block=64,scale=f32"};
-  static const int32_t shapes[][3] = {{128, 128, 2}, {64, 64, 1}, {128, 64, 1}, {128, 128, 1}};
+  static const int32_t shapes[][3] = {{128, 112, 2}, {64, 64, 1}, {128, 64, 1}, {128, 112, 1}};
+  static const int32_t widest[] = {128, 128, 2};
   suite s;
   open_suite(&s, "warpgroups", 9);
   for (int i = 0; i < 12; ++i) {
-    const int32_t *tile = shapes[i % 4];
+    const int32_t *tile = i < 1 ? widest : shapes[i % 4];
     add_case(&s, formats[i], i % 2 ? "bf16" : "f16", 30 + 41 * i % 150, 90 + 53 * i % 120,
              k_of(formats[i], 2 + i % 3), i % 5 == 4, tile[0], tile[1], tile[2]);
   }
