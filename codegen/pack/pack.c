@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "pack/pack.h"
 
-#include "num/format.h"
+#include "num/code_value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,8 +135,12 @@ static int64_t weight_index(const weights *w, int64_t o, int64_t y, int64_t x, i
   return ((o * w->kernel_h + y) * w->kernel_w + x) * w->in_c + c;
 }
 
-static int64_t code_at(const nib_tensor *t, int64_t i) {
-  return t->format == NIB_U8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
+/* The number of a code of up to 8 bits, each in a byte of its own. */
+static int64_t number_at(const nib_tensor *t, int64_t i) {
+  if (t->format == NIB_I8 || nib_format_get(t->format)->kind == NIB_KIND_SIGNED)
+    return ((const int8_t *)t->data)[i];
+  return t->format == NIB_U8 ? ((const uint8_t *)t->data)[i]
+                             : nib_format_value_of(t->format, ((const uint8_t *)t->data)[i]);
 }
 
 int64_t nib_pack_zero(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
@@ -146,8 +150,12 @@ int64_t nib_pack_zero(const nib_tensor *t) { return t->quantized ? t->zero_point
 static bool weights_within(const nib_tensor *t, int64_t least, int64_t most) {
   const int64_t zero = nib_pack_zero(t), elems = nib_tensor_elems(t);
   const nib_format_info *f = nib_format_get(t->format);
-  if (f->min - zero >= least && f->max - zero <= most)
+  int64_t least_number, most_number;
+  nib_format_value_range(t->format, &least_number, &most_number);
+  if (least_number - zero >= least && most_number - zero <= most)
     return true;
+  if (f->bits < 8)
+    return false;
   const uint8_t *bytes = t->data, flip = t->format == NIB_U8 ? 0 : 0x80;
   uint8_t low = UINT8_MAX, high = 0;
   for (int64_t i = 0; i < elems; i++) {
@@ -168,7 +176,7 @@ bool nib_pack_fits_two(const nib_tensor *t) {
 static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v) {
   if (v->weights_i16 || nib_pack_fits_i8(t))
     return nib_pack_zero(t);
-  return t->format == NIB_U8 ? 128 : 0;
+  return nib_format_get(t->format)->kind == NIB_KIND_UNSIGNED ? 128 : 0;
 }
 
 int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
@@ -205,7 +213,7 @@ static void put(packer *p, bool valid, int64_t index) {
              valid ? (float)nib_format_load_real(p->source.t->format, p->source.t->data, index)
                    : 0.0f);
   } else {
-    const int64_t value = valid ? code_at(p->source.t, index) - p->zero : 0;
+    const int64_t value = valid ? number_at(p->source.t, index) - p->zero : 0;
     p->at[0] = (uint8_t)value;
     if (p->elem_bytes == 2)
       p->at[1] = (uint8_t)((uint64_t)value >> 8);
@@ -288,7 +296,7 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
     for (int64_t y = 0; y < source.kernel_h; y++)
       for (int64_t x = 0; x < source.kernel_w; x++)
         for (int64_t c = 0; c < source.in_c; c++, taps++)
-          sum += code_at(source.t, weight_index(&source, o, y, x, c)) - subtracted;
+          sum += number_at(source.t, weight_index(&source, o, y, x, c)) - subtracted;
     data[o] = (int32_t)(uint32_t)(uint64_t)(bias_at(bias, o) - zero * sum + taps * zero * left);
   }
   return NIB_OK;
@@ -309,7 +317,7 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
       for (int64_t x = 0; x < source.kernel_w; x++) {
         for (int64_t c = 0; c < source.in_c; c++) {
           const int64_t value =
-              code_at(source.t, weight_index(&source, o, y, x, c)) - nib_pack_zero(source.t);
+              number_at(source.t, weight_index(&source, o, y, x, c)) - nib_pack_zero(source.t);
           r.low += value > 0 ? value * low : value * high;
           r.high += value > 0 ? value * high : value * low;
         }
@@ -345,7 +353,7 @@ nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t ele
       if (nib_params_is_real(t->format))
         put_real(to, elem_bytes, real);
       else
-        put_i16(to, code_at(t, i) - nib_pack_zero(t));
+        put_i16(to, number_at(t, i) - nib_pack_zero(t));
     }
   }
   *out_data = data;
@@ -375,7 +383,7 @@ nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads
               if (lane >= channels || ky < 0 || ky >= shape->kernel_h)
                 continue;
               const int64_t weight =
-                  code_at(t, (ky * shape->kernel_w + kx) * channels + lane) - nib_pack_zero(t);
+                  number_at(t, (ky * shape->kernel_w + kx) * channels + lane) - nib_pack_zero(t);
               *at = (int8_t)(weight < INT8_MIN ? INT8_MIN : weight > INT8_MAX ? INT8_MAX : weight);
               if (rest)
                 rest[at - data] = (int8_t)(weight - *at);

@@ -8,6 +8,14 @@
 
 static bool is_byte(const nib_tensor *t) { return t->format == NIB_I8 || t->format == NIB_U8; }
 
+/* Integers that packing can make bytes of: bipolar ones of 8 bits reach beyond those. */
+static bool fits_bytes(const nib_tensor *t) {
+  const nib_format_info *f = nib_format_get(t->format);
+  return f->bytes == 1 &&
+         (f->kind == NIB_KIND_SIGNED || f->kind == NIB_KIND_UNSIGNED ||
+          (f->kind == NIB_KIND_BIPOLAR && f->bits < 8 && (!t->quantized || t->zero_point == 0)));
+}
+
 /* C type of packed reals. */
 const char *nib_conv_real_type(const nib_vocab *v) {
   return nib_vocab_multiplies_f16(v) ? "uint16_t" : "float";
@@ -30,7 +38,7 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
   if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
     return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && (v->real_f16 || v->type_sum)) &&
            (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);
-  return is_byte(x) && x->quantized && is_byte(w) && (!bias || bias->format == NIB_I32);
+  return is_byte(x) && x->quantized && fits_bytes(w) && (!bias || bias->format == NIB_I32);
 }
 
 nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
