@@ -3,9 +3,7 @@
  * Dense layers of weights of few bits on CUDA, in emulation (test/cuda): every format of blocks and
  * codebooks, with activations in f16, bf16, f32 and blocks of bytes, over shapes with tails and all
  * tiles, on random and extreme codes, against the reference in f32 and f64. */
-#include "emit_harness.h"
-
-#include "nibrt_cuda.h"
+#include "cuda_harness.h"
 
 enum { MAX_CASES = 400 };
 
@@ -179,71 +177,6 @@ static void compare(suite *s, nib_reference *f, nib_reference *r, void *const *o
   }
 }
 
-/* ---- the emulated device ---- */
-
-static char build_folder[256];
-
-/* The loader reads LD_LIBRARY_PATH when a program starts: the test starts again with the emulated
- * driver in it. */
-static void start_with_driver(char **argv) {
-  const ssize_t n = readlink("/proc/self/exe", build_folder, sizeof build_folder - 1);
-  char *bin = n > 0 ? strstr(build_folder, "/bin/unit/") : NULL, path[320];
-  if (!bin)
-    abort();
-  *bin = '\0';
-  snprintf(path, sizeof path, "%s/lib/emulated", build_folder);
-  const char *now = getenv("LD_LIBRARY_PATH");
-  if (now && strcmp(now, path) == 0)
-    return;
-  setenv("LD_LIBRARY_PATH", path, 1);
-  execv("/proc/self/exe", argv);
-  abort();
-}
-
-typedef struct device {
-  void *model;
-  nibrt_cuda_session *session;
-} device;
-
-static void print_message(void *user, const char *text) {
-  (void)user;
-  printf("%s\n", text);
-}
-
-/* DIR/NAME.cu as a module of the emulation, and the model's other files with the runtime. */
-static bool open_device(const char *dir, const char *name, device *out) {
-  char path[128], symbol[64];
-  if (shell("python3 '%s/test/cuda/emulate.py' '%s/%s.cu' -o '%s/module.so' --build '%s' -O1",
-            NIB_SOURCE_DIR, dir, name, dir, build_folder) ||
-      shell("cd '%s' && rm -f *_main.c && echo 'const unsigned char %s_image[16] = {0};' > image.c "
-            "&& cc -std=gnu11 "
-            "-Wall -Wextra -O1 -shared -fPIC *.c -ldl -lm -o model.so",
-            dir, name))
-    return false;
-  snprintf(path, sizeof path, "%s/module.so", dir);
-  setenv("NIB_EMULATED_MODULE", path, 1);
-  snprintf(path, sizeof path, "%s/model.so", dir);
-  out->model = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!out->model) {
-    printf("%s\n", dlerror());
-    return false;
-  }
-  nibrt_status (*open)(const nibrt_cuda_model *, const nibrt_cuda_options *, nibrt_cuda_session **);
-  void *found = dlsym(out->model, "nibrt_cuda_open");
-  memcpy(&open, &found, sizeof open);
-  snprintf(symbol, sizeof symbol, "%s_cuda", name);
-  const nibrt_cuda_options options = {.size = sizeof options, .message = print_message};
-  return open(dlsym(out->model, symbol), &options, &out->session) == NIBRT_OK;
-}
-
-static void close_device(device *d) {
-  void (*close)(nibrt_cuda_session *);
-  void *found = dlsym(d->model, "nibrt_cuda_close");
-  memcpy(&close, &found, sizeof close);
-  close(d->session);
-  dlclose(d->model);
-}
-
 /* Elements of all results that are those of the reference, bit for bit. */
 static int64_t count_equal(suite *s, nib_reference *f, void *const *out) {
   int64_t equal = 0;
@@ -274,7 +207,7 @@ static void compare_rounding(suite *s, nib_reference *f, void *const *in, void *
   nib_reference_destroy(exact);
 }
 
-static void run(suite *s, device *d) {
+static void run(suite *s) {
   nib_reference *f = NULL, *r = NULL;
   void *in[max_ports], *out[max_ports];
   for (int i = 0; i < n_cases; ++i) {
@@ -289,8 +222,7 @@ static void run(suite *s, device *d) {
   nib_reference_use_double(r, true);
   CHECK(nib_reference_run(f, (const void *const *)in, &harness_diag) == NIB_OK);
   CHECK(nib_reference_run(r, (const void *const *)in, &harness_diag) == NIB_OK);
-  nibrt_exec exec = {.size = sizeof exec, .version = NIBRT_ABI_VERSION, .device = d->session};
-  CHECK(find_run(d->model, s->g->name)(&exec, (const void *const *)in, out, NULL) == NIBRT_OK);
+  CHECK(run_on_cuda(NULL, (const void *const *)in, out, NULL) == NIBRT_OK);
   compare(s, f, r, out);
   if (rounds)
     compare_rounding(s, f, in, out);
@@ -314,17 +246,16 @@ static void compile_and_run(suite *s, const char *schedule) {
   make_folder(dir);
   nib_options o = emit_options(dir);
   o.target = hopper ? "sm_90a" : "sm_80";
-  device d = {0};
   if (nib_emit_graph(s->g, &o, &harness_diag) != NIB_OK) {
     printf("%s: %s\n", s->g->name, harness_message);
     ++harness_failures;
-  } else if (!open_device(dir, s->g->name, &d)) {
+  } else if (!open_cuda(dir, s->g->name)) {
     printf("%s: no emulation\n", s->g->name);
     ++harness_failures;
   } else {
-    run(s, &d);
-    close_device(&d);
+    run(s);
   }
+  close_cuda();
   printf("%s: %d products\n", s->g->name, n_cases);
   if (getenv("NIB_KEEP"))
     printf("kept %s\n", dir);
@@ -431,7 +362,6 @@ static void test_rounded(const char *schedule) {
 }
 
 int main(int argc, char **argv) {
-  start_with_driver(argv);
   harness_tame_halves = true;
   if (argc > 1 && strcmp(argv[1], "warpgroups") == 0) {
     test_warpgroups();
