@@ -63,7 +63,9 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   if (d->unpacks) {
     const int64_t width = d->pack.lanes * (int64_t)d->pack.columns;
     d->totals_at +=
-        round_up(d->chunk_groups * d->pack.steps_of_group * d->pack.padded_step * width, 64);
+        round_up(d->chunk_groups * (d->pack.steps_of_group * d->pack.padded_step * width +
+                                    nib_block_unpacked_factor_bytes(&d->pack, d->pack.columns)),
+                 64);
     d->row_block = rows_of_block(d);
     d->scratch_bytes = d->totals_at + d->row_block * width * 4;
   }

@@ -103,9 +103,11 @@ int64_t nib_block_table_excess(const nib_block_pack *p);
 void nib_block_lookup_declare(const nib_block_dots *d);
 void nib_block_lookup_emit(const nib_block_dots *d, const nib_block_tile *size, int64_t at);
 
-/** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to bytes at
- *  `unpacked`: [step][element / 4][column register] (block_unpack.c). */
+/** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to `unpacked`: of each group the
+ *  bytes [step][element / 4][column register], then scales and offsets in f32 (block_unpack.c). */
 void nib_block_unpack_emit(const nib_block_dots *d, int columns);
+/** Bytes of those factors of a group. */
+int64_t nib_block_unpacked_factor_bytes(const nib_block_pack *p, int64_t columns);
 
 #ifdef __cplusplus
 }

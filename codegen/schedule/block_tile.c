@@ -330,6 +330,11 @@ static int64_t format_bytes(nib_format f) { return (int64_t)nib_format_bytes(f);
 /* Groups whose scales lie together. */
 static int bundled_groups(const tile *t) { return t->p->steps_of_group > 1 ? 1 : t->p->spread; }
 
+/* Format of factors where the micro-kernel finds them. */
+static nib_format factor_format(const tile *t, nib_format packed) {
+  return t->d->unpacks ? NIB_F32 : packed;
+}
+
 /* name0 … = a factor of the columns, at byte `at` of the factors. */
 static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
   const nib_prim prim = format == NIB_F16    ? NIB_PRIM_F16_LOAD
@@ -339,8 +344,7 @@ static void load_factors(const tile *t, nib_format format, const char *name, int
     const nib_word to = nib_word_of("%s%d", name, c);
     declare(t, t->e->vocab->type_f32, to.s);
     say(t, prim, to.s,
-        nib_word_of("(const %s *)(const void *)(%s + %lld)", nib_format_get(format)->c_type,
-                    t->d->unpacks ? "factors" : "w", (ll)at)
+        nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type, (ll)at)
             .s,
         NULL);
   }
@@ -349,6 +353,8 @@ static void load_factors(const tile *t, nib_format format, const char *name, int
 /* Bytes of the scales and offsets that lie together. */
 static int64_t factor_bytes(const tile *t) {
   const nib_block_pack *p = t->p;
+  if (t->d->unpacks)
+    return nib_block_unpacked_factor_bytes(p, t->size.columns);
   return (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns * bundled_groups(t);
 }
 
@@ -379,12 +385,13 @@ static bool totals_in_scratch(const tile *t) { return t->d->unpacks && t->p->ste
 /* total += real * scale of group g + j, + offset * sum of the activations. */
 static void add_group(tile *t, const char *stem, int j) {
   const nib_block_pack *p = t->p;
-  const int64_t width = t->size.columns * p->lanes, scale_bytes = format_bytes(p->scale_format);
-  load_factors(t, p->scale_format, "scale", j * width * scale_bytes);
+  const nib_format scales = factor_format(t, p->scale_format);
+  const nib_format offsets = factor_format(t, p->offset_format);
+  const int64_t width = t->size.columns * p->lanes, scale_bytes = format_bytes(scales);
+  load_factors(t, scales, "scale", j * width * scale_bytes);
   if (p->has_offsets)
-    load_factors(t, p->offset_format, "offset",
-                 bundled_groups(t) * width * scale_bytes +
-                     j * width * format_bytes(p->offset_format));
+    load_factors(t, offsets, "offset",
+                 bundled_groups(t) * width * scale_bytes + j * width * format_bytes(offsets));
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
     for (int c = 0; c < t->size.columns; ++c) {
@@ -535,19 +542,11 @@ static void emit_bundle(tile *t, const char *step) {
 
 /* ---- groups ---- */
 
-/* Where the source is unpacked, factors are those of the packed weights, of which bundles may be.
- */
 static void skip_factors(tile *t) {
-  const nib_block_pack *p = t->p;
-  if (!t->d->unpacks) {
-    for (int64_t at = 0; at < factor_bytes(t); at += 64)
-      say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-          nib_word_of("%d", PREFETCH_BYTES).s);
-    nib_text_line(t->e->body, "w += %lld;", (ll)factor_bytes(t));
-  } else {
-    nib_text_line(t->e->body, "factors += %lld;",
-                  (ll)(p->group_bytes * bundled_groups(t) * t->size.columns));
-  }
+  for (int64_t at = 0; !t->d->unpacks && at < factor_bytes(t); at += 64)
+    say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
+        nib_word_of("%d", PREFETCH_BYTES).s);
+  nib_text_line(t->e->body, "w += %lld;", (ll)factor_bytes(t));
 }
 
 /* A group of several steps. */
@@ -645,6 +644,24 @@ static void open_chunk(const tile *t) {
                   (ll)(t->p->steps_of_group * (r->rows - 1)));
 }
 
+/* Tiles of rows bring the packed codes of the next chunk near, each its share: they lie behind
+ * those of this one, as those of the next panel do. */
+static void prefetch_chunk(const tile *t) {
+  const nib_block_dots *d = t->d;
+  const int64_t bytes = d->chunk_groups * t->p->group_bytes * t->size.columns;
+  const int64_t tiles = (d->row_block + d->tile_rows - 1) / d->tile_rows;
+  const int64_t share = (bytes + 64 * tiles - 1) / (64 * tiles) * 64;
+  if (!*nib_vocab_prim(t->e->vocab, NIB_PRIM_PREFETCH))
+    return;
+  nib_text_open(t->e->body, "for (int32_t i = 0; i < %lld; i += 64) {", (ll)share);
+  say(t, NIB_PRIM_PREFETCH, NULL,
+      nib_word_of("panel + last * %lld + (row - block) / %lld * %lld",
+                  (ll)(t->p->group_bytes * t->size.columns), (ll)d->tile_rows, (ll)share)
+          .s,
+      "i");
+  nib_text_close(t->e->body, "");
+}
+
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
   open_source(&t);
@@ -662,11 +679,8 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   if (d->in_chunks && !totals_in_scratch(&t))
     move_totals(&t, true);
   if (d->unpacks) {
-    nib_text_line(
-        d->e->body, "const uint8_t *factors = panel + first * %lld + %lld;",
-        (ll)(d->pack.group_bytes * size->columns),
-        (ll)(bundled_groups(&t) * d->pack.steps_of_group * d->pack.step_bytes * size->columns));
     open_chunk(&t);
+    prefetch_chunk(&t);
   } else {
     if (d->looks_up)
       nib_text_line(d->e->body, "const uint8_t *a = tables + row * %lld;", (ll)d->table_stride);

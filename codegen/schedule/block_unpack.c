@@ -108,17 +108,44 @@ static void declare_masks(const unpacking *u) {
   }
 }
 
+/* to = a factor of all columns, in f32. */
+static void emit_factors(const unpacking *u, nib_format format) {
+  const int64_t bytes = (int64_t)nib_format_bytes(format);
+  const nib_prim load = format == NIB_F16    ? NIB_PRIM_F16_LOAD
+                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
+                                             : NIB_PRIM_F32_LOAD;
+  for (int c = 0; c < u->columns; ++c) {
+    nib_text_open(u->e->body, "{");
+    nib_text_line(u->e->body, "%s factor;", u->e->vocab->type_f32);
+    say(u, load, "factor",
+        nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type,
+                    (ll)(c * u->p->lanes * bytes))
+            .s,
+        NULL);
+    say(u, NIB_PRIM_F32_STORE, NULL,
+        nib_word_of("(float *)(void *)(to + %lld)", (ll)(c * u->p->lanes * 4)).s, "factor");
+    nib_text_close(u->e->body, "");
+  }
+  nib_text_line(u->e->body, "w += %lld;", (ll)(u->columns * u->p->lanes * bytes));
+  nib_text_line(u->e->body, "to += %lld;", (ll)(u->columns * u->p->lanes * 4));
+}
+
+int64_t nib_block_unpacked_factor_bytes(const nib_block_pack *p, int64_t columns) {
+  return (p->has_scales + p->has_offsets) * columns * p->lanes * 4;
+}
+
 void nib_block_unpack_emit(const nib_block_dots *d, int columns) {
   const nib_block_pack *p = &d->pack;
   const unpacking u = {.d = d, .e = d->e, .p = p, .columns = columns};
-  const int64_t factors = (p->group_bytes - p->steps_of_group * p->step_bytes) * columns;
   nib_text *t = d->e->body;
   declare_masks(&u);
   nib_text_line(t, "const uint8_t *w = panel + first * %lld;", (ll)(p->group_bytes * columns));
   nib_text_line(t, "uint8_t *to = unpacked;");
   nib_text_open(t, "for (int32_t g = first; g < last; g++) {");
   emit_units(&u, nib_word_of("%lld", (ll)(p->steps_of_group * p->padded_step / p->unit)).s);
-  if (factors)
-    nib_text_line(t, "w += %lld;", (ll)factors);
+  if (p->has_scales)
+    emit_factors(&u, p->scale_format);
+  if (p->has_offsets)
+    emit_factors(&u, p->offset_format);
   nib_text_close(t, "");
 }
