@@ -676,14 +676,17 @@ static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vo
   const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
   nib_conv_walk w;
   nib_stage stage;
-  if (n->op == NIB_OP_FULLY_CONNECTED || x->rank != 4 || x->dims[0] != 1)
+  /* Rows of fully connected are of one pixel each. */
+  const bool dense = n->op == NIB_OP_FULLY_CONNECTED;
+  if (!dense && (x->rank != 4 || x->dims[0] != 1))
     return false;
   nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
   init_stage(g, n, v, &w, &stage);
   const nib_conv_shape *s = &w.shape;
-  *out_shape = (nib_row_shape){.in_h = x->dims[1],
-                               .out_h = y->dims[1],
-                               .out_w = y->dims[2],
+  const int64_t pixels = (s->out_h - 1) * s->out_w + w.last_w;
+  *out_shape = (nib_row_shape){.in_h = dense ? pixels : x->dims[1],
+                               .out_h = dense ? pixels : y->dims[1],
+                               .out_w = dense ? 1 : y->dims[2],
                                .rows = 1,
                                .stride = s->stride_h,
                                .pad = s->pad_top,
@@ -691,8 +694,8 @@ static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vo
                                .pointwise = nib_pack_is_pointwise(s),
                                .counts = !stage.direct};
   if (out_shape->pointwise)
-    out_shape->rows = out_shape->span = s->out_w / y->dims[2];
-  return !out_shape->pointwise || s->out_w % y->dims[2] == 0;
+    out_shape->rows = out_shape->span = s->out_w / out_shape->out_w;
+  return !out_shape->pointwise || s->out_w % out_shape->out_w == 0;
 }
 
 static nib_status row_open(nib_emitter *e, const nib_kernel *kernel, nib_row_rings rings,

@@ -8,6 +8,8 @@
 
 #include "emit/snippets.h"
 #include "epilogue/say.h"
+#include "pack/pack.h"
+#include "params/params.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +28,8 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static bool starts_stage(const nib_graph *g, int32_t node) {
   const nib_op op = g->nodes[node].op;
-  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D || op == NIB_OP_AVG_POOL2D ||
-         op == NIB_OP_MAX_POOL2D;
+  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D || op == NIB_OP_FULLY_CONNECTED ||
+         op == NIB_OP_AVG_POOL2D || op == NIB_OP_MAX_POOL2D;
 }
 
 /* Whether all that `stage` reads is one tensor. */
@@ -59,21 +61,41 @@ bool nib_chain_cut(const nib_graph *g, const nib_kernel *kernel, nib_chain *out)
   return out->n >= 2;
 }
 
+static bool is_dense(const nib_node *n) { return n->op == NIB_OP_FULLY_CONNECTED; }
+
+/* Rows of a stage's result, and pixels of a row; false where there is a batch of images. Rows of
+ * fully connected are of one pixel each. */
+static bool size_of(const nib_graph *g, const nib_node *n, int64_t *out_h, int64_t *out_w) {
+  const nib_tensor *y = &g->tensors[n->out];
+  const bool dense = is_dense(n);
+  if (!dense && (y->rank != 4 || y->dims[0] != 1))
+    return false;
+  if (dense) {
+    nib_conv_shape s;
+    nib_params_conv_shape(g, n, &s);
+    *out_h = s.out_w;
+    *out_w = 1;
+  } else {
+    *out_h = y->dims[1];
+    *out_w = y->dims[2];
+  }
+  return *out_h >= (dense ? 2 : 1);
+}
+
 /* Rows that a pointwise step takes: enough pixels for the weights that it walks. */
-static int64_t rows_of_step(const nib_tensor *y, int64_t wanted) {
-  return least(wanted > 0 ? wanted : 1, y->dims[1]);
+static int64_t rows_of_step(int64_t height, int64_t wanted) {
+  return least(wanted > 0 ? wanted : 1, height);
 }
 
 static bool choose_stage(const nib_graph *g, const nib_vocab *v, int64_t rows, nib_chain_stage *s) {
-  const nib_node *n = &g->nodes[s->kernel.nodes[0]];
-  const nib_tensor *y = &g->tensors[n->out];
-  if (y->rank != 4 || y->dims[0] != 1 || y->dims[1] < 1)
+  int64_t height, width;
+  if (!size_of(g, &g->nodes[s->kernel.nodes[0]], &height, &width))
     return false;
   for (size_t i = 0; i < sizeof row_stages / sizeof *row_stages; i++) {
     const nib_row_stage *row = row_stages[i];
     int32_t tiles[1][NIB_MAX_TILE];
     s->kernel.tile[2] =
-        (int32_t)(row == &nib_row_stage_conv ? rows_of_step(y, rows) * y->dims[2] : 0);
+        (int32_t)(row == &nib_row_stage_conv ? rows_of_step(height, rows) * width : 0);
     if (!row->schedule->accepts(g, &s->kernel, v) || !row->shape(g, &s->kernel, v, &s->shape))
       continue;
     const int32_t pixels = s->kernel.tile[2];
@@ -91,8 +113,9 @@ static bool choose_stage(const nib_graph *g, const nib_vocab *v, int64_t rows, n
 static int64_t ring_rows(const nib_row_shape *from, const nib_row_shape *to, bool last) {
   const bool even =
       to->pad == 0 && to->span % from->rows == 0 && to->rows * to->stride % from->rows == 0;
-  /* The last rows of an odd height come twice. */
-  const int64_t again = last && to->out_h % to->rows ? (to->rows - 1) * to->stride : 0;
+  /* The last rows of an odd height come twice, but those of pointwise steps. */
+  const int64_t again =
+      last && !to->pointwise && to->out_h % to->rows ? (to->rows - 1) * to->stride : 0;
   const int64_t rows = even && !again ? to->span : to->span + again + from->rows - 1;
   const int64_t unit = to->pointwise ? round_up(to->rows, from->rows) : from->rows;
   const int64_t all = round_up(from->out_h, unit);
@@ -101,7 +124,7 @@ static int64_t ring_rows(const nib_row_shape *from, const nib_row_shape *to, boo
 
 static int64_t row_bytes(const nib_graph *g, const nib_chain_stage *s) {
   const nib_tensor *y = &g->tensors[nib_kernel_output(g, &s->kernel)];
-  return y->dims[2] * y->dims[3] * (int64_t)nib_format_bytes(y->format);
+  return s->shape.out_w * y->dims[y->rank - 1] * (int64_t)nib_format_bytes(y->format);
 }
 
 bool nib_chain_open(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
@@ -121,6 +144,8 @@ bool nib_chain_open(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   for (int i = 0; i + 1 < out->n; i++) {
     nib_chain_stage *s = &out->stages[i];
     const nib_row_shape *to = &out->stages[i + 1].shape;
+    if (to->in_h != s->shape.out_h) /* pixels of an image, to fully connected */
+      return false;
     /* Rows as one are next to one another only where the ring is a multiple of them. */
     if (to->pointwise && to->rows % s->shape.rows && s->shape.rows % to->rows)
       return false;
@@ -136,21 +161,39 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   return v->lanes > 1 && nib_chain_open(g, kernel, v, &c);
 }
 
+static int64_t weight_bytes(const nib_graph *g, const nib_chain *c) {
+  int64_t bytes = 0;
+  for (int i = 0; i < c->n; i++) {
+    const nib_tensor *w = nib_node_input(g, &g->nodes[c->stages[i].kernel.nodes[0]], 1);
+    bytes += w ? (int64_t)nib_tensor_bytes(w) : 0;
+  }
+  return bytes;
+}
+
+/* Rows of fully connected layers at once: no more than hold about as many bytes as the weights that
+ * each step reads. */
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  enum { enough_pixels = 48 };
-  const nib_tensor *y = &g->tensors[nib_kernel_output(g, kernel)];
+  enum { enough_pixels = 48, most = 4 };
+  nib_chain c;
+  int64_t height, width;
+  if (!nib_chain_cut(g, kernel, &c) ||
+      !size_of(g, &g->nodes[c.stages[c.n - 1].kernel.nodes[0]], &height, &width))
+    return 0;
+  const bool dense = is_dense(&g->nodes[c.stages[c.n - 1].kernel.nodes[0]]);
+  const int32_t least_rows = (int32_t)(dense ? least(height, NIB_ROW_UNIT) : 1);
   int n = 0;
-  for (int32_t rows = 1; n < capacity && n < 4; rows *= 2) {
+  for (int32_t rows = least_rows; n < capacity && n < most; rows *= 2) {
     nib_kernel trial = *kernel;
-    nib_chain c;
-    if (rows > 1 && (rows > y->dims[1] || rows / 2 * y->dims[2] >= enough_pixels * 2))
+    if (rows > least_rows && (rows > height || (!dense && rows / 2 * width >= enough_pixels * 2)))
       break;
     trial.tile[0] = rows;
     if (!nib_chain_open(g, &trial, v, &c))
       continue;
     memset(out_tiles[n], 0, sizeof out_tiles[n]);
     out_tiles[n++][0] = rows;
+    if (dense && c.scratch_bytes >= weight_bytes(g, &c))
+      break;
   }
   return n;
 }
@@ -205,11 +248,15 @@ static int stages(const nib_graph *g, const nib_kernel *kernel, const nib_vocab 
   for (int i = 0; i < c.n; i++) {
     const nib_chain_stage *s = &c.stages[i];
     nib_kernel_stage *out = &out_stages[i];
-    *out = (nib_kernel_stage){s->kernel, steps_of(&s->shape), part_steps[i], s->shape.pointwise};
+    *out = (nib_kernel_stage){.kernel = s->kernel,
+                              .steps = steps_of(&s->shape),
+                              .part_steps = part_steps[i],
+                              .buffer_bytes = s->ring * row_bytes(g, s),
+                              .rereads = s->shape.pointwise};
     out->kernel.name = kernel->name;
     out->kernel.schedule = s->row->schedule->name;
     out->kernel.vocab = v->name;
-    out->kernel.scratch_bytes = s->scratch_bytes + s->ring * row_bytes(g, s);
+    out->kernel.scratch_bytes = s->scratch_bytes;
   }
   return c.n;
 }

@@ -79,6 +79,7 @@ typedef struct nib_kernel_stage {
   nib_kernel kernel; /**< nodes, schedule, tile and scratch */
   int64_t steps;     /**< in which it runs */
   int64_t part_steps; /**< of those, how many the largest of kernel->parts runs: parts overlap */
+  int64_t buffer_bytes; /**< of the rows of its result, beside its own scratch */
   bool rereads;      /**< every step reads all weights */
 } nib_kernel_stage;
 
@@ -106,7 +107,7 @@ typedef struct nib_schedule {
   nib_status (*excess_macs)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                             int64_t *out_macs);
   /** Where it runs several operators in turns, each with a schedule of its own: what each of them is
-   *  alone, with the rows of its steps in `steps` and its buffer's bytes as scratch. NULL: it is one. */
+   *  alone, and how often its steps run. NULL: it is one. */
   int (*stages)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                 nib_kernel_stage *out_stages, int capacity);
 } nib_schedule;

@@ -222,7 +222,7 @@ static nib_status predict_stages(const nib_select_context *x, const nib_graph *g
       d.input_bytes = 0;
     if (i + 1 < n)
       d.output_bytes = 0;
-    d.working_set_bytes = d.weight_bytes + d.scratch_bytes;
+    d.working_set_bytes = d.weight_bytes + d.scratch_bytes + s->buffer_bytes;
     d.weight_bytes *= s->rereads ? s->steps : 1;
     const nib_status status = nib_cost_predict(x->model, &d, &x->target, &cost);
     nib_kernel_desc_free(&d);

@@ -2,7 +2,7 @@
 // RUN: %unit/test_chains
 /* Convolutions in a row as one kernel, in every vocabulary that runs here, against the reference:
  * every pair of kinds, chains of three and four, strides, borders, odd heights, channel tails,
- * additions at the end. */
+ * additions at the end; and fully connected layers over a batch of rows. */
 #include "kernel_harness.h"
 
 typedef struct layer {
@@ -162,6 +162,93 @@ static void add_chain(suite *s, const chain_case *k) {
   output(s, x);
 }
 
+/* Fully connected layers over `rows` rows, from 2 to more than twice the most that a step takes. */
+typedef struct dense_case {
+  int rows;
+  nib_format format;
+  int widths[5]; /* of the input, then of each layer */
+  bool sums; /* weights of uint8 whose zero point is left to subtract with sums of activations */
+  bool add;  /* an addition of the input, or of another tensor where it has another width */
+} dense_case;
+
+static const dense_case dense_cases[] = {
+    {2, NIB_I8, {16, 16, 16}, false, true},
+    {3, NIB_U8, {7, 19, 5}, false, false},
+    {5, NIB_I8, {64, 33, 1, 17}, false, false},
+    {23, NIB_I8, {13, 40, 13}, false, true},
+    {24, NIB_U8, {32, 64, 32}, true, true},
+    {25, NIB_I8, {31, 65, 16, 9}, false, false},
+    {47, NIB_I8, {128, 48, 7, 48, 128}, false, true},
+    {48, NIB_U8, {20, 21, 22}, true, false},
+    {49, NIB_I8, {3, 100, 2}, false, true},
+    {97, NIB_U8, {12, 17, 18, 19, 20}, false, true},
+    {192, NIB_I8, {16, 24, 16}, false, false},
+    {193, NIB_U8, {33, 5, 33}, true, true},
+    {385, NIB_I8, {9, 18, 34}, false, true},
+    {401, NIB_U8, {16, 48, 8}, false, false},
+    {2, NIB_F32, {5, 16, 3}, false, true},
+    {50, NIB_F32, {17, 33, 18, 17}, false, true},
+    {195, NIB_F32, {8, 20, 16}, false, false},
+};
+
+/* Half of the weights, of integers, at an end of their range now and then. */
+static int32_t dense_filter(suite *s, const dense_case *k, int out, int in) {
+  if (k->format == NIB_F32)
+    return constant(s, NIB_F32, shape(2, out, in), 0, 0, 0);
+  if (k->sums)
+    return constant(s, NIB_U8, shape(2, out, in), (double)0.02f, 200, 0);
+  const int32_t filter = constant(s, NIB_I8, shape(2, out, in), 0, 0, 0);
+  if (pick(s, 0, 2) == 0)
+    memset((void *)(uintptr_t)s->g->tensors[filter].data, pick(s, 0, 1) ? 127 : 0x81,
+           (size_t)(out * in / 2));
+  return filter;
+}
+
+/* The zero point of a result: at either end of the range as often as not. */
+static int dense_zero(suite *s, nib_format format) {
+  static const int zeros[] = {-128, 127, 0, -5};
+  return zeros[pick(s, 0, 3)] + (format == NIB_U8 ? 128 : 0);
+}
+
+static int32_t add_dense_layer(suite *s, const dense_case *k, int32_t x, int in, int out,
+                               int32_t *out_node) {
+  const bool f = k->format == NIB_F32;
+  const int32_t filter = dense_filter(s, k, out, in);
+  const int32_t bias = f ? constant(s, NIB_F32, shape(1, out), 0, 0, 0)
+                         : constant(s, NIB_I32, shape(1, out), 0, 0, 2000);
+  const int32_t scales = f || k->sums ? NIB_NONE : constant_scales(s, out, 0.02);
+  const double scale = s->g->tensors[x].scale * 0.02 * sqrt(in) * 40.0;
+  const int32_t y =
+      value(s, k->format, shape(2, k->rows, out), f ? 0 : scale, dense_zero(s, k->format));
+  *out_node = node(s, NIB_OP_FULLY_CONNECTED, y, 4, x, filter, bias, scales);
+  nib_graph_set_string(s->g, *out_node, NIB_A_ACTIVATION, pick(s, 0, 1) ? "relu" : "none");
+  return y;
+}
+
+static void add_dense(suite *s, const dense_case *k) {
+  snprintf(s->label, sizeof s->label, "%d rows from %d", k->rows, k->widths[0]);
+  const bool f = k->format == NIB_F32;
+  const int32_t first = input(s, k->format, shape(2, k->rows, k->widths[0]), f ? 0 : (double)0.05f,
+                              dense_zero(s, k->format));
+  int32_t nodes[8], x = first;
+  int n = 0, last = k->widths[0];
+  for (int i = 1; i < 5 && k->widths[i]; i++) {
+    x = add_dense_layer(s, k, x, last, k->widths[i], &nodes[n++]);
+    last = k->widths[i];
+  }
+  if (k->add && strcmp(s->g->rounding, "nearest-away") != 0) {
+    const nib_tensor t = s->g->tensors[x];
+    const shape_of d = shape(2, k->rows, last);
+    const int32_t other =
+        last == k->widths[0] ? first : input(s, k->format, d, t.scale * 1.3, t.zero_point);
+    const int32_t y = value(s, k->format, d, t.scale * 1.7, t.zero_point);
+    nodes[n++] = node(s, NIB_OP_ADD, y, 2, x, other);
+    x = y;
+  }
+  add_kernel(s, nodes, n);
+  output(s, x);
+}
+
 /* On vocabularies of one lane there are no chains. */
 static void test_vocabulary(const nib_vocab *v, const char *target, const char *rounding,
                             uint64_t seed) {
@@ -170,6 +257,8 @@ static void test_vocabulary(const nib_vocab *v, const char *target, const char *
   suite s = suite_open("chains", rounding, seed);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     add_chain(&s, &cases[i]);
+  for (size_t i = 0; i < sizeof dense_cases / sizeof *dense_cases; i++)
+    add_dense(&s, &dense_cases[i]);
   for (int32_t i = 0; i < s.g->n_kernels; i++)
     if (!nib_schedule_find("row_chain")->accepts(s.g, &s.g->kernels[i], v)) {
       printf("%s: kernel %d is no chain\n", v->name, (int)i);

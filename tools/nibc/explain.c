@@ -108,11 +108,39 @@ static void put_refusals(const weighed *w, const nib_graph *g, const nib_kernel 
   }
 }
 
+/* What the stages of a chain would take as kernels of their own, and leave between them in memory.
+ */
+static nib_status put_parts(const weighed *w, const nib_graph *g, const nib_kernel *k,
+                            nib_text *t) {
+  const nib_select_candidate *c = &w->all[0];
+  const nib_schedule *s = nib_schedule_find(c->schedule);
+  nib_kernel chain = *k;
+  nib_kernel_stage stages[NIB_MAX_STAGES];
+  memcpy(chain.tile, c->tile, sizeof chain.tile);
+  chain.parts = 1;
+  const int n =
+      s->stages ? s->stages(g, &chain, nib_vocab_find(c->vocab), stages, NIB_MAX_STAGES) : 0;
+  double ns = 0;
+  int64_t bytes = 0;
+  for (int i = 0; i < n; ++i) {
+    nib_select_candidate alone;
+    NIB_RETURN_IF_ERROR(nib_select_kernel(&w->x, g, &stages[i].kernel, &alone, nibc_diag()));
+    ns += alone.cost.ns;
+    if (i + 1 < n)
+      bytes += (int64_t)nib_tensor_bytes(&g->tensors[nib_kernel_output(g, &stages[i].kernel)]);
+  }
+  if (n > 0)
+    nib_text_printf(
+        t, "; %d kernels one after another take %.2f times as long, with %s bytes between them", n,
+        ns / c->cost.ns, nibc_number(bytes).text);
+  return NIB_OK;
+}
+
 /* One sentence. */
-static void put_why(const weighed *w, const nib_graph *g, const nib_kernel *k, nib_text *t) {
+static nib_status put_why(const weighed *w, const nib_graph *g, const nib_kernel *k, nib_text *t) {
   if (w->n == 0) {
     nib_text_printf(t, "no schedule can run it");
-    return;
+    return NIB_OK;
   }
   const nib_cost *c = &w->all[0].cost;
   nib_text_printf(t, "%s of %d, bound by %s",
@@ -124,7 +152,9 @@ static void put_why(const weighed *w, const nib_graph *g, const nib_kernel *k, n
                                                                                   : "memory");
   put_next(w, t, true, "tile");
   put_next(w, t, false, "form");
+  NIB_RETURN_IF_ERROR(put_parts(w, g, k, t));
   put_refusals(w, g, k, t);
+  return NIB_OK;
 }
 
 static void print_candidate(FILE *to, const nib_kernel *k, const nib_select_candidate *c) {
@@ -138,10 +168,11 @@ static void print_candidate(FILE *to, const nib_kernel *k, const nib_select_cand
   nib_text_free(&tile);
 }
 
-static void print_kernel(FILE *to, const weighed *w, const nib_graph *g, const nib_kernel *k) {
+static nib_status print_kernel(FILE *to, const weighed *w, const nib_graph *g,
+                               const nib_kernel *k) {
   nib_text why;
   nib_text_init(&why);
-  put_why(w, g, k, &why);
+  const nib_status status = put_why(w, g, k, &why);
   fprintf(to, "\n%s:", k->name);
   for (int32_t i = 0; i < k->n_nodes; ++i)
     fprintf(to, "%s %s", i ? "," : "", nib_op_get(g->nodes[k->nodes[i]].op)->mnemonic);
@@ -158,6 +189,7 @@ static void print_kernel(FILE *to, const weighed *w, const nib_graph *g, const n
     fprintf(to, "    and %d more\n", hidden);
   fprintf(to, "    why: %s\n", why.data ? why.data : "");
   nib_text_free(&why);
+  return status;
 }
 
 /* What a CUDA kernel is launched with and uses. */
@@ -184,7 +216,7 @@ nib_status nibc_explain_print(FILE *to, const nibc_session *s, const nibc_cuda_b
   for (int32_t i = 0; status == NIB_OK && i < g->n_kernels; ++i) {
     status = weigh(w, g, &g->kernels[i]);
     if (status == NIB_OK)
-      print_kernel(to, w, g, &g->kernels[i]);
+      status = print_kernel(to, w, g, &g->kernels[i]);
     if (status == NIB_OK && nib_target_is_cuda(&s->target))
       status = print_launch(to, s, i, cuda);
   }
@@ -222,7 +254,7 @@ nib_status nibc_explain_add(cJSON *kernel_json, const nibc_session *s, const nib
     cJSON *candidates = cJSON_AddArrayToObject(kernel_json, "candidates");
     for (int i = 0; i < w->n; ++i)
       cJSON_AddItemToArray(candidates, candidate_json(k, &w->all[i]));
-    put_why(w, s->planned, k, &why);
+    status = put_why(w, s->planned, k, &why);
     cJSON_AddStringToObject(kernel_json, "why", why.data ? why.data : "");
   }
   nib_text_free(&why);
