@@ -352,12 +352,16 @@ static double block_table_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return panels * ceil(m / mr) * tile + tables;
 }
 
-/* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows. */
+/* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows, or
+ * (tile[2]), beside a product and a store, by all of them. */
 static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
   const double fma = or_default(v->fma_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
   const double panels = ceil(ceil(n / v->lanes) / nr);
+  if (d->tile[2] > 0)
+    return panels * k * (ceil(m / mr) * fmax(mr * nr * fma, (mr + nr) / k_loads_per_cycle) +
+                         nr * (3 * simple + fma + 1));
   const double issue = mr * nr * fma + nr * 3 * simple, loads = (mr + nr / 8) / k_loads_per_cycle;
   const double groups = ceil(k / group_of(find_role(d, "weight"), k));
   return panels * ceil(m / mr) * (k * fmax(issue, loads) + groups * mr * nr * 3 * simple);

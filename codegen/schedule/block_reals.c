@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * block_reals: dense layers with weights in blocks of few bits and activations in f32. Codes are
- * indices of a register's table of f32 numbers; the sum of a group is multiplied by its scale.
- * tile[0] is rows, tile[1] registers of columns. */
+ * indices of a register's table of f32 numbers; the sum of a group is multiplied by its scale. With
+ * many rows a panel becomes the weights themselves in scratch first, and is then multiplied as
+ * weights in f32 are. tile[0] is rows, tile[1] registers of columns, tile[2] 1 where it is
+ * unpacked. */
 #include "schedule/block_dots.h"
 
 #include "epilogue/say.h"
@@ -11,9 +13,19 @@
 
 typedef long long ll;
 
-enum { PREFETCH_BYTES = 3072 };
+enum {
+  PREFETCH_BYTES = 3072,
+  MANY_ROWS = 16,           /* which share a panel that was unpacked */
+  UNPACKED_BYTES = 1 << 20, /* of a panel, in the second cache */
+  MOST_ROWS =
+      12, /* whose activations a set of the first cache holds, where strides are a power of two */
+};
 
 /* ---- what it accepts ---- */
+
+static int64_t unpacked_bytes(const nib_block_pack *p) {
+  return p->k * p->columns * p->lanes * (int64_t)sizeof(float);
+}
 
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
@@ -28,7 +40,11 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
                                  kernel->tile[1] > 0 ? kernel->tile[1] : 1, &d->pack))
     return false;
   d->rows = (nib_block_rows){.x = x, .rows = x->dims[0], .k = x->dims[1]};
-  d->scratch_bytes = d->pack.has_offsets ? d->rows.rows * d->pack.groups * 4 : 0;
+  d->unpacks = kernel->tile[2] > 0;
+  d->row_block = d->rows.rows;
+  d->scratch_bytes = d->unpacks            ? unpacked_bytes(&d->pack)
+                     : d->pack.has_offsets ? d->rows.rows * d->pack.groups * 4
+                                           : 0;
   return d->scratch_bytes < INT32_MAX / 2;
 }
 
@@ -50,6 +66,16 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   return plan(g, kernel, v, &d) && nib_epilogue_can_finish(g, kernel, 1, v);
 }
 
+/* As few passes over the rows as registers for `most` rows allow. */
+static void add_tile(int64_t rows, int32_t most, int32_t columns, bool unpacks,
+                     int32_t (*out_tiles)[NIB_MAX_TILE], int *count) {
+  const int64_t passes = (rows + most - 1) / most;
+  memset(out_tiles[*count], 0, sizeof out_tiles[*count]);
+  out_tiles[*count][0] = (int32_t)((rows + passes - 1) / passes);
+  out_tiles[*count][1] = columns;
+  out_tiles[(*count)++][2] = unpacks;
+}
+
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   const nib_tensor *y = &g->tensors[g->nodes[kernel->nodes[0]].out];
@@ -58,12 +84,18 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   for (int32_t columns = 4; columns >= 1; columns /= 2) {
     /* A sum of the group and a total each, the numbers, an activation, the table. */
     const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 2) / (2 * columns);
-    if ((columns > registers && columns > 1) || most < 1 || count >= capacity)
-      continue;
-    const int64_t passes = (rows + most - 1) / most;
-    memset(out_tiles[count], 0, sizeof out_tiles[count]);
-    out_tiles[count][0] = (int32_t)((rows + passes - 1) / passes);
-    out_tiles[count++][1] = columns;
+    if ((columns <= registers || columns == 1) && most >= 1 && count < capacity)
+      add_tile(rows, most, columns, false, out_tiles, &count);
+  }
+  if (rows >= MANY_ROWS && count < capacity) {
+    /* A total each, the weights, an activation. */
+    const int32_t columns = registers > 1 ? 2 : 1,
+                  most = (v->registers - v->registers / 8 - columns - 1) / columns;
+    nib_kernel tried = *kernel;
+    nib_block_dots d;
+    tried.tile[1] = columns, tried.tile[2] = 1;
+    if (most >= 1 && plan(g, &tried, v, &d) && unpacked_bytes(&d.pack) <= UNPACKED_BYTES)
+      add_tile(rows, most < MOST_ROWS ? most : MOST_ROWS, columns, true, out_tiles, &count);
   }
   return count;
 }
@@ -143,8 +175,36 @@ static nib_word group_of(int64_t m, int c, int j) {
   return nib_word_of("group%lld_%d_%d", (ll)m, c, j);
 }
 
+/* Stores the numbers, which are element `at` of group j, as weights. */
+static void store_weights(const tile *t, int j, int64_t at) {
+  for (int c = 0; c < t->size.columns; ++c) {
+    nib_word weight = nib_word_of("number%d", c);
+    const nib_word number = weight, scale = nib_word_of("scale%d_%d", j, c);
+    if (t->p->has_offsets) {
+      weight = nib_word_of("weight%d", c);
+      nib_text_line(t->e->body, "%s %s = offset%d_%d;", t->e->vocab->type_f32, weight.s, j, c);
+      say(t, NIB_PRIM_F32_FMA, weight.s, number.s, scale.s);
+    } else {
+      say(t, NIB_PRIM_F32_MUL, weight.s, number.s, scale.s);
+    }
+    say(t, NIB_PRIM_F32_STORE, NULL,
+        nib_word_of("to + %lld", (ll)((at * t->size.columns + c) * t->p->lanes)).s, weight.s);
+  }
+}
+
+/* Goes on by `n` elements of K (back, where it is negative). */
+static void advance(const tile *t, int64_t n) {
+  const int64_t by = t->d->unpacks ? n * t->size.columns * t->p->lanes : n;
+  nib_text_line(t->e->body, "%s %s= %lld;", t->d->unpacks ? "to" : "x", n < 0 ? "-" : "+",
+                (ll)(n < 0 ? -by : by));
+}
+
 /* Sums j += the numbers times the activations at x + `at`. */
 static void multiply(const tile *t, int j, int64_t at) {
+  if (t->d->unpacks) {
+    store_weights(t, j, at);
+    return;
+  }
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
     declare(t, t->e->vocab->type_f32, "real");
@@ -194,7 +254,7 @@ static void emit_units(const tile *t) {
   for (int64_t q = 0; q < p->unit / 4; ++q)
     emit_quad(t, q);
   nib_text_line(t->e->body, "w += %lld;", (ll)(p->step_bytes / units * t->size.columns));
-  nib_text_line(t->e->body, "x += %lld;", (ll)p->unit);
+  advance(t, p->unit);
   nib_text_close(t->e->body, "");
 }
 
@@ -212,10 +272,10 @@ static void emit_registers(const tile *t, int from, int to) {
       nib_text_close(t->e->body, "");
     }
   nib_text_line(t->e->body, "w += %lld;", (ll)bytes);
-  nib_text_line(t->e->body, "x += 4;");
+  advance(t, 4);
   nib_text_close(t->e->body, "");
   nib_text_line(t->e->body, "w -= %lld;", (ll)(bytes * registers));
-  nib_text_line(t->e->body, "x -= %lld;", (ll)p->step);
+  advance(t, -p->step);
 }
 
 static void open_groups(const tile *t, int from, int to) {
@@ -271,22 +331,40 @@ static void close_group(const tile *t, int j, int64_t at) {
   nib_text_close(t->e->body, "");
 }
 
+/* Scales and offsets of all groups of the bundle, which are at w + `at`. */
+static void load_all_factors(const tile *t, int64_t at) {
+  const nib_block_pack *p = t->p;
+  const int64_t width = t->size.columns * p->lanes;
+  const int64_t scale_bytes = (int64_t)nib_format_bytes(p->scale_format);
+  const int64_t offset_bytes = (int64_t)nib_format_bytes(p->offset_format);
+  for (int j = 0; j < p->spread; ++j) {
+    load_factors(t, p->scale_format, nib_word_of("scale%d_", j).s, at + j * width * scale_bytes);
+    if (p->has_offsets)
+      load_factors(t, p->offset_format, nib_word_of("offset%d_", j).s,
+                   at + p->spread * width * scale_bytes + j * width * offset_bytes);
+  }
+}
+
 /* Groups [g, g + spread). */
 static void emit_groups(const tile *t) {
   const nib_block_pack *p = t->p;
   const int64_t places = t->size.rows * t->size.columns;
-  const int together = p->spread * places <= t->e->vocab->registers / 2 ? p->spread : 1;
+  const bool unpacks = t->d->unpacks;
+  const int together = unpacks || p->spread * places <= t->e->vocab->registers / 2 ? p->spread : 1;
   const int64_t codes = p->spread * p->step_bytes * t->size.columns;
   const int64_t factors =
       p->spread * (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns;
   for (int from = 0; from < p->spread; from += together) {
     nib_text_open(t->e->body, "{");
-    open_groups(t, from, from + together);
+    if (unpacks)
+      load_all_factors(t, codes);
+    else
+      open_groups(t, from, from + together);
     if (p->spread > 1)
       emit_registers(t, from, from + together);
     else
       emit_units(t);
-    for (int j = from; j < from + together; ++j)
+    for (int j = from; !unpacks && j < from + together; ++j)
       close_group(t, j, p->spread > 1 ? codes : 0);
     nib_text_close(t->e->body, "");
   }
@@ -295,41 +373,94 @@ static void emit_groups(const tile *t) {
         nib_word_of("%d", PREFETCH_BYTES).s);
   nib_text_line(t->e->body, "w += %lld;", (ll)(factors + (p->spread > 1 ? codes : 0)));
   if (p->spread > 1)
-    nib_text_line(t->e->body, "x += %lld;", (ll)(p->spread * p->step));
+    advance(t, p->spread * p->step);
+}
+
+static void declare_low_masks(const tile *t) {
+  for (int bits = 1; bits < 4; ++bits) {
+    bool used = false;
+    for (int i = 1; i < t->p->n_planes; ++i)
+      used |= t->p->planes[i].bits == bits;
+    if (!used)
+      continue;
+    declare(t, t->e->vocab->type_i32, nib_word_of("low%d", bits).s);
+    say(t, NIB_PRIM_I32_SET, nib_word_of("low%d", bits).s, nib_word_of("%d", (1 << bits) - 1).s,
+        NULL);
+  }
+}
+
+static void open_totals(const tile *t) {
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c) {
+      declare(t, t->e->vocab->type_f32, place("total", m, c).s);
+      say(t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
+    }
+}
+
+static void finish_totals(const tile *t) {
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      nib_block_finish_value(t->d, &t->size, m, c);
+}
+
+static void emit_all_groups(const tile *t) {
+  declare_low_masks(t);
+  nib_text_line(t->e->body, "const uint8_t *w = panel;");
+  nib_text_open(t->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)t->p->groups,
+                t->p->spread);
+  emit_groups(t);
+  nib_text_close(t->e->body, "");
 }
 
 static void emit_tile(nib_block_dots *d, const nib_block_tile *size) {
   const tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
-  for (int bits = 1; bits < 4; ++bits) {
-    bool used = false;
-    for (int i = 1; i < d->pack.n_planes; ++i)
-      used |= d->pack.planes[i].bits == bits;
-    if (!used)
-      continue;
-    declare(&t, d->v->type_i32, nib_word_of("low%d", bits).s);
-    say(&t, NIB_PRIM_I32_SET, nib_word_of("low%d", bits).s, nib_word_of("%d", (1 << bits) - 1).s,
+  open_totals(&t);
+  nib_text_line(d->e->body, "const float *x = in0 + row * %lld;", (ll)d->rows.k);
+  emit_all_groups(&t);
+  finish_totals(&t);
+}
+
+/* The product with a panel of weights. */
+static void emit_unpacked_tile(nib_block_dots *d, const nib_block_tile *size) {
+  const tile t = {.d = d, .e = d->e, .p = &d->pack, .size = *size};
+  nib_text *body = d->e->body;
+  open_totals(&t);
+  nib_text_line(body, "const float *x = in0 + row * %lld;", (ll)d->rows.k);
+  nib_text_open(body, "for (int32_t k = 0; k < %lld; k++) {", (ll)d->rows.k);
+  for (int c = 0; c < size->columns; ++c) {
+    const nib_word weight = nib_word_of("number%d", c);
+    declare(&t, d->v->type_f32, weight.s);
+    say(&t, NIB_PRIM_F32_LOAD, weight.s,
+        nib_word_of("weights_of_panel + k * %lld + %d", (ll)size->columns * d->v->lanes,
+                    c * d->v->lanes)
+            .s,
         NULL);
   }
-  for (int64_t m = 0; m < size->rows; ++m)
-    for (int c = 0; c < size->columns; ++c) {
-      declare(&t, d->v->type_f32, place("total", m, c).s);
-      say(&t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
-    }
-  nib_text_line(d->e->body, "const uint8_t *w = panel;");
-  nib_text_line(d->e->body, "const float *x = in0 + row * %lld;", (ll)d->rows.k);
-  nib_text_open(d->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)d->pack.groups,
-                d->pack.spread);
-  emit_groups(&t);
-  nib_text_close(d->e->body, "");
-  for (int64_t m = 0; m < size->rows; ++m)
+  for (int64_t m = 0; m < size->rows; ++m) {
+    nib_text_open(body, "{");
+    declare(&t, d->v->type_f32, "real");
+    say(&t, NIB_PRIM_F32_SET, "real", nib_word_of("x[k + %lld]", (ll)(m * d->rows.k)).s, NULL);
     for (int c = 0; c < size->columns; ++c)
-      nib_block_finish_value(d, size, m, c);
+      say(&t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("number%d", c).s, "real");
+    nib_text_close(body, "");
+  }
+  nib_text_close(body, "");
+  finish_totals(&t);
 }
 
 /* ---- the kernel ---- */
 
 static void emit_panel(nib_block_dots *d, int columns, int tail) {
-  nib_block_emit_rows(d, columns, tail, emit_tile);
+  if (!d->unpacks) {
+    nib_block_emit_rows(d, columns, tail, emit_tile);
+    return;
+  }
+  const tile t = {.d = d, .e = d->e, .p = &d->pack, .size = {.columns = columns}};
+  nib_text_open(d->e->body, "{");
+  nib_text_line(d->e->body, "float *to = weights_of_panel;");
+  emit_all_groups(&t);
+  nib_text_close(d->e->body, "");
+  nib_block_emit_rows(d, columns, tail, emit_unpacked_tile);
 }
 
 /* sums: of the activations of each group, for offsets. */
@@ -359,7 +490,9 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   }
   NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
   nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
-  if (d.pack.has_offsets)
+  if (d.unpacks)
+    nib_text_line(e->body, "float *const weights_of_panel = (float *)(void *)scratch;");
+  else if (d.pack.has_offsets)
     emit_sums(&d);
   nib_block_emit_panels(&d, emit_panel);
   nib_epilogue_release(&d.epilogue);
