@@ -83,11 +83,11 @@ static const char *add_array(nib_epilogue *p, const char *what, const char *c_ty
   return nib_constants_add(p->e->constants, hint.s, c_type, data, (size_t)elems * 4);
 }
 
-static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, bool is_signed,
-                         int most_fixes, nib_linear *linears) {
+static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, nib_linear_form form,
+                         bool zero_apart, int most_fixes, nib_linear *linears) {
   const nib_conv_params *q = &p->params;
   for (int64_t c = 0; c < p->channels; c++) {
-    linears[c] = (nib_linear){.is_signed = is_signed};
+    linears[c] = (nib_linear){.form = form, .zero_apart = zero_apart};
     if (!nib_linear_prove(q->rounding, &q->requant[q->n_requant > 1 ? c : 0], q->out_zp, q->lo,
                           q->hi, ranges[c], most_fixes, &linears[c]))
       return false;
@@ -96,29 +96,53 @@ static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, boo
 }
 
 /* The cheapest form that is proven for every channel; fills it in. */
-static nib_requant_form choose_form(const nib_epilogue *p, const nib_acc_range *ranges,
+static nib_requant_form choose_form(nib_epilogue *p, const nib_acc_range *ranges,
                                     nib_linear *linears) {
   static const struct {
     nib_requant_form form;
+    nib_linear_form linear;
     nib_prim prim;
+    bool zero_apart;
     int most_fixes;
-  } forms[] = {{NIB_FORM_LINEAR, NIB_PRIM_RQ_LINEAR, 0},
-               {NIB_FORM_SIGNED, NIB_PRIM_RQ_SIGNED, 0},
-               {NIB_FORM_LINEAR, NIB_PRIM_RQ_LINEAR, NIB_MAX_FIXES},
-               {NIB_FORM_SIGNED, NIB_PRIM_RQ_SIGNED, NIB_MAX_FIXES}};
+  } forms[] = {{NIB_FORM_STARTED, NIB_LINEAR_STARTED, NIB_PRIM_RQ_STARTED, false, 0},
+               {NIB_FORM_STARTED, NIB_LINEAR_STARTED, NIB_PRIM_RQ_STARTED, true, 0},
+               {NIB_FORM_LINEAR, NIB_LINEAR_PLAIN, NIB_PRIM_RQ_LINEAR, false, 0},
+               {NIB_FORM_SIGNED, NIB_LINEAR_SIGNED, NIB_PRIM_RQ_SIGNED, true, 0},
+               {NIB_FORM_LINEAR, NIB_LINEAR_PLAIN, NIB_PRIM_RQ_LINEAR, false, NIB_MAX_FIXES},
+               {NIB_FORM_SIGNED, NIB_LINEAR_SIGNED, NIB_PRIM_RQ_SIGNED, true, NIB_MAX_FIXES}};
   const nib_vocab *v = p->e->vocab;
   if (p->e->graph->integer_only)
     return NIB_FORM_EXACT;
   const bool product = p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
                        nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT);
-  if (product && p->packs) /* the zero point costs half an addition there */
-    return NIB_FORM_PRODUCT;
-  for (size_t i = 0; i < (product ? 1 : sizeof forms / sizeof *forms); i++)
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    const bool started = forms[i].form == NIB_FORM_STARTED;
+    if (product && !started &&
+        (p->packs || forms[i].form != NIB_FORM_LINEAR || forms[i].most_fixes))
+      continue; /* the product is as fast; the zero point costs half an addition where registers are
+                   packed */
+    if (started && (!p->may_start || (forms[i].zero_apart && (!product || !p->params.out_zp))))
+      continue;
     if (nib_vocab_prim(v, forms[i].prim) &&
         (!forms[i].most_fixes || nib_vocab_prim(v, NIB_PRIM_RQ_FIX)) &&
-        prove_linear(p, ranges, forms[i].form == NIB_FORM_SIGNED, forms[i].most_fixes, linears))
+        prove_linear(p, ranges, forms[i].linear, forms[i].zero_apart, forms[i].most_fixes,
+                     linears)) {
+      p->zero_apart = forms[i].zero_apart;
       return forms[i].form;
+    }
+  }
   return product ? NIB_FORM_PRODUCT : NIB_FORM_EXACT;
+}
+
+static bool is_linear(nib_requant_form f) {
+  return f == NIB_FORM_LINEAR || f == NIB_FORM_STARTED || f == NIB_FORM_SIGNED;
+}
+
+static bool keep_starts(nib_epilogue *p, const nib_linear *linears) {
+  p->starts = p->form == NIB_FORM_STARTED ? calloc((size_t)p->channels, sizeof *p->starts) : NULL;
+  for (int64_t c = 0; p->starts && c < p->channels; c++)
+    p->starts[c] = linears[c].start;
+  return p->starts || p->form != NIB_FORM_STARTED;
 }
 
 /* Arrays [fix][channel] of what the form misses. */
@@ -180,12 +204,12 @@ static nib_status add_requant(nib_epilogue *p, const nib_acc_range *ranges, int6
     goto done;
   p->may_wrap = may_wrap(p, ranges);
   p->form = choose_form(p, ranges, linears);
-  if (p->form == NIB_FORM_LINEAR || p->form == NIB_FORM_SIGNED) {
+  if (is_linear(p->form)) {
     for (int64_t c = 0; c < p->channels; c++) {
       scales[c] = linears[c].scale;
       scales[elems + c] = linears[c].offset;
     }
-    if (add_fixes(p, linears, elems) != NIB_OK)
+    if (!keep_starts(p, linears) || add_fixes(p, linears, elems) != NIB_OK)
       goto done;
     p->multiplier = add_array(p, "scale", "float", scales, elems);
     p->shift = add_array(p, "offset", "float", scales + elems, elems);
@@ -234,9 +258,9 @@ static nib_status bring_in_order(nib_epilogue *p, nib_acc_range *ranges, const i
   return good ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
-nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
-                                nib_acc_range *ranges, const int32_t *order, int64_t channels,
-                                int64_t padding) {
+static nib_status prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
+                          nib_acc_range *ranges, const int32_t *order, int64_t channels,
+                          int64_t padding, bool may_start) {
   const nib_graph *g = e->graph;
   memset(p, 0, sizeof *p);
   p->e = e;
@@ -245,6 +269,7 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
   p->channels = channels;
   p->first = 1;
   p->packs = nib_epilogue_can_pack(g, kernel, e->vocab);
+  p->may_start = may_start;
   p->is_float = nib_params_is_real(nib_node_input(g, p->root, 0)->format);
   nib_status status = NIB_OK;
   if (p->is_float) {
@@ -265,6 +290,17 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
   return NIB_OK;
 }
 
+nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
+                                nib_acc_range *ranges, const int32_t *order, int64_t channels,
+                                int64_t padding) {
+  return prepare(p, e, kernel, ranges, order, channels, padding, false);
+}
+
+nib_status nib_epilogue_prepare_started(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
+                                        nib_acc_range *ranges, int64_t channels, int64_t padding) {
+  return prepare(p, e, kernel, ranges, NULL, channels, padding, true);
+}
+
 nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before) {
   nib_epilogue_release(p);
   if (e->body->failed)
@@ -276,6 +312,8 @@ nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before) {
 void nib_epilogue_release(nib_epilogue *p) {
   free(p->most_fixes);
   p->most_fixes = NULL;
+  free(p->starts);
+  p->starts = NULL;
   free(p->params.requant);
   p->params.requant = NULL;
 }
@@ -288,7 +326,7 @@ void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int column
   p->channel = channel;
   if (p->form == NIB_FORM_RAW)
     return;
-  const bool linear = p->form == NIB_FORM_LINEAR || p->form == NIB_FORM_SIGNED;
+  const bool linear = is_linear(p->form);
   const bool floats = linear || nib_epilogue_is_float_rounding(p->params.rounding);
   const nib_prim load = floats ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD;
   const char *type = floats ? v->type_f32 : v->type_i32;
@@ -424,15 +462,15 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
     nib_text_open(e->body, "{");
     nib_text_line(e->body, "const %s before = %s;", e->vocab->type_i32, acc);
   }
-  if (p->form == NIB_FORM_LINEAR) {
-    nib_say(e, NIB_PRIM_RQ_LINEAR, acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
-    codes.zero_point = 0;
+  static const nib_prim prims[] = {[NIB_FORM_LINEAR] = NIB_PRIM_RQ_LINEAR,
+                                   [NIB_FORM_STARTED] = NIB_PRIM_RQ_STARTED,
+                                   [NIB_FORM_SIGNED] = NIB_PRIM_RQ_SIGNED};
+  if (is_linear(p->form)) {
+    nib_say(e, prims[p->form], acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
+    codes.zero_point = p->zero_apart ? codes.zero_point : 0;
     codes.may_wrap = false;
   } else if (p->form == NIB_FORM_PRODUCT) {
     nib_say(e, NIB_PRIM_RQ_PRODUCT, acc, acc, scale.s, NULL, NULL);
-  } else if (p->form == NIB_FORM_SIGNED) {
-    nib_say(e, NIB_PRIM_RQ_SIGNED, acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
-    codes.may_wrap = false;
   } else {
     nib_say(e, exact_prim(p), acc, acc, scale.s, nib_word_of("shift%d", column).s, NULL);
   }

@@ -21,6 +21,8 @@ typedef enum nib_requant_form {
                      */
   NIB_FORM_PRODUCT, /**< rint(acc * scale) + zero point: nearest-even as defined, where nothing
                        saturates */
+  NIB_FORM_STARTED, /**< rint(fma(x, scale, offset)), x the float whose bits are the accumulator,
+                       which begins as NIB_LINEAR_STARTED says; proven likewise */
   NIB_FORM_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))) + zero point, proven likewise
                      */
   NIB_FORM_EXACT,   /**< the rounding's own primitive */
@@ -65,6 +67,9 @@ typedef struct nib_epilogue {
   int64_t channels;
   float low, high; /**< of a float root */
   nib_requant_form form;
+  bool zero_apart; /**< of a float form: the zero point is left to add */
+  bool may_start;  /**< the schedule begins accumulators as it is told */
+  int32_t *starts; /**< by channel, what accumulators begin at besides the bias; or NULL */
   bool may_wrap;                  /**< a requantized accumulator may be near the ends of int32 */
   const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
   int n_fixes;                    /**< most fixes of a channel; 0: none has any */
@@ -93,6 +98,10 @@ bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const n
 nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                                 nib_acc_range *ranges, const int32_t *order, int64_t channels,
                                 int64_t padding);
+/** The same for schedules whose accumulators begin at the bias plus p->starts by channel, where
+ * that is not NULL. */
+nib_status nib_epilogue_prepare_started(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
+                                        nib_acc_range *ranges, int64_t channels, int64_t padding);
 void nib_epilogue_release(nib_epilogue *p);
 /** Ends a kernel whose text began at byte `before` of the emitter's body: notes the helper functions that it
  *  names, and releases *p. NIB_ERROR_OUT_OF_MEMORY where the text could not be kept. */
@@ -149,13 +158,21 @@ typedef struct nib_fix {
 } nib_fix;
 #define NIB_MAX_FIXES 4
 
-/** A float form of requantization. Rounding in two steps moves the steps of the result away from
- *  zero on both sides, which the signed form follows; with results of one sign the plain one does.
- */
+/** Float forms of requantization. Rounding in two steps moves the steps of the result away from
+ *  zero on both sides, which the signed form follows; with results of one sign the others do. */
+typedef enum nib_linear_form {
+  NIB_LINEAR_PLAIN,   /**< rint(fma(acc, scale, offset)) */
+  NIB_LINEAR_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))), offset >= 0 */
+  NIB_LINEAR_STARTED, /**< rint(fma(x, scale, offset)), x the float whose bits are start + acc */
+} nib_linear_form;
+
 typedef struct nib_linear {
-  bool is_signed; /**< in: the form wanted */
+  nib_linear_form form; /**< in: the form wanted */
+  bool zero_apart;      /**< in: whether the zero point is added afterwards, else it is part of the
+                           offset */
   float scale, offset;
-  int64_t zero_point; /**< added after the signed form; part of the plain one's offset */
+  int32_t start; /**< of the started form */
+  int64_t zero_point;
   int n_fixes;
   nib_fix fixes[NIB_MAX_FIXES];
 } nib_linear;

@@ -19,12 +19,16 @@ static int64_t exact(const exact_form *f, int32_t acc) {
   return code < f->lo ? f->lo : code > f->hi ? f->hi : code;
 }
 
-/* What the vector code computes, the zero point of the signed form included. */
+/* Floats of the binade of the started form are integers: bits of its first one, the number of them.
+ */
+enum { first_bits = 0x4B000000, first_float = 1 << 23 };
+
+/* What the vector code computes, a zero point that is added afterwards included. */
 static float linear(const nib_linear *l, int64_t acc) {
-  const float x = (float)acc;
-  if (!l->is_signed)
-    return rintf(fmaf(x, l->scale, l->offset));
-  return rintf(fmaf(x, l->scale, copysignf(l->offset, x))) + (float)l->zero_point;
+  const float x =
+      (float)(l->form == NIB_LINEAR_STARTED ? acc + l->start - first_bits + first_float : acc);
+  const float offset = l->form == NIB_LINEAR_SIGNED ? copysignf(l->offset, x) : l->offset;
+  return rintf(fmaf(x, l->scale, offset)) + (l->zero_apart ? (float)l->zero_point : 0.0f);
 }
 
 /* Smallest acc in the range with exact(acc) >= code, or high + 1: a galloping search from where the
@@ -79,33 +83,44 @@ static bool list_fixes(const int64_t *at, const exact_form *f, nib_acc_range ran
 /* The offsets that put every step between the accumulators t - 1 and t are an interval: its middle
  * leaves the most room for the rounding of floats. In the signed form the offset counts away from
  * zero. Returns false for an empty interval. */
-static bool solve_offset(const int64_t *at, const exact_form *f, nib_acc_range range,
-                         nib_linear *l) {
+static bool offset_window(const int64_t *at, const exact_form *f, nib_acc_range range,
+                          const nib_linear *l, double *out_low, double *out_high) {
+  const bool is_signed = l->form == NIB_LINEAR_SIGNED;
   double low = -INFINITY, high = INFINITY;
-  const double minus = l->is_signed ? (double)f->zero_point : 0.0, scale = (double)l->scale;
+  const double minus = l->zero_apart ? (double)f->zero_point : 0.0, scale = (double)l->scale;
   for (int64_t code = f->lo + 1; code <= f->hi; code++) {
     const int64_t t = at[code - f->lo - 1];
     const double step = (double)code - 0.5 - minus;
     if (t <= range.high) { /* scale * t + offset >= step */
-      if (l->is_signed && t < 0)
+      if (is_signed && t < 0)
         high = fmin(high, scale * (double)t - step);
       else
         low = fmax(low, step - scale * (double)t);
     }
     if (t > range.low) { /* scale * (t - 1) + offset < step */
-      if (l->is_signed && t - 1 < 0)
+      if (is_signed && t - 1 < 0)
         low = fmax(low, scale * (double)(t - 1) - step);
       else
         high = fmin(high, step - scale * (double)(t - 1));
     }
   }
-  if (!(low < high))
+  *out_low = low;
+  *out_high = high;
+  return low < high;
+}
+
+static bool solve_offset(const int64_t *at, const exact_form *f, nib_acc_range range,
+                         nib_linear *l) {
+  double low, high;
+  if (!offset_window(at, f, range, l, &low, &high))
     return false;
   if (isinf(low) || isinf(high))
-    l->offset = (float)(isinf(low) ? isinf(high) ? minus : high : low);
+    l->offset =
+        (float)(isinf(low) ? isinf(high) ? l->zero_apart ? (double)f->zero_point : 0.0 : high
+                           : low);
   else
     l->offset = (float)(low + (high - low) * 0.5);
-  return !l->is_signed || l->offset >= 0;
+  return l->form != NIB_LINEAR_SIGNED || l->offset >= 0;
 }
 
 /* i-th of the floats around `x`: 0, 1, -1, 2, -2 … ulps away. */
@@ -123,13 +138,14 @@ static int compare_doubles(const void *a, const void *b) {
 /* The ends of the steps' intervals of offsets, sorted. */
 static int offset_ends(const int64_t *at, const exact_form *f, nib_acc_range range,
                        const nib_linear *l, double *ends) {
-  const double minus = l->is_signed ? (double)f->zero_point : 0.0, scale = (double)l->scale;
+  const double minus = l->zero_apart ? (double)f->zero_point : 0.0, scale = (double)l->scale;
   int n = 0;
   for (int64_t code = f->lo + 1; code <= f->hi; code++) {
     const int64_t t = at[code - f->lo - 1];
     if (t > range.high || t <= range.low)
       continue;
-    const double step = (double)code - 0.5 - minus, sign = l->is_signed && t < 0 ? -1.0 : 1.0;
+    const double step = (double)code - 0.5 - minus,
+                 sign = l->form == NIB_LINEAR_SIGNED && t < 0 ? -1.0 : 1.0;
     ends[n++] = sign * (step - scale * (double)t);
     ends[n++] = sign * (step - scale * (double)(t - 1));
   }
@@ -149,7 +165,8 @@ static bool search_fixes(const int64_t *at, const exact_form *f, nib_acc_range r
     const int n = offset_ends(at, f, range, &trial, ends);
     for (int k = n / 2 - offsets > 0 ? n / 2 - offsets : 0; k < n / 2 + offsets && k + 1 < n; k++) {
       trial.offset = (float)(ends[k] + (ends[k + 1] - ends[k]) * 0.5);
-      if ((trial.is_signed && trial.offset < 0) || !list_fixes(at, f, range, &trial, most))
+      if ((trial.form == NIB_LINEAR_SIGNED && trial.offset < 0) ||
+          !list_fixes(at, f, range, &trial, most))
         continue;
       *l = trial;
       found = true;
@@ -161,10 +178,92 @@ static bool search_fixes(const int64_t *at, const exact_form *f, nib_acc_range r
   return found;
 }
 
+/* ---- the started form ----
+ * Accumulators that begin at the bits of an integer `start` of [2^23, 2^24) can be read as floats,
+ * without a conversion. The offset then is what start * scale leaves to be taken away, rounded to a
+ * float; of the many possible starts one is chosen for which that rounding is what the steps want.
+ */
+
+/* The first t >= 0 for which a * t modulo m is in [low, high], or -1 if there is none up to `most`:
+ * the steps of Euclid's algorithm lead to the same question of smaller numbers. m <= 2^24 and most
+ * < 2^24. */
+static int64_t first_within(int64_t a, int64_t m, int64_t low, int64_t high, int64_t most) {
+  if (low > high || low == 0)
+    return 0;
+  if (a == 0)
+    return -1;
+  if (2 * a > m) {
+    const int64_t mirrored = m - low;
+    low = m - high;
+    high = mirrored;
+    a = m - a;
+  }
+  int64_t t = (low + a - 1) / a;
+  if (a * t > high) {
+    const int64_t wraps = first_within(m % a, a, (a - high % a) % a, (a - low % a) % a, most);
+    if (wraps < 0 || wraps > most)
+      return -1;
+    t = (low + m * wraps + a - 1) / a;
+  }
+  return t <= most ? t : -1;
+}
+
+/* The next of the starts from `from` up to `last` for which the offset, rounded to a float, is off
+ * by what is within (low, high), or -1. In units of the scale's last bit, scale is an integer of 24
+ * bits and an offset as large as 2^24 * scale a multiple of 2^24. */
+static int64_t next_start(int64_t from, int64_t last, double low, double high, nib_linear *l) {
+  const int64_t modulus = INT64_C(1) << 24;
+  int exponent;
+  const int64_t scale = (int64_t)ldexpf(frexpf(l->scale, &exponent), 24);
+  const double least = ceil(ldexp(low, 24 - exponent)), most = floor(ldexp(high, 24 - exponent));
+  if (from > last || !(most >= least))
+    return -1;
+  int64_t t = 0;
+  if (most - least < (double)(modulus - 1)) {
+    const int64_t begin = ((int64_t)fmod(least, (double)modulus) - scale * from) % modulus;
+    const int64_t first = (begin + modulus) % modulus;
+    t = first_within(scale % modulus, modulus, first, (first + (int64_t)(most - least)) % modulus,
+                     last - from);
+  }
+  if (t < 0)
+    return -1;
+  const double taken = (double)(from + t) * (double)l->scale;
+  l->start = (int32_t)(first_bits + (from + t - first_float));
+  l->offset = (float)ldexp(rint(ldexp(low + (high - low) * 0.5 - taken, -exponent)), exponent);
+  return from + t;
+}
+
+static bool search_start(const int64_t *at, const exact_form *f, nib_acc_range range, double scale,
+                         nib_linear *l) {
+  enum { scales = 13, starts = 16, windows = 3 };
+  /* A product that is rounded to a float by itself, as the rounding is defined, is rounded alike if
+   * hardly anything is added to it; where starts are few, somewhat more may do. */
+  const bool as_defined =
+      f->rounding == NIB_ROUNDING_NEAREST_EVEN && (l->zero_apart || f->zero_point == 0);
+  const int64_t last = 2 * first_float - 1 - range.high;
+  for (int i = 0; i < (as_defined ? windows : scales); i++) {
+    l->scale = neighbour((float)scale, as_defined ? 0 : i);
+    double high = ldexp((double)l->scale, 4 * i - 15), low = -high;
+    if (!as_defined && !offset_window(at, f, range, l, &low, &high))
+      continue;
+    /* Without a step on one side any offset beyond the other one is good. */
+    low = isinf(low) ? high - 1 : low;
+    high = isinf(high) ? low + 1 : high;
+    int64_t start = first_float - range.low;
+    for (int k = 0; k < starts && (start = next_start(start, last, low, high, l)) >= 0;
+         k++, start++)
+      if (list_fixes(at, f, range, l, 0))
+        return true;
+  }
+  return false;
+}
+
 static bool search(const int64_t *at, const exact_form *f, nib_acc_range range, double scale,
                    int most_fixes, nib_linear *l) {
   enum { scales = 13 };
   l->zero_point = f->zero_point;
+  if (l->form == NIB_LINEAR_STARTED)
+    return search_start(at, f, range, scale, l);
   for (int i = 0; i < scales; i++) {
     l->scale = neighbour((float)scale, i);
     if (solve_offset(at, f, range, l) && list_fixes(at, f, range, l, 0))

@@ -601,7 +601,7 @@ static void emit_body(conv_rows *r) {
     nib_text_close(e->body, "");
 }
 
-/* Packs weights and biases and adds them to the constants. */
+/* Packs weights and biases, from which sums begin, and adds them to the constants. */
 static nib_status add_constants(conv_rows *r) {
   nib_emitter *e = r->e;
   const nib_node *n = &e->graph->nodes[r->kernel->nodes[0]];
@@ -613,6 +613,10 @@ static nib_status add_constants(conv_rows *r) {
     status = nib_conv_excess_add(e, r->kernel->name, &r->walk, weights, &r->excess);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, elems, &bias);
+  for (int64_t c = 0; status == NIB_OK && r->epilogue.starts && c < r->walk.shape.out_c; c++) {
+    uint32_t *const sum = (uint32_t *)bias + c;
+    *sum += (uint32_t)r->epilogue.starts[c];
+  }
   if (status == NIB_OK)
     status = nib_conv_add_constants(e, r->kernel, r->weight_type, weights, bytes,
                                     nib_conv_bias_type(e->vocab, r->walk.is_float), bias, elems,
@@ -620,6 +624,21 @@ static nib_status add_constants(conv_rows *r) {
   free(weights);
   free(bias);
   return status;
+}
+
+static nib_status prepare_epilogue(conv_rows *r) {
+  nib_emitter *e = r->e;
+  nib_acc_range *ranges = NULL;
+  const nib_status status =
+      r->walk.is_float
+          ? NIB_OK
+          : nib_pack_ranges(e->graph, &e->graph->nodes[r->kernel->nodes[0]], &r->walk, &ranges);
+  if (status != NIB_OK)
+    return nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
+  const nib_status prepared = nib_epilogue_prepare_started(&r->epilogue, e, r->kernel, ranges,
+                                                           r->walk.shape.out_c, r->walk.lanes);
+  free(ranges);
+  return prepared;
 }
 
 static nib_status prepare(conv_rows *r) {
@@ -645,16 +664,12 @@ static nib_status prepare(conv_rows *r) {
   r->weight_type = r->walk.is_float        ? nib_conv_real_type(e->vocab)
                    : e->vocab->weights_i16 ? "int16_t"
                                            : "int8_t";
-  nib_acc_range *ranges = NULL;
-  nib_status status = add_constants(r);
-  if (status == NIB_OK && !r->walk.is_float)
-    status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
-  if (status == NIB_OK)
-    status = nib_epilogue_prepare(&r->epilogue, e, r->kernel, ranges, NULL, r->walk.shape.out_c,
-                                  r->walk.lanes);
-  else
+  NIB_RETURN_IF_ERROR(prepare_epilogue(r));
+  const nib_status status = add_constants(r);
+  if (status != NIB_OK) {
+    nib_epilogue_release(&r->epilogue);
     nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
-  free(ranges);
+  }
   return status;
 }
 

@@ -394,7 +394,8 @@ const nib_vocab nib_vocab_avx2 = {
     .prims =
         {
             [NIB_PRIM_I32_SET] = "$d = _mm256_set1_epi32($a);",
-            [NIB_PRIM_I32_LOAD] = "$d = _mm256_loadu_si256((const __m256i *)(const __m256i *)(const void *)($a));",
+            [NIB_PRIM_I32_LOAD] =
+                "$d = _mm256_loadu_si256((const __m256i *)(const __m256i *)(const void *)($a));",
             [NIB_PRIM_I32_LOAD_TAIL] = "$d = _mm256_maskload_epi32((const int *)($a), "
                                        "nib_avx2_mask($n));",
             [NIB_PRIM_F32_SET] = "$d = _mm256_set1_ps($a);",
@@ -471,6 +472,8 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_LOOKUP8] = "$d = nib_avx2_lookup8($a, $b);",
             [NIB_PRIM_RQ_LINEAR] =
                 "$d = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps($a), $b, $c));",
+            [NIB_PRIM_RQ_STARTED] =
+                "$d = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_castsi256_ps($a), $b, $c));",
             [NIB_PRIM_RQ_SIGNED] = "$d = nib_avx2_rq_signed($a, $b, $c);",
             [NIB_PRIM_STAGE_I8] = "nib_avx2_stage_i8($d, $a, $b, $n);",
             [NIB_PRIM_STAGE_U8] = "nib_avx2_stage_u8($d, $a, $b, $n);",
@@ -487,21 +490,23 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_BYTES_LOAD] = "$d = _mm256_loadu_si256((const void *)($a));",
             [NIB_PRIM_BYTES_STORE] = "_mm256_storeu_si256((void *)($a), $b);",
             [NIB_PRIM_BYTES_BCAST] = "$d = _mm256_broadcastd_epi32(_mm_loadu_si32($a));",
-            [NIB_PRIM_BYTES_LOOKUP] = "$d = _mm256_shuffle_epi8(\n"
+            [NIB_PRIM_BYTES_LOOKUP] =
+                "$d = _mm256_shuffle_epi8(\n"
                 "    _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)($a))), $b);",
             [NIB_PRIM_BYTES_AND] = "$d = _mm256_and_si256($a, $b);",
             [NIB_PRIM_BYTES_OR] = "$d = _mm256_or_si256($a, $b);",
             [NIB_PRIM_BYTES_SHL] = "$d = _mm256_slli_epi32($a, $b);",
             [NIB_PRIM_BYTES_SHR] = "$d = _mm256_srli_epi32($a, $b);",
-            [NIB_PRIM_DOT8] = "$d = _mm256_add_epi16($d, _mm256_maddubs_epi16($a, $b));\n" KEEP("$d"),
+            [NIB_PRIM_DOT8] =
+                "$d = _mm256_add_epi16($d, _mm256_maddubs_epi16($a, $b));\n" KEEP("$d"),
             [NIB_PRIM_DOT8_SUM] =
                 "$d = _mm256_add_epi32($d, _mm256_madd_epi16($a, _mm256_set1_epi16(1)));",
             [NIB_PRIM_I32_SAR] = "$d = _mm256_srai_epi32($a, $b);",
             [NIB_PRIM_F32_OF_BITS] = "$d = _mm256_castsi256_ps($a);",
             [NIB_PRIM_F16_LOAD] = "$d = _mm256_cvtph_ps(_mm_loadu_si128((const void *)($a)));",
-            [NIB_PRIM_F16_LOAD_TAIL] =
-                "$d = _mm256_cvtph_ps(nib_avx2_load_bytes($a, 2 * ($n)));",
-            [NIB_PRIM_BF16_LOAD_TAIL] = "$d = _mm256_castsi256_ps(_mm256_slli_epi32(\n"
+            [NIB_PRIM_F16_LOAD_TAIL] = "$d = _mm256_cvtph_ps(nib_avx2_load_bytes($a, 2 * ($n)));",
+            [NIB_PRIM_BF16_LOAD_TAIL] =
+                "$d = _mm256_castsi256_ps(_mm256_slli_epi32(\n"
                 "    _mm256_cvtepu16_epi32(nib_avx2_load_bytes($a, 2 * ($n))), 16));",
             [NIB_PRIM_BF16_LOAD] =
                 "$d = _mm256_castsi256_ps(_mm256_slli_epi32(\n"

@@ -400,9 +400,8 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_I8_STORE] = "_mm_storeu_si128((__m128i *)($a), _mm512_cvtsepi32_epi8($b));",
             [NIB_PRIM_I8_STORE_TAIL] =
                 "_mm_mask_storeu_epi8((void *)($a), " MASK ", _mm512_cvtsepi32_epi8($b));",
-            [NIB_PRIM_U8_STORE] =
-                "_mm_storeu_si128((__m128i *)($a), _mm512_cvtusepi32_epi8(\n"
-                "    _mm512_max_epi32($b, _mm512_setzero_si512())));",
+            [NIB_PRIM_U8_STORE] = "_mm_storeu_si128((__m128i *)($a), _mm512_cvtusepi32_epi8(\n"
+                                  "    _mm512_max_epi32($b, _mm512_setzero_si512())));",
             [NIB_PRIM_U8_STORE_TAIL] =
                 "_mm_mask_storeu_epi8((void *)($a), " MASK ", _mm512_cvtusepi32_epi8(\n"
                 "    _mm512_max_epi32($b, _mm512_setzero_si512())));",
@@ -469,6 +468,8 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_LOOKUP8] = "$d = nib_avx512_lookup8($a, $b);",
             [NIB_PRIM_RQ_LINEAR] =
                 "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps($a), $b, $c));",
+            [NIB_PRIM_RQ_STARTED] =
+                "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_castsi512_ps($a), $b, $c));",
             [NIB_PRIM_RQ_SIGNED] = "$d = nib_avx512_rq_signed($a, $b, $c);",
             [NIB_PRIM_STAGE_I8] = "nib_avx512_stage_i8($d, $a, $n);",
             [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
@@ -485,7 +486,8 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_BYTES_LOAD] = "$d = _mm512_loadu_si512((const void *)($a));",
             [NIB_PRIM_BYTES_STORE] = "_mm512_storeu_si512((void *)($a), $b);",
             [NIB_PRIM_BYTES_BCAST] = "$d = _mm512_broadcastd_epi32(_mm_loadu_si32($a));",
-            [NIB_PRIM_BYTES_LOOKUP] = "$d = _mm512_shuffle_epi8(\n"
+            [NIB_PRIM_BYTES_LOOKUP] =
+                "$d = _mm512_shuffle_epi8(\n"
                 "    _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)($a))), $b);",
             [NIB_PRIM_BYTES_AND] = "$d = _mm512_and_si512($a, $b);",
             [NIB_PRIM_BYTES_OR] = "$d = _mm512_or_si512($a, $b);",

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static int failures;
 
@@ -31,8 +32,12 @@ static int64_t exact(const trial *t, int64_t acc) {
 
 /* As the vector code computes it. */
 static int64_t of_form(const trial *t, const nib_linear *l, int64_t acc) {
-  const float x = (float)acc, offset = l->is_signed ? copysignf(l->offset, x) : l->offset;
-  double code = (double)rintf(fmaf(x, l->scale, offset)) + (l->is_signed ? (double)t->zero : 0.0);
+  const uint32_t bits = (uint32_t)l->start + (uint32_t)acc;
+  float x = (float)acc;
+  if (l->form == NIB_LINEAR_STARTED)
+    memcpy(&x, &bits, sizeof x);
+  const float offset = l->form == NIB_LINEAR_SIGNED ? copysignf(l->offset, x) : l->offset;
+  double code = (double)rintf(fmaf(x, l->scale, offset)) + (l->zero_apart ? (double)t->zero : 0.0);
   for (int i = 0; i < l->n_fixes; i++)
     code += acc == l->fixes[i].acc ? l->fixes[i].by : 0;
   return clamp(t, code);
@@ -58,7 +63,8 @@ static void check_form(const trial *t, const nib_linear *l, double scale) {
 
 /* Scales of 2^-exponent and a little more; returns how many were proven with at most `most` fixes.
  */
-static int try_scales(nib_rounding rounding, int exponent, bool is_signed, int most, int count) {
+static int try_scales(nib_rounding rounding, int exponent, nib_linear_form form, bool zero_apart,
+                      int most, int count) {
   int proven = 0;
   for (int i = 0; i < count; i++) {
     const double scale = ldexp(1.0 + random_unit() * 0.999, -exponent);
@@ -71,9 +77,10 @@ static int try_scales(nib_rounding rounding, int exponent, bool is_signed, int m
     t.rq = (nib_requant){.multiplier = (int32_t)lrint(mantissa * 2147483647.0),
                          .shift = shift,
                          .scale = (float)scale};
-    t.range = (nib_acc_range){-(int64_t)(next_random(&random_state) % (1 << 24)),
-                              (int64_t)(next_random(&random_state) % (1 << 24))};
-    nib_linear l = {.is_signed = is_signed};
+    const int64_t reach = form == NIB_LINEAR_STARTED ? 1 << 22 : 1 << 24;
+    t.range = (nib_acc_range){-(int64_t)(next_random(&random_state) % (uint64_t)reach),
+                              (int64_t)(next_random(&random_state) % (uint64_t)reach)};
+    nib_linear l = {.form = form, .zero_apart = zero_apart};
     if (!nib_linear_prove(rounding, &t.rq, t.zero, t.lo, t.hi, t.range, most, &l))
       continue;
     ++proven;
@@ -88,11 +95,16 @@ int main(void) {
   enum { count = 100 };
   for (int r = 0; r < 4; r++) {
     for (int exponent = 1; exponent <= 13; exponent++) {
-      const int plain = try_scales(roundings[r], exponent, true, 0, count);
-      const int fixed = try_scales(roundings[r], exponent, true, NIB_MAX_FIXES, count);
-      try_scales(roundings[r], exponent, false, NIB_MAX_FIXES, count);
-      printf("rounding %d, scale 2^-%d: %d %% proven, %d %% with fixes\n", (int)roundings[r],
-             exponent, plain, fixed);
+      const int plain = try_scales(roundings[r], exponent, NIB_LINEAR_SIGNED, true, 0, count);
+      const int fixed =
+          try_scales(roundings[r], exponent, NIB_LINEAR_SIGNED, true, NIB_MAX_FIXES, count);
+      const int started = try_scales(roundings[r], exponent, NIB_LINEAR_STARTED, true, 0, count);
+      try_scales(roundings[r], exponent, NIB_LINEAR_PLAIN, false, NIB_MAX_FIXES, count);
+      try_scales(roundings[r], exponent, NIB_LINEAR_STARTED, false, 0, count);
+      printf("rounding %d, scale 2^-%d: %d %% proven, %d %% with fixes, %d %% started\n",
+             (int)roundings[r], exponent, plain, fixed, started);
+      /* A product that is rounded to a float by itself is the same whatever the sums begin at. */
+      failures += roundings[r] == NIB_ROUNDING_NEAREST_EVEN && started < count;
       /* What kernels with sums of up to a thousand products need. */
       if (roundings[r] == NIB_ROUNDING_TFLITE_DOUBLE && exponent >= 6 && exponent <= 11 &&
           fixed < 98)

@@ -159,6 +159,15 @@ static const char *staged_type(const nib_vocab *v) {
 }
 
 /* The primitives whose operands depend on the vocabulary. */
+#define COUNT(array) (sizeof array / sizeof *array)
+
+static const struct {
+  const char *name;
+  nib_prim prim;
+} linears[] = {{"linear", NIB_PRIM_RQ_LINEAR},
+               {"started", NIB_PRIM_RQ_STARTED},
+               {"signed", NIB_PRIM_RQ_SIGNED}};
+
 static void write_others(nib_emitter *e) {
   const nib_vocab *v = e->vocab;
   const char *staged = staged_type(v);
@@ -227,19 +236,19 @@ static void write_others(nib_emitter *e) {
   }
   if (!nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR))
     return;
-  for (int i = 0; i < 2; i++) {
-    open_function(e, i ? "signed" : "linear", v->lanes);
+  for (size_t i = 0; i < COUNT(linears); i++) {
+    if (!nib_vocab_prim(v, linears[i].prim))
+      continue;
+    open_function(e, linears[i].name, v->lanes);
     load_register(e, "a", I32, "pa");
     load_register(e, "b", F32, "pb");
     load_register(e, "c", F32, "pc");
     nib_text_line(e->body, "%s d;", v->type_i32);
-    nib_say(e, i ? NIB_PRIM_RQ_SIGNED : NIB_PRIM_RQ_LINEAR, "d", "a", "b", "c", NULL);
+    nib_say(e, linears[i].prim, "d", "a", "b", "c", NULL);
     store_register(e, I32, "d");
     close_function(e);
   }
 }
-
-#define COUNT(array) (sizeof array / sizeof *array)
 
 /* Four registers from pa narrowed to bytes: whole at pd, then by halves, by registers, and as tails
  * of each register, 64 bytes apart. */
@@ -676,20 +685,27 @@ static void test_floats(void *library, const nib_vocab *v) {
       report("rq_product", v, round);
     compared += 2;
   }
-  for (int kind = 0; nib_vocab_prim(v, NIB_PRIM_RQ_LINEAR) && kind < 2; kind++) {
-    function *linear = find(library, kind ? "signed" : "linear", v);
+  for (size_t kind = 0; kind < COUNT(linears); kind++) {
+    const nib_prim prim = linears[kind].prim;
+    function *linear = nib_vocab_prim(v, prim) ? find(library, linears[kind].name, v) : NULL;
     for (int round = 0; linear && round < rounds; round++) {
       for (int i = 0; i < elems; i++) {
-        const int32_t x = any_i32() >> 2;
-        ((int32_t *)(void *)pa)[i] = x;
+        const int32_t first = 1 << 23, x = prim == NIB_PRIM_RQ_STARTED
+                                               ? first | (any_i32() & (first - 1))
+                                               : any_i32() >> 2;
+        const float started = (float)x;
+        if (prim == NIB_PRIM_RQ_STARTED)
+          memcpy(pa + 4 * i, &started, sizeof started);
+        else
+          ((int32_t *)(void *)pa)[i] = x;
         b[i] = ldexpf((float)(next_random() % 65536), -17 - (int)(next_random() % 14));
         c[i] = (float)(int)(next_random() % 512) * 0.5f;
-        const float offset = kind ? copysignf(c[i], (float)x) : c[i];
+        const float offset = prim == NIB_PRIM_RQ_SIGNED ? copysignf(c[i], (float)x) : c[i];
         ((int32_t *)(void *)want)[i] = (int32_t)rintf(fmaf((float)x, b[i], offset));
       }
       linear(pa, pb, pc, got);
       if (memcmp(want, got, 4 * elems) != 0)
-        report(kind ? "rq_signed" : "rq_linear", v, round);
+        report(nib_prim_name(prim), v, round);
       ++compared;
     }
   }
