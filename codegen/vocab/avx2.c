@@ -239,6 +239,30 @@ static const char support[] =
     "  return _mm256_srai_epi32(_mm256_slli_epi32(word, 24), 24);\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_quotient\n"
+    "/* Beside a tie the rounded quotient may be the wrong neighbour: what is left over, which is exact, "
+    "says so.\n"
+    " * Units too small for a reciprocal are made larger. */\n" INLINE
+    "__m256i nib_avx2_quotient(__m256 x, __m256 unit) {\n"
+    "  const __m256 one = _mm256_set1_ps(1.0f);\n"
+    "  const __m256 small = _mm256_cmp_ps(unit, _mm256_set1_ps(0x1p-100f), _CMP_LT_OQ);\n"
+    "  const __m256 grow = _mm256_blendv_ps(one, _mm256_set1_ps(0x1p64f), small);\n"
+    "  const __m256 inverse = _mm256_div_ps(one, _mm256_mul_ps(unit, grow));\n"
+    "  const __m256 ratio = _mm256_and_ps(_mm256_cmp_ps(x, x, _CMP_ORD_Q),\n"
+    "                                     _mm256_mul_ps(_mm256_mul_ps(x, grow), inverse));\n"
+    "  const __m256i code = _mm256_cvtps_epi32(_mm256_min_ps(\n"
+    "      _mm256_max_ps(ratio, _mm256_set1_ps(-128.0f)), _mm256_set1_ps(127.0f)));\n"
+    "  const __m256 rest = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(code), unit, x);\n"
+    "  const __m256 twice = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_add_ps(rest, rest));\n"
+    "  const __m256i way = _mm256_or_si256(_mm256_srai_epi32(_mm256_castps_si256(rest), 31),\n"
+    "                                      _mm256_set1_epi32(1));\n"
+    "  const __m256 odd = _mm256_castsi256_ps(_mm256_srai_epi32(_mm256_slli_epi32(code, 31), 31));\n"
+    "  const __m256 moves = _mm256_or_ps(\n"
+    "      _mm256_cmp_ps(twice, unit, _CMP_GT_OQ),\n"
+    "      _mm256_and_ps(_mm256_cmp_ps(twice, unit, _CMP_EQ_OQ), odd));\n"
+    "  return _mm256_add_epi32(code, _mm256_and_si256(_mm256_castps_si256(moves), way));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_largest\n" INLINE
     "float nib_avx2_largest(__m256 x) {\n"
     "  __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));\n"
@@ -519,6 +543,7 @@ const nib_vocab nib_vocab_avx2 = {
                 "    $b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), 2 * ($n));",
             [NIB_PRIM_BF16_STORE] = "_mm_storeu_si128((void *)($a), nib_avx2_bf16($b));",
             [NIB_PRIM_BF16_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_bf16($b), 2 * ($n));",
+            [NIB_PRIM_I8_QUOTIENT] = "$d = nib_avx2_quotient($a, $b);",
             [NIB_PRIM_F32_LARGEST] = "$d = nib_avx2_largest($a);",
             [NIB_PRIM_F32_SUM] = "$d = nib_avx2_add_lanes($a);",
             [NIB_PRIM_F32_FIRST] =

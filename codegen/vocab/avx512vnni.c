@@ -168,6 +168,29 @@ static const char support[] =
     "_MM_FROUND_NO_EXC);\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_quotient\n"
+    "/* Beside a tie the rounded quotient may be the wrong neighbour: what is left over, which is exact, "
+    "says so.\n"
+    " * Units too small for a reciprocal are made larger. */\n" INLINE
+    "__m512i nib_avx512_quotient(__m512 x, __m512 unit) {\n"
+    "  const __m512 one = _mm512_set1_ps(1.0f);\n"
+    "  const __mmask16 small = _mm512_cmp_ps_mask(unit, _mm512_set1_ps(0x1p-100f), _CMP_LT_OQ);\n"
+    "  const __m512 grow = _mm512_mask_mov_ps(one, small, _mm512_set1_ps(0x1p64f));\n"
+    "  const __m512 inverse = _mm512_div_ps(one, _mm512_mul_ps(unit, grow));\n"
+    "  const __mmask16 number = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);\n"
+    "  const __m512 ratio = _mm512_maskz_mul_ps(number, _mm512_mul_ps(x, grow), inverse);\n"
+    "  const __m512i code = _mm512_cvtps_epi32(_mm512_min_ps(\n"
+    "      _mm512_max_ps(ratio, _mm512_set1_ps(-128.0f)), _mm512_set1_ps(127.0f)));\n"
+    "  const __m512 rest = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(code), unit, x);\n"
+    "  const __m512 twice = _mm512_abs_ps(_mm512_add_ps(rest, rest));\n"
+    "  const __m512i way = _mm512_or_si512(_mm512_srai_epi32(_mm512_castps_si512(rest), 31),\n"
+    "                                      _mm512_set1_epi32(1));\n"
+    "  const __mmask16 above = _mm512_cmp_ps_mask(twice, unit, _CMP_GT_OQ);\n"
+    "  const __mmask16 tie = _mm512_cmp_ps_mask(twice, unit, _CMP_EQ_OQ);\n"
+    "  const __mmask16 odd = _mm512_test_epi32_mask(code, _mm512_set1_epi32(1));\n"
+    "  return _mm512_mask_add_epi32(code, (__mmask16)(above | (tie & odd)), code, way);\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_lookup8\n"
     "/* Gathers four bytes at each index and keeps the first, sign-extended. */\n" INLINE
     "__m512i nib_avx512_lookup8(const int8_t *table, __m512i index) {\n"
@@ -517,6 +540,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_BF16_STORE_TAIL] =
                 "_mm256_mask_storeu_epi16((void *)($a), " MASK ", nib_avx512_bf16($b));",
             [NIB_PRIM_F32_LARGEST] = "$d = _mm512_reduce_max_ps($a);",
+            [NIB_PRIM_I8_QUOTIENT] = "$d = nib_avx512_quotient($a, $b);",
             [NIB_PRIM_F32_SUM] = "$d = _mm512_reduce_add_ps($a);",
             [NIB_PRIM_F32_FIRST] = "$d = _mm512_mask_blend_ps(" MASK ", $b, $a);",
             [NIB_PRIM_F32_WHERE] =

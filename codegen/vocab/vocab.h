@@ -160,6 +160,9 @@ extern "C" {
   X(F16_STORE, "f16_store") X(F16_STORE_TAIL, "f16_store_tail")                                    \
   X(BF16_STORE, "bf16_store") X(BF16_STORE_TAIL, "bf16_store_tail")                                \
   X(F32_LARGEST, "f32_largest")     /* d (a scalar float) = the largest lane of a, none a NaN */     \
+  X(I8_QUOTIENT, "i8_quotient")     /* d (i32) = the integer nearest to the exact a / b, ties to even, 0  \
+                                     * of a NaN; at an end of int8 or beyond where that is beyond;  \
+                                     * b: positive and at least |a| / 2^10, the same in all lanes */ \
   X(F32_SUM, "f32_sum")             /* d (a scalar float) = the sum of the lanes of a, in any order */ \
   X(F32_FIRST, "f32_first")         /* d = the first n lanes of a, the others of b */               \
   X(F32_WHERE, "f32_where")         /* d = a (i32) != 0 ? b : c, lane by lane */                     \
