@@ -352,6 +352,18 @@ static double block_table_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return panels * ceil(m / mr) * tile + tables;
 }
 
+/* The sums of six activations by codes of one bit. Of 32 elements of four registers of columns: shifts and
+ * blends for the indices, twelve lookups, their sums, and eight to join and scale them; of a group, each
+ * column's scale. */
+static double block_six_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
+  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
+  const double simple = v->lanes > 1 ? 0.5 : 6.0;
+  const double panels = ceil(n / (4.0 * v->lanes)), units = ceil(k / 32);
+  const double groups = ceil(k / group_of(find_role(d, "weight"), k));
+  const double tables = 6 * 24 * ceil(16.0 / v->lanes); /* and staging of rows */
+  return m * simple * (panels * (units * 36 + groups * 20) + units * tables);
+}
+
 /* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows, or
  * (tile[2]), beside a product and a store, by all of them. */
 static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
@@ -498,6 +510,9 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
            (double)d->elementwise * scalar_element_cycles(d, r);
   if (strcmp(d->schedule, "block_tables") == 0)
     return block_table_cycles(d, nib_vocab_find(d->vocab)) +
+           (double)d->elementwise * scalar_element_cycles(d, r);
+  if (strcmp(d->schedule, "block_sixes") == 0)
+    return block_six_cycles(d, nib_vocab_find(d->vocab)) +
            (double)d->elementwise * scalar_element_cycles(d, r);
   if (strcmp(d->schedule, "block_dots") == 0)
     return block_dot_cycles(d, nib_vocab_find(d->vocab)) +
@@ -709,7 +724,8 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   r.found_lanes = m->vector_bytes >= 32 ? m->vector_bytes / 4 : 1;
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
   /* Tables of sums are made small enough to stay in the caches. */
-  const bool cached = strcmp(desc->schedule, "block_tables") == 0 &&
+  const bool cached = (strcmp(desc->schedule, "block_tables") == 0 ||
+                       strcmp(desc->schedule, "block_sixes") == 0) &&
                       (double)desc->scratch_bytes <= m->l2_bytes;
   const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +
                          (double)desc->output_bytes +

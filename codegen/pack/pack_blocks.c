@@ -225,6 +225,23 @@ bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_
   return true;
 }
 
+bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
+                               nib_block_pack *out_pack) {
+  enum { COLUMNS = 4 };
+  nib_block_pack *p = out_pack;
+  if (!nib_block_pack_plan_sums(w, act_group, v, COLUMNS, p) || p->step != p->padded_step ||
+      p->outputs % (COLUMNS * (int64_t)v->lanes) || !p->has_scales || p->has_offsets)
+    return false;
+  p->by_sixes = true;
+  return true;
+}
+
+int64_t nib_block_six_byte(int lanes, int64_t in_panel) {
+  const int64_t part = lanes < 4 ? 4 * lanes : 16; /* bytes */
+  const int64_t column = in_panel / lanes, lane = in_panel % lanes;
+  return lane / (part / 4) * part + column / 2 * (part / 2) + lane % (part / 4) * 2 + column % 2;
+}
+
 /* ---- data ---- */
 
 int64_t nib_block_pack_panel_at(const nib_block_pack *p, int64_t column) {
@@ -312,11 +329,30 @@ static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int
   }
 }
 
+/* The same of element `at` of a group by sixes; `registers`: first byte of the group's. */
+static void put_six(const nib_block_pack *p, uint8_t *registers, int64_t in_panel, int64_t at, int code) {
+  const int64_t width = p->lanes * (int64_t)p->columns, i = at % 32;
+  const int64_t r = i < 24 ? i / 6 : 3 - (i - 24) / 2, bit = i < 24 ? i % 6 : 6 + i % 2;
+  uint8_t *byte = registers + (at / 32 * 4 + r) * width +
+                  (nib_block_six_byte(p->lanes, in_panel) ^ (at / 32 & 1));
+  *byte = (uint8_t)(*byte | code << bit);
+}
+
 /* The same of step number `s` of a bundle. */
 static void put_spread(const nib_block_pack *p, uint8_t *lane, int64_t stride, int64_t s,
                        int64_t at, int code) {
   uint8_t *byte = lane + at / 4 * stride + at % 4;
   *byte = (uint8_t)(*byte | code << s * p->planes[0].bits);
+}
+
+/* The codes of one output in group `g` by sixes. */
+static void put_sixes(const nib_code_reader *codes, const nib_block_pack *p, int64_t o, int64_t g,
+                      uint8_t *registers) {
+  for (int64_t i = 0; i < p->group; ++i) {
+    uint8_t stored;
+    nib_code_reader_get(codes, o * p->k + g * p->group + i, 1, &stored);
+    put_six(p, registers, o % (p->lanes * p->columns), i, p->stored[stored]);
+  }
 }
 
 /* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step.
@@ -349,7 +385,9 @@ static void pack_output(const nib_code_reader *codes, const nib_block_pack *p, c
     uint8_t *to = data + g / p->chunk_groups * nib_block_pack_chunk_bytes(p) +
                   nib_block_pack_panel_at(p, panel * p->columns) +
                   (g % p->chunk_groups - in_bundle) * columns * p->group_bytes;
-    for (int64_t s = 0; s < p->steps_of_group; ++s)
+    if (p->by_sixes)
+      put_sixes(codes, p, o, g, to);
+    for (int64_t s = 0; !p->by_sixes && s < p->steps_of_group; ++s)
       put_step(codes, p, o, g, s, to + (s - s % p->spread) * columns * p->step_bytes + 4 * in_panel,
                4 * width);
     to += bundled * p->steps_of_group * columns * p->step_bytes;

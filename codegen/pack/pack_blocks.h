@@ -37,6 +37,7 @@ typedef struct nib_block_pack {
   float reals[2][16]; /**< planned for reals: element = reals[0][code & 15] + reals[1][code >> 4] */
   bool by_fours; /**< planned for sums: see nib_block_pack_plan_sums; a code counts 2^fours_log2 */
   int fours_log2;
+  bool by_sixes; /**< and by six of them: see nib_block_pack_plan_sixes */
   bool one_plane;     /**< codes are indices, not sums of parts */
   int n_planes;
   nib_block_plane planes[NIB_BLOCK_MAX_PLANES];
@@ -84,6 +85,17 @@ bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int colu
  *  bits 4 to 7. Of a code counts its bit * 2^fours_log2; mul_log2 is 0. */
 bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
                               int columns, nib_block_pack *out_pack);
+
+/** The same for sums of six, where panels are four registers wide and all full. For 32 elements of the
+ *  columns of a panel there are four registers with a byte for each column: nib_block_six_byte says which,
+ *  and in the next 32 elements of a group neighbours have changed places. Elements 6 r to 6 r + 5 are bits 0
+ *  to 5 of register r; 24 and 25 are bits 6 and 7 of register 3, 26 and 27 of 2, 28 and 29 of 1, 30 and 31 of 0. */
+bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
+                               nib_block_pack *out_pack);
+
+/** The byte of column `in_panel` of a panel of 4 * lanes columns: zipping bytes and taking even or odd words
+ *  brings it to its place. */
+int64_t nib_block_six_byte(int lanes, int64_t in_panel);
 
 /** Sets the formats of scales and the bytes that depend on them, and packs: chunk by chunk, panel by
  * panel, group by group: [step][unit][plane][register of the unit][column register], then scales, then offsets,

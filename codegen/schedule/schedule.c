@@ -7,6 +7,7 @@
 /* One row per schedule; the last one accepts everything that the operator table allows. */
 #define NIB_SCHEDULES(X)                                                                           \
   X(nib_schedule_block_dots)                                                                       \
+  X(nib_schedule_block_sixes)                                                                      \
   X(nib_schedule_block_tables)                                                                     \
   X(nib_schedule_block_reals)                                                                      \
   X(nib_schedule_block_codes)                                                                      \
@@ -50,10 +51,19 @@ const nib_schedule *nib_schedule_find(const char *name) {
   return NULL;
 }
 
+/* Whether `name` is one of the words of `list`. */
+static bool names(const char *list, const char *name) {
+  const size_t size = strlen(name);
+  for (; (list = strstr(list, name)) != NULL; list += size)
+    if (list[size] == ' ' || list[size] == '\0')
+      return true;
+  return false;
+}
+
 bool nib_schedule_fits(const nib_schedule *s, const nib_graph *g, const nib_kernel *kernel,
                        const nib_vocab *v, const nib_target *target) {
   return s->device == v->device && nib_vocab_fits(v, target) &&
-         (!v->serves || strcmp(v->serves, s->name) == 0) && s->accepts(g, kernel, v);
+         (!v->serves || names(v->serves, s->name)) && s->accepts(g, kernel, v);
 }
 
 int32_t nib_emitter_unroll(const nib_emitter *e) {

@@ -55,6 +55,51 @@ const nib_vocab nib_vocab_c99 = {
                "  return (int32_t)y;\n"
                "}\n"
                "\n"
+               "//@ nib_c99_add_bytes\n"
+               "static inline int32_t nib_c99_add_bytes(int32_t a, int32_t b) {\n"
+               "  const uint32_t x = (uint32_t)a, y = (uint32_t)b, low = 0x7F7F7F7Fu;\n"
+               "  return (int32_t)(((x & low) + (y & low)) ^ ((x ^ y) & ~low));\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_zip\n"
+               "/* Bytes `from` and the next one of a and b in turns. */\n"
+               "static inline int32_t nib_c99_zip(int32_t a, int32_t b, int from) {\n"
+               "  const uint32_t x = (uint32_t)a >> 8 * from, y = (uint32_t)b >> 8 * from;\n"
+               "  return (int32_t)((x & 255) | (y & 255) << 8 | (x >> 8 & 255) << 16 | (y >> 8 & 255) << 24);\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_pairs\n"
+               "static inline int32_t nib_c99_pairs(int32_t a, int32_t b) {\n"
+               "  uint32_t y = 0;\n"
+               "  for (int i = 0; i < 4; i += 2) {\n"
+               "    int32_t sum = 0;\n"
+               "    for (int k = i; k < i + 2; k++)\n"
+               "      sum += (int32_t)((uint32_t)a >> 8 * k & 255) * (int8_t)((uint32_t)b >> 8 * k);\n"
+               "    sum = sum < INT16_MIN ? INT16_MIN : sum > INT16_MAX ? INT16_MAX : sum;\n"
+               "    y |= (uint32_t)(uint16_t)sum << 8 * i;\n"
+               "  }\n"
+               "  return (int32_t)y;\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_dot16\n"
+               "static inline int32_t nib_c99_dot16(int32_t a, int32_t b) {\n"
+               "  return (int16_t)a * (int16_t)b +\n"
+               "         (int16_t)((uint32_t)a >> 16) * (int16_t)((uint32_t)b >> 16);\n"
+               "}\n"
+               "\n"
+               "//@ nib_c99_six_tables\n"
+               "static inline void nib_c99_six_tables(uint8_t *d, const int8_t *a) {\n"
+               "  for (int i = 0; i < 6 * 64; i++) {\n"
+               "    const int first = i / 64 * 6, last = first + 6 < 32 ? first + 6 : 32;\n"
+               "    int32_t sum = 768;\n"
+               "    for (int k = first; k < last; k++)\n"
+               "      sum += i >> (k - first) & 1 ? a[k] : 0;\n"
+               "    sum -= 128 * (first + 6 - last);\n"
+               "    d[i] = (uint8_t)(sum & 31);\n"
+               "    d[i + 6 * 64] = (uint8_t)(sum >> 5);\n"
+               "  }\n"
+               "}\n"
+               "\n"
                "//@ nib_c99_lookup64\n"
                "static inline int32_t nib_c99_lookup64(const uint8_t *table, int32_t x) {\n"
                "  uint32_t y = 0;\n"
@@ -150,6 +195,13 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_DOT8_SUM] = "$d = (int32_t)((uint32_t)$d + (uint32_t)$a);",
             [NIB_PRIM_BYTES_AND] = "$d = $a & $b;",
             [NIB_PRIM_BYTES_OR] = "$d = $a | $b;",
+            [NIB_PRIM_BYTES_ADD] = "$d = nib_c99_add_bytes($a, $b);",
+            [NIB_PRIM_BYTES_BLEND] = "$d = ($a & $c) | ($b & ~$c);",
+            [NIB_PRIM_BYTES_ZIP_LOW] = "$d = nib_c99_zip($a, $b, 0);",
+            [NIB_PRIM_BYTES_ZIP_HIGH] = "$d = nib_c99_zip($a, $b, 2);",
+            [NIB_PRIM_BYTES_PAIRS] = "$d = nib_c99_pairs($a, $b);",
+            [NIB_PRIM_DOT16] = "$d += nib_c99_dot16($a, $b);",
+            [NIB_PRIM_SIX_TABLES] = "nib_c99_six_tables($d, $a);",
             [NIB_PRIM_BYTES_SHL] = "$d = (int32_t)((uint32_t)$a << ($b));",
             [NIB_PRIM_BYTES_SHR] = "$d = (int32_t)((uint32_t)$a >> ($b));",
             [NIB_PRIM_I32_SAR] = "$d = $a < 0 ? ~(~$a >> ($b)) : $a >> ($b);",

@@ -134,6 +134,16 @@ extern "C" {
   X(BYTES_LOOKUP, "bytes_lookup")   /* d = a[each byte of b], a: 16 bytes in memory, b: 0..15 */   \
   X(BYTES_LOOKUP64, "bytes_lookup64") /* d = a[each byte of b & 63], a: 64 bytes in memory */      \
   X(BYTES_AND, "bytes_and") X(BYTES_OR, "bytes_or")                                                \
+  X(BYTES_ADD, "bytes_add")         /* d = a + b byte by byte, without carries */                  \
+  X(BYTES_BLEND, "bytes_blend")     /* d = the bits of a where c has ones, those of b elsewhere */ \
+  /* d = bytes of a and b in turns: of the lower, or upper, half of each part of 16 bytes, or of the register \
+   * where it is shorter */                                                                        \
+  X(BYTES_ZIP_LOW, "bytes_zip_low") X(BYTES_ZIP_HIGH, "bytes_zip_high")                            \
+  X(BYTES_PAIRS, "bytes_pairs")     /* d (i16 lanes) = sums of products of neighbours, a unsigned, b signed, \
+                                     * saturated */                                                \
+  X(DOT16, "dot16")                 /* d(i32) += sums of products of neighbours in i16 lanes of a and b */ \
+  X(SIX_TABLES, "six_tables")       /* tables of sums of 32 activations at a (int8_t) to d (uint8_t), see \
+                                     * block_sixes.c */                                            \
   X(BYTES_SHL, "bytes_shl") X(BYTES_SHR, "bytes_shr") /* of 32-bit lanes by the constant b */      \
   X(DOT8, "dot8")                   /* d += sums of products of bytes, a unsigned, b signed: of 4 in \
                                      * i32 lanes, or, where dot8_limit says how much these hold, of \
@@ -224,7 +234,7 @@ typedef struct nib_vocab {
   const char *type_real;      /**< C type of a staged real; NULL: float */
   bool in_order;              /**< products, loads and stores issue one after another */
   int unroll;                 /**< of the loop over K; 0: as compilers choose */
-  const char *serves;         /**< the one schedule that this vocabulary is for; NULL: any */
+  const char *serves;         /**< the schedules that this vocabulary is for, spaces between them; NULL: any */
   const struct nib_vocab *next; /**< another of the same file, or NULL */
   int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
   double dot8_cycles;         /**< of one DOT8 */

@@ -170,6 +170,58 @@ static inline uint32_t nib_tq1_0_code(const uint8_t *block, int i) {
 }
 //@ end
 
+//@ begin nib_last_place
+/* The power of two of x's last bit that is 1; infinite, or a NaN, as x is. */
+static inline float nib_last_place(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint32_t exponent = bits >> 23 & 255, fraction = bits & 0x7FFFFFu;
+  const uint32_t significand = exponent ? fraction | 0x800000u : fraction;
+  if (exponent == 255 || significand == 0)
+    return x;
+  return fabsf(x) / ((float)significand / (float)(significand & (0u - significand)));
+}
+//@ end
+
+//@ begin nib_scale_passes
+/* n scales as integers of at most `most` times one number, as many of them as have one in common, then those
+ * left, n <= 256: returns the number of such passes. Of pass i, to[i * words] and up are the integers of
+ * neighbours as pairs of 16 bits, once in their order and once in the other, each integer `repeat` times; then
+ * the sum of bases times integers, and the bits of the number. */
+static inline int32_t nib_scale_passes(const float *scales, const int32_t *bases, int32_t n, int32_t repeat,
+                                       int32_t most, int32_t words, int32_t *to) {
+  int32_t passes = 0, left = 0, integers[256];
+  uint8_t waits[256];
+  for (int32_t s = 0; s < n; s++)
+    left += waits[s] = scales[s] != 0.0f;
+  for (; left; passes++, to += words) {
+    int32_t first = -1, sum = 0;
+    for (int32_t s = 0; s < n; s++)
+      if (waits[s] && (first < 0 || nib_last_place(scales[s]) < nib_last_place(scales[first])))
+        first = s;
+    float unit = nib_last_place(scales[first]);
+    const int is_place = fabsf(scales[first]) / unit <= (float)most;
+    unit = is_place ? unit : scales[first];
+    for (int32_t s = 0; s < n; s++) {
+      const int goes = waits[s] && (is_place ? fabsf(scales[s]) / unit <= (float)most
+                                             : s == first || scales[s] == unit);
+      integers[s] = !goes ? 0 : is_place ? (int32_t)(scales[s] / unit) : 1;
+      waits[s] = (uint8_t)(waits[s] && !goes);
+      left -= goes;
+      sum += integers[s] * bases[s];
+    }
+    for (int32_t i = 0; i < n * repeat; i += 2) {
+      const uint32_t a = (uint16_t)integers[i / repeat], b = (uint16_t)integers[(i + 1) / repeat];
+      to[i] = (int32_t)(a | b << 16);
+      to[i + 1] = (int32_t)(b | a << 16);
+    }
+    to[words - 2] = sum;
+    memcpy(to + words - 1, &unit, sizeof unit);
+  }
+  return passes;
+}
+//@ end
+
 //@ begin nib_bits_to_f32
 static inline float nib_bits_to_f32(uint32_t bits) {
   float x;

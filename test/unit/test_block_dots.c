@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_block_dots
  * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots; of
- * one bit also block_tables) or in f32 (block_reals): every format that the schedules take, in each
+ * one bit also block_tables and block_sixes) or in f32 (block_reals): every format that the schedules take, in each
  * vocabulary and tile, over shapes with tails, on random and extreme codes, against the reference
  * in f32 and f64. */
 #include "kernel_harness.h"
@@ -54,19 +54,33 @@ static const char *const bit_formats[] = {
     "book:-3,1:block=64,scale=bf16",     "bipolar1:block=1024,scale=f32"};
 #define N_BIT_FORMATS ((int)(sizeof bit_formats / sizeof *bit_formats))
 
+/* Of those that sums of six serve: whole pairs of 32 elements, nothing added. */
+static const char *const six_formats[] = {
+    "bipolar1:block=64,scale=f16", "bipolar1:block=128,scale=f16", "ui1:block=64,scale=bf16",
+    "ui1:block=192,scale=f32",     "book:-1,1:block=64,scale=e8m0", "bipolar1:block=1024,scale=f32"};
+#define N_SIX_FORMATS ((int)(sizeof six_formats / sizeof *six_formats))
+
 static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=f32"};
 
 static float small_real(suite *s) { return (float)pick(s, -1000, 1000) / 700.0f; }
 
-/* Blocks of `f` from reals, then (extreme) codes at both ends: all bytes of codes 0x00 or 0xFF … */
+enum { EXTREME = 1, APART = 2 }; /* 0: reals much alike */
+
+/* Blocks of `f` from reals, then (extreme) codes at both ends: all bytes of codes 0x00 or 0xFF … Or, apart,
+ * scales of very different blocks, some of which are 0. */
 static void fill_blocks(suite *s, nib_format f, int64_t n, int extreme, void *out) {
   const nib_format_info *info = nib_format_get(f);
   float *x = malloc((size_t)n * sizeof *x);
   for (int64_t i = 0; i < n; ++i)
-    x[i] = extreme ? (next_random(&s->rng) % 2 ? 1.75f : -1.75f) : small_real(s);
+    x[i] = extreme == EXTREME ? (next_random(&s->rng) % 2 ? 1.75f : -1.75f) : small_real(s);
+  for (int64_t b = 0; extreme == APART && b < n / info->block_elems; ++b) {
+    const float factor = b % 7 == 3 ? 0.0f : ldexpf(1.0f, pick(s, -9, 9));
+    for (int64_t i = b * info->block_elems; i < (b + 1) * info->block_elems; ++i)
+      x[i] *= factor;
+  }
   nib_format_encode_row(f, x, n, NULL, out);
   /* Plain int8 codes reach -128, which encoders do not write. */
-  if (extreme && info->block.element == NIB_I8)
+  if (extreme == EXTREME && info->block.element == NIB_I8)
     for (int64_t b = 0; b < n / info->block_elems; ++b)
       memset((uint8_t *)out + b * info->block_bytes + info->block.codes.low.at / 8,
              b % 3 ? 0x80 : 0x7F, (size_t)info->block_elems);
@@ -88,7 +102,7 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   const int a = nib_format_get(xf)->block_elems, b = nib_format_get(wf)->block_elems;
   const int k = (a > b ? a : b) * blocks;
   snprintf(s->label, sizeof s->label, "%.30s %d %d %d%s", weights, rows, outputs, k,
-           extreme ? " extreme" : "");
+           extreme == APART ? " apart" : extreme ? " extreme" : "");
   const int32_t x = input(s, xf, shape(2, rows, k), 0, 0);
   const int32_t w = value(s, wf, shape(2, outputs, k), 0, 0);
   const size_t bytes = nib_tensor_bytes(&s->g->tensors[w]);
@@ -253,6 +267,20 @@ static void add_bit_cases(suite *s, int lanes) {
              outputs, 1 + outputs % 3, outputs % 2);
 }
 
+/* Sums of six that are looked up: one to three panels, few rows and more than one chunk of K. */
+static void add_six_cases(suite *s, int lanes) {
+  for (int i = 0; i < N_SIX_FORMATS; ++i) {
+    const bool meets = nib_format_get(nib_format_find(six_formats[i]))->block_elems != 192;
+    for (int extreme = 0; extreme <= APART; ++extreme)
+      for (int rows = 1; rows <= (i < N_SIX_FORMATS - 1 ? 3 : 2); ++rows)
+        add_case(s, six_formats[i], meets ? row_formats[(rows + extreme) % 3] : "q8_0", rows,
+                 4 * lanes * (1 + (i + rows) % 3), 1 + (i + rows) % 4, extreme);
+    add_case(s, six_formats[i], "q8_0", 1, 4 * lanes, 15 + i, APART);
+  }
+  add_case(s, "bipolar1:block=128,scale=f16", "q8_0", 1, 8 * lanes, 32, 0);
+  add_case(s, "bipolar1:block=1024,scale=f32", "i8:block=1024,scale=f32", 1, 4 * lanes, 3, EXTREME);
+}
+
 static void test_vocabulary(const char *vocab, const char *target_name, const char *schedule) {
   const nib_vocab *v = nib_vocab_find(vocab);
   nib_target target;
@@ -263,7 +291,9 @@ static void test_vocabulary(const char *vocab, const char *target_name, const ch
   }
   n_cases = 0;
   suite s = suite_open("dots", "nearest-even", 11);
-  if (schedule)
+  if (schedule && strcmp(schedule, "block_sixes") == 0)
+    add_six_cases(&s, v->lanes);
+  else if (schedule)
     add_bit_cases(&s, v->lanes);
   else
     add_cases(&s, v->lanes);
@@ -283,6 +313,8 @@ int main(void) {
   test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni", NULL);
   test_vocabulary("c99", "c99", "block_tables");
   test_vocabulary("avx512vbmi", "x86-64-v4+avx512vnni+avx512vbmi", "block_tables");
+  test_vocabulary("c99", "c99", "block_sixes");
+  test_vocabulary("avx512vbmi", "x86-64-v4+avx512vnni+avx512vbmi", "block_sixes");
   printf("%d failures\n", harness_failures);
   return harness_failures != 0;
 }
