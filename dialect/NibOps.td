@@ -817,7 +817,7 @@ def Nib_KernelOp : Op<Nib_Dialect, "kernel",
     where that pays.
 
     ```mlir
-    %y = nib.kernel "conv1" schedule "conv" vocab "c99" tile [4, 4, 0, 0] {
+    %y = nib.kernel "conv1" schedule "conv" vocab "c99" tile [4, 4, 0, 0, 0] {
       %0 = nib.reshape %x : (tensor<2x3xf32>) -> tensor<6xf32>
       %1 = nib.relu %0 : (tensor<6xf32>) -> tensor<6xf32>
       nib.yield %1 : tensor<6xf32>

@@ -132,6 +132,7 @@ static bool rescales(const nib_kernel_desc *d) {
 /* Throughputs per register operation. */
 typedef struct rates {
   double lanes, dot_k, real_k, registers;
+  double codes, unpack; /* of weights in a byte, and of taking one out of a register of them */
   double dot, dot8, fma, lane_mac, requant, element;
   double total; /* of a register of sums that ends in another one */
   double found_lanes; /* of the target's registers, which compilers may use for portable C */
@@ -183,6 +184,13 @@ static rates rates_of_machine(const nib_machine *m) {
                  .scalar = lanes <= 1};
 }
 
+/* What conv_rows' tile says of how weights share bytes. */
+static void share_bytes(const nib_kernel_desc *d, const nib_vocab *v, rates *r) {
+  const bool shared = strcmp(d->schedule, "conv_rows") == 0 && d->tile[4] > 1;
+  r->codes = shared ? d->tile[4] : 1;
+  r->unpack = shared && v != NULL ? nib_vocab_unpack_cycles(v, d->tile[4]) : 0;
+}
+
 static double round_up(double value, double unit) { return ceil(value / unit) * unit; }
 
 static double columns_of(const nib_kernel_desc *d) {
@@ -214,8 +222,8 @@ static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double 
   /* By taps, an input column is loaded once for the taps of a row. */
   const double taps = d->tile[3] > 0 && d->kernel[1] > 0 ? (double)d->kernel[1] : 1;
   const double loaded = ((rows - 1) * fmax((double)d->strides[1], 1) + taps) / taps;
-  const double loads = ((taps > 1 ? loaded : rows) + vectors) / k_loads_per_cycle;
-  double cycles = fmax(rows * vectors * issue + k_step_cycles, fmax(loads, k_accumulate_latency));
+  const double loads = ((taps > 1 ? loaded : rows) + vectors / r->codes) / k_loads_per_cycle;
+  double cycles = fmax(vectors * (rows * issue + r->unpack) + k_step_cycles, fmax(loads, k_accumulate_latency));
   if (r->in_order) /* a scalar load for each activation; weights are loaded and widened */
     cycles = (rows + 1) * vectors * issue + (taps > 1 ? loaded : rows) + k_step_cycles;
   const double used = rows * vectors + taps * vectors + 1;
@@ -262,7 +270,7 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 4, row_pixels(d));
   const double nr = d->tile[1] > 0 ? d->tile[1] : fmin(4, ceil(n / r->lanes));
   const double depth = real ? r->real_k : r->dot_k;
-  const double steps = round_up(k, depth) / depth;
+  const double steps = round_up(k, depth * r->codes) / depth;
   /* Along each row whole tiles, then a remainder of pixels and one of column registers at their
    * own efficiency. */
   const double row = row_pixels(d), vectors = ceil(n / r->lanes);
@@ -721,6 +729,7 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   const nib_vocab *spoken = direct ? nib_vocab_find("c99") : vocab;
   rates r = spoken != NULL ? rates_of_vocab(spoken) : rates_of_machine(m);
   r.in_order |= nib_target_is_riscv(target);
+  share_bytes(desc, spoken, &r);
   r.found_lanes = m->vector_bytes >= 32 ? m->vector_bytes / 4 : 1;
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
   /* Tables of sums are made small enough to stay in the caches. */

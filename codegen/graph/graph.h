@@ -165,7 +165,7 @@ typedef struct nib_node {
   int32_t kernel;     /**< index into kernels, or NIB_NONE before fuse */
 } nib_node;
 
-#define NIB_MAX_TILE 4
+#define NIB_MAX_TILE 5
 
 /** A group of nodes that runs as one generated loop nest. nodes are in topological order. */
 typedef struct nib_kernel {

@@ -65,11 +65,12 @@ static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, 
 }
 
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns) {
-  return w->segments * w->steps * columns * w->lanes * w->dot_k;
+  return w->segments * w->steps / w->codes * columns * w->lanes * w->dot_k;
 }
 
 static void cut_panels(nib_conv_walk *w) {
-  w->steps = (w->run + w->dot_k - 1) / w->dot_k;
+  const int64_t of_register = w->dot_k * w->codes;
+  w->steps = (w->run + of_register - 1) / of_register * w->codes;
   const int64_t panel = w->columns * w->lanes;
   w->full_panels = w->group_out / panel;
   const int64_t rest = w->group_out % panel;
@@ -107,6 +108,12 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
   w->dot_k = !w->is_float ? v->dot_k : v->half_k ? v->half_k : 1;
   w->lanes = v->lanes;
   w->columns = columns;
+  w->codes = 1;
+  cut_panels(w);
+}
+
+void nib_pack_share_bytes(nib_conv_walk *w, int64_t codes) {
+  w->codes = codes;
   cut_panels(w);
 }
 
@@ -172,16 +179,33 @@ bool nib_pack_fits_two(const nib_tensor *t) {
   return weights_within(t, 2 * INT8_MIN, 2 * INT8_MAX);
 }
 
-/* What packing subtracts from weight codes. */
-static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v) {
+nib_shared_codes nib_pack_shared_codes(const nib_tensor *weights) {
+  const nib_format_info *f = nib_format_get(weights->format);
+  nib_shared_codes s = {.codes = 1, .bits = 8};
+  const bool bipolar = f->kind == NIB_KIND_BIPOLAR;
+  if (f->bits > 4 || f->bytes != 1 || (!bipolar && f->kind != NIB_KIND_SIGNED && f->kind != NIB_KIND_UNSIGNED))
+    return s;
+  s.bits = f->bits > 2 ? 4 : f->bits;
+  s.codes = 8 / s.bits;
+  s.shift = bipolar;
+  s.low = bipolar                       ? nib_format_value_of(weights->format, 0)
+          : f->kind == NIB_KIND_SIGNED ? -(INT64_C(1) << (f->bits - 1))
+                                       : 0;
+  return s;
+}
+
+/* What packing subtracts from the numbers of weights. */
+static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v, int64_t codes) {
+  if (codes > 1)
+    return nib_pack_shared_codes(t).low;
   if (v->weights_i16 || nib_pack_fits_i8(t))
     return nib_pack_zero(t);
   return nib_format_get(t->format)->kind == NIB_KIND_UNSIGNED ? 128 : 0;
 }
 
-int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t codes) {
   const nib_tensor *t = nib_node_input(g, n, 1);
-  return nib_params_is_real(t->format) ? 0 : nib_pack_zero(t) - subtracted_zero(t, v);
+  return nib_params_is_real(t->format) ? 0 : nib_pack_zero(t) - subtracted_zero(t, v, codes);
 }
 
 int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
@@ -197,6 +221,7 @@ int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vo
 typedef struct packer {
   const nib_conv_walk *w;
   weights source;
+  nib_shared_codes shared;
   int64_t zero;
   int elem_bytes;
   uint8_t *at;
@@ -221,16 +246,38 @@ static void put(packer *p, bool valid, int64_t index) {
   p->at += p->elem_bytes;
 }
 
+/* Index of channel o's weight at element i of a run, -1 where there is none. */
+static int64_t weight_of_run(const packer *p, int64_t o, int64_t group_end, int64_t ky, int64_t segment, int64_t i) {
+  const nib_conv_walk *w = p->w;
+  if (o >= group_end || i >= w->run)
+    return -1;
+  const int64_t tap = w->segments > 1 ? segment : i / w->group_in;
+  return weight_index(&p->source, o, ky, tap, w->segments > 1 ? i : i % w->group_in);
+}
+
+/* A byte of the codes at elements i, i + dot_k … of a run. */
+static void put_codes(packer *p, int64_t o, int64_t group_end, int64_t ky, int64_t segment, int64_t i) {
+  uint8_t byte = 0;
+  for (int64_t c = 0; c < p->w->codes; c++) {
+    const int64_t index = weight_of_run(p, o, group_end, ky, segment, i + c * p->w->dot_k);
+    if (index >= 0)
+      byte |= (uint8_t)((number_at(p->source.t, index) - p->zero) >> p->shared.shift << (c * p->shared.bits));
+  }
+  *p->at++ = byte;
+}
+
 /* One register: `lanes` output channels from `first`, dot_k elements of a run from `k`. */
 static void put_register(packer *p, int64_t first, int64_t group_end, int64_t ky, int64_t segment,
                          int64_t k) {
   const nib_conv_walk *w = p->w;
   for (int64_t lane = 0; lane < w->lanes; lane++) {
     for (int64_t i = k; i < k + w->dot_k; i++) {
-      const bool valid = first + lane < group_end && i < w->run;
-      const int64_t tap = w->segments > 1 ? segment : i / w->group_in;
-      const int64_t c = w->segments > 1 ? i : i % w->group_in;
-      put(p, valid, valid ? weight_index(&p->source, first + lane, ky, tap, c) : 0);
+      if (w->codes > 1) {
+        put_codes(p, first + lane, group_end, ky, segment, i);
+        continue;
+      }
+      const int64_t index = weight_of_run(p, first + lane, group_end, ky, segment, i);
+      put(p, index >= 0, index);
     }
   }
 }
@@ -239,7 +286,7 @@ static void put_panel(packer *p, int64_t first, int64_t columns, int64_t group_e
   const nib_conv_walk *w = p->w;
   for (int64_t ky = 0; ky < w->shape.kernel_h; ky++)
     for (int64_t segment = 0; segment < w->segments; segment++)
-      for (int64_t step = 0; step < w->steps; step++)
+      for (int64_t step = 0; step < w->steps; step += w->codes)
         for (int64_t column = 0; column < columns; column++)
           put_register(p, first + column * w->lanes, group_end, ky, segment, step * w->dot_k);
 }
@@ -252,7 +299,8 @@ nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_voc
   if (!data)
     return NIB_ERROR_OUT_OF_MEMORY;
   packer p = {.w = w, .source = weights_of(g, n, w), .elem_bytes = elem_bytes, .at = data};
-  p.zero = w->is_float ? 0 : subtracted_zero(p.source.t, v);
+  p.zero = w->is_float ? 0 : subtracted_zero(p.source.t, v, w->codes);
+  p.shared = nib_pack_shared_codes(p.source.t);
   for (int64_t group = 0; group < w->shape.groups; group++) {
     const int64_t begin = group * w->group_out, end = begin + w->group_out;
     for (int64_t panel = 0; panel < w->full_panels; panel++)
@@ -289,7 +337,7 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
   const weights source = weights_of(g, n, w);
   const bool depthwise = w->transposed && w->shape.in_c > 1;
   const int64_t zero = nib_pack_staged_zero(g, n, v);
-  const int64_t subtracted = depthwise ? nib_pack_zero(source.t) : subtracted_zero(source.t, v);
+  const int64_t subtracted = depthwise ? nib_pack_zero(source.t) : subtracted_zero(source.t, v, w->codes);
   const int64_t left = nib_pack_zero(source.t) - subtracted;
   for (int64_t o = 0; o < w->shape.out_c; o++) {
     int64_t sum = 0, taps = 0;

@@ -31,6 +31,7 @@ typedef struct nib_conv_walk {
   int64_t lanes, columns;
   int64_t full_panels, last_columns,
       last_tail; /**< last_tail: valid lanes of its last register, or 0 */
+  int64_t codes; /**< weights that share a byte, those of as many steps (nib_pack_share_bytes); 1: none do */
   int64_t panel_elems, last_panel_elems, group_elems; /**< packed weights */
 } nib_conv_walk;
 
@@ -43,16 +44,27 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
 bool nib_pack_is_pointwise(const nib_conv_shape *s); /**< whose pixels are flattened to rows */
 /** Walks the taps of a kernel row one by one, as with dilation, although they touch. */
 void nib_pack_split_taps(nib_conv_walk *w);
+/** Weights of few bits, how they share bytes: register s of packed weights holds steps s * codes + i, each code
+ *  in bits i * bits … of its byte. A code is its number less `low`, without the lowest `shift` bits. */
+typedef struct nib_shared_codes {
+  int64_t codes; /**< of a byte; 1: weights of this format share none */
+  int bits;      /**< of a code in its byte: 1, 2 or 4 */
+  int shift;     /**< all numbers less `low` are multiples of 2^shift */
+  int64_t low;
+} nib_shared_codes;
+nib_shared_codes nib_pack_shared_codes(const nib_tensor *weights);
+/** Walks `codes` steps to a register of packed weights. */
+void nib_pack_share_bytes(nib_conv_walk *w, int64_t codes);
 /** Elements from one kernel row to the next within a panel of `columns`. */
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns);
 
 int64_t nib_pack_zero(const nib_tensor *t); /**< zero point: 0 where it has none */
-/** Zero point of the weights as the vocabulary multiplies them: what is left to subtract with the
- *  sum of the activations. 0 where packing subtracts it. */
-int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+/** Zero point of the weights as the vocabulary multiplies them, `codes` to a byte: what is left to subtract with
+ *  the sum of the activations. 0 where packing subtracts it. */
+int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t codes);
 
 /** Packed weights [group][panel][kernel row][segment][step][column][lane][dot_k]: i8 or i16 as the
- *  vocabulary says, or f32. The caller frees *out_data. */
+ *  vocabulary says, or f32; of w->codes steps one where they share bytes. The caller frees *out_data. */
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes);
 /** Initial accumulators: bias with the staged zero point's contribution taken out, i32, f32, or f16 where the vocabulary computes in it,

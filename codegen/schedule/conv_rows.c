@@ -2,9 +2,12 @@
  *
  * conv_rows: convolution and fully connected without an im2col buffer. Input rows are staged once
  * into a ring (stage_rows.c); a micro-kernel of tile[0] pixels by tile[1] registers of output
- * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers. */
+ * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers. tile[2] is the pixels
+ * of a row where these are flattened to rows, tile[3] whether taps are taken together, tile[4] how many weights share
+ * a byte. */
 #include "emit/snippets.h"
 #include "pack/pack_pairs.h"
+#include "schedule/conv_codes.h"
 #include "schedule/conv_excess.h"
 #include "schedule/conv_formats.h"
 #include "schedule/conv_tiles.h"
@@ -38,6 +41,7 @@ typedef struct conv_rows {
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   nib_conv_constants constants;
   const char *weight_type;
+  nib_shared_codes codes; /* of a byte of the weights, if any share one */
   nib_conv_excess excess;
 } conv_rows;
 
@@ -53,7 +57,7 @@ static bool is_supported_root(const nib_graph *g, const nib_node *n) {
 
 static void init_stage(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                        const nib_conv_walk *w, nib_stage *out_stage) {
-  const bool sums = nib_pack_weight_zero(g, n, v) != 0;
+  const bool sums = nib_pack_weight_zero(g, n, v, w->codes) != 0;
   const bool ends_short = w->is_float && nib_vocab_prim(v, NIB_PRIM_HALF_LAST);
   const int64_t read_past = ends_short ? 0 : w->steps * w->dot_k - w->run;
   nib_stage_init(out_stage, nib_node_input(g, n, 0), &w->shape, v, nib_pack_staged_zero(g, n, v),
@@ -78,7 +82,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
   if (w.shape.out_w < 1 || w.shape.out_h < 1 || w.group_in < 1 || w.group_out < 1)
     return false;
-  if (!is_float && nib_pack_weight_zero(g, n, v) != 0 &&
+  if (!is_float && nib_pack_weight_zero(g, n, v, 1) != 0 &&
       (w.shape.groups > 1 || !nib_vocab_prim(v, NIB_PRIM_STAGE_SUM)))
     return false;
   /* Groups of halves are read as a whole, from where they are aligned; none is half a group, or the last is read
@@ -95,9 +99,15 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
   nib_conv_walk w;
-  nib_pack_walk_in_rows(g, &g->nodes[kernel->nodes[0]], v, 1, kernel->tile[2], &w);
-  return nib_conv_tiles(v, &w, out_tiles, capacity);
+  nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
+  const int64_t codes = nib_conv_codes(g, n, v, &w);
+  const int count = nib_conv_tiles(v, &w, out_tiles, codes > 1 ? (capacity + 1) / 2 : capacity);
+  if (codes < 2)
+    return count;
+  nib_pack_share_bytes(&w, codes);
+  return count + nib_conv_tiles(v, &w, out_tiles + count, capacity - count);
 }
 
 /* The walk of a kernel in its tile. */
@@ -106,6 +116,8 @@ static void walk_of(const nib_graph *g, const nib_node *n, const nib_vocab *v, c
   nib_pack_walk_in_rows(g, n, v, tile_[1] > 0 ? tile_[1] : 1, tile_[2], out_walk);
   if (tile_[3] > 0)
     nib_pack_split_taps(out_walk);
+  else if (tile_[4] > 1)
+    nib_pack_share_bytes(out_walk, tile_[4]);
 }
 
 /* ---- scratch ---- */
@@ -120,7 +132,7 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
   nib_stage stage;
   walk_of(g, n, v, kernel->tile, &w);
   init_stage(g, n, v, &w, &stage);
-  const bool sums = nib_pack_weight_zero(g, n, v) != 0;
+  const bool sums = nib_pack_weight_zero(g, n, v, w.codes) != 0;
   return nib_stage_ring_bytes(&stage) + (sums ? sums_bytes(&stage, &w) : 0);
 }
 
@@ -294,21 +306,46 @@ static void load_activation(const conv_rows *r, int64_t at) {
     nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
 }
 
-static void emit_step(conv_rows *r, const tile *t) {
+/* Registers <stem>0 … = the next ones of packed weights. */
+static void load_weights(conv_rows *r, const tile *t, char stem) {
   nib_emitter *e = r->e;
-  const nib_conv_walk *w = &r->walk;
-  const int64_t register_elems = w->lanes * w->dot_k;
+  const int64_t register_elems = r->walk.lanes * r->walk.dot_k;
   for (int64_t n = 0; n < t->columns; n++) {
-    nib_text_line(e->body, "%s w%lld;", weight_register(r), (ll)n);
-    nib_say(e, weight_prim(r), nib_word_of("w%lld", (ll)n).s,
+    nib_text_line(e->body, "%s %c%lld;", weight_register(r), stem, (ll)n);
+    nib_say(e, weight_prim(r), nib_word_of("%c%lld", stem, (ll)n).s,
             nib_word_of("w + %lld", (ll)(n * register_elems)).s, NULL, NULL, NULL);
   }
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
+}
+
+/* Registers w0 … times all pixels' activations, the first of which is at element `at` of the run. */
+static void multiply(conv_rows *r, const tile *t, int64_t at) {
   declare_activation(r);
   for (int64_t m = 0; m < t->pixels; m++) {
-    load_activation(r, m * w->shape.stride_w * w->shape.in_c);
+    load_activation(r, at + m * r->walk.shape.stride_w * r->walk.shape.in_c);
     for (int64_t n = 0; n < t->columns; n++)
-      nib_say(e, product_prim(r), sum_register(r, m, n).s, "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
+      nib_say(r->e, product_prim(r), sum_register(r, m, n).s, "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
+  }
+}
+
+static void emit_step(conv_rows *r, const tile *t) {
+  load_weights(r, t, 'w');
+  multiply(r, t, 0);
+}
+
+/* The steps whose weights share bytes. */
+static void emit_shared_steps(conv_rows *r, const tile *t) {
+  nib_emitter *e = r->e;
+  load_weights(r, t, 'p');
+  for (int64_t code = 0; code < r->walk.codes; code++) {
+    nib_text_open(e->body, "{");
+    for (int64_t n = 0; n < t->columns; n++) {
+      const nib_word to = nib_word_of("w%lld", (ll)n);
+      nib_text_line(e->body, "%s %s;", weight_register(r), to.s);
+      nib_conv_codes_unpack(e, &r->codes, to.s, nib_word_of("p%lld", (ll)n).s, code);
+    }
+    multiply(r, t, code * r->walk.dot_k);
+    nib_text_close(e->body, "");
   }
 }
 
@@ -357,6 +394,8 @@ static void keep_order(const conv_rows *r, const tile *t) {
 static void emit_any_step(conv_rows *r, const tile *t) {
   if (r->by_taps)
     emit_columns(r, t);
+  else if (r->walk.codes > 1)
+    emit_shared_steps(r, t);
   else
     emit_step(r, t);
   keep_order(r, t);
@@ -372,7 +411,8 @@ static void emit_steps(conv_rows *r, const tile *t) {
   if ((nib_emitter_unroll(e) > 1 || e->unroll) && whole > 1)
     nib_text_line(e->body, "#pragma GCC unroll %d", nib_emitter_unroll(e));
   if (whole > 0) {
-    nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(whole * w->dot_k), (ll)w->dot_k);
+    nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %lld) {", (ll)(whole * w->dot_k),
+                  (ll)(w->dot_k * w->codes));
     emit_any_step(r, t);
   }
   if (!ends_short)
@@ -389,6 +429,8 @@ static void emit_taps(conv_rows *r, const tile *t) {
   const nib_conv_walk *w = &r->walk;
   const nib_conv_shape *s = &w->shape;
   const bool each_tap = w->segments > 1 && !r->by_taps;
+  if (w->codes > 1)
+    nib_conv_codes_declare(e, &r->codes);
   if (!r->by_taps)
     nib_text_line(e->body, "const %s *w = panel;", r->weight_type);
   if (s->kernel_h > 1)
@@ -444,7 +486,7 @@ static void emit_tile(conv_rows *r, const tile *t) {
 static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
   nib_emitter *e = r->e;
   const nib_conv_walk *w = &r->walk;
-  const int64_t per_channel = w->shape.kernel_h * w->segments * w->steps * w->dot_k;
+  const int64_t per_channel = w->shape.kernel_h * w->segments * w->steps * w->dot_k / w->codes;
   if (w->shape.groups > 1) {
     nib_text_line(e->body, "const %s *const panel = %s + g * %lld + c * %lld;", r->weight_type,
                   r->constants.weights, (ll)w->group_elems, (ll)per_channel);
@@ -609,7 +651,7 @@ static nib_status add_constants(conv_rows *r) {
   void *weights = NULL, *bias = NULL;
   size_t bytes = 0;
   nib_status status = nib_pack_weights(e->graph, n, e->vocab, &r->walk, &weights, &bytes);
-  if (status == NIB_OK)
+  if (status == NIB_OK && r->walk.codes == 1) /* pairs of small codes are within all limits */
     status = nib_conv_excess_add(e, r->kernel->name, &r->walk, weights, &r->excess);
   if (status == NIB_OK)
     status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, elems, &bias);
@@ -650,6 +692,10 @@ static nib_status prepare(conv_rows *r) {
                           "%s: a tile has at most %d pixels and %d registers of channels",
                           r->kernel->name, NIB_CONV_MOST_PIXELS, NIB_CONV_MOST_COLUMNS);
   walk_of(e->graph, n, e->vocab, tile_, &r->walk);
+  r->codes = nib_pack_shared_codes(nib_node_input(e->graph, n, 1));
+  if (r->walk.codes > 1 && r->walk.codes != nib_conv_codes(e->graph, n, e->vocab, &r->walk))
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: %lld of its weights cannot share a byte",
+                          r->kernel->name, (ll)r->walk.codes);
   r->by_taps = tile_[3] > 0;
   r->pixels = tile_[0] > 0 ? tile_[0] : 1;
   if (!nib_conv_divides_rows(&r->walk, r->pixels))
@@ -660,7 +706,7 @@ static nib_status prepare(conv_rows *r) {
   if (e->cut)
     r->cut = choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
   r->stage.cut_pixels = r->cut == CUT_PIXELS ? r->pixels : 0;
-  r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab);
+  r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab, r->walk.codes);
   r->weight_type = r->walk.is_float        ? nib_conv_real_type(e->vocab)
                    : e->vocab->weights_i16 ? "int16_t"
                                            : "int8_t";

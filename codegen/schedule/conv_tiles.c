@@ -17,13 +17,14 @@ static double step_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_ta
   const int64_t taps = by_taps ? w->segments : 1;
   const int64_t loaded = by_taps ? nib_conv_columns_under(&w->shape, pixels) : pixels;
   const double dots =
-      (double)(taps * pixels * columns) * (w->is_float ? v->fma_cycles : v->dot_cycles);
+      (double)(taps * pixels * columns) * (w->is_float ? v->fma_cycles : v->dot_cycles) +
+      (w->codes > 1 ? (double)columns * nib_vocab_unpack_cycles(v, w->codes) : 0.0);
   if (v->in_order) { /* a scalar load for each activation, and weights that are widened */
     const double weights = (double)(taps * columns) * v->dot_cycles;
     return (dots + (double)loaded + weights + 0.5) *
            (double)(by_taps ? w->steps : w->segments * w->steps);
   }
-  const double loads = (double)(loaded + taps * columns) * 0.5;
+  const double loads = (double)loaded * 0.5 + (double)(taps * columns) * 0.5 / (double)w->codes;
   const double latency = (v->lanes > 1 ? 5.0 : 1.0) * (double)taps;
   const double busy = dots > loads ? dots : loads;
   const double steps = (double)(by_taps ? w->steps : w->segments * w->steps);
@@ -66,9 +67,11 @@ static int weigh_tiles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps,
   /* Compilers spill when a tile takes the last registers: a tenth stays free. */
   const int32_t usable = v->registers - v->registers / 10;
   const int32_t taps = by_taps ? (int32_t)w->segments : 1;
+  /* Codes that share bytes: these, and a mask. */
+  const int32_t held = w->codes > 1 ? 1 : 0;
   for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
     for (int32_t pixels = 1; pixels <= w->shape.out_w && pixels <= NIB_CONV_MOST_PIXELS; pixels++)
-      if ((pixels + taps) * columns[i] + 1 <= usable && nib_conv_divides_rows(w, pixels))
+      if ((pixels + taps + held) * columns[i] + 1 + held <= usable && nib_conv_divides_rows(w, pixels))
         choices[n++] =
             (choice){tile_cycles(v, w, by_taps, pixels, columns[i]), pixels, columns[i], by_taps};
   return n;
@@ -78,7 +81,7 @@ static int weigh_tiles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps,
  * more. */
 static bool gains_by_taps(const nib_vocab *v, const nib_conv_walk *w, nib_conv_walk *out_split) {
   *out_split = *w;
-  if (w->segments != 1 || w->shape.kernel_w < 2 || w->shape.kernel_w > 8 || v->lanes < 2)
+  if (w->codes > 1 || w->segments != 1 || w->shape.kernel_w < 2 || w->shape.kernel_w > 8 || v->lanes < 2)
     return false;
   nib_pack_split_taps(out_split);
   return out_split->segments * out_split->steps <= w->steps;
@@ -98,6 +101,7 @@ int nib_conv_tiles(const nib_vocab *v, const nib_conv_walk *w, int32_t (*out_til
     out_tiles[i][0] = choices[i].pixels;
     out_tiles[i][1] = choices[i].columns;
     out_tiles[i][3] = choices[i].by_taps;
+    out_tiles[i][4] = w->codes > 1 ? (int32_t)w->codes : 0;
   }
   return n;
 }

@@ -135,21 +135,47 @@ static void put_name(char *to, size_t capacity, const char *from) {
   to[n] = '\0';
 }
 
+/* The root's weights where they are integers of few bits, for which conv_rows has forms of more and of fewer bytes;
+ * else NULL. */
+static const nib_desc_tensor *few_bits(const nib_kernel_desc *d) {
+  for (int32_t i = 0; i < d->n_tensors; i++) {
+    const nib_format f = nib_format_find(d->tensors[i].format);
+    if (strcmp(d->tensors[i].role, "weight") == 0)
+      return f != NIB_FORMAT_COUNT && nib_format_get(f)->bits <= 4 && !nib_format_holds_reals(f) ? &d->tensors[i]
+                                                                                                 : NULL;
+  }
+  return NULL;
+}
+
+/* Weights as a candidate of conv_rows keeps them: tile[4] of them may share a byte. */
+static int64_t weight_bytes(const nib_kernel_desc *d, const nib_select_candidate *c) {
+  const nib_desc_tensor *t = few_bits(d);
+  if (strcmp(c->schedule, "conv_rows") != 0 || c->tile[4] < 2 || t == NULL)
+    return d->weight_bytes;
+  int64_t elems = 1;
+  for (int32_t k = 0; k < t->rank; k++)
+    elems *= t->dims[k];
+  return d->weight_bytes - elems + elems / c->tile[4];
+}
+
 /* What the innermost loops touch again and again: the weights of one column tile, and the input. A
  * single row takes every weight once, from where they all are: as far as that is the second level of
  * the caches. What streams from farther takes as long in any code by this measure, and would be
- * given to the slowest. */
+ * given to the slowest; but where forms differ in their bytes, all weights count, and for a single row as many
+ * of other layers, which come between two uses. */
 static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate *c) {
   enum { near_bytes = 512 * 1024 };
   const nib_vocab *v = nib_vocab_find(c->vocab);
   const nib_desc_tensor *out = &d->tensors[d->n_tensors - 1];
   const int64_t columns = out->rank > 0 ? out->dims[out->rank - 1] : 1;
   const int64_t tile = (int64_t)(c->tile[1] > 0 ? c->tile[1] : 1) * (v != NULL ? v->lanes : 1);
-  int64_t weights = d->weight_bytes, rows = 1;
+  int64_t weights = weight_bytes(d, c), rows = 1;
   for (int32_t i = 0; i + 1 < out->rank; i++)
     rows *= out->dims[i];
   const bool streams_near = rows == 1 && weights <= near_bytes;
-  if (d->macs > 0 && columns > tile && !streams_near)
+  if (few_bits(d) != NULL)
+    weights *= rows == 1 ? 2 : 1;
+  else if (d->macs > 0 && columns > tile && !streams_near)
     weights = weights / columns * tile;
   return weights + c->scratch_bytes + d->input_bytes;
 }
@@ -160,6 +186,7 @@ static void describe_candidate(const nib_kernel_desc *base, const nib_select_can
   put_name(d->vocab, sizeof d->vocab, c->vocab);
   memcpy(d->tile, c->tile, sizeof d->tile);
   d->scratch_bytes = c->scratch_bytes;
+  d->weight_bytes = weight_bytes(base, c);
   d->working_set_bytes = working_set(base, c);
 }
 

@@ -604,7 +604,7 @@ func.func @f(%x: tensor<2xf32>) {
 
 // A tile of two numbers.
 func.func @f(%x: tensor<2xf32>) {
-  // expected-error @+1 {{'nib.kernel' op tile has 2 numbers, expected 4}}
+  // expected-error @+1 {{'nib.kernel' op tile has 2 numbers, expected 5}}
   %0 = nib.kernel "k" tile [1, 2] {
     %1 = nib.relu %x : (tensor<2xf32>) -> tensor<2xf32>
     nib.yield %1 : tensor<2xf32>

@@ -146,8 +146,8 @@ func.func @formats(%x: tensor<2x3xf32>, %c: tensor<2x3xi8>, %s: tensor<2xf32>, %
 // CHECK-SAME: nib.rounding = "tflite-double"
 func.func @kernel(%x: tensor<2x3xf32> {nib.name = "x"}) -> tensor<6xf32>
     attributes {nib.rounding = "tflite-double"} {
-  // CHECK: %both = nib.kernel "both" schedule "direct" vocab "c99" tile [4, 1, 0, 0] predicted_ns 1.250000e+01 scratch_bytes 64 scratch_offset 128 arena_offset 192 {
-  %y = nib.kernel "both" schedule "direct" vocab "c99" tile [4, 1, 0, 0] predicted_ns 12.5
+  // CHECK: %both = nib.kernel "both" schedule "direct" vocab "c99" tile [4, 1, 0, 0, 0] predicted_ns 1.250000e+01 scratch_bytes 64 scratch_offset 128 arena_offset 192 {
+  %y = nib.kernel "both" schedule "direct" vocab "c99" tile [4, 1, 0, 0, 0] predicted_ns 12.5
       scratch_bytes 64 scratch_offset 128 arena_offset 192 {
     // CHECK: nib.relu
     %0 = nib.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>

@@ -58,7 +58,7 @@ static void check_malformed(const char *good) {
       {"\"ops\":[", "\"ops\":[7,"},
       {"\"rounding\":\"", "\"rounding\":\"a very long name of a rounding "},
       {"{\"ops\"", "{\"more\":1,\"ops\""},
-      {"\"tile\":[0,0,0,0]", "\"tile\":[0,0,0,3000000000]"},
+      {"\"tile\":[0,0,0,0,0]", "\"tile\":[0,0,0,0,3000000000]"},
   };
   nib_kernel_desc d;
   for (size_t n = 0; n < strlen(good); ++n) {
