@@ -24,9 +24,8 @@ bool nib_block_codes_are_bytes(const nib_format_info *f) {
 
 bool nib_block_is_bytes(const nib_format_info *f) {
   const nib_block_layout *b = &f->block;
-  return nib_block_codes_are_bytes(f) &&
-         (b->scale == NIB_F16 || b->scale == NIB_BF16 || b->scale == NIB_F32 ||
-          b->scale == NIB_F8E8M0FNU);
+  return nib_block_codes_are_bytes(f) && (b->scale == NIB_F16 || b->scale == NIB_BF16 ||
+                                          b->scale == NIB_F32 || b->scale == NIB_F8E8M0FNU);
 }
 
 int64_t nib_block_rows_group(const nib_tensor *x) {
@@ -114,6 +113,33 @@ static nib_word scale_of(const nib_block_dots *d, const nib_block_layout *b) {
   }
 }
 
+/* real: the scale, whatever power of two elements count in included. */
+static void emit_scale(const nib_block_dots *d, const nib_block_layout *b) {
+  nib_text *t = d->e->body;
+  const int at = b->scale_at;
+  nib_text_line(t, "float real;");
+  if (b->scale == NIB_F16 && nib_vocab_prim(d->v, NIB_PRIM_F16_VALUE))
+    nib_say(d->e, NIB_PRIM_F16_VALUE, "real", nib_word_of("q[%d] | q[%d] << 8", at, at + 1).s, NULL,
+            NULL, NULL);
+  else
+    nib_text_line(t, "real = %s;", scale_of(d, b).s);
+  if (b->element_exponent)
+    nib_text_line(t, "real *= %s;", nib_word_f32(ldexpf(1, b->element_exponent)).s);
+}
+
+/* sum: of the codes at `to`. */
+static void emit_sum(const nib_block_dots *d, int64_t n) {
+  nib_text *t = d->e->body;
+  if (nib_vocab_prim(d->v, NIB_PRIM_I8_SUM)) {
+    nib_text_line(t, "int32_t sum;");
+    nib_say(d->e, NIB_PRIM_I8_SUM, "sum", "to", NULL, NULL, nib_word_of("%lld", (ll)n).s);
+    return;
+  }
+  nib_text_line(t, "int32_t sum = 0;");
+  nib_text_line(t, "for (int32_t k = 0; k < %lld; k++)", (ll)n);
+  nib_text_line(t, "  sum += to[k];");
+}
+
 /* A step whose codes are at `from`, as step number `s` of the row. */
 static void emit_step(const nib_block_dots *d, const char *from, const char *scale) {
   const nib_block_pack *p = &d->pack;
@@ -135,9 +161,7 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
   if (p->padded_step > p->step)
     nib_text_line(t, "memset(to + %lld, 0, %lld);", (ll)p->step, (ll)(p->padded_step - p->step));
   if (d->rows.has_bases || d->rows.has_offset_sums) {
-    nib_text_line(t, "int32_t sum = 0;");
-    nib_text_line(t, "for (int32_t k = 0; k < %lld; k++)", (ll)p->step);
-    nib_text_line(t, "  sum += to[k];");
+    emit_sum(d, p->step);
   }
   /* Codes that are multiplied where they lie make sums too large by a power of two. */
   const bool shifted = d->in_place > 1;
@@ -179,10 +203,7 @@ void nib_block_rows_emit(const nib_block_dots *d) {
   nib_text_open(t, "for (int32_t b = 0; b < %lld; b++) {", (ll)(r->k / r->scale_elems));
   nib_text_line(t, "const uint8_t *const q = in0 + (m * %lld + b) * %d; /* %s */",
                 (ll)(r->k / r->scale_elems), f->block_bytes, f->name);
-  nib_text_line(t, "const float real = %s%s;", scale_of(d, b).s,
-                b->element_exponent
-                    ? nib_word_of(" * %s", nib_word_f32(ldexpf(1, b->element_exponent)).s).s
-                    : "");
+  emit_scale(d, b);
   /* The weights' elements are integers times a power of two. */
   const nib_word scale = p->unit_exponent
                              ? nib_word_of("real * %s", nib_word_f32(ldexpf(1, p->unit_exponent)).s)

@@ -239,6 +239,26 @@ static const char support[] =
     "  return _mm256_srai_epi32(_mm256_slli_epi32(word, 24), 24);\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_sum_i8\n"
+    "/* Sums of eight bytes that are made unsigned. */\n" INLINE
+    "int32_t nib_avx2_sum_i8(const int8_t *a, int32_t n) {\n"
+    "  __m256i sum = _mm256_setzero_si256();\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 32 <= n; i += 32)\n"
+    "    sum = _mm256_add_epi64(sum, _mm256_sad_epu8(\n"
+    "        _mm256_xor_si256(_mm256_loadu_si256((const void *)(a + i)), _mm256_set1_epi8(-128)),\n"
+    "        _mm256_setzero_si256()));\n"
+    "  __m128i part = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));\n"
+    "  for (; i + 16 <= n; i += 16)\n"
+    "    part = _mm_add_epi64(part, _mm_sad_epu8(\n"
+    "        _mm_xor_si128(_mm_loadu_si128((const void *)(a + i)), _mm_set1_epi8(-128)),\n"
+    "        _mm_setzero_si128()));\n"
+    "  int32_t total = _mm_cvtsi128_si32(_mm_add_epi64(part, _mm_unpackhi_epi64(part, part))) - 128 * i;\n"
+    "  for (; i < n; i++)\n"
+    "    total += a[i];\n"
+    "  return total;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_quotient\n"
     "/* Beside a tie the rounded quotient may be the wrong neighbour: what is left over, which is exact, "
     "says so.\n"
@@ -543,6 +563,8 @@ const nib_vocab nib_vocab_avx2 = {
                 "    $b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), 2 * ($n));",
             [NIB_PRIM_BF16_STORE] = "_mm_storeu_si128((void *)($a), nib_avx2_bf16($b));",
             [NIB_PRIM_BF16_STORE_TAIL] = "nib_avx2_store_bytes($a, nib_avx2_bf16($b), 2 * ($n));",
+            [NIB_PRIM_I8_SUM] = "$d = nib_avx2_sum_i8($a, $n);",
+            [NIB_PRIM_F16_VALUE] = "$d = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128($a)));",
             [NIB_PRIM_I8_QUOTIENT] = "$d = nib_avx2_quotient($a, $b);",
             [NIB_PRIM_F32_LARGEST] = "$d = nib_avx2_largest($a);",
             [NIB_PRIM_F32_SUM] = "$d = nib_avx2_add_lanes($a);",

@@ -363,6 +363,23 @@ static const char support[] =
     "  return y;\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_sum_i8\n" INLINE
+    "int32_t nib_avx512_sum_i8(const int8_t *a, int32_t n) {\n"
+    "  __m256i sum = _mm256_setzero_si256();\n"
+    "  int32_t i = 0;\n"
+    "  for (; i + 32 <= n; i += 32)\n"
+    "    sum = _mm256_dpbusd_epi32(sum, _mm256_set1_epi8(1), _mm256_loadu_si256((const void *)(a + i)));\n"
+    "  __m128i part = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));\n"
+    "  for (; i + 16 <= n; i += 16)\n"
+    "    part = _mm_dpbusd_epi32(part, _mm_set1_epi8(1), _mm_loadu_si128((const void *)(a + i)));\n"
+    "  part = _mm_add_epi32(part, _mm_shuffle_epi32(part, 0x4E));\n"
+    "  part = _mm_add_epi32(part, _mm_shuffle_epi32(part, 0xB1));\n"
+    "  int32_t total = _mm_cvtsi128_si32(part);\n"
+    "  for (; i < n; i++)\n"
+    "    total += a[i];\n"
+    "  return total;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_stage_sum\n" INLINE
     "int32_t nib_avx512_stage_sum(const uint8_t *a, int32_t n) {\n"
     "  const __m512i ones = _mm512_set1_epi8(1);\n"
@@ -540,6 +557,9 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_BF16_STORE_TAIL] =
                 "_mm256_mask_storeu_epi16((void *)($a), " MASK ", nib_avx512_bf16($b));",
             [NIB_PRIM_F32_LARGEST] = "$d = _mm512_reduce_max_ps($a);",
+            [NIB_PRIM_I8_SUM] = "$d = nib_avx512_sum_i8($a, $n);",
+            [NIB_PRIM_F16_VALUE] =
+                "$d = _mm512_cvtss_f32(_mm512_cvtph_ps(_mm256_castsi128_si256(_mm_cvtsi32_si128($a))));",
             [NIB_PRIM_I8_QUOTIENT] = "$d = nib_avx512_quotient($a, $b);",
             [NIB_PRIM_F32_SUM] = "$d = _mm512_reduce_add_ps($a);",
             [NIB_PRIM_F32_FIRST] = "$d = _mm512_mask_blend_ps(" MASK ", $b, $a);",

@@ -170,6 +170,8 @@ extern "C" {
   X(F16_STORE, "f16_store") X(F16_STORE_TAIL, "f16_store_tail")                                    \
   X(BF16_STORE, "bf16_store") X(BF16_STORE_TAIL, "bf16_store_tail")                                \
   X(F32_LARGEST, "f32_largest")     /* d (a scalar float) = the largest lane of a, none a NaN */     \
+  X(I8_SUM, "i8_sum")               /* d (a scalar int32_t) = sum of n (a constant) int8_t at a */    \
+  X(F16_VALUE, "f16_value")         /* d (a scalar float) = the f16 a (a uint16_t) */                \
   X(I8_QUOTIENT, "i8_quotient")     /* d (i32) = the integer nearest to the exact a / b, ties to even, 0  \
                                      * of a NaN; at an end of int8 or beyond where that is beyond;  \
                                      * b: positive and at least |a| / 2^10, the same in all lanes */ \

@@ -4,6 +4,7 @@
  * -march and run against the one of c99 on random and extreme operands. */
 #include "emit/snippets.h"
 #include "epilogue/say.h"
+#include "num/format_snippets.h"
 #include "target/target.h"
 
 #include <dlfcn.h>
@@ -149,7 +150,10 @@ static void write_compute(nib_emitter *e, const prim_case *k) {
     load_register(e, "d", k->d, "pc");
   else
     nib_text_line(e->body, "%s d;", register_type(e, k->d));
-  nib_say(e, k->prim, "d", k->a != POINTER ? "a" : k->d == F32 ? "(const float *)pa" : "(const int8_t *)pa",
+  nib_say(e, k->prim, "d",
+          k->a != POINTER ? "a"
+          : k->d == F32   ? "(const float *)pa"
+                          : "(const int8_t *)pa",
           k->b == CONSTANT ? "5" : "b", "c", NULL);
   store_register(e, k->d, "d");
   close_function(e);
@@ -302,11 +306,34 @@ static void write_pack(nib_emitter *e, bool is_unsigned) {
 static const struct byte_case {
   nib_prim prim;
   bool a_pointer, b_constant;
-} byte_cases[] = {{NIB_PRIM_BYTES_AND, false, false}, {NIB_PRIM_BYTES_OR, false, false},
-                  {NIB_PRIM_BYTES_SHL, false, true},  {NIB_PRIM_BYTES_SHR, false, true},
-                  {NIB_PRIM_I32_SAR, false, true},    {NIB_PRIM_BYTES_LOOKUP, true, false},
-                  {NIB_PRIM_BYTES_LOOKUP64, true, false},
-                  {NIB_PRIM_BYTES_BCAST, true, true}, {NIB_PRIM_BYTES_LOAD, true, true}};
+} byte_cases[] = {{NIB_PRIM_BYTES_AND, false, false},     {NIB_PRIM_BYTES_OR, false, false},
+                  {NIB_PRIM_BYTES_SHL, false, true},      {NIB_PRIM_BYTES_SHR, false, true},
+                  {NIB_PRIM_I32_SAR, false, true},        {NIB_PRIM_BYTES_LOOKUP, true, false},
+                  {NIB_PRIM_BYTES_LOOKUP64, true, false}, {NIB_PRIM_BYTES_BCAST, true, true},
+                  {NIB_PRIM_BYTES_LOAD, true, true}};
+
+enum { summed = 61 };
+
+/* What reads and writes blocks of int8. */
+static void write_blocks(nib_emitter *e) {
+  open_function(e, "i8_sum", elems);
+  nib_text_line(e->body, "int32_t d;");
+  nib_say(e, NIB_PRIM_I8_SUM, "d", "(const int8_t *)pa", NULL, NULL, nib_word_of("%d", summed).s);
+  nib_text_line(e->body, "*(int32_t *)pd = d;");
+  close_function(e);
+  open_function(e, "f16_value", elems);
+  nib_text_line(e->body, "float d;");
+  nib_say(e, NIB_PRIM_F16_VALUE, "d", "*(const uint16_t *)pa", NULL, NULL, NULL);
+  nib_text_line(e->body, "*(float *)pd = d;");
+  close_function(e);
+  open_function(e, "quotient", elems);
+  load_register(e, "a", F32, "pa");
+  load_register(e, "b", F32, "pb");
+  nib_text_line(e->body, "%s d;", e->vocab->type_i32);
+  nib_say(e, NIB_PRIM_I8_QUOTIENT, "d", "a", "b", NULL, NULL);
+  store_register(e, I32, "d");
+  close_function(e);
+}
 
 static void write_bytes(nib_emitter *e) {
   const nib_vocab *v = e->vocab;
@@ -343,6 +370,8 @@ static void write_bytes(nib_emitter *e) {
   nib_say(e, NIB_PRIM_F32_LARGEST, "d", "a", NULL, NULL, NULL);
   nib_text_line(e->body, "*(float *)pd = d;");
   close_function(e);
+  if (nib_vocab_prim(v, NIB_PRIM_I8_SUM))
+    write_blocks(e);
   open_function(e, "sum", elems);
   load_register(e, "a", F32, "pa");
   nib_text_line(e->body, "float d;");
@@ -838,6 +867,58 @@ static void test_largest(void *library, const nib_vocab *v) {
   }
 }
 
+static void test_sums(void *library, const nib_vocab *v) {
+  if (!nib_vocab_prim(v, NIB_PRIM_I8_SUM))
+    return;
+  function *sum = find(library, "i8_sum", v), *value = find(library, "f16_value", v);
+  for (int round = 0; sum && value && round < rounds; round++) {
+    int32_t total = 0;
+    fill_random(pa);
+    if (round < 2)
+      memset(pa, round ? 127 : -128, summed);
+    for (int i = 0; i < summed; i++)
+      total += (int8_t)pa[i];
+    sum(pa, pb, pc, got);
+    CHECK(*(int32_t *)(void *)got == total);
+    ++compared;
+  }
+  for (uint32_t code = 0; value && code < 0x7C00; code++) { /* of both signs, none a NaN */
+    const uint16_t of = (uint16_t)(code % 2 ? code | 0x8000 : code);
+    const float want_value = nib_f16_to_f32(of);
+    memcpy(pa, &of, sizeof of);
+    value(pa, pb, pc, got);
+    if (memcmp(got, &want_value, sizeof want_value) != 0)
+      report("f16_value", v, (int)code);
+  }
+}
+
+/* Quotients at ties and next to them, of units down to the least. */
+static void test_quotient(void *library, const nib_vocab *v) {
+  if (!nib_vocab_prim(v, NIB_PRIM_I8_SUM))
+    return;
+  function *f = find(library, "quotient", v);
+  float *a = (float *)(void *)pa, *b = (float *)(void *)pb;
+  for (int round = 0; f && round < rounds; round++) {
+    const float unit = ldexpf(1 + (float)(next_random() >> 41) * 0x1p-23f,
+                              round == 0 ? -149 : (int)(next_random() % 268) - 149);
+    for (int i = 0; i < elems; i++) {
+      const double at = (int)(next_random() % 257) - 128 + (int)(next_random() % 4) * 0.5;
+      b[i] = unit;
+      a[i] = (float)(at * (double)unit);
+      if (next_random() % 2)
+        a[i] = nextafterf(a[i], next_random() % 2 ? INFINITY : -INFINITY);
+    }
+    a[0] = round % 2 ? INFINITY : NAN;
+    f(pa, pb, pc, got);
+    for (int i = 0; i < v->lanes; i++) {
+      const int32_t d = ((int32_t *)(void *)got)[i];
+      const double exact = isnan(a[i]) ? 0 : rint((double)a[i] / (double)b[i]);
+      CHECK(fmin(fmax(d, -128), 127) == fmin(fmax(exact, -128), 127));
+    }
+    ++compared;
+  }
+}
+
 /* Whole numbers, whose sums are exact in any order; selections to the bit. */
 static void test_rows(void *library, const nib_vocab *v) {
   function *sum = find(library, "sum", v), *where = find(library, "where", v);
@@ -942,6 +1023,8 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   test_dot8(library, v);
   test_halves(library, v);
   test_largest(library, v);
+  test_sums(library, v);
+  test_quotient(library, v);
   test_rows(library, v);
   test_exp(library, v);
 }
