@@ -189,10 +189,11 @@ static nib_status make_kernels(nib_fusion *f) {
   return nib_fuse_order_nodes(g, f->diag);
 }
 
-static nib_status check_every_kernel(const nib_fusion *f) {
+static nib_status settle_every_kernel(const nib_fusion *f) {
   for (int32_t i = 0; i < f->g->n_kernels; ++i) {
-    nib_select_candidate ignored;
-    NIB_RETURN_IF_ERROR(nib_select_kernel(f->select, f->g, &f->g->kernels[i], &ignored, f->diag));
+    nib_select_candidate choice;
+    NIB_RETURN_IF_ERROR(nib_select_kernel(f->select, f->g, &f->g->kernels[i], &choice, f->diag));
+    NIB_RETURN_IF_ERROR(nib_fuse_recode(f->g, &f->g->kernels[i], &choice));
   }
   return NIB_OK;
 }
@@ -206,7 +207,7 @@ static nib_status run(nib_fusion *f) {
   NIB_RETURN_IF_ERROR(nib_fuse_rows(f));
   NIB_RETURN_IF_ERROR(nib_fuse_chains(f));
   NIB_RETURN_IF_ERROR(make_kernels(f));
-  return check_every_kernel(f);
+  return settle_every_kernel(f);
 }
 
 nib_status nib_fuse_graph(nib_graph *g, const nib_options *o, const nib_diag *diag) {

@@ -38,6 +38,8 @@ nib_status nib_fuse_weigh(const nib_fusion *f, nib_fuse_group *grp);
 nib_status nib_fuse_rows(nib_fusion *f);
 /** Takes away groups without nodes. */
 void nib_fuse_drop_empty(nib_fusion *f);
+/** Gives what is inside kernel `k`, which will run as `c`, the codes that its products take. */
+nib_status nib_fuse_recode(nib_graph *g, const nib_kernel *k, const nib_select_candidate *c);
 /** Joins groups to chains where that pays; group_of no longer holds. */
 nib_status nib_fuse_chains(nib_fusion *f);
 

@@ -6,6 +6,7 @@
 
 #include "fuse/fuse.h"
 #include "select/select.h"
+#include "vocab/vocab.h"
 
 static const int64_t k_dims[] = {1, 6, 6, 16};
 
@@ -181,6 +182,53 @@ static void test_fallback_and_mismatch(void) {
   nib_graph_destroy(g);
 }
 
+static int32_t add_dense(nib_graph *g, const char *name, int32_t x, const char *activation,
+                         const int64_t *clamp) {
+  const int64_t dims[] = {200, 32}, w_dims[] = {32, 32}, one = 1;
+  const float scale = 0.01f;
+  const int32_t in[] = {x, random_constant(g, "w", NIB_I8, 2, w_dims), NIB_NONE,
+                        new_constant(g, "s", NIB_F32, 1, &one, &scale)};
+  const int32_t y = new_quantized(g, name, NIB_I8, 2, dims, 0.5f, -7);
+  const int32_t n = new_node(g, NIB_OP_FULLY_CONNECTED, name, 4, in, y);
+  nib_graph_set_string(g, n, NIB_A_ACTIVATION, activation);
+  if (clamp)
+    nib_graph_set_ints(g, n, NIB_A_CLAMP, clamp, 2);
+  return y;
+}
+
+/* Inside a chain int8 becomes uint8 where products take that, with its bounds; at its ends it stays. */
+static void test_codes_of_chains(void) {
+  static const struct {
+    const char *target;
+    bool recoded;
+  } k_rows[] = {{"x86-64-v4+avx512vnni", true}, {"x86-64-v3", true}, {"c99", false}};
+  const int64_t dims[] = {200, 32}, bounds[] = {-100, 90};
+  for (size_t i = 0; i < sizeof k_rows / sizeof *k_rows; ++i) {
+    int32_t x;
+    nib_graph *g = begin(&x);
+    x = new_quantized(g, "rows", NIB_I8, 2, dims, 0.5f, 1);
+    nib_graph_set_inputs(g, &x, 1);
+    const int32_t a = add_dense(g, "a", x, "relu", NULL);
+    const int32_t b = add_dense(g, "b", a, "none", bounds);
+    const int32_t y = add_dense(g, "y", b, "none", bounds);
+    run_stages(g, &y, 1, k_rows[i].target, k_rows[i].target);
+    const bool chain = g->n_kernels == 1 && strcmp(g->kernels[0].schedule, "row_chain") == 0;
+    const bool is_u8 = strcmp(nib_vocab_find(g->kernels[0].vocab)->name, "avx2") != 0;
+    CHECK(chain == k_rows[i].recoded, "%s: chain", k_rows[i].target);
+    const int64_t flip = chain && is_u8 ? 128 : 0;
+    const nib_format inside = flip ? NIB_U8 : NIB_I8;
+    CHECK(g->tensors[a].format == inside && g->tensors[b].format == inside, "%s: codes inside",
+          k_rows[i].target);
+    CHECK(g->tensors[a].zero_point == flip - 7, "%s: zero point", k_rows[i].target);
+    const nib_attr *clamp = nib_node_attr(&g->nodes[g->tensors[b].producer], NIB_A_CLAMP);
+    CHECK(clamp->u.ints.v[0] == flip - 100 && clamp->u.ints.v[1] == flip + 90, "%s: bounds",
+          k_rows[i].target);
+    CHECK(g->tensors[x].format == NIB_I8 && g->tensors[y].format == NIB_I8, "%s: codes at the ends",
+          k_rows[i].target);
+    nib_graph_destroy(g);
+  }
+}
+
 static void test_names(void) {
   static const struct {
     const char *from, *to;
@@ -210,6 +258,7 @@ int main(void) {
   test_shared_values_stay();
   test_views_and_outputs();
   test_fallback_and_mismatch();
+  test_codes_of_chains();
   test_names();
   return failures != 0;
 }

@@ -108,8 +108,36 @@ static void put_refusals(const weighed *w, const nib_graph *g, const nib_kernel 
   }
 }
 
-/* What the stages of a chain would take as kernels of their own, and leave between them in memory.
- */
+/* A chain of int8 is of uint8 inside where fuse found that to suit its products
+ * (passes/fuse/recode.c); kernels one by one would not be. */
+static void restore_codes(nib_graph *g, const nib_kernel *k, const nib_kernel_stage *stages,
+                          int n) {
+  if (g->tensors[nib_kernel_output(g, k)].format != NIB_I8)
+    return;
+  for (int i = 0; i + 1 < n; ++i) {
+    nib_tensor *t = &g->tensors[nib_kernel_output(g, &stages[i].kernel)];
+    t->zero_point -= t->format == NIB_U8 ? 128 : 0;
+    t->format = t->format == NIB_U8 ? NIB_I8 : t->format;
+  }
+}
+
+/* Predicted for the stages as kernels of their own, and the bytes that they would leave between
+ * them. */
+static nib_status weigh_parts(const weighed *w, nib_graph *g, const nib_kernel_stage *stages, int n,
+                              double *out_ns, int64_t *out_bytes) {
+  *out_ns = 0;
+  *out_bytes = 0;
+  for (int i = 0; i < n; ++i) {
+    nib_select_candidate alone;
+    NIB_RETURN_IF_ERROR(nib_select_kernel(&w->x, g, &stages[i].kernel, &alone, nibc_diag()));
+    *out_ns += alone.cost.ns;
+    if (i + 1 < n)
+      *out_bytes += (int64_t)nib_tensor_bytes(&g->tensors[nib_kernel_output(g, &stages[i].kernel)]);
+  }
+  return NIB_OK;
+}
+
+/* What a chain was weighed against. */
 static nib_status put_parts(const weighed *w, const nib_graph *g, const nib_kernel *k,
                             nib_text *t) {
   const nib_select_candidate *c = &w->all[0];
@@ -120,20 +148,21 @@ static nib_status put_parts(const weighed *w, const nib_graph *g, const nib_kern
   chain.parts = 1;
   const int n =
       s->stages ? s->stages(g, &chain, nib_vocab_find(c->vocab), stages, NIB_MAX_STAGES) : 0;
-  double ns = 0;
-  int64_t bytes = 0;
-  for (int i = 0; i < n; ++i) {
-    nib_select_candidate alone;
-    NIB_RETURN_IF_ERROR(nib_select_kernel(&w->x, g, &stages[i].kernel, &alone, nibc_diag()));
-    ns += alone.cost.ns;
-    if (i + 1 < n)
-      bytes += (int64_t)nib_tensor_bytes(&g->tensors[nib_kernel_output(g, &stages[i].kernel)]);
-  }
-  if (n > 0)
+  if (n == 0)
+    return NIB_OK;
+  nib_graph *apart = nib_graph_clone(g);
+  if (!apart)
+    return nibc_fail(NIB_ERROR_OUT_OF_MEMORY, "out of memory");
+  double ns;
+  int64_t bytes;
+  restore_codes(apart, k, stages, n);
+  const nib_status status = weigh_parts(w, apart, stages, n, &ns, &bytes);
+  nib_graph_destroy(apart);
+  if (status == NIB_OK)
     nib_text_printf(
         t, "; %d kernels one after another take %.2f times as long, with %s bytes between them", n,
         ns / c->cost.ns, nibc_number(bytes).text);
-  return NIB_OK;
+  return status;
 }
 
 /* One sentence. */
