@@ -290,7 +290,30 @@ static void finish_panel(nib_block_dots *d, int columns, int tail) {
   nib_block_emit_rows(d, columns, tail, nib_block_finish_emit);
 }
 
+/* Bits of the activations' scales behind the first. */
+static int places_of(const plan *p) {
+  switch (nib_format_get(p->d.rows.x->format)->block.scale) {
+  case NIB_F16:
+    return 10;
+  case NIB_BF16:
+    return 7;
+  case NIB_F8E8M0FNU:
+    return 0;
+  default:
+    return 23;
+  }
+}
+
+/* How far a scale's significand may be shifted left; negative: not at all. */
+static int shifts_of(const plan *p, int places) {
+  int shifts = -1;
+  while ((INT64_C(2) << places) - 1 <= p->most >> (shifts + 1))
+    ++shifts;
+  return shifts;
+}
+
 static void emit_units(const plan *p) {
+  const int places = places_of(p);
   const nib_block_dots *d = &p->d;
   nib_text *t = d->e->body;
   const ll steps = (ll)d->pack.steps_of_group;
@@ -302,8 +325,8 @@ static void emit_units(const plan *p) {
   nib_text_line(
       t, "  passes[g] = nib_scale_passes(row_scales + g * %lld, bases + g * %lld, %lld, %lld,",
       steps, steps, steps, (ll)(p->steps / steps));
-  nib_text_line(t, "                               %lld, %lld, units + g * %lld);", (ll)p->most,
-                (ll)p->pass_words, (ll)(steps * p->pass_words));
+  nib_text_line(t, "                               %d, %d, %lld, units + g * %lld);", places,
+                shifts_of(p, places), (ll)p->pass_words, (ll)(steps * p->pass_words));
 }
 
 /* The tables of a chunk. */

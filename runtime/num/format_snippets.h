@@ -170,43 +170,37 @@ static inline uint32_t nib_tq1_0_code(const uint8_t *block, int i) {
 }
 //@ end
 
-//@ begin nib_last_place
-/* The power of two of x's last bit that is 1; infinite, or a NaN, as x is. */
-static inline float nib_last_place(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  const uint32_t exponent = bits >> 23 & 255, fraction = bits & 0x7FFFFFu;
-  const uint32_t significand = exponent ? fraction | 0x800000u : fraction;
-  if (exponent == 255 || significand == 0)
-    return x;
-  return fabsf(x) / ((float)significand / (float)(significand & (0u - significand)));
-}
-//@ end
-
 //@ begin nib_scale_passes
-/* n scales as integers of at most `most` times one number, as many of them as have one in common, then those
- * left, n <= 256: returns the number of such passes. Of pass i, to[i * words] and up are the integers of
- * neighbours as pairs of 16 bits, once in their order and once in the other, each integer `repeat` times; then
- * the sum of bases times integers, and the bits of the number. */
+/* n scales, n <= 256, as integers times one number, as many of them as have one in common, then those left:
+ * returns the number of such passes. Significands have `places` bits behind the first, and may be shifted left
+ * by `shifts`; where that is negative, only equal scales have a number in common. Of pass i, to[i * words] and up
+ * are the integers of neighbours as pairs of 16 bits, once in their order and once in the other, each integer
+ * `repeat` times; then the sum of bases times integers, and the bits of the number. */
 static inline int32_t nib_scale_passes(const float *scales, const int32_t *bases, int32_t n, int32_t repeat,
-                                       int32_t most, int32_t words, int32_t *to) {
-  int32_t passes = 0, left = 0, integers[256];
-  uint8_t waits[256];
-  for (int32_t s = 0; s < n; s++)
-    left += waits[s] = scales[s] != 0.0f;
-  for (; left; passes++, to += words) {
-    int32_t first = -1, sum = 0;
+                                       uint32_t places, int32_t shifts, int32_t words, int32_t *to) {
+  const uint32_t done = 0xFFFFFFFFu;
+  uint32_t waits[256]; /* magnitudes of those left */
+  int32_t passes = 0, integers[256], signs[256], left = 0;
+  for (int32_t s = 0; s < n; s++) {
+    memcpy(&signs[s], &scales[s], sizeof scales[s]);
+    waits[s] = (uint32_t)signs[s] & 0x7FFFFFFFu;
+    waits[s] = waits[s] ? waits[s] : done;
+    left += waits[s] != done;
+  }
+  for (; left > 0; passes++, to += words) {
+    uint32_t least = done;
+    int32_t sum = 0;
     for (int32_t s = 0; s < n; s++)
-      if (waits[s] && (first < 0 || nib_last_place(scales[s]) < nib_last_place(scales[first])))
-        first = s;
-    float unit = nib_last_place(scales[first]);
-    const int is_place = fabsf(scales[first]) / unit <= (float)most;
-    unit = is_place ? unit : scales[first];
+      least = waits[s] < least ? waits[s] : least;
+    const uint32_t exponent = least >> 23;
+    const int is_shifted = shifts >= 0 && exponent > places && exponent < 255;
     for (int32_t s = 0; s < n; s++) {
-      const int goes = waits[s] && (is_place ? fabsf(scales[s]) / unit <= (float)most
-                                             : s == first || scales[s] == unit);
-      integers[s] = !goes ? 0 : is_place ? (int32_t)(scales[s] / unit) : 1;
-      waits[s] = (uint8_t)(waits[s] && !goes);
+      const uint32_t by = is_shifted ? (waits[s] >> 23) - exponent : 0;
+      const uint32_t whole = is_shifted ? ((waits[s] & 0x7FFFFFu) | 0x800000u) >> (23 - places) : 1;
+      const int32_t goes = is_shifted ? by <= (uint32_t)shifts : waits[s] == least;
+      const int32_t integer = goes ? (int32_t)(whole << (by & 31)) : 0;
+      integers[s] = signs[s] < 0 ? -integer : integer;
+      waits[s] = goes ? done : waits[s];
       left -= goes;
       sum += integers[s] * bases[s];
     }
@@ -216,7 +210,7 @@ static inline int32_t nib_scale_passes(const float *scales, const int32_t *bases
       to[i + 1] = (int32_t)(b | a << 16);
     }
     to[words - 2] = sum;
-    memcpy(to + words - 1, &unit, sizeof unit);
+    to[words - 1] = (int32_t)(is_shifted ? (exponent - places) << 23 : least);
   }
   return passes;
 }
