@@ -37,6 +37,8 @@ typedef struct conv_rows {
   int64_t out_ring; /* rows of out, a ring; 0: all of them */
   cut_axis cut;     /* what begin and end count */
   int64_t units;
+  int64_t weight_bytes;
+  bool streams; /* weights come from far: they are fetched ahead */
   bool in_last;     /* the step beyond whole groups of an odd run is being said */
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   nib_conv_constants constants;
@@ -306,6 +308,27 @@ static void load_activation(const conv_rows *r, int64_t at) {
     nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
 }
 
+/* Whether weights come from beyond the second level of the caches, more than it holds, for so few tiles of each panel
+ * that they wait for them: between its products a core sees too few loads ahead. A single row is all loads. */
+static bool streams_weights(const conv_rows *r) {
+  enum { near_bytes = 3 << 19, few_tiles = 8 };
+  const nib_conv_shape *s = &r->walk.shape;
+  const char *prefetch = nib_vocab_prim(r->e->vocab, NIB_PRIM_PREFETCH);
+  return s->out_w > 1 && s->out_w <= few_tiles * r->pixels && r->weight_bytes > near_bytes &&
+         prefetch && *prefetch;
+}
+
+/* Fetches what so many steps ahead register `n` will be loaded from. */
+static void fetch_ahead(const conv_rows *r, int64_t n) {
+  enum { ahead_bytes = 12288, line_bytes = 64 };
+  const nib_vocab *v = r->e->vocab;
+  const int64_t at = n * r->walk.lanes * r->walk.dot_k;
+  const int64_t elem_bytes = r->walk.is_float ? (nib_vocab_multiplies_f16(v) ? 2 : 4) : v->weights_i16 ? 2 : 1;
+  if (r->streams && at * elem_bytes % line_bytes == 0)
+    nib_say(r->e, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
+            nib_word_of("%d", ahead_bytes).s, NULL, NULL);
+}
+
 /* Registers <stem>0 … = the next ones of packed weights. */
 static void load_weights(conv_rows *r, const tile *t, char stem) {
   nib_emitter *e = r->e;
@@ -314,6 +337,7 @@ static void load_weights(conv_rows *r, const tile *t, char stem) {
     nib_text_line(e->body, "%s %c%lld;", weight_register(r), stem, (ll)n);
     nib_say(e, weight_prim(r), nib_word_of("%c%lld", stem, (ll)n).s,
             nib_word_of("w + %lld", (ll)(n * register_elems)).s, NULL, NULL, NULL);
+    fetch_ahead(r, n);
   }
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
 }
@@ -665,6 +689,8 @@ static nib_status add_constants(conv_rows *r) {
                                     &r->constants);
   free(weights);
   free(bias);
+  r->weight_bytes = (int64_t)bytes;
+  r->streams = streams_weights(r);
   return status;
 }
 
