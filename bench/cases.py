@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The table of cases (cases.txt), and each case made into a small network: its data and its text in the nib dialect.
 
-Weights are Gaussian with sigma 36 (what trained networks hold), or uniform where a case says so. Everything is
+Weights are Gaussian with sigma 36 (what trained networks hold), or uniform where a case says so or has weights of few
+bits. Everything is
 drawn from the case's name, so a network is the same on every machine. No package is needed.
 """
 import dataclasses
@@ -21,6 +22,8 @@ INPUT_SCALE, OUTPUT_SIGMA = 0.03125, 40.0
 # Weights of more bytes repeat their first rows: what that many take does not depend on all of them being
 # different, and copies of cases stay small when packed.
 MAX_DISTINCT, DISTINCT_ROWS = 2 << 20, 256
+# Weights of int8 kinds in fewer bits, by `format`: bits, least and greatest code, type.
+FEW_BITS = {"i4": (4, -8, 7, "i4"), "i2": (2, -2, 1, "i2"), "ternary": (2, -1, 1, '!nib.format<"ternary">')}
 ROUNDINGS = {"even": "nearest-even", "tflite": "tflite-double"}
 
 
@@ -114,8 +117,11 @@ def select(cases: list, pattern: str) -> list:
 
 # ---- data ----
 
-def byte_table(weights: str) -> bytes:
+def byte_table(weights: str, format_: str = "") -> bytes:
     """int8 codes by a random byte: equal shares of the distribution."""
+    if format_:
+        _, low, high, _ = FEW_BITS[format_]
+        return bytes(low + b % (high - low + 1) & 255 for b in range(256))
     if weights == "uniform":
         return bytes(max(b - 128, -127) & 255 for b in range(256))
     normal = statistics.NormalDist(0, SIGMA)
@@ -152,7 +158,7 @@ def make_int8(case: Case) -> Data:
     rng = random.Random(case.name)
     s = case.shape
     inputs = s["m"] * s["k"] if case.kind == "gemm" else s["h"] * s["w"] * s["i"]
-    table = byte_table(case.values.get("weights", "gaussian"))
+    table = byte_table(case.values.get("weights", "gaussian"), case.values.get("format", ""))
     spread = 74.0 * statistics.pstdev(b - 256 if b > 127 else b for b in table) * math.sqrt(s["k"])
     scales = tuple(f32(0.01 * rng.uniform(0.7, 1.4)) for _ in range(s["n"]))
     bias = struct.pack(f"<{s['n']}i", *(round(rng.gauss(0, spread / 4)) for _ in range(s["n"])))
@@ -215,6 +221,12 @@ def make_low(case: Case) -> Data:
     return Data(struct.pack(f"<{n}f", *((b - 128) / 32 for b in rng.randbytes(n))), weights)
 
 
+def weight_bytes(case: Case, data: Data) -> int:
+    """Of the weights, as few as their format takes."""
+    bits = FEW_BITS[case.values["format"]][0] if case.is_int8 and "format" in case.values else 8
+    return len(data.weights) * bits // 8
+
+
 def make(case: Case) -> Data:
     return make_int8(case) if case.is_int8 else make_low(case) if case.kind == "low" else make_real(case)
 
@@ -223,7 +235,8 @@ def make(case: Case) -> Data:
 
 def constant(name: str, data: bytes, element: str, *dims: int) -> str:
     shape = "x".join(map(str, dims))
-    bytes_, as_ = ("i16", f" as tensor<{shape}x{element}>") if element == "f16" else (element, "")
+    stored = {"f16": "i16", **{few[3]: "i8" for few in FEW_BITS.values()}}
+    bytes_, as_ = (stored[element], f" as tensor<{shape}x{element}>") if element in stored else (element, "")
     return f'  %{name} = nib.constant dense<"0x{data.hex()}"> : tensor<{shape}x{bytes_}>{as_}\n'
 
 
@@ -241,10 +254,11 @@ def int8_text(case: Case, data: Data, rounding: str) -> str:
         if case.kind == "dw":
             filter_dims, op = (1, s["kh"], s["kw"], s["o"]), "depthwise_conv2d"
     scales = struct.pack(f"<{s['n']}f", *data.weight_scales)
-    w = "tensor<" + "x".join(map(str, filter_dims)) + "xi8>"
+    element = FEW_BITS[case.values["format"]][3] if "format" in case.values else "i8"
+    w = "tensor<" + "x".join(map(str, filter_dims)) + f"x{element}>"
     return (f'func.func @net(%x: {x} {{nib.name = "x"}}) -> ({y} {{nib.name = "y"}}) '
             f'attributes {{nib.rounding = "{ROUNDINGS[rounding]}"}} {{\n'
-            + constant("w", data.weights, "i8", *filter_dims) + constant("b", data.bias, "i32", s["n"])
+            + constant("w", data.weights, element, *filter_dims) + constant("b", data.bias, "i32", s["n"])
             + constant("s", scales, "f32", s["n"])
             + f"  %y = nib.{op} %x, %w bias %b scales %s{attributes} : ({x}, {w}, tensor<{s['n']}xi32>, "
             f"tensor<{s['n']}xf32>) -> {y}\n  return %y : {y}\n}}\n")

@@ -11,7 +11,7 @@ import subprocess
 
 import peers
 import reference
-from cases import ACTIVATION_FORMATS, Case, Data, make, network_text
+from cases import ACTIVATION_FORMATS, Case, Data, make, network_text, weight_bytes
 
 # A sample counts if the canary beside it ran at this share of its best speed or better, and if no
 # more than this share of its time went to other processes.
@@ -93,7 +93,7 @@ def rate(entry: dict) -> float:
 def count_copies(case: Case, data: Data) -> int:
     """Of the weights: more than the table says where the last cache would hold those."""
     copies = case.number("copies", 1)
-    enough = math.ceil(OVER_CACHE * max(read_cache_sizes().values()) / len(data.weights))
+    enough = math.ceil(OVER_CACHE * max(read_cache_sizes().values()) / weight_bytes(case, data))
     return max(copies, min(enough, MAX_COPIES)) if copies > 1 else 1
 
 
@@ -109,7 +109,7 @@ def peer_line(case: Case, copies: int) -> str:
 
 def limit_lines(case: Case, data: Data, copies: int) -> str:
     names = case.values["limit"].split("+")
-    return "".join(f"limit read {len(data.weights) * copies}\n" if n == "read" else f"limit {n}\n" for n in names)
+    return "".join(f"limit read {weight_bytes(case, data) * copies}\n" if n == "read" else f"limit {n}\n" for n in names)
 
 
 def arithmetic(variant: str) -> str:
@@ -188,7 +188,7 @@ def limit_of(case: Case, data: Data, process: Process):
         entry = process.best(name)
         if not entry:
             return None
-        calls = (len(data.weights) if name == "read" else case.macs) / 1e9 / entry["work"]
+        calls = (weight_bytes(case, data) if name == "read" else case.macs) / 1e9 / entry["work"]
         found.append((calls * median_ns(entry), calls, entry))
     return max(found, key=lambda f: f[0])
 

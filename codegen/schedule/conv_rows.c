@@ -8,6 +8,7 @@
 #include "emit/snippets.h"
 #include "pack/pack_pairs.h"
 #include "schedule/conv_codes.h"
+#include "schedule/conv_cut.h"
 #include "schedule/conv_excess.h"
 #include "schedule/conv_formats.h"
 #include "schedule/conv_tiles.h"
@@ -22,10 +23,6 @@ typedef long long ll;
 
 #define NIB_MAX_TILE_REGISTERS (NIB_CONV_MOST_PIXELS * NIB_CONV_MOST_COLUMNS)
 
-/* What threads share: output rows, panels of output channels, or tiles of pixels of a single row.
- */
-typedef enum cut_axis { CUT_NONE, CUT_ROWS, CUT_PANELS, CUT_PIXELS } cut_axis;
-
 typedef struct conv_rows {
   nib_emitter *e;
   const nib_kernel *kernel;
@@ -35,7 +32,7 @@ typedef struct conv_rows {
   int64_t pixels;   /* of a tile */
   bool by_taps;     /* the taps of a row together: each input column is loaded once for all */
   int64_t out_ring; /* rows of out, a ring; 0: all of them */
-  cut_axis cut;     /* what begin and end count */
+  nib_conv_cut cut;     /* what begin and end count */
   int64_t units;
   int64_t weight_bytes;
   bool streams; /* weights come from far: they are fetched ahead */
@@ -140,32 +137,6 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
 
 /* ---- threads ---- */
 
-/* The evenest cut. Parts of panels each stage all rows, which counts as a share. Of equal ones
- * rows, then what divides the larger of weights and activations, so that each thread reads less of
- * it. */
-static cut_axis choose_cut(const nib_conv_walk *w, const nib_stage *stage, int64_t pixels,
-                           int64_t parts, int64_t *out_units) {
-  const nib_conv_shape *s = &w->shape;
-  const int64_t panels = s->groups == 1 ? w->full_panels + (w->last_columns > 0) : 1;
-  const bool single_row = s->out_h == 1 && s->batch == 1 && s->kernel_h == 1 && s->kernel_w == 1 &&
-                          stage->pixels == stage->copied;
-  const int64_t tiles = single_row ? (s->out_w + pixels - 1) / pixels : 1;
-  const bool heavy = w->group_elems > s->in_h * s->in_w * s->in_c;
-  const double shares[] = {
-      [CUT_NONE] = 1.0,
-      [CUT_ROWS] = nib_conv_largest_share(s->out_h, parts),
-      [CUT_PANELS] = nib_conv_largest_share(panels, parts) + (stage->direct ? 0.0 : 0.05) +
-                     (heavy ? 1e-3 : 2e-3),
-      [CUT_PIXELS] = nib_conv_largest_share(tiles, parts) + (heavy ? 2e-3 : 1e-3),
-  };
-  const int64_t units[] = {1, s->out_h, panels, tiles};
-  cut_axis best = CUT_NONE;
-  for (cut_axis i = CUT_ROWS; i <= CUT_PIXELS; i++)
-    best = shares[i] < shares[best] ? i : best;
-  *out_units = units[best];
-  return best;
-}
-
 static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const int32_t *t = kernel->tile;
@@ -174,7 +145,7 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   int64_t n_units = 1;
   walk_of(g, n, v, t, &w);
   init_stage(g, n, v, &w, &stage);
-  choose_cut(&w, &stage, t[0] > 0 ? t[0] : 1, kernel->parts, &n_units);
+  nib_conv_choose_cut(&w, &stage, t[0] > 0 ? t[0] : 1, kernel->parts, &n_units);
   return n_units;
 }
 
@@ -532,7 +503,7 @@ static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
     const nib_word end =
         shorter ? nib_word_of("(y == %lld ? %lld : %lld)", last, (ll)(w->last_w - rest), (ll)full)
                 : nib_word_of("%lld", (ll)full);
-    if (r->cut == CUT_PIXELS)
+    if (r->cut == NIB_CUT_PIXELS)
       nib_text_open(e->body, "for (int32_t x = first; x + %lld <= last; x += %lld) {",
                     (ll)r->pixels, (ll)r->pixels);
     else
@@ -541,7 +512,7 @@ static void emit_panel(conv_rows *r, int64_t columns, int64_t tail) {
     nib_text_close(e->body, "");
   }
   if (rest > 0) {
-    if (r->cut == CUT_PIXELS)
+    if (r->cut == NIB_CUT_PIXELS)
       nib_text_open(e->body, "if (end == %lld) { /* the last pixels of the row */", (ll)r->units);
     else
       nib_text_open(e->body,
@@ -561,7 +532,7 @@ static void emit_panels(conv_rows *r) {
   if (w->shape.groups > 1)
     nib_text_open(e->body, "for (int32_t g = 0; g < %lld; g++) {", (ll)w->shape.groups);
   if (w->full_panels > 0) {
-    if (r->cut == CUT_PANELS)
+    if (r->cut == NIB_CUT_PANELS)
       nib_text_open(
           e->body,
           "for (int32_t c = begin * %lld; c < (end < %lld ? end : %lld) * %lld; c += %lld) {",
@@ -573,7 +544,7 @@ static void emit_panels(conv_rows *r) {
     nib_text_close(e->body, "");
   }
   if (w->last_columns > 0) {
-    if (r->cut == CUT_PANELS)
+    if (r->cut == NIB_CUT_PANELS)
       nib_text_open(e->body, "if (end == %lld) { /* the last channels */", (ll)r->units);
     else
       nib_text_open(e->body, "{ /* the last channels */");
@@ -587,7 +558,7 @@ static void emit_panels(conv_rows *r) {
 
 /* Opens a loop over `n` pixels of a row, or over those of the part. */
 static void open_pixels(const conv_rows *r, char v, int64_t n) {
-  if (r->cut == CUT_PIXELS)
+  if (r->cut == NIB_CUT_PIXELS)
     nib_text_open(r->e->body, "for (int32_t %c = first; %c < last; %c++) {", v, v, v);
   else
     nib_text_open(r->e->body, "for (int32_t %c = 0; %c < %lld; %c++) {", v, v, (ll)n, v);
@@ -652,7 +623,7 @@ static void emit_body(conv_rows *r) {
                 r->kernel->name, nib_op_get(n->op)->mnemonic, (ll)s->kernel_h, (ll)s->kernel_w,
                 (ll)s->in_h, (ll)s->in_w, (ll)s->in_c, (ll)s->out_h, (ll)s->out_w, (ll)s->out_c,
                 (ll)r->pixels, (ll)(r->walk.columns * r->walk.lanes));
-  if (r->cut == CUT_PIXELS) {
+  if (r->cut == NIB_CUT_PIXELS) {
     nib_text_line(e->body, "const int32_t first = begin * %lld;", (ll)r->pixels);
     nib_text_line(e->body, "const int32_t last = end == %lld ? %lld : end * %lld;", (ll)r->units,
                   (ll)s->out_w, (ll)r->pixels);
@@ -660,7 +631,7 @@ static void emit_body(conv_rows *r) {
   emit_scratch(r);
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
-  nib_stage_emit_loop(&r->stage, e, r->cut == CUT_ROWS);
+  nib_stage_emit_loop(&r->stage, e, r->cut == NIB_CUT_ROWS);
   emit_row(r);
   nib_text_close(e->body, "");
   if (s->batch > 1)
@@ -730,8 +701,8 @@ static nib_status prepare(conv_rows *r) {
                           r->kernel->name, (ll)r->pixels, (ll)r->walk.shape.out_w);
   init_stage(e->graph, n, e->vocab, &r->walk, &r->stage);
   if (e->cut)
-    r->cut = choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
-  r->stage.cut_pixels = r->cut == CUT_PIXELS ? r->pixels : 0;
+    r->cut = nib_conv_choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
+  r->stage.cut_pixels = r->cut == NIB_CUT_PIXELS ? r->pixels : 0;
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab, r->walk.codes);
   r->weight_type = r->walk.is_float        ? nib_conv_real_type(e->vocab)
                    : e->vocab->weights_i16 ? "int16_t"

@@ -20,6 +20,7 @@ typedef struct nib_select_candidate {
   int32_t tile[NIB_MAX_TILE];
   int32_t parts;         /**< 1: not cut for threads */
   int64_t scratch_bytes; /**< of all parts */
+  int64_t weight_bytes;  /**< as it keeps them where it has a choice */
   nib_cost cost;
 } nib_select_candidate;
 
@@ -41,7 +42,7 @@ nib_status nib_select_open(const nib_options *o, nib_select_context *out_context
 void nib_select_close(nib_select_context *context);
 
 /** Everything that was weighed for `kernel`, cheapest first (ties: table order); with `size` the
- *  smallest tile of those that take at most half as long again comes before them; first comes the
+ *  one of fewest weights, then the smallest tile, of those that take at most half as long again comes before them; first comes the
  *  cheapest of the form that is preferred most. Writes at most
  *  `capacity` and always sets *out_n to how many there are. Not an error when there are none. */
 nib_status nib_select_candidates(const nib_select_context *context, const nib_graph *g,

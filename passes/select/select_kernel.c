@@ -299,6 +299,7 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
       if (!make_candidate(g, &trial, s, v, cut ? g->threads : 1, &c, &share))
         continue;
       describe_candidate(base, &c, &d);
+      c.weight_bytes = d.weight_bytes;
       NIB_RETURN_IF_ERROR(predict(x, g, &trial, s, v, &d, share, &c.cost));
       if (!append(list, &c))
         return NIB_ERROR_OUT_OF_MEMORY;
@@ -344,12 +345,17 @@ static int64_t unrolled(const nib_select_candidate *c) {
   return n;
 }
 
-/* The smallest tile of those that are fast enough goes first; of equal ones the fastest. */
+static bool is_smaller(const nib_select_candidate *a, const nib_select_candidate *b) {
+  return a->weight_bytes != b->weight_bytes ? a->weight_bytes < b->weight_bytes : unrolled(a) < unrolled(b);
+}
+
+/* The fewest bytes of weights, then the smallest tile, of those that are fast enough goes first; of equal ones the
+ * fastest. */
 static void prefer_small(candidate_list *list) {
   int best = 0;
   for (int i = 1; i < list->n && list->items[i].cost.ns <= k_size_slack * list->items[0].cost.ns;
        ++i)
-    best = unrolled(&list->items[i]) < unrolled(&list->items[best]) ? i : best;
+    best = is_smaller(&list->items[i], &list->items[best]) ? i : best;
   if (list->n == 0)
     return;
   const nib_select_candidate c = list->items[best];

@@ -4,6 +4,9 @@
 // RUN: FileCheck %s --check-prefix=CODE --input-file=%t/few_bits.c
 // RUN: FileCheck %s --check-prefix=WEIGHTS --input-file=%t/few_bits_weights.c
 // RUN: %nibc verify %s --target=native | FileCheck %s --check-prefix=EQUAL
+// RUN: %nibc compile %s --target=sapphirerapids --size --explain -o %t.size | FileCheck %s --check-prefix=SIZE
+// SIZE: rows: fully_connected
+// SIZE: * conv_rows avx512vnni {{[0-9]+x[0-9]+}}x0x0x2 1
 // CHECK: row: fully_connected
 // CHECK: * conv_rows avx512vnni 1x{{[0-9]+}}x0x0x2 1
 // CHECK: rows: fully_connected
