@@ -188,7 +188,7 @@ static rates rates_of_machine(const nib_machine *m) {
 static void share_bytes(const nib_kernel_desc *d, const nib_vocab *v, rates *r) {
   const bool shared = strcmp(d->schedule, "conv_rows") == 0 && d->tile[4] > 1;
   r->codes = shared ? d->tile[4] : 1;
-  r->unpack = shared && v != NULL ? nib_vocab_unpack_cycles(v, d->tile[4]) : 0;
+  r->unpack = shared && v != NULL ? nib_vocab_unpack_cycles(v, d->tile[4], d->tile[0] == 1) : 0;
 }
 
 static double round_up(double value, double unit) { return ceil(value / unit) * unit; }

@@ -36,6 +36,7 @@ typedef struct conv_rows {
   int64_t units;
   int64_t weight_bytes;
   bool streams; /* weights come from far: they are fetched ahead */
+  int64_t code;     /* of the bytes of weights, whose step is being said */
   bool in_last;     /* the step beyond whole groups of an odd run is being said */
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   nib_conv_constants constants;
@@ -176,7 +177,10 @@ static void declare_registers(nib_emitter *e, const char *type, const char *stem
 static bool sums_apart(const conv_rows *r) { return r->walk.is_float && r->e->vocab->type_sum; }
 
 /* The register that sums the products of pixel m and column register n. */
-static nib_word sum_register(const conv_rows *r, int64_t m, int64_t n) {
+static nib_word sum_register(const conv_rows *r, const tile *t, int64_t m, int64_t n) {
+  const int places = r->walk.codes > 1 ? nib_conv_codes_places(&r->codes, t->pixels) : 1;
+  if (places > 1)
+    return nib_conv_codes_sum(&r->codes, places, r->code, n);
   return nib_word_of(sums_apart(r) ? "sum%lld_%lld" : "acc%lld_%lld", (ll)m, (ll)n);
 }
 
@@ -185,7 +189,7 @@ static void emit_zeros(conv_rows *r, const tile *t) {
   declare_registers(r->e, r->e->vocab->type_sum, "sum", t->pixels, t->columns);
   for (int64_t m = 0; m < t->pixels; m++)
     for (int64_t n = 0; n < t->columns; n++)
-      nib_say(r->e, NIB_PRIM_SUM_ZERO, sum_register(r, m, n).s, NULL, NULL, NULL, NULL);
+      nib_say(r->e, NIB_PRIM_SUM_ZERO, sum_register(r, t, m, n).s, NULL, NULL, NULL, NULL);
 }
 
 /* And are added to the biases in the end, one after another: the registers of the sums are free then. */
@@ -196,7 +200,7 @@ static void emit_totals(conv_rows *r, const tile *t) {
       const nib_word acc = nib_word_of("acc%lld_%lld", (ll)m, (ll)n);
       nib_say(r->e, NIB_PRIM_F32_LOAD, acc.s,
               nib_word_of("%s + channel + %lld", r->constants.bias, (ll)(n * r->walk.lanes)).s, NULL, NULL, NULL);
-      nib_say(r->e, NIB_PRIM_SUM_TOTAL, acc.s, sum_register(r, m, n).s, NULL, NULL, NULL);
+      nib_say(r->e, NIB_PRIM_SUM_TOTAL, acc.s, sum_register(r, t, m, n).s, NULL, NULL, NULL);
     }
 }
 
@@ -319,7 +323,7 @@ static void multiply(conv_rows *r, const tile *t, int64_t at) {
   for (int64_t m = 0; m < t->pixels; m++) {
     load_activation(r, at + m * r->walk.shape.stride_w * r->walk.shape.in_c);
     for (int64_t n = 0; n < t->columns; n++)
-      nib_say(r->e, product_prim(r), sum_register(r, m, n).s, "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
+      nib_say(r->e, product_prim(r), sum_register(r, t, m, n).s, "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
   }
 }
 
@@ -331,13 +335,15 @@ static void emit_step(conv_rows *r, const tile *t) {
 /* The steps whose weights share bytes. */
 static void emit_shared_steps(conv_rows *r, const tile *t) {
   nib_emitter *e = r->e;
+  const int places = nib_conv_codes_places(&r->codes, t->pixels);
   load_weights(r, t, 'p');
   for (int64_t code = 0; code < r->walk.codes; code++) {
+    r->code = code;
     nib_text_open(e->body, "{");
     for (int64_t n = 0; n < t->columns; n++) {
       const nib_word to = nib_word_of("w%lld", (ll)n);
       nib_text_line(e->body, "%s %s;", weight_register(r), to.s);
-      nib_conv_codes_unpack(e, &r->codes, to.s, nib_word_of("p%lld", (ll)n).s, code);
+      nib_conv_codes_unpack(e, &r->codes, places, to.s, nib_word_of("p%lld", (ll)n).s, code);
     }
     multiply(r, t, code * r->walk.dot_k);
     nib_text_close(e->body, "");
@@ -369,7 +375,7 @@ static void emit_columns(conv_rows *r, const tile *t) {
         load_activation(r, column * s->in_c);
       loaded = true;
       for (int64_t n = 0; n < t->columns; n++)
-        nib_say(e, product_prim(r), sum_register(r, m, n).s, "a0",
+        nib_say(e, product_prim(r), sum_register(r, t, m, n).s, "a0",
                 nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s, NULL, NULL);
     }
   }
@@ -424,8 +430,9 @@ static void emit_taps(conv_rows *r, const tile *t) {
   const nib_conv_walk *w = &r->walk;
   const nib_conv_shape *s = &w->shape;
   const bool each_tap = w->segments > 1 && !r->by_taps;
+  const int places = nib_conv_codes_places(&r->codes, t->pixels);
   if (w->codes > 1)
-    nib_conv_codes_declare(e, &r->codes);
+    nib_conv_codes_begin(e, &r->codes, places, t->columns);
   if (!r->by_taps)
     nib_text_line(e->body, "const %s *w = panel;", r->weight_type);
   if (s->kernel_h > 1)
@@ -445,6 +452,8 @@ static void emit_taps(conv_rows *r, const tile *t) {
   emit_steps(r, t);
   for (int i = 0; i < each_tap + (s->kernel_h > 1); i++)
     nib_text_close(e->body, "");
+  if (w->codes > 1)
+    nib_conv_codes_end(e, &r->codes, places, t->columns);
 }
 
 static void emit_tile(conv_rows *r, const tile *t) {

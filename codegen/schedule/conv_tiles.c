@@ -18,7 +18,7 @@ static double step_cycles(const nib_vocab *v, const nib_conv_walk *w, bool by_ta
   const int64_t loaded = by_taps ? nib_conv_columns_under(&w->shape, pixels) : pixels;
   const double dots =
       (double)(taps * pixels * columns) * (w->is_float ? v->fma_cycles : v->dot_cycles) +
-      (w->codes > 1 ? (double)columns * nib_vocab_unpack_cycles(v, w->codes) : 0.0);
+      (w->codes > 1 ? (double)columns * nib_vocab_unpack_cycles(v, w->codes, pixels == 1) : 0.0);
   if (v->in_order) { /* a scalar load for each activation, and weights that are widened */
     const double weights = (double)(taps * columns) * v->dot_cycles;
     return (dots + (double)loaded + weights + 0.5) *
@@ -67,13 +67,15 @@ static int weigh_tiles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps,
   /* Compilers spill when a tile takes the last registers: a tenth stays free. */
   const int32_t usable = v->registers - v->registers / 10;
   const int32_t taps = by_taps ? (int32_t)w->segments : 1;
-  /* Codes that share bytes: these, and a mask. */
+  /* Codes that share bytes: these and a mask; of a single pixel sums for each place in half a byte, and masks. */
   const int32_t held = w->codes > 1 ? 1 : 0;
   for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
-    for (int32_t pixels = 1; pixels <= w->shape.out_w && pixels <= NIB_CONV_MOST_PIXELS; pixels++)
-      if ((pixels + taps + held) * columns[i] + 1 + held <= usable && nib_conv_divides_rows(w, pixels))
+    for (int32_t pixels = 1; pixels <= w->shape.out_w && pixels <= NIB_CONV_MOST_PIXELS; pixels++) {
+      const int32_t places = w->codes > 1 && pixels == 1 ? (int32_t)w->codes / 2 : 1;
+      if ((pixels * places + taps + held) * columns[i] + places + held <= usable && nib_conv_divides_rows(w, pixels))
         choices[n++] =
             (choice){tile_cycles(v, w, by_taps, pixels, columns[i]), pixels, columns[i], by_taps};
+    }
   return n;
 }
 

@@ -52,8 +52,9 @@ const nib_vocab *nib_vocab_at(size_t i) {
   return i < n_ranked ? ranked[i] : NULL;
 }
 
-double nib_vocab_unpack_cycles(const nib_vocab *v, int64_t codes) {
-  return (2.0 - 1.0 / (double)codes) * (v->lanes > 1 ? 0.5 : 1.0);
+double nib_vocab_unpack_cycles(const nib_vocab *v, int64_t codes, bool single_row) {
+  const double shared = 1.0 / (double)codes;
+  return (single_row ? 1.0 + shared : 2.0 - shared) * (v->lanes > 1 ? 0.5 : 1.0);
 }
 
 static bool has_name(const nib_vocab *v, void *user) { return strcmp(v->name, user) == 0; }

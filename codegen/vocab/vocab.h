@@ -248,8 +248,9 @@ const nib_vocab *nib_vocab_find(const char *name);
 /** Whether `target` has everything `v` needs. */
 bool nib_vocab_fits(const nib_vocab *v, const nib_target *target);
 
-/** Cycles, for a register of bytes, of a mask and a shift, which one of `codes` codes in a byte needs not. */
-double nib_vocab_unpack_cycles(const nib_vocab *v, int64_t codes);
+/** Cycles, for a register of bytes, of a mask and a shift, which one of `codes` codes in a byte needs not; for a single
+ *  row of activations all but one of them. */
+double nib_vocab_unpack_cycles(const nib_vocab *v, int64_t codes, bool single_row);
 
 /** How `v` (or its base) says `prim`; NULL: it cannot. */
 const char *nib_vocab_prim(const nib_vocab *v, nib_prim prim);
