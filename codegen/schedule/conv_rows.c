@@ -10,6 +10,7 @@
 #include "schedule/conv_codes.h"
 #include "schedule/conv_cut.h"
 #include "schedule/conv_excess.h"
+#include "schedule/conv_fetch.h"
 #include "schedule/conv_formats.h"
 #include "schedule/conv_tiles.h"
 #include "schedule/row_stage.h"
@@ -34,8 +35,7 @@ typedef struct conv_rows {
   int64_t out_ring; /* rows of out, a ring; 0: all of them */
   nib_conv_cut cut;     /* what begin and end count */
   int64_t units;
-  int64_t weight_bytes;
-  bool streams; /* weights come from far: they are fetched ahead */
+  nib_conv_fetch fetch;
   int64_t code;     /* of the bytes of weights, whose step is being said */
   bool in_last;     /* the step beyond whole groups of an odd run is being said */
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
@@ -283,27 +283,6 @@ static void load_activation(const conv_rows *r, int64_t at) {
     nib_say(e, NIB_PRIM_ACT_BCAST, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
 }
 
-/* Whether weights come from beyond the second level of the caches, more than it holds, for so few tiles of each panel
- * that they wait for them: between its products a core sees too few loads ahead. A single row is all loads. */
-static bool streams_weights(const conv_rows *r) {
-  enum { near_bytes = 3 << 19, few_tiles = 8 };
-  const nib_conv_shape *s = &r->walk.shape;
-  const char *prefetch = nib_vocab_prim(r->e->vocab, NIB_PRIM_PREFETCH);
-  return s->out_w > 1 && s->out_w <= few_tiles * r->pixels && r->weight_bytes > near_bytes &&
-         prefetch && *prefetch;
-}
-
-/* Fetches what so many steps ahead register `n` will be loaded from. */
-static void fetch_ahead(const conv_rows *r, int64_t n) {
-  enum { ahead_bytes = 12288, line_bytes = 64 };
-  const nib_vocab *v = r->e->vocab;
-  const int64_t at = n * r->walk.lanes * r->walk.dot_k;
-  const int64_t elem_bytes = r->walk.is_float ? (nib_vocab_multiplies_f16(v) ? 2 : 4) : v->weights_i16 ? 2 : 1;
-  if (r->streams && at * elem_bytes % line_bytes == 0)
-    nib_say(r->e, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-            nib_word_of("%d", ahead_bytes).s, NULL, NULL);
-}
-
 /* Registers <stem>0 … = the next ones of packed weights. */
 static void load_weights(conv_rows *r, const tile *t, char stem) {
   nib_emitter *e = r->e;
@@ -312,7 +291,7 @@ static void load_weights(conv_rows *r, const tile *t, char stem) {
     nib_text_line(e->body, "%s %c%lld;", weight_register(r), stem, (ll)n);
     nib_say(e, weight_prim(r), nib_word_of("%c%lld", stem, (ll)n).s,
             nib_word_of("w + %lld", (ll)(n * register_elems)).s, NULL, NULL, NULL);
-    fetch_ahead(r, n);
+    nib_conv_fetch_weights(e, &r->fetch, &r->walk, n);
   }
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
 }
@@ -463,6 +442,7 @@ static void emit_tile(conv_rows *r, const tile *t) {
                        : r->out_ring == 1 ? nib_word_of("0")
                        : r->out_ring > 1  ? nib_word_of("(y %% %lld)", (ll)r->out_ring)
                                           : nib_word_of("y");
+  nib_conv_fetch_row(e, &r->fetch, &r->walk, t->pixels);
   if (sums_apart(r))
     emit_zeros(r, t);
   else
@@ -669,8 +649,7 @@ static nib_status add_constants(conv_rows *r) {
                                     &r->constants);
   free(weights);
   free(bias);
-  r->weight_bytes = (int64_t)bytes;
-  r->streams = streams_weights(r);
+  r->fetch = nib_conv_fetch_plan(e->vocab, &r->walk, &r->stage, r->pixels, (int64_t)bytes);
   return status;
 }
 
@@ -778,6 +757,7 @@ static nib_status row_open(nib_emitter *e, const nib_kernel *kernel, nib_row_rin
   const int64_t unit = shape.pointwise ? shape.rows : 1;
   r->stage.source_ring = rings.in / unit;
   r->stage.skips = true;
+  r->fetch.row_elems = 0; /* rows come when they are made */
   r->out_ring = rings.out / unit;
   return NIB_OK;
 }

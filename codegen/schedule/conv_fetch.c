@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#include "schedule/conv_fetch.h"
+
+#include "epilogue/say.h"
+
+typedef long long ll;
+
+/* Second-level caches hold no more than near_bytes. */
+enum { line_bytes = 64, near_bytes = 3 << 19 };
+
+/* Weights that no second-level cache holds, where so few tiles of a panel share them that they
+ * wait. A single row is all loads, which processors see ahead by themselves. */
+static bool streams_weights(const nib_conv_walk *w, int64_t pixels, int64_t weight_bytes) {
+  enum { few_tiles = 8 };
+  return w->shape.out_w > 1 && w->shape.out_w <= few_tiles * pixels && weight_bytes > near_bytes;
+}
+
+/* Long rows of bytes that are staged one after another, between the products of long sums, of
+ * operands that are not all near. */
+static int64_t row_share(const nib_conv_walk *w, const nib_stage *s, int64_t pixels,
+                         int64_t weight_bytes) {
+  enum { least_bytes = 64 * 1024, least_run = 512, most_lines = 8 };
+  const nib_conv_shape *c = &w->shape;
+  const int64_t bytes = c->in_h * c->in_w * c->in_c + weight_bytes + c->out_h * c->out_w * c->out_c;
+  const bool one_by_one =
+      nib_pack_is_pointwise(c) && c->groups == 1 && c->batch == 1 && c->out_h > 1;
+  if (w->is_float || s->direct || s->source_ring || s->skips || s->cut_pixels || !one_by_one ||
+      bytes < near_bytes || w->run < least_run || c->in_w * c->in_c < least_bytes)
+    return 0;
+  const int64_t panels = w->full_panels + (w->last_columns > 0);
+  const int64_t share = (c->in_c + panels - 1) / panels;
+  return share * pixels <= most_lines * line_bytes ? share : 0;
+}
+
+nib_conv_fetch nib_conv_fetch_plan(const nib_vocab *v, const nib_conv_walk *w, const nib_stage *s,
+                                   int64_t pixels, int64_t weight_bytes) {
+  const char *prefetch = nib_vocab_prim(v, NIB_PRIM_PREFETCH);
+  if (!prefetch || !*prefetch)
+    return (nib_conv_fetch){0};
+  return (nib_conv_fetch){.weights = streams_weights(w, pixels, weight_bytes),
+                          .row_elems = row_share(w, s, pixels, weight_bytes)};
+}
+
+void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
+                            int64_t n) {
+  enum { ahead_bytes = 12288 };
+  const nib_vocab *v = e->vocab;
+  const int64_t at = n * w->lanes * w->dot_k;
+  const int64_t elem_bytes = w->is_float      ? (nib_vocab_multiplies_f16(v) ? 2 : 4)
+                             : v->weights_i16 ? 2
+                                              : 1;
+  if (f->weights && at * elem_bytes % line_bytes == 0)
+    nib_say(e, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
+            nib_word_of("%d", ahead_bytes).s, NULL, NULL);
+}
+
+void nib_conv_fetch_row(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
+                        int64_t pixels) {
+  const nib_conv_shape *c = &w->shape;
+  if (!f->row_elems)
+    return;
+  const nib_word from =
+      nib_word_of("in0 + next * %lld + c / %lld * %lld + x * %lld", (ll)(c->in_w * c->in_c),
+                  (ll)(w->columns * w->lanes), (ll)(c->in_w * f->row_elems), (ll)f->row_elems);
+  for (int64_t at = 0; at < pixels * f->row_elems; at += line_bytes)
+    nib_say(e, NIB_PRIM_PREFETCH, NULL, from.s, nib_word_of("%lld", (ll)at).s, NULL, NULL);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ * What conv_rows fetches ahead of its use: a core that multiplies sees too few loads ahead to
+ * stream what comes from beyond its second-level cache. */
+#ifndef NIB_SCHEDULE_CONV_FETCH_H
+#define NIB_SCHEDULE_CONV_FETCH_H
+
+#include "pack/pack.h"
+#include "schedule/stage_rows.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nib_conv_fetch {
+  bool weights; /**< those of later steps */
+  int64_t
+      row_elems; /**< of the next row's pixels, what each panel fetches of each pixel; 0: nothing */
+} nib_conv_fetch;
+
+/** What pays for tiles of `pixels` pixels whose packed weights are `weight_bytes`. */
+nib_conv_fetch nib_conv_fetch_plan(const nib_vocab *v, const nib_conv_walk *w, const nib_stage *s,
+                                   int64_t pixels, int64_t weight_bytes);
+/** Where register `n` of a step's weights is loaded, from `w`. */
+void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
+                            int64_t n);
+/** At the top of a tile of `pixels` pixels from x and of the panel at channel c: its share of the
+ * row that is staged next. */
+void nib_conv_fetch_row(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
+                        int64_t pixels);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
