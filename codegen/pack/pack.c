@@ -161,7 +161,7 @@ static bool weights_within(const nib_tensor *t, int64_t least, int64_t most) {
   nib_format_value_range(t->format, &least_number, &most_number);
   if (least_number - zero >= least && most_number - zero <= most)
     return true;
-  if (f->bits < 8)
+  if (f->bits < 8 || !t->data)
     return false;
   const uint8_t *bytes = t->data, flip = t->format == NIB_U8 ? 0 : 0x80;
   uint8_t low = UINT8_MAX, high = 0;
@@ -350,6 +350,20 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
   return NIB_OK;
 }
 
+/* The range of `n` more products of [low, high] with any codes of `t`. */
+static void widen(nib_acc_range *r, const nib_tensor *t, int64_t low, int64_t high, int64_t n) {
+  const nib_format_info *f = nib_format_get(t->format);
+  const int64_t least = f->min - nib_pack_zero(t), most = f->max - nib_pack_zero(t);
+  const int64_t ends[] = {least * low, least * high, most * low, most * high};
+  int64_t lowest = ends[0], highest = ends[0];
+  for (int i = 1; i < 4; i++) {
+    lowest = ends[i] < lowest ? ends[i] : lowest;
+    highest = ends[i] > highest ? ends[i] : highest;
+  }
+  r->low += n * lowest;
+  r->high += n * highest;
+}
+
 nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
                            nib_acc_range **out_ranges) {
   const nib_tensor *input = nib_node_input(g, n, 0), *bias = nib_node_input(g, n, 2);
@@ -361,6 +375,11 @@ nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv
     return NIB_ERROR_OUT_OF_MEMORY;
   for (int64_t o = 0; o < w->shape.out_c; o++) {
     nib_acc_range r = {bias_at(bias, o), bias_at(bias, o)};
+    if (!source.t->data) {
+      widen(&r, source.t, low, high, w->run);
+      ranges[o] = r;
+      continue;
+    }
     for (int64_t y = 0; y < source.kernel_h; y++) {
       for (int64_t x = 0; x < source.kernel_w; x++) {
         for (int64_t c = 0; c < source.in_c; c++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Shape and arithmetic of convolutions and of fully connected, which is a 1x1 convolution over a
- * single row of M pixels. */
+ * single row of M pixels, as is each product of two matrices. */
 #include "params/params.h"
 
 #include <stdlib.h>
@@ -11,6 +11,15 @@ static void fully_connected_shape(const nib_tensor *x, const nib_tensor *w, nib_
   s->out_c = w->dims[0];
   s->batch = s->in_h = s->out_h = 1;
   s->in_w = s->out_w = s->in_c > 0 ? nib_tensor_elems(x) / s->in_c : 0;
+  s->kernel_h = s->kernel_w = 1;
+}
+
+/* Of one matrix by one matrix. */
+static void matmul_shape(const nib_tensor *a, const nib_tensor *b, nib_conv_shape *s) {
+  s->in_c = a->dims[a->rank - 1];
+  s->out_c = b->dims[b->rank - 1];
+  s->batch = s->in_h = s->out_h = 1;
+  s->in_w = s->out_w = a->rank > 1 ? a->dims[a->rank - 2] : 1;
   s->kernel_h = s->kernel_w = 1;
 }
 
@@ -30,6 +39,10 @@ void nib_params_conv_shape(const nib_graph *g, const nib_node *n, nib_conv_shape
   s->groups = s->multiplier = 1;
   if (n->op == NIB_OP_FULLY_CONNECTED) {
     fully_connected_shape(x, w, s);
+    return;
+  }
+  if (n->op == NIB_OP_MATMUL) {
+    matmul_shape(x, w, s);
     return;
   }
   s->batch = x->dims[0];

@@ -25,10 +25,10 @@ const char *nib_conv_bias_type(const nib_vocab *v, bool is_float) {
   return !is_float ? "int32_t" : v->real_f16 ? "uint16_t" : "float";
 }
 
-bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v, bool live) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
-  if (!x || x->data || !w || !w->data || (bias && !bias->data))
+  if (!x || x->data || !w || (!w->data && !live) || (bias && !bias->data))
     return false;
   if (nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4)
     return false;

@@ -5,8 +5,9 @@
 #include "schedule/schedule.h"
 
 /** Whether the operands of a convolution suit the vector schedules: 8-bit by constants of integers
- *  of up to 8 bits with an i32 bias, or all reals, summed in f32 or in the vocabulary's f16; not in that from a bias of f32. */
-bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+ *  of up to 8 bits with an i32 bias, or all reals, summed in f32 or in the vocabulary's f16; not in that from a bias of f32.
+ *  With `live` the weights need be no constants. */
+bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v, bool live);
 
 /** The constants of a kernel's filter: C expressions of pointers to them. */
 typedef struct nib_conv_constants {

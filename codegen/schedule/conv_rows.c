@@ -12,6 +12,7 @@
 #include "schedule/conv_excess.h"
 #include "schedule/conv_fetch.h"
 #include "schedule/conv_formats.h"
+#include "schedule/conv_live.h"
 #include "schedule/conv_tiles.h"
 #include "schedule/row_stage.h"
 #include "schedule/stage_rows.h"
@@ -37,6 +38,7 @@ typedef struct conv_rows {
   int64_t units;
   nib_conv_fetch fetch;
   int64_t code;     /* of the bytes of weights, whose step is being said */
+  bool live;        /* weights are packed when the kernel runs */
   bool in_last;     /* the step beyond whole groups of an odd run is being said */
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   nib_conv_constants constants;
@@ -52,7 +54,8 @@ static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; 
 static bool is_supported_root(const nib_graph *g, const nib_node *n) {
   if (n->op == NIB_OP_DEPTHWISE_CONV2D)
     return nib_node_input(g, n, 0) && nib_node_input(g, n, 0)->dims[3] == 1;
-  return n->op == NIB_OP_CONV2D || n->op == NIB_OP_FULLY_CONNECTED;
+  return n->op == NIB_OP_CONV2D || n->op == NIB_OP_FULLY_CONNECTED ||
+         (n->op == NIB_OP_MATMUL && nib_conv_is_live(g, n));
 }
 
 static void init_stage(const nib_graph *g, const nib_node *n, const nib_vocab *v,
@@ -72,8 +75,9 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   static const nib_prim floats[] = {NIB_PRIM_F32_LOAD, NIB_PRIM_F32_SET, NIB_PRIM_F32_FMA,
                                     NIB_PRIM_F32_STORE, NIB_PRIM_F32_STORE_TAIL};
   const nib_node *n = &g->nodes[kernel->nodes[0]];
-  if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n, v) ||
-      !nib_epilogue_can_emit(g, kernel, v))
+  if (!is_supported_root(g, n) || !nib_conv_formats_fit(g, n, v, nib_conv_is_live(g, n)) ||
+      !nib_epilogue_can_emit(g, kernel, v) ||
+      (nib_conv_is_live(g, n) && !nib_conv_live_accepts(g, kernel, v)))
     return false;
   const bool is_float = nib_params_is_real(nib_node_input(g, n, 0)->format);
   if (is_float ? !nib_vocab_has(v, floats, 5) : v->real_f16 || !nib_vocab_has(v, ints, 6))
@@ -126,6 +130,11 @@ static int64_t sums_bytes(const nib_stage *s, const nib_conv_walk *w) {
   return round_up((s->ring * s->pixels + w->shape.out_w) * (int64_t)sizeof(int32_t), 64);
 }
 
+/* Where weights are that are packed in scratch: behind the ring and the sums. */
+static int64_t live_at(const nib_stage *s, const nib_conv_walk *w, bool sums) {
+  return nib_stage_ring_bytes(s) + (sums ? sums_bytes(s, w) : 0);
+}
+
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   nib_conv_walk w;
@@ -133,7 +142,7 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
   walk_of(g, n, v, kernel->tile, &w);
   init_stage(g, n, v, &w, &stage);
   const bool sums = nib_pack_weight_zero(g, n, v, w.codes) != 0;
-  return nib_stage_ring_bytes(&stage) + (sums ? sums_bytes(&stage, &w) : 0);
+  return live_at(&stage, &w, sums) + (nib_conv_is_live(g, n) ? nib_conv_live_bytes(&w, v) : 0);
 }
 
 /* ---- threads ---- */
@@ -144,6 +153,8 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   nib_conv_walk w;
   nib_stage stage;
   int64_t n_units = 1;
+  if (nib_conv_is_live(g, n))
+    return 1;
   walk_of(g, n, v, t, &w);
   init_stage(g, n, v, &w, &stage);
   nib_conv_choose_cut(&w, &stage, t[0] > 0 ? t[0] : 1, kernel->parts, &n_units);
@@ -618,6 +629,9 @@ static void emit_body(conv_rows *r) {
                   (ll)s->out_w, (ll)r->pixels);
   }
   emit_scratch(r);
+  if (r->live)
+    nib_conv_live_begin(e, n, &r->walk, live_at(&r->stage, &r->walk, r->weight_zero != 0),
+                        r->epilogue.starts);
   if (s->batch > 1)
     nib_text_open(e->body, "for (int32_t b = 0; b < %lld; b++) {", (ll)s->batch);
   nib_stage_emit_loop(&r->stage, e, r->cut == NIB_CUT_ROWS);
@@ -625,6 +639,8 @@ static void emit_body(conv_rows *r) {
   nib_text_close(e->body, "");
   if (s->batch > 1)
     nib_text_close(e->body, "");
+  if (r->live)
+    nib_conv_live_end(e, n);
 }
 
 /* Packs weights and biases, from which sums begin, and adds them to the constants. */
@@ -696,7 +712,9 @@ static nib_status prepare(conv_rows *r) {
                    : e->vocab->weights_i16 ? "int16_t"
                                            : "int8_t";
   NIB_RETURN_IF_ERROR(prepare_epilogue(r));
-  const nib_status status = add_constants(r);
+  r->live = nib_conv_is_live(e->graph, n);
+  r->constants = nib_conv_live_constants;
+  const nib_status status = r->live ? NIB_OK : add_constants(r);
   if (status != NIB_OK) {
     nib_epilogue_release(&r->epilogue);
     nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
@@ -724,6 +742,8 @@ static bool row_shape(const nib_graph *g, const nib_kernel *kernel, const nib_vo
   nib_stage stage;
   /* Rows of fully connected are of one pixel each. */
   const bool dense = n->op == NIB_OP_FULLY_CONNECTED;
+  if (nib_conv_is_live(g, n))
+    return false;
   if (!dense && (x->rank != 4 || x->dims[0] != 1))
     return false;
   nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);

@@ -73,7 +73,7 @@ static const char *weight_type(const nib_conv_walk *w, const nib_vocab *v) {
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
-  if (n->op != NIB_OP_DEPTHWISE_CONV2D || v->lanes < 2 || !nib_conv_formats_fit(g, n, v) ||
+  if (n->op != NIB_OP_DEPTHWISE_CONV2D || v->lanes < 2 || !nib_conv_formats_fit(g, n, v, false) ||
       !nib_epilogue_can_emit(g, kernel, v))
     return false;
   nib_conv_walk w;
