@@ -2,6 +2,7 @@
 // Reductions: mean over axes, softmax over an axis.
 #include "schedule/direct.h"
 
+#include "num/snippets.h"
 #include "params/params.h"
 
 #include <math.h>
@@ -319,13 +320,33 @@ static void softmax_lanes(softmax *s, const nib_softmax_params *p) {
   close_loops(d, 2);
 }
 
+/* nib_softmax_8bit with tables of what it computes of each difference of codes. */
+static void softmax_call_by_tables(softmax *s, const nib_softmax_params *p) {
+  int32_t exps[256], terms[256];
+  for (int32_t i = 0; i < 256; ++i) {
+    exps[i] = nib_softmax_8bit_exp(-i, p->multiplier, p->shift, p->diff_min);
+    terms[i] = nib_shift_right_round(exps[i], 12);
+  }
+  const nib_expr e = nib_direct_constant(s->d, "exps", "int32_t", exps, sizeof exps);
+  const nib_expr t = nib_direct_constant(s->d, "terms", "int32_t", terms, sizeof terms);
+  nib_text_line(s->d->t, "nib_softmax_8bit_by_tables(%s + o * %lld, row, %lld, %s, %s, %s);",
+                s->input.s, (long long)s->depth, (long long)s->depth, e.s, t.s,
+                s->x->format == NIB_I8 ? "0x80" : "0");
+}
+
 /* One call of a row function. Followers work on the finished row; without any it goes to its place.
  */
 static void softmax_rows(softmax *s, const nib_softmax_params *p) {
   nib_direct *d = s->d;
+  enum { SHORT_ROWS = 64, FEW_ELEMENTS = 1024 }; /* for which tables take more than they save */
   const bool wide = s->x->format == NIB_I16;
+  const bool tables =
+      !wide && !d->e->size && s->depth >= SHORT_ROWS && s->outer * s->depth >= FEW_ELEMENTS;
   const char *type = nib_format_get(s->y->format)->c_type;
-  if (!nib_direct_use(d, s->n, wide ? "nib_softmax_i16" : "nib_softmax_8bit"))
+  if (!nib_direct_use(d, s->n,
+                      wide     ? "nib_softmax_i16"
+                      : tables ? "nib_softmax_8bit_by_tables"
+                               : "nib_softmax_8bit"))
     return;
   const bool alone = d->segment.count == 1;
   nib_direct_each(d, "o", s->outer);
@@ -342,6 +363,8 @@ static void softmax_rows(softmax *s, const nib_softmax_params *p) {
         nib_direct_constant(d, "inverse_table", "int16_t", inverse_table, sizeof inverse_table);
     nib_text_line(d->t, "nib_softmax_i16(%s + o * %lld, row, %lld, %d, %d, %s, %s);", s->input.s,
                   (long long)s->depth, (long long)s->depth, p->multiplier, p->shift, e.s, i.s);
+  } else if (tables) {
+    softmax_call_by_tables(s, p);
   } else {
     nib_text_line(d->t, "nib_softmax_8bit(%s + o * %lld, row, %lld, %d, %d, %d, %s);", s->input.s,
                   (long long)s->depth, (long long)s->depth, p->multiplier, p->shift, p->diff_min,

@@ -404,6 +404,29 @@ static inline void nib_softmax_8bit(const void *row, void *out_row, int32_t dept
 }
 //@ end
 
+//@ begin nib_softmax_8bit_by_tables
+/* The same by tables of each difference d: exps[d] is exp of -d, terms[d] what it adds to the sum. */
+static inline void nib_softmax_8bit_by_tables(const void *row, void *out_row, int32_t depth,
+                                              const int32_t exps[256], const int32_t terms[256],
+                                              uint8_t flip) {
+  const uint8_t *x = (const uint8_t *)row;
+  uint8_t *y = (uint8_t *)out_row, max = 0, codes[256];
+  for (int32_t i = 0; i < depth; ++i) {
+    const uint8_t code = (uint8_t)(x[i] ^ flip);
+    max = code > max ? code : max;
+  }
+  uint32_t sum = 0;
+  for (int32_t i = 0; i < depth; ++i)
+    sum += (uint32_t)terms[(uint8_t)(max - (x[i] ^ flip))];
+  int32_t exponent;
+  const int32_t scale = nib_softmax_8bit_scale((int32_t)sum, &exponent);
+  for (int32_t d = 0; d < 256; ++d)
+    codes[d] = (uint8_t)(nib_softmax_8bit_code(exps[d], scale, exponent) ^ flip);
+  for (int32_t i = 0; i < depth; ++i)
+    y[i] = codes[(uint8_t)(max - (x[i] ^ flip))];
+}
+//@ end
+
 //@ begin nib_lut513
 /* Table of 513 entries over the 16-bit range, linear between them. */
 static inline int16_t nib_lut513(int32_t x, const int16_t *table) {
