@@ -83,7 +83,7 @@ typedef struct nib_kernel_stage {
   bool rereads;      /**< every step reads all weights */
 } nib_kernel_stage;
 
-#define NIB_MAX_STAGES 4
+#define NIB_MAX_STAGES 8
 
 typedef struct nib_schedule {
   const char *name;

@@ -40,7 +40,7 @@ static bool join(const nib_fusion *f, const int32_t *run, int32_t n, nib_fuse_gr
   *out = (nib_fuse_group){.ns = NAN};
   for (int32_t i = 0; i < n; ++i) {
     const nib_fuse_group *part = &f->groups[run[i]];
-    if (out->n + part->n > NIB_FUSE_MAX_FOLLOWED)
+    if (out->n + part->n > NIB_FUSE_MAX_CHAIN)
       return false;
     for (int32_t k = 0; k < part->n; ++k)
       out->nodes[out->n++] = part->nodes[k];

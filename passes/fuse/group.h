@@ -11,8 +11,9 @@ extern "C" {
 #endif
 
 #define NIB_FUSE_MAX_GROUP 24
-/** Most nodes of a root with its followers, or of a chain. */
+/** Most nodes of a root with its followers, and of a chain. */
 #define NIB_FUSE_MAX_FOLLOWED 12
+#define NIB_FUSE_MAX_CHAIN 16
 
 typedef struct nib_fuse_group {
   int32_t nodes[NIB_FUSE_MAX_GROUP];

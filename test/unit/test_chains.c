@@ -15,7 +15,7 @@ typedef struct chain_case {
   const char *name;
   int h, w, c;
   nib_format format;
-  layer layers[4];
+  layer layers[8];
   bool add; /* an addition of another tensor at the end */
 } chain_case;
 
@@ -53,6 +53,32 @@ static const chain_case cases[] = {
      16,
      NIB_I8,
      {{'d', 16, 1, 1}, {'p', 40, 1, 0}, {'d', 40, 2, 1}, {'p', 64, 1, 0}},
+     true},
+    {"six",
+     21,
+     10,
+     3,
+     NIB_I8,
+     {{'c', 8, 2, 1},
+      {'d', 8, 1, 1},
+      {'p', 16, 1, 0},
+      {'d', 16, 2, 1},
+      {'p', 20, 1, 0},
+      {'m', 20, 1, 0}},
+     false},
+    {"eight",
+     19,
+     9,
+     16,
+     NIB_U8,
+     {{'p', 24, 1, 0},
+      {'d', 24, 1, 1},
+      {'p', 8, 1, 0},
+      {'p', 17, 1, 0},
+      {'d', 17, 2, 1},
+      {'p', 8, 1, 0},
+      {'q', 8, 1, 2},
+      {'p', 12, 1, 0}},
      true},
     {"sums", 11, 10, 5, NIB_U8, {{'u', 20, 1, 1}, {'v', 33, 1, 0}, {'u', 18, 2, 1}}, true},
     {"sums and depthwise",
@@ -144,9 +170,9 @@ static void add_chain(suite *s, const chain_case *k) {
   size3 at = {k->h, k->w, k->c};
   int32_t x = input(s, k->format, shape(4, 1, k->h, k->w, k->c),
                     k->format == NIB_F32 ? 0 : (double)0.05f, k->format == NIB_U8 ? 3 : -3);
-  int32_t nodes[8];
+  int32_t nodes[9];
   int n = 0;
-  for (int i = 0; i < 4 && k->layers[i].kind; i++)
+  for (int i = 0; i < 8 && k->layers[i].kind; i++)
     x = add_layer(s, &k->layers[i], k->format, x, &at, &nodes[n++]);
   const bool away = strcmp(s->g->rounding, "nearest-away") == 0;
   if (k->add && !away) {
@@ -166,7 +192,7 @@ static void add_chain(suite *s, const chain_case *k) {
 typedef struct dense_case {
   int rows;
   nib_format format;
-  int widths[5]; /* of the input, then of each layer */
+  int widths[9]; /* of the input, then of each layer */
   bool sums; /* weights of uint8 whose zero point is left to subtract with sums of activations */
   bool add;  /* an addition of the input, or of another tensor where it has another width */
 } dense_case;
@@ -177,15 +203,13 @@ static const dense_case dense_cases[] = {
     {5, NIB_I8, {64, 33, 1, 17}, false, false},
     {23, NIB_I8, {13, 40, 13}, false, true},
     {24, NIB_U8, {32, 64, 32}, true, true},
-    {25, NIB_I8, {31, 65, 16, 9}, false, false},
     {47, NIB_I8, {128, 48, 7, 48, 128}, false, true},
     {48, NIB_U8, {20, 21, 22}, true, false},
     {49, NIB_I8, {3, 100, 2}, false, true},
     {97, NIB_U8, {12, 17, 18, 19, 20}, false, true},
-    {192, NIB_I8, {16, 24, 16}, false, false},
+    {101, NIB_I8, {40, 128, 8, 64, 31, 32, 5, 16, 40}, false, true},
     {193, NIB_U8, {33, 5, 33}, true, true},
     {385, NIB_I8, {9, 18, 34}, false, true},
-    {401, NIB_U8, {16, 48, 8}, false, false},
     {2, NIB_F32, {5, 16, 3}, false, true},
     {50, NIB_F32, {17, 33, 18, 17}, false, true},
     {195, NIB_F32, {8, 20, 16}, false, false},
@@ -230,9 +254,9 @@ static void add_dense(suite *s, const dense_case *k) {
   const bool f = k->format == NIB_F32;
   const int32_t first = input(s, k->format, shape(2, k->rows, k->widths[0]), f ? 0 : (double)0.05f,
                               dense_zero(s, k->format));
-  int32_t nodes[8], x = first;
+  int32_t nodes[9], x = first;
   int n = 0, last = k->widths[0];
-  for (int i = 1; i < 5 && k->widths[i]; i++) {
+  for (int i = 1; i < 9 && k->widths[i]; i++) {
     x = add_dense_layer(s, k, x, last, k->widths[i], &nodes[n++]);
     last = k->widths[i];
   }
