@@ -22,8 +22,7 @@ static int64_t matrices_of(const nib_tensor *t) {
   return n;
 }
 
-/* Matrices of the result; a dense layer has one. */
-static int64_t count_matrices(const nib_graph *g, const nib_node *n) {
+int64_t nib_conv_live_matrices(const nib_graph *g, const nib_node *n) {
   return n->op == NIB_OP_MATMUL ? matrices_of(&g->tensors[n->out]) : 1;
 }
 
@@ -34,7 +33,7 @@ static int64_t step_of(const nib_tensor *t) {
 
 static bool matrices_meet(const nib_graph *g, const nib_node *n) {
   const nib_tensor *a = nib_node_input(g, n, 0), *b = nib_node_input(g, n, 1);
-  const int64_t all = count_matrices(g, n), of_a = matrices_of(a), of_b = matrices_of(b);
+  const int64_t all = nib_conv_live_matrices(g, n), of_a = matrices_of(a), of_b = matrices_of(b);
   return a->rank >= 2 && b->rank >= 2 && g->tensors[n->out].rank >= 2 &&
          (of_a == all || of_a == 1) && (of_b == all || of_b == 1) &&
          (all == 1 || n->in[0] != n->in[1]);
@@ -65,7 +64,8 @@ bool nib_conv_live_accepts(const nib_graph *g, const nib_kernel *kernel, const n
     return false;
   return n->op == NIB_OP_FULLY_CONNECTED
              ? w->rank == 2
-             : matrices_meet(g, n) && (count_matrices(g, n) == 1 || !followers_read(g, kernel));
+             : matrices_meet(g, n) &&
+                   (nib_conv_live_matrices(g, n) == 1 || !followers_read(g, kernel));
 }
 
 /* ---- scratch ---- */
@@ -90,13 +90,25 @@ int64_t nib_conv_live_bytes(const nib_conv_walk *w, const nib_vocab *v) {
 
 /* ---- emission ---- */
 
+/* Goes on by `times` matrices. */
+static void advance(nib_emitter *e, const nib_node *n, const char *times) {
+  const nib_graph *g = e->graph;
+  const struct {
+    const char *pointer;
+    const nib_tensor *of;
+  } all[] = {{"in0", nib_node_input(g, n, 0)},
+             {"in1", nib_node_input(g, n, 1)},
+             {"out", &g->tensors[n->out]}};
+  for (int i = 0; i < 3; i++)
+    if (step_of(all[i].of))
+      nib_text_line(e->body, "%s += %s%lld;", all[i].pointer, times, (ll)step_of(all[i].of));
+}
+
 void nib_conv_live_end(nib_emitter *e, const nib_node *n) {
   const nib_graph *g = e->graph;
-  if (count_matrices(g, n) == 1)
+  if (nib_conv_live_matrices(g, n) == 1)
     return;
-  nib_text_line(e->body, "in0 += %lld;", (ll)step_of(nib_node_input(g, n, 0)));
-  nib_text_line(e->body, "in1 += %lld;", (ll)step_of(nib_node_input(g, n, 1)));
-  nib_text_line(e->body, "out += %lld;", (ll)step_of(&g->tensors[n->out]));
+  advance(e, n, "");
   nib_text_close(e->body, "");
 }
 
@@ -230,7 +242,9 @@ static void emit_biases(nib_emitter *e, const nib_node *n, const nib_conv_walk *
   const nib_tensor *bias = nib_node_input(e->graph, n, 2);
   const int64_t zero = nib_pack_staged_zero(e->graph, n, e->vocab), channels = w->shape.out_c;
   const uint32_t both =
-      w->is_float ? 0 : (uint32_t)(zero * w->run * nib_pack_weight_zero(e->graph, n, e->vocab, w->codes));
+      w->is_float
+          ? 0
+          : (uint32_t)(zero * w->run * nib_pack_weight_zero(e->graph, n, e->vocab, w->codes));
   uint32_t *sums = calloc((size_t)channels, sizeof *sums);
   const char *constants = NULL;
   for (int64_t c = 0; sums && c < channels; c++)
@@ -269,7 +283,7 @@ const nib_conv_constants nib_conv_live_constants = {"live_weights", "live_bias"}
 void nib_conv_live_begin(nib_emitter *e, const nib_node *n, const nib_conv_walk *w, int64_t at,
                          const int32_t *starts) {
   const char *type = weight_type(w, e->vocab), *sum = w->is_float ? "float" : "int32_t";
-  const int64_t matrices = count_matrices(e->graph, n);
+  const int64_t matrices = nib_conv_live_matrices(e->graph, n);
   const bool shared = matrices == 1 || step_of(nib_node_input(e->graph, n, 1)) == 0;
   nib_text_line(e->body, "%s *const live_weights = (%s *)(void *)(scratch + %lld);", type, type,
                 (ll)at);
@@ -277,8 +291,12 @@ void nib_conv_live_begin(nib_emitter *e, const nib_node *n, const nib_conv_walk 
                 (ll)(at + weight_bytes(w, e->vocab)));
   if (shared)
     emit_pack(e, n, w, starts);
-  if (matrices > 1)
+  if (matrices > 1 && e->cut) {
+    advance(e, n, "begin * ");
+    nib_text_open(e->body, "for (int32_t matrix = begin; matrix < end; matrix++) {");
+  } else if (matrices > 1) {
     nib_text_open(e->body, "for (int32_t matrix = 0; matrix < %lld; matrix++) {", (ll)matrices);
+  }
   if (!shared)
     emit_pack(e, n, w, starts);
 }

@@ -17,6 +17,8 @@ bool nib_conv_is_live(const nib_graph *g, const nib_node *n);
 /** Whether it can be packed: dense layers, and matrix products whose leading dimensions, of each
  *  operand, are those of the result or 1. */
 bool nib_conv_live_accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v);
+/** Matrices of the result, which threads share; a dense layer has one. */
+int64_t nib_conv_live_matrices(const nib_graph *g, const nib_node *n);
 /** Bytes of scratch for it, a multiple of 64. */
 int64_t nib_conv_live_bytes(const nib_conv_walk *w, const nib_vocab *v);
 /** Packs at `scratch` + `at`, and opens the loop over matrices, where there are several. `starts`:

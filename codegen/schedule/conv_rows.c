@@ -154,7 +154,7 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   nib_stage stage;
   int64_t n_units = 1;
   if (nib_conv_is_live(g, n))
-    return 1;
+    return nib_conv_live_matrices(g, n);
   walk_of(g, n, v, t, &w);
   init_stage(g, n, v, &w, &stage);
   nib_conv_choose_cut(&w, &stage, t[0] > 0 ? t[0] : 1, kernel->parts, &n_units);
@@ -704,7 +704,8 @@ static nib_status prepare(conv_rows *r) {
                           "%s: a tile of %lld pixels does not divide its rows of %lld",
                           r->kernel->name, (ll)r->pixels, (ll)r->walk.shape.out_w);
   init_stage(e->graph, n, e->vocab, &r->walk, &r->stage);
-  if (e->cut)
+  r->live = nib_conv_is_live(e->graph, n);
+  if (e->cut && !r->live)
     r->cut = nib_conv_choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
   r->stage.cut_pixels = r->cut == NIB_CUT_PIXELS ? r->pixels : 0;
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab, r->walk.codes);
@@ -712,7 +713,6 @@ static nib_status prepare(conv_rows *r) {
                    : e->vocab->weights_i16 ? "int16_t"
                                            : "int8_t";
   NIB_RETURN_IF_ERROR(prepare_epilogue(r));
-  r->live = nib_conv_is_live(e->graph, n);
   r->constants = nib_conv_live_constants;
   const nib_status status = r->live ? NIB_OK : add_constants(r);
   if (status != NIB_OK) {

@@ -2,6 +2,7 @@
 // Products of two activations are packed when the kernel runs, in scratch; a softmax of codes reads tables.
 // RUN: %nibc compile %s --target=x86-64-v4+avx512vnni -o %t --explain | FileCheck %s
 // RUN: %nibc verify %s | FileCheck %s --check-prefix=EQUAL
+// RUN: %nibc verify %s --threads=2 | FileCheck %s --check-prefix=EQUAL
 // CHECK: * conv_rows avx512vnni
 // CHECK: * direct
 // CHECK: * conv_rows avx512vnni
