@@ -303,6 +303,23 @@ static bool island_unary(nib_simplify *s, island *i) {
   return !i->try_only && finish(s, i, &in, 1);
 }
 
+/* Of two activations; a constant was made a dense layer's weights before. */
+static bool island_matmul(nib_simplify *s, island *i) {
+  const nib_node *n = &s->g->nodes[i->p];
+  const nib_tensor *y = &s->g->tensors[s->g->nodes[i->q].out];
+  int32_t in[2];
+  for (int k = 0; k < 2; ++k) {
+    if (!activation_codes(s, i, n->in[k], &in[k]))
+      return false;
+    if (nib_format_get(s->g->tensors[in[k]].format)->bits != 8 ||
+        nib_format_get(y->format)->bits != 8)
+      return refuse(i, "its operands and result are not all of 8 bits");
+  }
+  if (isfinite(i->lo) || isfinite(i->hi))
+    return refuse(i, "it is followed by a clamp");
+  return !i->try_only && finish(s, i, in, 2);
+}
+
 static bool island_none(nib_simplify *s, island *i) {
   (void)s;
   return refuse(i, "the operator has no integer form under nearest-even");
@@ -320,7 +337,7 @@ static island_fn *const k_islands[NIB_OP_COUNT] = {
     [NIB_OP_MUL] = island_binary,
     [NIB_OP_AVG_POOL2D] = island_pool,
     [NIB_OP_MEAN] = island_pool,
-    [NIB_OP_MATMUL] = island_none,
+    [NIB_OP_MATMUL] = island_matmul,
     [NIB_OP_DIV] = island_none,
     [NIB_OP_SOFTMAX] = island_none,
 };

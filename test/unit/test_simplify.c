@@ -321,6 +321,19 @@ static void test_i16_unary(void) {
   nib_graph_destroy(n.g);
 }
 
+static void test_product_of_activations(void) {
+  net n;
+  open_net(&n, "nearest-even");
+  const int64_t dims[] = {1, 2, 3, 5};
+  const int32_t x[] = {input(&n, NIB_I8, 2, 3, 4, 0.05f, 4), input(&n, NIB_U8, 2, 4, 5, 0.02f, 90)};
+  const int32_t in[] = {dequantize(&n, x[0]), dequantize(&n, x[1])};
+  const int32_t y = step(&n, NIB_OP_MATMUL, 2, in, NIB_F32, 4, dims);
+  simplify(&n, x, 2, quantize(&n, y, NIB_I8, 0.1f, -3), 1, "product of activations");
+  expect_ops(&n, NIB_OP_DEQUANTIZE, 0, "product of activations");
+  expect_ops(&n, NIB_OP_MATMUL, 1, "product of activations");
+  nib_graph_destroy(n.g);
+}
+
 /* --- what stays in float says why --- */
 
 static void expect_note(net *n, const char *text, const char *what) {
@@ -439,6 +452,7 @@ int main(void) {
   test_concat_and_pools();
   test_table_of_cone();
   test_i16_unary();
+  test_product_of_activations();
   test_notes();
   test_float_absorption();
   test_constant_folding();
