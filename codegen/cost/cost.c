@@ -325,22 +325,45 @@ static double group_of(const nib_desc_tensor *t, double k) {
   return info->block.group_elems ? info->block.group_elems : info->block_elems;
 }
 
-/* Bytes by codes of few bits: dot products, masks on the codes for every tile of rows (or unpacking
- * once, tile[2]), and scales for every step that shares them. */
+/* Planes of 1, 2, 4 or 8 bits that codes are cut into, each with dot products of its own. */
+static int planes_of(const nib_desc_tensor *t) {
+  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
+  if (format == NIB_FORMAT_COUNT)
+    return 1;
+  const nib_format_info *info = nib_format_get(format);
+  int bits = info->kind == NIB_KIND_BLOCK ? nib_format_get((nib_format)info->block.element)->bits
+                                          : info->bits;
+  int planes = 0;
+  for (; bits > 0; bits &= bits - 1)
+    ++planes;
+  return planes > 1 ? planes : 1;
+}
+
+/* Of whole registers and of values in all lanes, a cycle: fewer than k_loads_per_cycle where loads
+ * go on without a gap. */
+static const double k_steady_loads_per_cycle = 1.7;
+
+/* Bytes by codes of few bits. Of a step that shares scales: dot products, and masks on the codes
+ * where these are not unpacked once (tile[2]), then two products of each sum by scales; loads of
+ * activations, codes, and of three numbers of each row. */
 static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
   const double dot = or_default(v->dot8_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
   const bool unpacks = d->tile[2] > 0;
-  const double panels = ceil(ceil(n / v->lanes) / nr), quads = ceil(k / 4);
+  const double panels = ceil(ceil(n / v->lanes) / nr), bytes = (double)d->weight_bytes / (n * k);
   const double step = fmin(group_of(find_role(d, "in"), k), group_of(find_role(d, "weight"), k));
-  const double issue = mr * nr * dot + (unpacks ? 0.0 : nr * simple);
-  const double loads = (mr + nr) / k_loads_per_cycle;
-  const double scaling = mr * nr * 3 * simple + (2 * mr + nr) * simple;
-  const double tile = quads * fmax(issue, loads) + ceil(k / step) * scaling;
-  /* Scalar staging of rows; unpacked bytes are written, and read by what follows. */
+  const double quads = ceil(step / 4), codes = unpacks ? nr : nr * bytes;
+  const double stored = planes_of(find_role(d, "weight")), planes = unpacks ? 1 : stored;
+  const double issue = quads * planes * (mr * nr * dot + (unpacks ? 0.0 : nr * simple)) +
+                       (mr * nr + (unpacks ? 0.0 : nr)) * 2 * simple;
+  const double loads = quads * (planes * mr + codes) + 3 * mr + nr;
+  const double tile = ceil(k / step) * fmax(issue, loads / k_steady_loads_per_cycle);
+  /* Staging of rows; unpacked bytes are written, and read by what follows. */
   const double rows = m * k * 0.1;
-  return panels * (ceil(m / mr) * tile + (unpacks ? quads * nr * 5 * simple : 0.0)) + rows;
+  return panels * (ceil(m / mr) * tile +
+                   (unpacks ? ceil(k / 4) * nr * (2 + 3 * stored) * simple : 0.0)) +
+         rows;
 }
 
 /* The sums of four activations by codes of one bit: of 32 elements a shift, two indices, and for
