@@ -791,6 +791,8 @@ static void row_emit_step(void *stage) {
                   (ll)shape.rows);
   else
     nib_text_line(r->e->body, "const int32_t y = top;");
+  if (r->stage.direct && r->stage.source_ring == 1 && r->out_ring == 1)
+    nib_text_line(r->e->body, "(void)y; /* both buffers hold this step alone */");
   emit_scratch(r);
   emit_row(r);
 }

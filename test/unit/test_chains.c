@@ -34,6 +34,13 @@ static const chain_case cases[] = {
     {"of other heights", 12, 9, 5, NIB_I8, {{'s', 8, 1, 1}, {'s', 9, 2, 2}}, false},
     {"without borders", 12, 10, 6, NIB_U8, {{'c', 8, 1, 0}, {'c', 8, 1, 0}}, false},
     {"two pointwise", 10, 11, 32, NIB_I8, {{'p', 24, 1, 0}, {'p', 48, 1, 0}}, true},
+    {"pointwise in place",
+     8,
+     6,
+     16,
+     NIB_U8,
+     {{'p', 24, 1, 0}, {'p', 16, 1, 0}, {'p', 20, 1, 0}},
+     false},
     {"pointwise and convolution", 8, 11, 12, NIB_I8, {{'p', 24, 1, 0}, {'c', 17, 2, 1}}, false},
     {"convolution and pointwise", 9, 11, 12, NIB_I8, {{'c', 24, 1, 1}, {'p', 17, 1, 0}}, false},
     {"two depthwise", 11, 10, 20, NIB_I8, {{'d', 20, 1, 1}, {'d', 20, 2, 1}}, false},
@@ -199,11 +206,13 @@ typedef struct dense_case {
 
 static const dense_case dense_cases[] = {
     {2, NIB_I8, {16, 16, 16}, false, true},
+    {2, NIB_U8, {16, 16, 20, 16}, false, false},
     {3, NIB_U8, {7, 19, 5}, false, false},
     {5, NIB_I8, {64, 33, 1, 17}, false, false},
     {23, NIB_I8, {13, 40, 13}, false, true},
     {24, NIB_U8, {32, 64, 32}, true, true},
     {47, NIB_I8, {128, 48, 7, 48, 128}, false, true},
+    {48, NIB_U8, {20, 24, 16, 8, 12}, false, false}, /* read in place, all in step */
     {48, NIB_U8, {20, 21, 22}, true, false},
     {49, NIB_I8, {3, 100, 2}, false, true},
     {97, NIB_U8, {12, 17, 18, 19, 20}, false, true},
