@@ -38,7 +38,7 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
   if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
     return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && (v->real_f16 || v->type_sum)) &&
            (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);
-  return is_byte(x) && x->quantized && fits_bytes(w) && (!bias || bias->format == NIB_I32);
+  return is_byte(x) && x->quantized && (w->data ? fits_bytes(w) : is_byte(w)) && (!bias || bias->format == NIB_I32);
 }
 
 nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,

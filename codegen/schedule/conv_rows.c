@@ -13,6 +13,7 @@
 #include "schedule/conv_fetch.h"
 #include "schedule/conv_formats.h"
 #include "schedule/conv_live.h"
+#include "schedule/conv_sums.h"
 #include "schedule/conv_tiles.h"
 #include "schedule/row_stage.h"
 #include "schedule/stage_rows.h"
@@ -46,8 +47,6 @@ typedef struct conv_rows {
   nib_shared_codes codes; /* of a byte of the weights, if any share one */
   nib_conv_excess excess;
 } conv_rows;
-
-static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
 /* ---- what it accepts ---- */
 
@@ -126,13 +125,9 @@ static void walk_of(const nib_graph *g, const nib_node *n, const nib_vocab *v, c
 
 /* ---- scratch ---- */
 
-static int64_t sums_bytes(const nib_stage *s, const nib_conv_walk *w) {
-  return round_up((s->ring * s->pixels + w->shape.out_w) * (int64_t)sizeof(int32_t), 64);
-}
-
 /* Where weights are that are packed in scratch: behind the ring and the sums. */
 static int64_t live_at(const nib_stage *s, const nib_conv_walk *w, bool sums) {
-  return nib_stage_ring_bytes(s) + (sums ? sums_bytes(s, w) : 0);
+  return nib_stage_ring_bytes(s) + (sums ? nib_conv_sums_bytes(s, &w->shape) : 0);
 }
 
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
@@ -556,60 +551,23 @@ static void emit_panels(conv_rows *r) {
     nib_text_close(e->body, "");
 }
 
-/* Opens a loop over `n` pixels of a row, or over those of the part. */
-static void open_pixels(const conv_rows *r, char v, int64_t n) {
-  if (r->cut == NIB_CUT_PIXELS)
-    nib_text_open(r->e->body, "for (int32_t %c = first; %c < last; %c++) {", v, v, v);
-  else
-    nib_text_open(r->e->body, "for (int32_t %c = 0; %c < %lld; %c++) {", v, v, (ll)n, v);
-}
-
-/* After a row is staged: the sum of each pixel's activations. */
-static void emit_pixel_sums(void *user) {
-  const conv_rows *r = user;
-  nib_emitter *e = r->e;
-  const nib_word first = r->stage.ring == 1 ? nib_word_of("p")
-                                            : nib_word_of("next %% %lld * %lld + p",
-                                                          (ll)r->stage.ring, (ll)r->stage.pixels);
-  const nib_word channels = nib_word_of("%lld", (ll)r->stage.channels);
-  open_pixels(r, 'p', r->stage.pixels);
-  nib_say(e, NIB_PRIM_STAGE_SUM, nib_word_of("pixel_sums[%s]", first.s).s,
-          nib_word_of("staged + p * %s", channels.s).s, NULL, NULL, channels.s);
-  nib_text_close(e->body, "");
-}
-
-/* sums[x]: weight zero point times the sum of all activations under output pixel x. */
-static void emit_sums(const conv_rows *r) {
-  nib_emitter *e = r->e;
-  const nib_conv_shape *s = &r->walk.shape;
-  open_pixels(r, 'x', s->out_w);
-  nib_text_line(e->body, "int32_t sum = 0;");
-  nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
-  nib_text_line(e->body, "for (int32_t kx = 0; kx < %lld; kx++)", (ll)s->kernel_w);
-  nib_text_line(
-      e->body, "  sum += pixel_sums[(y * %lld + ky * %lld) %% %lld * %lld + x * %lld + kx * %lld];",
-      (ll)s->stride_h, (ll)s->dilation_h, (ll)r->stage.ring, (ll)r->stage.pixels, (ll)s->stride_w,
-      (ll)s->dilation_w);
-  nib_text_close(e->body, "");
-  nib_text_line(e->body, "sums[x] = sum * %lld;", (ll)r->weight_zero);
-  nib_text_close(e->body, "");
+static nib_conv_sums sums_of(const conv_rows *r) {
+  return (nib_conv_sums){r->e, &r->stage, &r->walk.shape, r->weight_zero, r->cut == NIB_CUT_PIXELS};
 }
 
 static void emit_scratch(const conv_rows *r) {
+  const nib_conv_sums sums = sums_of(r);
   nib_stage_emit_begin(&r->stage, r->e);
-  if (r->weight_zero) {
-    nib_text_line(r->e->body, "int32_t *const pixel_sums = (int32_t *)(void *)(scratch + %lld);",
-                  (ll)nib_stage_ring_bytes(&r->stage));
-    nib_text_line(r->e->body, "int32_t *const sums = pixel_sums + %lld;",
-                  (ll)(r->stage.ring * r->stage.pixels));
-  }
+  if (r->weight_zero)
+    nib_conv_sums_declare(&sums);
 }
 
 /* Output row y. */
 static void emit_row(conv_rows *r) {
-  nib_stage_emit_rows(&r->stage, r->e, r->weight_zero ? emit_pixel_sums : NULL, r);
+  nib_conv_sums sums = sums_of(r);
+  nib_stage_emit_rows(&r->stage, r->e, r->weight_zero ? nib_conv_sums_emit_staged : NULL, &sums);
   if (r->weight_zero)
-    emit_sums(r);
+    nib_conv_sums_emit(&sums);
   emit_panels(r);
 }
 

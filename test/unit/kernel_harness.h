@@ -15,6 +15,20 @@ static bool runs_direct_by_design(const nib_graph *g, const nib_kernel *k, const
   return v->lanes == 1 && op != NIB_OP_CONV2D && op != NIB_OP_FULLY_CONNECTED;
 }
 
+/* Whether forms are preferred whose weights share bytes, and the kernels that had one. */
+HARNESS_UNUSED static bool harness_shares_bytes;
+HARNESS_UNUSED static int harness_sharing_kernels;
+
+/* Brings tiles of such forms to the front; their number, or n where there are none. */
+HARNESS_UNUSED static int keep_sharing(const nib_schedule *s, int32_t (*tiles)[NIB_MAX_TILE], int n) {
+  int count = 0;
+  for (int i = 0; i < n && strcmp(s->name, "conv_rows") == 0; i++)
+    if (tiles[i][4] > 1)
+      memmove(tiles[count++], tiles[i], sizeof tiles[i]);
+  harness_sharing_kernels += count > 0;
+  return count > 0 ? count : n;
+}
+
 /* Chooses the vocabulary, and schedule and tile rotating through the candidates. */
 HARNESS_UNUSED static int select_vector(suite *s, const nib_vocab *v) {
   nib_graph *g = s->g;
@@ -31,8 +45,10 @@ HARNESS_UNUSED static int select_vector(suite *s, const nib_vocab *v) {
     if (n_able > 0) { /* another one for each kernel and rounding */
       const nib_schedule *schedule = able[((size_t)i + strlen(g->rounding)) % (size_t)n_able];
       int32_t tiles[24][NIB_MAX_TILE];
-      const int n = schedule->tiles(g, k, v, tiles, 24);
+      int n = schedule->tiles(g, k, v, tiles, 24);
       CHECK(n >= 1 && n <= 24);
+      if (harness_shares_bytes)
+        n = keep_sharing(schedule, tiles, n);
       memcpy(k->tile, tiles[(i * 5) % n], sizeof k->tile);
       k->schedule = schedule->name;
       k->vocab = v->name;

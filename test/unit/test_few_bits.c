@@ -93,8 +93,11 @@ static void test_vocabulary(const nib_vocab *v, const char *target, const char *
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
       if ((f + i + seed) % 3 == 0) /* four roundings see all of them */
         output(&s, add_layer(&s, &cases[i], formats[f], (weights_kind)((f / 3 + i + seed) % 5 % KINDS)));
+  harness_shares_bytes = strcmp(rounding, "tflite-double") != 0;
+  harness_sharing_kernels = 0;
   const bool clang = seed % 2 && shell("command -v clang-22 >/dev/null") == 0;
   run_suite(&s, v, target, clang ? "clang-22" : "cc");
+  CHECK(harness_sharing_kernels >= (harness_shares_bytes && v->dot_k == 4 ? 20 : 0));
 }
 
 int main(void) { return test_each_vocabulary(test_vocabulary); }
