@@ -281,9 +281,10 @@ static nib_status predict(const nib_select_context *x, const nib_graph *g, const
 static nib_status weigh(const nib_select_context *x, const nib_graph *g, const nib_kernel *kernel,
                         const nib_kernel_desc *base, const nib_schedule *s, const nib_vocab *v,
                         candidate_list *list) {
-  int32_t tiles[MAX_TILES][NIB_MAX_TILE];
+  int32_t tiles[2 * MAX_TILES][NIB_MAX_TILE];
   memset(tiles, 0, sizeof tiles);
-  const int most = x->size || x->prefer ? MAX_TILES : FAST_TILES;
+  /* Of weights of few bits there are two forms of each tile. */
+  const int most = (x->size || x->prefer ? MAX_TILES : FAST_TILES) * (few_bits(base) != NULL ? 2 : 1);
   int n = s->tiles(g, kernel, v, tiles, most);
   n = n < 1 ? 1 : n > most ? most : n;
   nib_kernel_desc d = *base;

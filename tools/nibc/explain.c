@@ -173,7 +173,7 @@ static nib_status put_why(const weighed *w, const nib_graph *g, const nib_kernel
   }
   const nib_cost *c = &w->all[0].cost;
   nib_text_printf(t, "%s of %d, bound by %s",
-                  w->x.size ? "smallest tile within 1.5 times the least predicted time"
+                  w->x.size ? "fewest weights, then smallest tile, within 1.5 times the least predicted time"
                             : "least predicted time",
                   w->n,
                   c->overhead_ns > c->compute_ns && c->overhead_ns > c->memory_ns ? "its fixed cost"
