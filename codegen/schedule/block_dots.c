@@ -41,6 +41,11 @@ static int64_t rows_of_block(const nib_block_dots *d) {
   return rows < d->rows.rows ? rows : d->rows.rows;
 }
 
+/* Whether totals wait in scratch at all. */
+static bool has_totals(const nib_block_dots *d) {
+  return d->unpacks && (d->totals_stay || d->chunk_groups < d->pack.groups);
+}
+
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
@@ -58,6 +63,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
       !nib_block_rows_plan(g, n, &d->pack, v, d->unpacks ? d->chunk_groups : d->pack.groups,
                            &d->rows))
     return false;
+  d->totals_stay = d->unpacks && d->pack.steps_of_group > 1;
   d->in_place = pieces_in_place(&d->pack, v, d->unpacks);
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
   if (d->unpacks) {
@@ -67,7 +73,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
                                     nib_block_unpacked_factor_bytes(&d->pack, d->pack.columns)),
                  64);
     d->row_block = rows_of_block(d);
-    d->scratch_bytes = d->totals_at + d->row_block * width * 4;
+    d->scratch_bytes = d->totals_at + (has_totals(d) ? d->row_block * width * 4 : 0);
   }
   return d->scratch_bytes < INT32_MAX;
 }
@@ -154,7 +160,8 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
     nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
     return;
   }
-  nib_text_line(t, "memset(totals, 0, %lld);", (ll)(d->row_block * p->lanes * p->columns * 4));
+  if (d->totals_stay)
+    nib_text_line(t, "memset(totals, 0, %lld);", (ll)(d->row_block * p->lanes * p->columns * 4));
   nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %lld) {", (ll)p->groups,
                 (ll)d->chunk_groups);
   if (p->groups % d->chunk_groups)
@@ -167,7 +174,6 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
   nib_text_close(t, "");
   nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
   nib_text_close(t, "");
-  nib_block_emit_rows(d, columns, tail, nib_block_finish_emit);
 }
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
@@ -178,6 +184,8 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   nib_block_rows_emit(&d);
   if (d.unpacks) {
     nib_text_line(e->body, "uint8_t *const unpacked = scratch + %lld;", (ll)d.unpacked_at);
+  }
+  if (has_totals(&d)) {
     nib_text_line(e->body, "float *const totals = (float *)(void *)(scratch + %lld);",
                   (ll)d.totals_at);
   }
@@ -186,12 +194,9 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
                   (ll)d.rows.rows, (ll)d.row_block);
     nib_text_line(e->body, "const int32_t block_end = block + %lld < %lld ? block + %lld : %lld;",
                   (ll)d.row_block, (ll)d.rows.rows, (ll)d.row_block, (ll)d.rows.rows);
-  } else if (d.unpacks) {
-    nib_text_open(e->body, "{");
-    nib_text_line(e->body, "const int32_t block = 0;");
   }
   nib_block_emit_panels(&d, emit_panel);
-  if (d.unpacks)
+  if (d.unpacks && d.row_block < d.rows.rows)
     nib_text_close(e->body, "");
   nib_epilogue_release(&d.epilogue);
   return NIB_OK;

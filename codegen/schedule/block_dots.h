@@ -41,6 +41,7 @@ typedef struct nib_block_dots {
   nib_epilogue epilogue;
   int64_t tile_rows;
   bool in_chunks;       /**< of K, [first, last) groups at a time: totals wait in scratch */
+  bool totals_stay;     /**< in scratch, where sums of a long group have the registers: met once in it */
   bool unpacks;         /**< many rows: a chunk of a panel becomes bytes in scratch first */
   int in_place;         /**< codes that are spread: how many of a byte are multiplied where they lie
                              before they are shifted; 1: only the lowest */

@@ -358,12 +358,16 @@ static int64_t factor_bytes(const tile *t) {
   return (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns * bundled_groups(t);
 }
 
+static nib_word row_of_block(const tile *t) {
+  return nib_word_of(t->d->row_block < t->d->rows.rows ? "row - block" : "row");
+}
+
 /* Totals between chunks of K lie in scratch by row: of a panel, or of all of them. */
 static void move_total(const tile *t, int64_t m, int c, bool load) {
   const nib_word total = place("total", m, c);
   const nib_word at =
       t->d->unpacks
-          ? nib_word_of("totals + (row - block + %lld) * %d + %d", (ll)m,
+          ? nib_word_of("totals + (%s + %lld) * %d + %d", row_of_block(t).s, (ll)m,
                         t->p->lanes * t->p->columns, c * t->p->lanes)
           : nib_word_of("totals + (row + %lld) * %lld + channel + %d", (ll)m,
                         (ll)(t->p->panels * t->p->columns * t->p->lanes), c * t->p->lanes);
@@ -379,9 +383,6 @@ static void move_totals(const tile *t, bool load) {
       move_total(t, m, c, load);
 }
 
-/* Registers are for the sums of a long group: totals are met once in it, and stay in scratch. */
-static bool totals_in_scratch(const tile *t) { return t->d->unpacks && t->p->steps_of_group > 1; }
-
 /* total += real * scale of group g + j, + offset * sum of the activations. */
 static void add_group(tile *t, const char *stem, int j) {
   const nib_block_pack *p = t->p;
@@ -395,7 +396,7 @@ static void add_group(tile *t, const char *stem, int j) {
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
     for (int c = 0; c < t->size.columns; ++c) {
-      if (totals_in_scratch(t)) {
+      if (t->d->totals_stay) {
         declare(t, t->e->vocab->type_f32, place("total", m, c).s);
         move_total(t, m, c, true);
       }
@@ -410,7 +411,7 @@ static void add_group(tile *t, const char *stem, int j) {
     }
     for (int c = 0; p->has_offsets && c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
-    for (int c = 0; totals_in_scratch(t) && c < t->size.columns; ++c)
+    for (int c = 0; t->d->totals_stay && c < t->size.columns; ++c)
       move_total(t, m, c, false);
     nib_text_close(t->e->body, "");
   }
@@ -655,10 +656,64 @@ static void prefetch_chunk(const tile *t) {
     return;
   nib_text_open(t->e->body, "for (int32_t i = 0; i < %lld; i += 64) {", (ll)share);
   say(t, NIB_PRIM_PREFETCH, NULL,
-      nib_word_of("panel + last * %lld + (row - block) / %lld * %lld",
-                  (ll)(t->p->group_bytes * t->size.columns), (ll)d->tile_rows, (ll)share)
+      nib_word_of("panel + last * %lld + (%s) / %lld * %lld",
+                  (ll)(t->p->group_bytes * t->size.columns), row_of_block(t).s, (ll)d->tile_rows,
+                  (ll)share)
           .s,
       "i");
+  nib_text_close(t->e->body, "");
+}
+
+/* Declares totals: of the first chunk they are 0. */
+static void open_totals(const tile *t) {
+  const nib_block_dots *d = t->d;
+  const bool waits = d->in_chunks && d->chunk_groups < t->p->groups;
+  if (d->totals_stay)
+    return;
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      declare(t, d->v->type_f32, place("total", m, c).s);
+  if (d->unpacks && waits) {
+    nib_text_open(t->e->body, "if (first > 0) {");
+    move_totals(t, true);
+    nib_text_close(t->e->body, "");
+    nib_text_open(t->e->body, "else {");
+  } else if (waits) {
+    move_totals(t, true);
+    return;
+  }
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      say(t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
+  if (waits)
+    nib_text_close(t->e->body, "");
+}
+
+static void finish_values(const tile *t) {
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      nib_block_finish_value(t->d, &t->size, m, c);
+}
+
+/* Results of a tile are stored as soon as the last chunk is in them: between products, stores wait
+ * for nothing. */
+static void close_totals(const tile *t) {
+  const nib_block_dots *d = t->d;
+  const bool waits = d->in_chunks && d->chunk_groups < t->p->groups;
+  if (!d->unpacks) {
+    waits ? move_totals(t, false) : finish_values(t);
+    return;
+  }
+  if (waits)
+    nib_text_open(t->e->body, "if (last == %lld) {", (ll)t->p->groups);
+  else
+    nib_text_open(t->e->body, "{");
+  d->totals_stay ? nib_block_finish_emit(t->d, &t->size) : finish_values(t);
+  nib_text_close(t->e->body, "");
+  if (!waits || d->totals_stay)
+    return;
+  nib_text_open(t->e->body, "else {");
+  move_totals(t, false);
   nib_text_close(t->e->body, "");
 }
 
@@ -669,15 +724,8 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
     nib_block_lookup_declare(d);
   else
     declare_masks(&t);
-  for (int64_t m = 0; !totals_in_scratch(&t) && m < size->rows; ++m)
-    for (int c = 0; c < size->columns; ++c) {
-      declare(&t, d->v->type_f32, place("total", m, c).s);
-      if (!d->in_chunks)
-        say(&t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
-    }
+  open_totals(&t);
   nib_text_line(d->e->body, "const uint8_t *w = %s;", d->unpacks ? "unpacked" : "panel");
-  if (d->in_chunks && !totals_in_scratch(&t))
-    move_totals(&t, true);
   if (d->unpacks) {
     open_chunk(&t);
     prefetch_chunk(&t);
@@ -694,9 +742,5 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
                   bundled_groups(&t));
   emit_groups(&t);
   nib_text_close(d->e->body, "");
-  if (d->in_chunks && !totals_in_scratch(&t))
-    move_totals(&t, false);
-  for (int64_t m = 0; !d->in_chunks && m < size->rows; ++m)
-    for (int c = 0; c < size->columns; ++c)
-      nib_block_finish_value(d, size, m, c);
+  close_totals(&t);
 }
