@@ -25,6 +25,9 @@ static const double k_step_cycles = 0.5;
  * register of channels a scale and an offset. What no longer fits is stored and loaded. */
 static const double k_epilogue_registers = 3.0, k_channel_registers = 2.0;
 static const double k_store_cycles = 1.0;
+/* Of a register, what brings four narrowed ones in order: nothing where they are a pixel's, whose channels are packed in
+ * the order that narrowing undoes. */
+static const double k_order_cycles = 0.125, k_ordered_vectors = 4.0;
 /* Input rows read, converted and written into a ring, before anything can multiply them. */
 static const double k_stage_bytes = 16.0;
 /* A pool loads a register, widening codes, and adds or compares. */
@@ -135,6 +138,7 @@ typedef struct rates {
   double codes, unpack; /* of weights in a byte, and of taking one out of a register of them */
   double dot, dot8, fma, lane_mac, requant, element;
   double total; /* of a register of sums that ends in another one */
+  bool orders; /* whether narrowing undoes an order of channels */
   double found_lanes; /* of the target's registers, which compilers may use for portable C */
   bool scalar, in_order;
 } rates;
@@ -164,6 +168,7 @@ static rates rates_of_vocab(const nib_vocab *v) {
       .requant = or_default(v->requant_cycles, 8),
       .element = v->lanes > 1 ? or_default(v->elementwise_cycles, 1) : k_scalar_element_cycles,
       .total = v->type_sum ? k_total_cycles : 0,
+      .orders = nib_vocab_prim(v, NIB_PRIM_PACK_I8) != NULL,
       .scalar = v->lanes <= 1,
       .in_order = v->in_order,
   };
@@ -289,6 +294,8 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   if (d->excess_macs > 0) /* loops of their own for every column register of a tile */
     cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * r->dot8 +
               ceil(m / mr) * vectors * (k_excess_cycles + mr);
+  if (!real && r->orders && (nr != k_ordered_vectors || rest_n > 0 || fmod(n, r->lanes) > 0))
+    cycles += m * vectors * k_order_cycles;
   if (!r->scalar)
     return cycles + m / mr * ceil(vectors / nr) * finish_cycles(mr, nr, r->registers, real);
   /* One instruction after another on a core without vectors: nothing is found, or overlapped. */

@@ -297,8 +297,11 @@ nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kerne
 }
 
 nib_status nib_epilogue_prepare_started(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
-                                        nib_acc_range *ranges, int64_t channels, int64_t padding) {
-  return prepare(p, e, kernel, ranges, NULL, channels, padding, true);
+                                        nib_acc_range *ranges, const int32_t *order,
+                                        int64_t channels, int64_t padding) {
+  const nib_status status = prepare(p, e, kernel, ranges, order, channels, padding, true);
+  p->in_parts = order != NULL;
+  return status;
 }
 
 nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before) {

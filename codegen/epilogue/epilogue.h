@@ -69,6 +69,7 @@ typedef struct nib_epilogue {
   nib_requant_form form;
   bool zero_apart; /**< of a float form: the zero point is left to add */
   bool may_start;  /**< the schedule begins accumulators as it is told */
+  bool in_parts;                  /**< packing four registers of a pixel brings them in order by itself */
   int32_t *starts; /**< by channel, what accumulators begin at besides the bias; or NULL */
   bool may_wrap;                  /**< a requantized accumulator may be near the ends of int32 */
   const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
@@ -98,10 +99,12 @@ bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const n
 nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                                 nib_acc_range *ranges, const int32_t *order, int64_t channels,
                                 int64_t padding);
-/** The same for schedules whose accumulators begin at the bias plus p->starts by channel, where
- * that is not NULL. */
+/** The same for schedules whose accumulators begin at the bias plus p->starts by place, where that is
+ *  not NULL, and whose registers, with an `order`, are stored by fours in the order that packing
+ *  undoes. */
 nib_status nib_epilogue_prepare_started(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
-                                        nib_acc_range *ranges, int64_t channels, int64_t padding);
+                                        nib_acc_range *ranges, const int32_t *order,
+                                        int64_t channels, int64_t padding);
 void nib_epilogue_release(nib_epilogue *p);
 /** Ends a kernel whose text began at byte `before` of the emitter's body: notes the helper functions that it
  *  names, and releases *p. NIB_ERROR_OUT_OF_MEMORY where the text could not be kept. */

@@ -52,8 +52,9 @@ static void narrow(nib_epilogue *p, const nib_finish *registers, int n) {
   nib_text_line(p->e->body, "%s low, high, bytes;", p->e->vocab->type_bytes);
   nib_epilogue_join_parts(p, "low", acc[0], acc[1]);
   nib_epilogue_join_parts(p, "high", acc[2], acc[3]);
-  narrow_bytes(p, is_unsigned(p->pending.format) ? NIB_PRIM_NARROW_U8 : NIB_PRIM_NARROW_I8, "low",
-               "high");
+  static const nib_prim prims[2][2] = {{NIB_PRIM_NARROW_I8, NIB_PRIM_NARROW_U8},
+                                       {NIB_PRIM_PACK_I8, NIB_PRIM_PACK_U8}};
+  narrow_bytes(p, prims[p->in_parts][is_unsigned(p->pending.format)], "low", "high");
 }
 
 bool nib_epilogue_can_finish_parts(const nib_graph *g, const nib_kernel *kernel,

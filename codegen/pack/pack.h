@@ -101,6 +101,8 @@ int32_t *nib_pack_channel_order(int64_t channels, int64_t lanes, int64_t registe
 /** Brings a result of nib_pack_quads in that order, or biases. */
 nib_status nib_pack_move_quads(const int32_t *order, int64_t channels, int64_t lanes,
                                int8_t *weights, size_t bytes);
+/** Brings packed weights of panels of `columns` channels, four K of each at a time, in that order. */
+nib_status nib_pack_move_columns(const int32_t *order, int64_t columns, int8_t *weights, size_t bytes);
 nib_status nib_pack_move_biases(const int32_t *order, int64_t channels, int32_t *bias);
 
 /** Zero point that padding of the staged input holds: codes - min(format), or 0 for i16 staging. */

@@ -42,6 +42,20 @@ nib_status nib_pack_move_quads(const int32_t *order, int64_t channels, int64_t l
   return NIB_OK;
 }
 
+nib_status nib_pack_move_columns(const int32_t *order, int64_t columns, int8_t *weights, size_t bytes) {
+  const size_t step = (size_t)(columns * quad);
+  int8_t *was = malloc(step);
+  if (!was)
+    return NIB_ERROR_OUT_OF_MEMORY;
+  for (int8_t *at = weights; at + step <= weights + bytes; at += step) {
+    memcpy(was, at, step);
+    for (int64_t c = 0; c < columns; c++)
+      memcpy(at + c * quad, was + order[c] * quad, quad);
+  }
+  free(was);
+  return NIB_OK;
+}
+
 nib_status nib_pack_move_biases(const int32_t *order, int64_t channels, int32_t *bias) {
   int32_t *was = malloc((size_t)channels * sizeof *was);
   if (!was)

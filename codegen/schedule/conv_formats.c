@@ -41,6 +41,35 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
   return is_byte(x) && x->quantized && (w->data ? fits_bytes(w) : is_byte(w)) && (!bias || bias->format == NIB_I32);
 }
 
+nib_status nib_conv_order(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                          const nib_conv_walk *w, int32_t **out_order) {
+  const bool bytes = !w->is_float && w->dot_k == 4 && w->codes == 1 && !v->weights_i16;
+  *out_order = NULL;
+  if (!bytes || !nib_node_input(g, &g->nodes[kernel->nodes[0]], 1)->data || w->columns != NIB_PACK_REGISTERS || w->last_columns || w->shape.groups > 1 ||
+      !nib_epilogue_can_finish_parts(g, kernel, v))
+    return NIB_OK;
+  *out_order = nib_pack_channel_order(w->shape.out_c, w->lanes, NIB_PACK_REGISTERS);
+  return *out_order ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+}
+
+nib_status nib_conv_pack(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                         const nib_conv_walk *w, const int32_t *order, const int32_t *starts,
+                         int64_t elems, void **out_weights, size_t *out_bytes, void **out_bias) {
+  const int64_t channels = w->shape.out_c;
+  nib_status status = nib_pack_weights(g, n, v, w, out_weights, out_bytes);
+  if (status == NIB_OK && order)
+    status = nib_pack_move_columns(order, w->columns * w->lanes, *out_weights, *out_bytes);
+  if (status == NIB_OK)
+    status = nib_pack_bias(g, n, v, w, elems, out_bias);
+  if (status == NIB_OK && order)
+    status = nib_pack_move_biases(order, channels, *out_bias);
+  for (int64_t c = 0; status == NIB_OK && starts && c < channels; c++) {
+    uint32_t *const sum = (uint32_t *)*out_bias + c;
+    *sum += (uint32_t)starts[c];
+  }
+  return status;
+}
+
 nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
                                   const void *weights, size_t bytes, const char *bias_type,
                                   const void *bias, int64_t bias_elems, nib_conv_constants *out) {

@@ -2,6 +2,7 @@
 #ifndef NIB_SCHEDULE_CONV_FORMATS_H
 #define NIB_SCHEDULE_CONV_FORMATS_H
 
+#include "pack/pack.h"
 #include "schedule/schedule.h"
 
 /** Whether the operands of a convolution suit the vector schedules: 8-bit by constants of integers
@@ -16,6 +17,16 @@ typedef struct nib_conv_constants {
 /** C types of packed reals and of biases. */
 const char *nib_conv_real_type(const nib_vocab *v);
 const char *nib_conv_bias_type(const nib_vocab *v, bool is_float);
+/** The channel at each place of panels whose codes are narrowed without an instruction that brings them in order:
+ *  where a pixel of a tile is as many registers as are packed together. *out_order is NULL elsewhere; the caller frees
+ *  it. */
+nib_status nib_conv_order(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                          const nib_conv_walk *w, int32_t **out_order);
+/** Packed weights and what sums begin at, biases plus `starts` by place (or NULL), in `order` unless that is NULL. The
+ *  caller frees both, also after a failure. */
+nib_status nib_conv_pack(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                         const nib_conv_walk *w, const int32_t *order, const int32_t *starts,
+                         int64_t elems, void **out_weights, size_t *out_bytes, void **out_bias);
 /** Adds what packing gave: `bytes` of `weight_type`, and `bias_elems` biases of `bias_type`. */
 nib_status nib_conv_add_constants(nib_emitter *e, const nib_kernel *kernel, const char *weight_type,
                                   const void *weights, size_t bytes, const char *bias_type,

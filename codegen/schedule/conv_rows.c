@@ -602,21 +602,16 @@ static void emit_body(conv_rows *r) {
 }
 
 /* Packs weights and biases, from which sums begin, and adds them to the constants. */
-static nib_status add_constants(conv_rows *r) {
+static nib_status add_constants(conv_rows *r, const int32_t *order) {
   nib_emitter *e = r->e;
   const nib_node *n = &e->graph->nodes[r->kernel->nodes[0]];
   const int64_t elems = r->walk.shape.out_c + r->walk.lanes;
   void *weights = NULL, *bias = NULL;
   size_t bytes = 0;
-  nib_status status = nib_pack_weights(e->graph, n, e->vocab, &r->walk, &weights, &bytes);
+  nib_status status = nib_conv_pack(e->graph, n, e->vocab, &r->walk, order, r->epilogue.starts, elems,
+                                    &weights, &bytes, &bias);
   if (status == NIB_OK && r->walk.codes == 1) /* pairs of small codes are within all limits */
     status = nib_conv_excess_add(e, r->kernel->name, &r->walk, weights, &r->excess);
-  if (status == NIB_OK)
-    status = nib_pack_bias(e->graph, n, e->vocab, &r->walk, elems, &bias);
-  for (int64_t c = 0; status == NIB_OK && r->epilogue.starts && c < r->walk.shape.out_c; c++) {
-    uint32_t *const sum = (uint32_t *)bias + c;
-    *sum += (uint32_t)r->epilogue.starts[c];
-  }
   if (status == NIB_OK)
     status = nib_conv_add_constants(e, r->kernel, r->weight_type, weights, bytes,
                                     nib_conv_bias_type(e->vocab, r->walk.is_float), bias, elems,
@@ -627,7 +622,7 @@ static nib_status add_constants(conv_rows *r) {
   return status;
 }
 
-static nib_status prepare_epilogue(conv_rows *r) {
+static nib_status prepare_epilogue(conv_rows *r, const int32_t *order) {
   nib_emitter *e = r->e;
   nib_acc_range *ranges = NULL;
   const nib_status status =
@@ -636,7 +631,7 @@ static nib_status prepare_epilogue(conv_rows *r) {
           : nib_pack_ranges(e->graph, &e->graph->nodes[r->kernel->nodes[0]], &r->walk, &ranges);
   if (status != NIB_OK)
     return nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
-  const nib_status prepared = nib_epilogue_prepare_started(&r->epilogue, e, r->kernel, ranges,
+  const nib_status prepared = nib_epilogue_prepare_started(&r->epilogue, e, r->kernel, ranges, order,
                                                            r->walk.shape.out_c, r->walk.lanes);
   free(ranges);
   return prepared;
@@ -670,13 +665,19 @@ static nib_status prepare(conv_rows *r) {
   r->weight_type = r->walk.is_float        ? nib_conv_real_type(e->vocab)
                    : e->vocab->weights_i16 ? "int16_t"
                                            : "int8_t";
-  NIB_RETURN_IF_ERROR(prepare_epilogue(r));
+  int32_t *order = NULL;
+  nib_status status = nib_conv_order(e->graph, r->kernel, e->vocab, &r->walk, &order);
+  if (status == NIB_OK)
+    status = prepare_epilogue(r, order);
   r->constants = nib_conv_live_constants;
-  const nib_status status = r->live ? NIB_OK : add_constants(r);
-  if (status != NIB_OK) {
-    nib_epilogue_release(&r->epilogue);
-    nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
+  if (status == NIB_OK && !r->live) {
+    status = add_constants(r, order);
+    if (status != NIB_OK) {
+      nib_epilogue_release(&r->epilogue);
+      nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
+    }
   }
+  free(order);
   return status;
 }
 
