@@ -138,9 +138,43 @@ static bool activation_codes(nib_simplify *s, island *i, int32_t tensor, int32_t
 
 typedef struct weights {
   nib_dequant dq;
+  nib_format format;       /* of the integer operator's filter */
   int64_t channels, shift; /* shift: added to codes and zero points (ui8 to i8) */
   bool symmetric;          /* all zero points are 0 after the shift */
 } weights;
+
+static bool all_zero_points_are(const nib_simplify *s, const nib_dequant *dq, int64_t zero) {
+  for (int64_t c = 0; c < dq->n; ++c)
+    if (nib_dequant_zero_point(s, dq, c) != zero)
+      return false;
+  return true;
+}
+
+/* Unsigned codes become signed ones of as many bits, but those of few bits without a zero point stay as they are. */
+static bool choose_format(const nib_simplify *s, weights *w) {
+  const nib_format from = s->g->tensors[w->dq.code].format;
+  const nib_format_info *f = nib_format_get(from);
+  char name[8];
+  w->format = from;
+  w->shift = 0;
+  if (f->bytes != 1 || (f->kind != NIB_KIND_SIGNED && f->kind != NIB_KIND_UNSIGNED && f->kind != NIB_KIND_BIPOLAR))
+    return false;
+  if (f->kind == NIB_KIND_UNSIGNED && (f->bits == 8 || !all_zero_points_are(s, &w->dq, 0))) {
+    snprintf(name, sizeof name, "i%d", f->bits);
+    w->format = nib_format_find(name);
+    w->shift = -(INT64_C(1) << (f->bits - 1));
+  }
+  w->symmetric = all_zero_points_are(s, &w->dq, -w->shift);
+  return w->format != NIB_FORMAT_COUNT && (f->kind != NIB_KIND_BIPOLAR || (f->bits < 8 && w->symmetric));
+}
+
+/* Weights of few bits: with activations and results of 8 bits, as other ones stay apart for the sake of thresholds. */
+static bool suit_few_bits(const nib_simplify *s, const island *i) {
+  const nib_tensor *y = &s->g->tensors[s->g->nodes[i->q].out];
+  nib_dequant x;
+  return nib_format_get(y->format)->bits == 8 && nib_simplify_dequant_of(s, s->g->nodes[i->p].in[0], &x) &&
+         nib_simplify_is_8bit(&s->g->tensors[x.code]);
+}
 
 static bool read_weights(nib_simplify *s, island *i, int32_t tensor, int64_t axis, weights *out) {
   if (!nib_simplify_dequant_of(s, tensor, &out->dq))
@@ -148,27 +182,25 @@ static bool read_weights(nib_simplify *s, island *i, int32_t tensor, int64_t axi
   const nib_tensor *w = &s->g->tensors[out->dq.code];
   if (w->data == NULL)
     return refuse(i, "its weights are not constant");
-  if (w->format != NIB_I8 && w->format != NIB_U8)
-    return refuse(i, "its weights have more than 8 bits");
+  if (!choose_format(s, out))
+    return refuse(i, "its weights are no integers of up to 8 bits");
+  if (nib_format_get(w->format)->bits < 8 && !suit_few_bits(s, i))
+    return refuse(i, "its weights have few bits, and its activations and result are not of 8");
   out->channels = w->dims[axis];
   if (out->dq.n != 1 && (out->dq.axis != axis || out->dq.n != out->channels))
     return refuse(i, "its weights are not quantized along the output channels");
-  out->shift = w->format == NIB_U8 ? -128 : 0;
-  out->symmetric = true;
-  for (int64_t c = 0; c < out->dq.n; ++c)
-    out->symmetric = out->symmetric && nib_dequant_zero_point(s, &out->dq, c) + out->shift == 0;
   if (!out->symmetric && out->dq.n != 1)
     return refuse(i, "its weights have a zero point per channel");
   return true;
 }
 
-/* The filter as i8 codes: plain with scales, or one quantized tensor with a zero point. */
+/* The filter as codes of its format: plain with scales, or one quantized tensor with a zero point. */
 static bool make_filter(nib_simplify *s, const weights *w, int32_t *out_filter,
                         int32_t *out_scales) {
   const nib_tensor from = s->g->tensors[w->dq.code];
   const int64_t n = nib_tensor_elems(&from);
   *out_scales = NIB_NONE;
-  *out_filter = nib_graph_add_tensor(s->g, from.name, NIB_I8, from.rank, from.dims);
+  *out_filter = nib_graph_add_tensor(s->g, from.name, w->format, from.rank, from.dims);
   if (*out_filter == NIB_NONE) {
     nib_simplify_check(s, NIB_ERROR_OUT_OF_MEMORY);
     return false;
@@ -214,6 +246,15 @@ static bool bias_code(const nib_simplify *s, const nib_tensor *real, const nib_d
   return isfinite(*out);
 }
 
+/* The accumulator's steps as a share of the result's. Weights of few bits have large ones: a bias of reals may lie
+ * between two. */
+static double largest_step(const nib_simplify *s, const island *i, const weights *w, double sx) {
+  double scale = 0;
+  for (int64_t c = 0; c < w->dq.n; ++c)
+    scale = fmax(scale, nib_dequant_scale(&w->dq, c));
+  return sx * scale / s->g->tensors[s->g->nodes[i->q].out].scale;
+}
+
 static bool make_bias(nib_simplify *s, island *i, int32_t tensor, const weights *w, double sx,
                       bool wide, int32_t *out_bias) {
   *out_bias = NIB_NONE;
@@ -228,6 +269,8 @@ static bool make_bias(nib_simplify *s, island *i, int32_t tensor, const weights 
   const int64_t n = nib_tensor_elems(t);
   if (n != w->channels && n != 1)
     return refuse(i, "its bias does not have one element per output channel");
+  if (real != NULL && nib_format_get(w->format)->bits < 8 && largest_step(s, i, w, sx) > 1.0 / 16)
+    return refuse(i, "its bias lies between steps of the accumulator, which are large");
   const double limit = wide ? 9.0e15 : 2147483647.0;
   int64_t *codes = malloc(((size_t)w->channels + 1) * sizeof *codes);
   if (codes == NULL) {
