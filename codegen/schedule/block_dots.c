@@ -32,6 +32,13 @@ static int pieces_in_place(const nib_block_pack *p, const nib_vocab *v, bool unp
   return pieces;
 }
 
+/* The power of two of codes that unpacked bytes have room for: sums then need no shift. */
+static int unpacked_log2(const nib_block_dots *d) {
+  const int largest = nib_block_pack_largest(&d->pack) << d->pack.mul_log2;
+  const bool fits = largest <= 255 && (!d->v->dot8_limit || 256 * largest <= d->v->dot8_limit);
+  return d->unpacks && fits && nib_vocab_prim(d->v, NIB_PRIM_BYTES_SHL) ? d->pack.mul_log2 : 0;
+}
+
 /* Rows whose codes leave the second cache room, in blocks of much the same size: whole tiles. */
 static int64_t rows_of_block(const nib_block_dots *d) {
   enum { BLOCK_BYTES = 768 << 10 };
@@ -64,6 +71,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
                            &d->rows))
     return false;
   d->totals_stay = d->unpacks && d->pack.steps_of_group > 1;
+  d->made_log2 = unpacked_log2(d);
   d->in_place = pieces_in_place(&d->pack, v, d->unpacks);
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
   if (d->unpacks) {

@@ -43,6 +43,7 @@ typedef struct nib_block_dots {
   bool in_chunks;       /**< of K, [first, last) groups at a time: totals wait in scratch */
   bool totals_stay;     /**< in scratch, where sums of a long group have the registers: met once in it */
   bool unpacks;         /**< many rows: a chunk of a panel becomes bytes in scratch first */
+  int made_log2;        /**< unpacked bytes are codes times 2^made_log2: mul_log2 of the pack, or 0 */
   int in_place;         /**< codes that are spread: how many of a byte are multiplied where they lie
                              before they are shifted; 1: only the lowest */
   bool looks_up;        /**< sums of four activations are looked up (block_tables.c) */

@@ -53,7 +53,8 @@ static int key_of(tile *t, int shift) {
 
 /* Key of piece `j` of a plane as table `table` has it. */
 static int piece_shift(const tile *t, const nib_block_plane *plane, int j, int table) {
-  return (t->delayed ? j * plane->bits : 0) - plane->shift - t->p->mul_log2 - 4 * table;
+  return (t->delayed ? j * plane->bits : 0) - plane->shift - t->p->mul_log2 + t->d->made_log2 -
+         4 * table;
 }
 
 static void find_keys(tile *t) {
@@ -97,7 +98,7 @@ static void open_source(tile *t) {
     t->delayed = false;
     find_keys(t);
   }
-  const int largest = t->d->unpacks                    ? nib_block_pack_largest(p)
+  const int largest = t->d->unpacks ? nib_block_pack_largest(p) << t->d->made_log2
                       : t->n_tables || p->largest < 15 ? p->largest
                                                        : 15;
   const int highest = t->spread > 1 ? largest << p->planes[0].bits * (t->d->in_place - 1) : largest;

@@ -36,7 +36,7 @@ static void say_piece(const unpacking *u, const nib_block_plane *plane, int j, c
     nib_text_line(u->e->body, "%s = %s;", to, from);
 }
 
-/* Stores `codes`, by the tables if there are any, at byte `at`. */
+/* Stores `codes`, by the tables if there are any, times their power of two, at byte `at`. */
 static void store(const unpacking *u, const char *at) {
   const nib_block_dots *d = u->d;
   if (u->p->n_tables > 1) {
@@ -48,6 +48,8 @@ static void store(const unpacking *u, const char *at) {
   } else if (u->p->n_tables) {
     say(u, NIB_PRIM_BYTES_LOOKUP, "codes", d->tables[0], "codes");
   }
+  if (d->made_log2)
+    say(u, NIB_PRIM_BYTES_SHL, "codes", "codes", nib_word_of("%d", d->made_log2).s);
   say(u, NIB_PRIM_BYTES_STORE, NULL, at, "codes");
 }
 
