@@ -56,7 +56,8 @@ bool nib_conv_live_accepts(const nib_graph *g, const nib_kernel *kernel, const n
   const bool real = nib_params_is_real(x->format);
   /* Weights that saturate pairs are split when they are packed, which takes long; portable code has
    * no memory to spare. */
-  if (v->lanes < 2 || v->in_order || (!real && v->pair_limit))
+  if (v->lanes < 2 || v->in_order || (!real && v->pair_limit) ||
+      nib_tensor_elems(w) > INT32_MAX / 8)
     return false;
   if (real ? x->format != NIB_F32 || w->format != NIB_F32 || (bias && bias->format != NIB_F32) ||
                  v->half_k || v->real_f16
