@@ -221,6 +221,17 @@ static void set_input(nib_reference *r, int32_t tensor, const void *bytes) {
       r->wide[tensor][e] = ((const float *)r->data[tensor])[e];
 }
 
+/* To the observer, as f32 where it is kept in double; what it changes is taken over. */
+static void show(nib_reference *r, int32_t tensor) {
+  double *const wide = r->use_double ? r->wide[tensor] : NULL;
+  nib_reference_tensor(r, tensor);
+  r->observer(r->observer_context, tensor, r->data[tensor]);
+  for (int64_t e = 0; wide && e < nib_tensor_elems(&r->g->tensors[tensor]); ++e) {
+    const float now = ((const float *)r->data[tensor])[e];
+    wide[e] = (float)wide[e] == now ? wide[e] : (double)now;
+  }
+}
+
 nib_status nib_reference_run(nib_reference *r, const void *const *inputs, const nib_diag *diag) {
   const nib_graph *g = r->g;
   NIB_RETURN_IF_ERROR(allocate_wide(r, diag));
@@ -236,7 +247,7 @@ nib_status nib_reference_run(nib_reference *r, const void *const *inputs, const 
                             n->name, nib_op_get(n->op)->mnemonic,
                             status == NIB_ERROR_OUT_OF_MEMORY ? ": out of memory" : "");
     if (r->observer && r->data[n->out])
-      r->observer(r->observer_context, n->out, r->data[n->out]);
+      show(r, n->out);
   }
   return NIB_OK;
 }

@@ -23,9 +23,9 @@ void nibc_step_tally_add(nibc_step_tally *tally, const nib_graph *written_graph,
                          nib_reference *written, const nib_graph *integer_graph,
                          nib_reference *integer, int64_t run);
 
-/** The same operator by operator: runs `written` on `inputs`, each quantized result compared and then
- *  replaced by the integer form's codes. A difference of one step, where a result lies between two
- *  codes, is so not multiplied by the operators that follow. */
+/** The same operator by operator: runs `written` on `inputs`, each quantized result compared and
+ * then replaced by the integer form's codes. A difference of one step, where a result lies between
+ * two codes, is so not multiplied by the operators that follow. */
 nib_status nibc_step_tally_run(nibc_step_tally *tally, const nib_graph *written_graph,
                                nib_reference *written, const nib_graph *integer_graph,
                                nib_reference *integer, const void *const *inputs, int64_t run);
@@ -38,9 +38,17 @@ typedef struct nibc_layers {
   nibc_tally *tallies; /**< what runs against the fused graph's reference */
   nibc_tally *forms;   /**< the fused graph's reference against the oracle's */
   int32_t *same;       /**< the oracle's tensor for each kept one, or NIB_NONE */
-  int32_t *wide;       /**< where --precision made it narrow, the oracle's tensor of its name, or NIB_NONE */
-  double *errors;      /**< of what runs, against that: ‖y − r‖∞ / ‖r‖∞ at its largest */
+  int32_t
+      *wide; /**< where --precision made it narrow, the oracle's tensor of its name, or NIB_NONE */
+  double *errors; /**< of what runs, against that: ‖y − r‖∞ / ‖r‖∞ at its largest */
+  bool mixed;     /**< see nibc_graph_is_mixed */
+  void **singles; /**< where mixed: the f32 reference's kept tensors in a run */
 } nibc_layers;
+
+/** Whether codes are computed from reals that the network computes. A real between two codes may be
+ *  rounded to either, which operators that follow multiply: each kernel is judged by itself, on the
+ *  inputs that it had, and codes that it makes of reals may be one step off. */
+bool nibc_graph_is_mixed(const nib_graph *g);
 
 /** Runs a network: one array for each input and each output of its graph. */
 typedef nib_status nibc_network(void *context, const void *const *inputs, void *const *outputs);
