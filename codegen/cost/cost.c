@@ -399,7 +399,7 @@ static double block_six_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double panels = ceil(n / (4.0 * v->lanes)), units = ceil(k / 32);
   const double groups = ceil(k / group_of(find_role(d, "weight"), k));
   const double tables = 6 * 24 * ceil(16.0 / v->lanes); /* and staging of rows */
-  return m * simple * (panels * (units * 36 + groups * 20) + units * tables);
+  return m * simple * (panels * (units * 35 + groups * 20) + units * tables);
 }
 
 /* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows, or

@@ -329,10 +329,12 @@ static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int
   }
 }
 
-/* The same of element `at` of a group by sixes; `registers`: first byte of the group's. */
+/* The same of element `at` of a group by sixes; `registers`: first byte of the group's. Elements 24 to 29 are where they
+ * would be if nothing else were joined to them. */
 static void put_six(const nib_block_pack *p, uint8_t *registers, int64_t in_panel, int64_t at, int code) {
   const int64_t width = p->lanes * (int64_t)p->columns, i = at % 32;
-  const int64_t r = i < 24 ? i / 6 : 3 - (i - 24) / 2, bit = i < 24 ? i % 6 : 6 + i % 2;
+  const int64_t r = i < 24 ? i / 6 : i < 30 ? 2 - (i - 24) / 2 : 3;
+  const int64_t bit = i < 24 ? i % 6 : 6 + i % 2;
   uint8_t *byte = registers + (at / 32 * 4 + r) * width +
                   (nib_block_six_byte(p->lanes, in_panel) ^ (at / 32 & 1));
   *byte = (uint8_t)(*byte | code << bit);
@@ -343,6 +345,29 @@ static void put_spread(const nib_block_pack *p, uint8_t *lane, int64_t stride, i
                        int64_t at, int code) {
   uint8_t *byte = lane + at / 4 * stride + at % 4;
   *byte = (uint8_t)(*byte | code << s * p->planes[0].bits);
+}
+
+static uint32_t lane_at(const uint8_t *p) {
+  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static void flip_lane(uint8_t *p, uint32_t bits) {
+  for (int i = 0; i < 4; ++i)
+    p[i] = (uint8_t)(p[i] ^ bits >> 8 * i);
+}
+
+/* Takes what else is joined to elements 24 to 29 out of bits 6 and 7, in all registers of a group. */
+static void part_sixes(const nib_block_pack *p, uint8_t *registers) {
+  const int64_t width = p->lanes * (int64_t)p->columns;
+  const uint32_t six = 0x3F3F3F3Fu;
+  for (int64_t i = 0; i < p->group / 32; ++i, registers += 4 * width)
+    for (int64_t at = 0; at < width; at += 4) {
+      uint8_t *const lanes[] = {registers + at, registers + width + at, registers + 2 * width + at};
+      const uint32_t other = (lane_at(lanes[0]) & six) >> 2 ^ (lane_at(lanes[1]) & six) >> 4 ^
+                             (lane_at(lanes[2]) & six) >> 6;
+      for (int r = 0; r < 3; ++r)
+        flip_lane(lanes[r], (other & 0x30303030u >> 2 * r) << (2 + 2 * r));
+    }
 }
 
 /* The codes of one output in group `g` by sixes. */
@@ -415,6 +440,8 @@ nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_
   }
   for (int64_t o = 0; *out_data && o < pack->outputs; ++o)
     pack_output(&codes, pack, &f, o, *out_data);
+  for (int64_t i = 0; *out_data && pack->by_sixes && i < pack->panels * pack->groups; ++i)
+    part_sixes(pack, *out_data + i * pack->columns * pack->group_bytes);
   nib_code_reader_close(&codes);
   nib_block_factors_free(&f);
   return *out_data ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;

@@ -89,7 +89,8 @@ bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_
 /** The same for sums of six, where panels are four registers wide and all full. For 32 elements of the
  *  columns of a panel there are four registers with a byte for each column: nib_block_six_byte says which,
  *  and in the next 32 elements of a group neighbours have changed places. Elements 6 r to 6 r + 5 are bits 0
- *  to 5 of register r; 24 and 25 are bits 6 and 7 of register 3, 26 and 27 of 2, 28 and 29 of 1, 30 and 31 of 0. */
+ *  to 5 of register r, 30 and 31 bits 6 and 7 of register 3. Of registers 0 to 2, as 32-bit lanes shifted right by 2,
+ *  4 and 6 and joined by exclusive or, elements 24 to 29 are bits 0 to 5: what bits 6 and 7 are for. */
 bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
                                nib_block_pack *out_pack);
 

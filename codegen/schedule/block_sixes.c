@@ -5,7 +5,8 @@
  * they may choose: of 32 activations there are five tables of six and one of the last two, as the
  * low 5 bits of each sum and, 6 * 64 bytes behind them, what is above; both stay bytes when all six
  * are added. A register of weights has a byte for each of 64 columns, whose low six bits are an
- * index as they are; the upper two bits of four registers make the other two indices. Where the
+ * index as they are; the upper two bits of four registers make the other two indices. Three
+ * registers are joined whole, as packing has made up for what else of them is joined. Where the
  * activations' scales are integers of 15 bits times one number, products of the sums by these are
  * summed in i32 lanes (DOT16), exactly, over all of a group; a group whose scales have no such
  * number in common is done in as many passes as it takes. As in block_tables, tables are made of so
@@ -128,9 +129,7 @@ static void declare_constants(const nib_block_dots *d) {
   nib_emitter *e = d->e;
   const int log2 = d->pack.fours_log2;
   const int places = 1 << log2 | 1 << (log2 + LOW_BITS) << 8;
-  declare(e, "bits_23, bits_45, places, low_half");
-  say(e, NIB_PRIM_BYTES_SET, "bits_23", "12", NULL, NULL);
-  say(e, NIB_PRIM_BYTES_SET, "bits_45", "48", NULL, NULL);
+  declare(e, "places, low_half");
   say(e, NIB_PRIM_I32_SET, "places", nib_word_of("%d", places | places << 16).s, NULL, NULL);
   say(e, NIB_PRIM_I32_SET, "low_half", "65535", NULL, NULL);
 }
@@ -138,19 +137,19 @@ static void declare_constants(const nib_block_dots *d) {
 /* w0 … w5: the indices of a step whose registers are at `from`. */
 static void emit_indices(const nib_block_dots *d, const char *from) {
   nib_emitter *e = d->e;
-  declare(e, "w0, w1, w2, w3, w4, w5, shifted");
+  declare(e, "w0, w1, w2, w3, w4, w5");
   for (int r = 0; r < 4; ++r) {
     const nib_word at = nib_word_of("%s + %d", from, r * COLUMNS * d->pack.lanes);
     say(e, NIB_PRIM_BYTES_LOAD, nib_word_of("w%d", r).s, at.s, NULL, NULL);
     if (r * COLUMNS * d->pack.lanes % 64 == 0)
       say(e, NIB_PRIM_PREFETCH, NULL, at.s, nib_word_of("%d", PREFETCH_BYTES).s, NULL);
   }
-  say(e, NIB_PRIM_BYTES_SHR, "w4", "w3", "6", NULL);
-  say(e, NIB_PRIM_BYTES_SHR, "shifted", "w2", "4", NULL);
-  say(e, NIB_PRIM_BYTES_BLEND, "w4", "shifted", "w4", "bits_23");
-  say(e, NIB_PRIM_BYTES_SHR, "shifted", "w1", "2", NULL);
-  say(e, NIB_PRIM_BYTES_BLEND, "w4", "shifted", "w4", "bits_45");
-  say(e, NIB_PRIM_BYTES_SHR, "w5", "w0", "6", NULL);
+  declare(e, "shifted0, shifted1, shifted2");
+  for (int r = 0; r < 3; ++r)
+    say(e, NIB_PRIM_BYTES_SHR, nib_word_of("shifted%d", r).s, nib_word_of("w%d", r).s,
+        nib_word_of("%d", 2 + 2 * r).s, NULL);
+  say(e, NIB_PRIM_BYTES_XOR3, "w4", "shifted0", "shifted1", "shifted2");
+  say(e, NIB_PRIM_BYTES_SHR, "w5", "w3", "6", NULL);
 }
 
 /* `to` = the sum of what the indices find in the tables at `at`. */

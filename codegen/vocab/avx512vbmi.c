@@ -81,6 +81,7 @@ const nib_vocab nib_vocab_avx512vbmi = {
             [NIB_PRIM_BYTES_LOOKUP64] =
                 "$d = _mm512_permutexvar_epi8($b, _mm512_loadu_si512((const void *)($a)));",
             [NIB_PRIM_BYTES_ADD] = "$d = _mm512_add_epi8($a, $b);",
+            [NIB_PRIM_BYTES_XOR3] = "$d = _mm512_ternarylogic_epi32($a, $b, $c, 0x96);",
             [NIB_PRIM_BYTES_BLEND] = "$d = _mm512_ternarylogic_epi32($c, $a, $b, 0xCA);",
             [NIB_PRIM_BYTES_ZIP_LOW] = "$d = _mm512_unpacklo_epi8($a, $b);",
             [NIB_PRIM_BYTES_ZIP_HIGH] = "$d = _mm512_unpackhi_epi8($a, $b);",

@@ -196,6 +196,7 @@ const nib_vocab nib_vocab_c99 = {
             [NIB_PRIM_BYTES_AND] = "$d = $a & $b;",
             [NIB_PRIM_BYTES_OR] = "$d = $a | $b;",
             [NIB_PRIM_BYTES_ADD] = "$d = nib_c99_add_bytes($a, $b);",
+            [NIB_PRIM_BYTES_XOR3] = "$d = $a ^ $b ^ $c;",
             [NIB_PRIM_BYTES_BLEND] = "$d = ($a & $c) | ($b & ~$c);",
             [NIB_PRIM_BYTES_ZIP_LOW] = "$d = nib_c99_zip($a, $b, 0);",
             [NIB_PRIM_BYTES_ZIP_HIGH] = "$d = nib_c99_zip($a, $b, 2);",

@@ -135,6 +135,7 @@ extern "C" {
   X(BYTES_LOOKUP64, "bytes_lookup64") /* d = a[each byte of b & 63], a: 64 bytes in memory */      \
   X(BYTES_AND, "bytes_and") X(BYTES_OR, "bytes_or")                                                \
   X(BYTES_ADD, "bytes_add")         /* d = a + b byte by byte, without carries */                  \
+  X(BYTES_XOR3, "bytes_xor3")       /* d = a ^ b ^ c */                                             \
   X(BYTES_BLEND, "bytes_blend")     /* d = the bits of a where c has ones, those of b elsewhere */ \
   /* d = bytes of a and b in turns: of the lower, or upper, half of each part of 16 bytes, or of the register \
    * where it is shorter */                                                                        \

@@ -63,6 +63,7 @@ static const prim_case computes[] = {
     {NIB_PRIM_MAC16, I32, I32, I32, NONE, SMALL, LOW_HALF, ANY, false, true},
     {NIB_PRIM_DOT16, I32, I32, I32, NONE, ANY, SMALL, SMALL, false, true},
     {NIB_PRIM_BYTES_ADD, I32, I32, I32, NONE, ANY, ANY, ANY, false, false},
+    {NIB_PRIM_BYTES_XOR3, I32, I32, I32, I32, ANY, ANY, ANY, false, false},
     {NIB_PRIM_BYTES_BLEND, I32, I32, I32, I32, ANY, ANY, ANY, false, false},
     {NIB_PRIM_BYTES_PAIRS, I32, I32, I32, NONE, ANY, ANY, ANY, false, false},
     {NIB_PRIM_RQ_TFLITE_DOUBLE, I32, I32, I32, I32, ANY, MULTIPLIERS, SHIFTS, false, false},
