@@ -253,6 +253,9 @@ static void open_blocks(nib_emitter *e, const nib_format_info *f, int64_t blocks
   }
   nib_text_line(t, "uint8_t *const to = out + b * %d; /* %s */", f->block_bytes, f->name);
   nib_text_line(t, "const float magnitude = magnitudes[b - first];");
+  for (int at = 0; at < f->block_elems * 4; at += 64)
+    nib_say(e, NIB_PRIM_PREFETCH, NULL, nib_word_of("from + %d", at / 4).s,
+            nib_word_of("%d", TOGETHER * f->block_elems * 4).s, NULL, NULL);
   load_registers(e, 0, registers);
 }
 
