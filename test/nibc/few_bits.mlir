@@ -11,6 +11,7 @@
 // CHECK: * conv_rows avx512vnni 1x{{[0-9]+}}x0x0x2 1
 // CHECK: rows: fully_connected
 // CHECK: * conv_rows avx512vnni {{[0-9]+x[0-9]+ }}
+// CHECK: weights: 281,088 bytes
 // CODE: mask0; /* of 4 bits, 2 codes to a byte */
 // WEIGHTS: 262144 elements of int8_t
 // WEIGHTS-NEXT: row_weights

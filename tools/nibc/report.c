@@ -8,6 +8,7 @@
 #include "lower.h"
 #include "message.h"
 #include "quantize/quantize.h"
+#include "select/select.h"
 #include "support.h"
 
 #include <cjson/cJSON.h>
@@ -39,8 +40,29 @@ void nibc_count_work(const nib_graph *g, const int32_t *nodes, int32_t n, int64_
   nib_kernel_desc_free(&desc);
 }
 
+/* What the weights of a kernel take less than their tensors: several may share a byte. */
+static int64_t saved_bytes(const nib_graph *g, const nib_kernel *k) {
+  nib_kernel_desc plain, kept;
+  if (!k->schedule || k->tile[4] < 2 || nib_kernel_desc_from_nodes(g, k->nodes, k->n_nodes, &plain) != NIB_OK)
+    return 0;
+  int64_t saved = 0;
+  if (nib_select_describe(g, k, &kept) == NIB_OK) {
+    saved = plain.weight_bytes - kept.weight_bytes;
+    nib_kernel_desc_free(&kept);
+  }
+  nib_kernel_desc_free(&plain);
+  return saved;
+}
+
+static void count_kernel(const nib_graph *g, const nib_kernel *k, int64_t *out_macs, int64_t *out_bytes) {
+  nibc_count_work(g, k->nodes, k->n_nodes, out_macs, out_bytes);
+  *out_bytes -= saved_bytes(g, k);
+}
+
 int64_t nibc_count_weights(const nib_graph *g) {
   int64_t bytes = 0;
+  for (int32_t i = 0; i < g->n_kernels; ++i)
+    bytes -= saved_bytes(g, &g->kernels[i]);
   for (int32_t t = 0; t < g->n_tensors; ++t)
     if (g->tensors[t].data && nib_graph_count_uses(g, t, NULL) > 0)
       bytes += (int64_t)g->tensors[t].data_bytes;
@@ -66,7 +88,7 @@ static void print_kernels(FILE *to, const nib_graph *g) {
   for (int32_t i = 0; i < g->n_kernels; ++i) {
     const nib_kernel *k = &g->kernels[i];
     int64_t macs, bytes;
-    nibc_count_work(g, k->nodes, k->n_nodes, &macs, &bytes);
+    count_kernel(g, k, &macs, &bytes);
     char *operators = kernel_operators(g, k);
     char how[64];
     snprintf(how, sizeof how, "%s/%s", or_dash(k->schedule), or_dash(k->vocab));
@@ -313,7 +335,7 @@ static nib_status add_launch(cJSON *j, const nibc_session *s, int32_t index,
 
 static cJSON *kernel_json(const nib_graph *g, const nib_kernel *k) {
   int64_t macs, bytes;
-  nibc_count_work(g, k->nodes, k->n_nodes, &macs, &bytes);
+  count_kernel(g, k, &macs, &bytes);
   cJSON *j = cJSON_CreateObject();
   cJSON_AddStringToObject(j, "name", k->name);
   cJSON *operators = cJSON_AddArrayToObject(j, "operators");
@@ -350,7 +372,7 @@ static void add_totals(cJSON *root, const nibc_session *s, const nibc_code_size 
   double macs = 0, bytes = 0, ns = 0;
   for (int32_t i = 0; i < g->n_kernels; ++i) {
     int64_t kernel_macs, kernel_bytes;
-    nibc_count_work(g, g->kernels[i].nodes, g->kernels[i].n_nodes, &kernel_macs, &kernel_bytes);
+    count_kernel(g, &g->kernels[i], &kernel_macs, &kernel_bytes);
     macs += (double)kernel_macs;
     bytes += (double)kernel_bytes;
     ns += g->kernels[i].predicted_ns;

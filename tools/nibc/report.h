@@ -30,7 +30,7 @@ nib_status nibc_report_check_limits(const nibc_session *session);
 /** Multiply-accumulates and compulsory bytes of nodes of `g`; 0 when they have no description. */
 void nibc_count_work(const nib_graph *g, const int32_t *nodes, int32_t n, int64_t *out_macs,
                      int64_t *out_bytes);
-/** Bytes of the constants that nodes of `g` read. */
+/** Bytes of the constants that nodes of `g` read, as selected kernels keep them. */
 int64_t nibc_count_weights(const nib_graph *g);
 /** "1,234,567" in a value. */
 typedef struct nibc_number_text {
