@@ -170,8 +170,8 @@ static int64_t weight_bytes(const nib_graph *g, const nib_chain *c) {
   return bytes;
 }
 
-/* Rows of fully connected layers at once: no more than hold about as many bytes as the weights that
- * each step reads. */
+/* Rows of fully connected layers at once: in buffers of no more bytes than the weights that each
+ * step reads. */
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   enum { enough_pixels = 48, most = 4 };
@@ -190,10 +190,10 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
     trial.tile[0] = rows;
     if (!nib_chain_open(g, &trial, v, &c))
       continue;
+    if (dense && n > 0 && c.scratch_bytes > weight_bytes(g, &c))
+      break;
     memset(out_tiles[n], 0, sizeof out_tiles[n]);
     out_tiles[n++][0] = rows;
-    if (dense && c.scratch_bytes >= weight_bytes(g, &c))
-      break;
   }
   return n;
 }
