@@ -213,6 +213,25 @@ static const char support[] =
     "  }\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_stage_u8\n"
+    "/* Copies short rows without a call. */\n" INLINE
+    "void nib_avx512_stage_u8(uint8_t *d, const uint8_t *a, int32_t n) {\n"
+    "  int32_t i = 0;\n"
+    "  if (n > 1024) {\n"
+    "    memcpy(d, a, (size_t)n);\n"
+    "    return;\n"
+    "  }\n"
+    "  for (; i + 64 <= n; i += 64) {\n"
+    "    __m512i x = _mm512_loadu_si512((const void *)(a + i));\n"
+    "    " KEEP("x") " /* or compilers make it memcpy */\n"
+    "    _mm512_storeu_si512((void *)(d + i), x);\n"
+    "  }\n"
+    "  if (i < n) {\n"
+    "    const __mmask64 rest = ~UINT64_C(0) >> (64 - (n - i));\n"
+    "    _mm512_mask_storeu_epi8((void *)(d + i), rest, _mm512_maskz_loadu_epi8(rest, a + i));\n"
+    "  }\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_zip_rows\n"
     "/* Bytes, then pairs, of four rows interleaved within quarters of a register. */\n" INLINE
     "void nib_avx512_zip_rows(__m512i out[4], const __m512i row[4]) {\n"
@@ -512,7 +531,7 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_castsi512_ps($a), $b, $c));",
             [NIB_PRIM_RQ_SIGNED] = "$d = nib_avx512_rq_signed($a, $b, $c);",
             [NIB_PRIM_STAGE_I8] = "nib_avx512_stage_i8($d, $a, $n);",
-            [NIB_PRIM_STAGE_U8] = "memcpy($d, $a, (size_t)($n));",
+            [NIB_PRIM_STAGE_U8] = "nib_avx512_stage_u8($d, $a, $n);",
             [NIB_PRIM_STAGE_FILL] = "memset($d, $a, (size_t)($n));",
             [NIB_PRIM_STAGE_SUM] = "$d = nib_avx512_stage_sum($a, $n);",
             [NIB_PRIM_BITS_SET] = "$d = _mm512_set1_epi64((long long)($a));",

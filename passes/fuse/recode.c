@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * Codes inside chains: where products take unsigned activations, what one filter makes of int8 for
- * the next is made of uint8, with a zero point that is 128 more. The numbers are the same, and the
- * next one need not flip them first, nor copy them where it is pointwise. */
+ * a pointwise one is made of uint8, with a zero point that is 128 more. The numbers are the same,
+ * and the pointwise one reads them as they are, where it would have to flip a copy. */
 #include "fuse/group.h"
 
+#include "pack/pack.h"
 #include "schedule/schedule.h"
 #include "vocab/vocab.h"
 
 static bool is_filter(const nib_node *n) {
   return n->op == NIB_OP_CONV2D || n->op == NIB_OP_DEPTHWISE_CONV2D ||
          n->op == NIB_OP_FULLY_CONNECTED;
+}
+
+/* Whether it reads whole steps of products of each pixel, one behind the other, as they are. */
+static bool reads_in_place(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  nib_conv_shape s;
+  nib_params_conv_shape(g, n, &s);
+  return n->op != NIB_OP_DEPTHWISE_CONV2D && nib_pack_is_pointwise(&s) && s.in_c % v->dot_k == 0;
 }
 
 /* Whether int8 goes from filter `from` to filter `to`, and to nothing else. */
@@ -38,7 +46,8 @@ nib_status nib_fuse_recode(nib_graph *g, const nib_kernel *k, const nib_select_c
   if (!s || !s->stages || !v || v->stage != NIB_STAGE_U8)
     return NIB_OK;
   for (int32_t i = 0; i + 1 < k->n_nodes; ++i)
-    if (is_between(g, &g->nodes[k->nodes[i]], &g->nodes[k->nodes[i + 1]]))
+    if (is_between(g, &g->nodes[k->nodes[i]], &g->nodes[k->nodes[i + 1]]) &&
+        reads_in_place(g, &g->nodes[k->nodes[i + 1]], v))
       NIB_RETURN_IF_ERROR(recode(g, k->nodes[i]));
   return NIB_OK;
 }
