@@ -2,6 +2,8 @@
  * One row per operator that may follow a root: whether a vocabulary can say it, and how it is said
  * on the running value (i32 lanes of codes, or f32 lanes). */
 #include "epilogue/followers.h"
+
+#include "epilogue/real_functions.h"
 #include "epilogue/say.h"
 
 #include <math.h>
@@ -320,6 +322,15 @@ static bool accepts_range(const nib_graph *g, const nib_node *n) {
   return all_real(g, n) || accepts_table(g, n);
 }
 
+/* Functions of reals; of codes of 8 bits tables. */
+static void apply_function(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
+                           const nib_codes *codes, int32_t index) {
+  if (is_real(&p->e->graph->tensors[n->out]))
+    nib_real_function_say(p->e, n->op, value);
+  else
+    apply_table(p, n, value, other, codes, index);
+}
+
 /* max(x, 0) + alpha * min(x, 0); a NaN passes through the minimum's second operand. */
 static void apply_leaky_relu(nib_epilogue *p, const nib_node *n, const char *value,
                              const char *other, const nib_codes *codes, int32_t index) {
@@ -400,8 +411,13 @@ static const follower followers[NIB_OP_COUNT] = {
     [NIB_OP_CLAMP] = {accepts_range, apply_range, {REAL_CLAMP}},
     [NIB_OP_LEAKY_RELU] = {accepts_range, apply_leaky_relu, {REAL_CLAMP}},
     [NIB_OP_LOOKUP] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
-    [NIB_OP_SIGMOID] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
-    [NIB_OP_TANH] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
+    [NIB_OP_SIGMOID] = {accepts_range, apply_function, {NIB_PRIM_F32_SET}},
+    [NIB_OP_TANH] = {accepts_range, apply_function, {NIB_PRIM_F32_SET}},
+    [NIB_OP_SILU] = {all_real, apply_function, {NIB_PRIM_F32_SET}},
+    [NIB_OP_EXP] = {all_real, apply_function, {NIB_PRIM_F32_SET}},
+    [NIB_OP_ERF] = {all_real, apply_function, {NIB_PRIM_F32_SET}},
+    [NIB_OP_GELU] = {all_real, apply_function, {NIB_PRIM_F32_SET}},
+    [NIB_OP_GELU_TANH] = {all_real, apply_function, {NIB_PRIM_F32_SET}},
     [NIB_OP_CAST] = {accepts_cast, apply_cast, {NIB_PRIM_F32_LOAD}},
     [NIB_OP_QUANTIZE] = {accepts_quantize, apply_quantize, {NIB_PRIM_F32_DIV, REAL_CLAMP}},
     [NIB_OP_DEQUANTIZE] = {accepts_dequantize, apply_dequantize, {NIB_PRIM_F32_FROM_I32}},
@@ -448,6 +464,8 @@ static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *voca
       return false;
   if (uses_table(g, n) && !nib_vocab_prim(vocab, NIB_PRIM_LOOKUP8))
     return false;
+  if (real && nib_real_function_is(n->op) && !nib_real_function_can_say(n->op, vocab))
+    return false;
   const bool away = nib_node_rounding(g, n) != NIB_ROUNDING_NEAREST_EVEN;
   return real ||
          nib_vocab_prim(vocab, away ? NIB_PRIM_I32_FROM_F32_AWAY : NIB_PRIM_I32_FROM_F32_EVEN) ||
@@ -474,7 +492,8 @@ static bool operand_fits(const nib_graph *g, const nib_kernel *kernel, const nib
 /* Whether the node's reals go through the vocabulary's registers. */
 static bool holds_reals(const nib_graph *g, const nib_node *n, const nib_vocab *vocab) {
   for (int32_t i = 0; i < n->n_in; i++)
-    if (is_real(nib_node_input(g, n, i)) && !nib_vocab_holds(vocab, nib_node_input(g, n, i)->format))
+    if (is_real(nib_node_input(g, n, i)) &&
+        !nib_vocab_holds(vocab, nib_node_input(g, n, i)->format))
       return false;
   const nib_tensor *y = &g->tensors[n->out];
   return is_real(y) ? nib_vocab_holds(vocab, y->format) : !vocab->real_f16;

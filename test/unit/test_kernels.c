@@ -257,7 +257,8 @@ static void test_vocabulary(const nib_vocab *v, const char *target, const char *
     add_followed(&s, op, I8, true);
     add_followed(&s, op, U8, false || op == NIB_OP_RELU || op == NIB_OP_LOOKUP);
   }
-  static const nib_op floats[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_RELU, NIB_OP_CLAMP};
+  static const nib_op floats[] = {NIB_OP_ADD,   NIB_OP_SUB,     NIB_OP_MUL, NIB_OP_RELU,
+                                  NIB_OP_CLAMP, NIB_OP_SIGMOID, NIB_OP_GELU};
   for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
     add_float_followed(&s, floats[i], NULL);
   static const char *const activations[] = {"relu6", "relu", "relu"};
