@@ -41,6 +41,12 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
   return is_byte(x) && x->quantized && (w->data ? fits_bytes(w) : is_byte(w)) && (!bias || bias->format == NIB_I32);
 }
 
+void nib_conv_add_starts(void *biases, const int32_t *starts, int64_t channels) {
+  uint32_t *const sums = biases;
+  for (int64_t c = 0; starts && c < channels; c++)
+    sums[c] += (uint32_t)starts[c];
+}
+
 nib_status nib_conv_order(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                           const nib_conv_walk *w, int32_t **out_order) {
   const bool bytes = !w->is_float && w->dot_k == 4 && w->codes == 1 && !v->weights_i16;
@@ -63,10 +69,8 @@ nib_status nib_conv_pack(const nib_graph *g, const nib_node *n, const nib_vocab 
     status = nib_pack_bias(g, n, v, w, elems, out_bias);
   if (status == NIB_OK && order)
     status = nib_pack_move_biases(order, channels, *out_bias);
-  for (int64_t c = 0; status == NIB_OK && starts && c < channels; c++) {
-    uint32_t *const sum = (uint32_t *)*out_bias + c;
-    *sum += (uint32_t)starts[c];
-  }
+  if (status == NIB_OK)
+    nib_conv_add_starts(*out_bias, starts, channels);
   return status;
 }
 

@@ -17,6 +17,8 @@ typedef struct nib_conv_constants {
 /** C types of packed reals and of biases. */
 const char *nib_conv_real_type(const nib_vocab *v);
 const char *nib_conv_bias_type(const nib_vocab *v, bool is_float);
+/** Adds what accumulators begin at besides the bias, by place; `starts` may be NULL. */
+void nib_conv_add_starts(void *biases, const int32_t *starts, int64_t channels);
 /** The channel at each place of panels whose codes are narrowed without an instruction that brings them in order:
  *  where a pixel of a tile is as many registers as are packed together. *out_order is NULL elsewhere; the caller frees
  *  it. */

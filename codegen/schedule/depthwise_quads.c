@@ -617,6 +617,8 @@ static nib_status add_constants(depthwise_quads *r, const nib_node *n, const int
   if (status == NIB_OK && order)
     status = nib_pack_move_biases(order, s->out_c, bias);
   if (status == NIB_OK)
+    nib_conv_add_starts(bias, r->epilogue.starts, s->out_c);
+  if (status == NIB_OK)
     status = nib_conv_add_constants(e, r->kernel, "int8_t", weights, bytes, "int32_t", bias, padded,
                                     &r->constants);
   free(weights);
@@ -647,14 +649,21 @@ static nib_status prepare(depthwise_quads *r) {
   nib_acc_range *ranges = NULL;
   int32_t *order =
       r->parts > 1 ? nib_pack_channel_order(r->walk.shape.out_c, r->walk.lanes, parts) : NULL;
-  nib_status status = r->parts > 1 && !order ? NIB_ERROR_OUT_OF_MEMORY : add_constants(r, n, order);
-  if (status == NIB_OK)
-    status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
-  if (status == NIB_OK)
-    status = nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, order, r->walk.shape.out_c,
-                                  e->vocab->lanes);
-  else
+  nib_status status = r->parts > 1 && !order ? NIB_ERROR_OUT_OF_MEMORY
+                                             : nib_pack_ranges(e->graph, n, &r->walk, &ranges);
+  bool prepared = false;
+  if (status == NIB_OK) {
+    status = nib_epilogue_prepare_started(&r->epilogue, e, kernel, ranges, order,
+                                          r->walk.shape.out_c, e->vocab->lanes);
+    prepared = status == NIB_OK;
+    status = prepared ? add_constants(r, n, order) : status;
+  } else {
     nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
+  }
+  if (prepared && status != NIB_OK) {
+    nib_epilogue_release(&r->epilogue);
+    nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
+  }
   free(order);
   free(ranges);
   return status;
