@@ -25,8 +25,8 @@ static const double k_step_cycles = 0.5;
  * register of channels a scale and an offset. What no longer fits is stored and loaded. */
 static const double k_epilogue_registers = 3.0, k_channel_registers = 2.0;
 static const double k_store_cycles = 1.0;
-/* Of a register, what brings four narrowed ones in order: nothing where they are a pixel's, whose channels are packed in
- * the order that narrowing undoes. */
+/* Of a register, what brings four narrowed ones in order: nothing where they are a pixel's, whose
+ * channels are packed in the order that narrowing undoes. */
 static const double k_order_cycles = 0.125, k_ordered_vectors = 4.0;
 /* Input rows read, converted and written into a ring, before anything can multiply them. */
 static const double k_stage_bytes = 16.0;
@@ -137,8 +137,8 @@ typedef struct rates {
   double lanes, dot_k, real_k, registers;
   double codes, unpack; /* of weights in a byte, and of taking one out of a register of them */
   double dot, dot8, fma, lane_mac, requant, element;
-  double total; /* of a register of sums that ends in another one */
-  bool orders; /* whether narrowing undoes an order of channels */
+  double total;       /* of a register of sums that ends in another one */
+  bool orders;        /* whether narrowing undoes an order of channels */
   double found_lanes; /* of the target's registers, which compilers may use for portable C */
   bool scalar, in_order;
 } rates;
@@ -228,7 +228,8 @@ static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double 
   const double taps = d->tile[3] > 0 && d->kernel[1] > 0 ? (double)d->kernel[1] : 1;
   const double loaded = ((rows - 1) * fmax((double)d->strides[1], 1) + taps) / taps;
   const double loads = ((taps > 1 ? loaded : rows) + vectors / r->codes) / k_loads_per_cycle;
-  double cycles = fmax(vectors * (rows * issue + r->unpack) + k_step_cycles, fmax(loads, k_accumulate_latency));
+  double cycles =
+      fmax(vectors * (rows * issue + r->unpack) + k_step_cycles, fmax(loads, k_accumulate_latency));
   if (r->in_order) /* a scalar load for each activation; weights are loaded and widened */
     cycles = (rows + 1) * vectors * issue + (taps > 1 ? loaded : rows) + k_step_cycles;
   const double used = rows * vectors + taps * vectors + 1;
@@ -390,9 +391,9 @@ static double block_table_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return panels * ceil(m / mr) * tile + tables;
 }
 
-/* The sums of six activations by codes of one bit. Of 32 elements of four registers of columns: shifts and
- * blends for the indices, twelve lookups, their sums, and eight to join and scale them; of a group, each
- * column's scale. */
+/* The sums of six activations by codes of one bit. Of 32 elements of four registers of columns:
+ * shifts and blends for the indices, twelve lookups, their sums, and eight to join and scale them;
+ * of a group, each column's scale. */
 static double block_six_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
   const double simple = v->lanes > 1 ? 0.5 : 6.0;
@@ -410,8 +411,9 @@ static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double fma = or_default(v->fma_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
   const double panels = ceil(ceil(n / v->lanes) / nr);
   if (d->tile[2] > 0)
-    return panels * k * (ceil(m / mr) * fmax(mr * nr * fma, (mr + nr) / k_loads_per_cycle) +
-                         nr * (3 * simple + fma + 1));
+    return panels * k *
+           (ceil(m / mr) * fmax(mr * nr * fma, (mr + nr) / k_loads_per_cycle) +
+            nr * (3 * simple + fma + 1));
   const double issue = mr * nr * fma + nr * 3 * simple, loads = (mr + nr / 8) / k_loads_per_cycle;
   const double groups = ceil(k / group_of(find_role(d, "weight"), k));
   return panels * ceil(m / mr) * (k * fmax(issue, loads) + groups * mr * nr * 3 * simple);
@@ -585,7 +587,8 @@ static double converted(const nib_desc_tensor *t) {
 static double convert_cycles(const nib_kernel_desc *d) {
   const double in = converted(find_role(d, "in")), out = converted(find_role(d, "out"));
   const double elements = rows_of(d) * columns_of(d);
-  const double read = d->macs > 0 ? (double)d->macs * (in + converted(find_role(d, "weight"))) : elements * in;
+  const double read =
+      d->macs > 0 ? (double)d->macs * (in + converted(find_role(d, "weight"))) : elements * in;
   return (read + elements * out) * k_convert_cycles;
 }
 
@@ -661,8 +664,8 @@ static double unpacking_cycles(const nib_kernel_desc *d, double lanes) {
               ceil(tiles / (lanes / 128)) * ceil(k / 64) * k_unpack_cycles);
 }
 
-/* Weights are unpacked once for 16 rows of activations, or fewer: so many multiply-accumulates a cycle
- * and lane then, measured on an H100. */
+/* Weights are unpacked once for 16 rows of activations, or fewer: so many multiply-accumulates a
+ * cycle and lane then, measured on an H100. */
 static const double k_stream_macs = 2.5;
 
 static double stream_cycles(const nib_kernel_desc *d, double lanes) {
@@ -763,9 +766,9 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   r.found_lanes = m->vector_bytes >= 32 ? m->vector_bytes / 4 : 1;
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
   /* Tables of sums are made small enough to stay in the caches. */
-  const bool cached = (strcmp(desc->schedule, "block_tables") == 0 ||
-                       strcmp(desc->schedule, "block_sixes") == 0) &&
-                      (double)desc->scratch_bytes <= m->l2_bytes;
+  const bool cached =
+      (strcmp(desc->schedule, "block_tables") == 0 || strcmp(desc->schedule, "block_sixes") == 0) &&
+      (double)desc->scratch_bytes <= m->l2_bytes;
   const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +
                          (double)desc->output_bytes +
                          (cached ? 0.0 : 2.0 * (double)desc->scratch_bytes);

@@ -69,18 +69,18 @@ typedef struct nib_epilogue {
   nib_requant_form form;
   bool zero_apart; /**< of a float form: the zero point is left to add */
   bool may_start;  /**< the schedule begins accumulators as it is told */
-  bool in_parts;                  /**< packing four registers of a pixel brings them in order by itself */
+  bool in_parts;   /**< packing four registers of a pixel brings them in order by itself */
   int32_t *starts; /**< by channel, what accumulators begin at besides the bias; or NULL */
-  bool may_wrap;                  /**< a requantized accumulator may be near the ends of int32 */
+  bool may_wrap;   /**< a requantized accumulator may be near the ends of int32 */
   const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
   int n_fixes;                    /**< most fixes of a channel; 0: none has any */
   int64_t fix_elems;              /**< from one fix of a channel to its next in the arrays */
   const char *fix_acc, *fix_by;   /**< constant arrays [fix][channel] */
-  const char *fixed; /**< by channel: whether one of the next `lanes` channels has a fix */
-  uint8_t *most_fixes; /**< by channel: the most that one of the next `lanes` channels has */
+  const char *fixed;         /**< by channel: whether one of the next `lanes` channels has a fix */
+  uint8_t *most_fixes;       /**< by channel: the most that one of the next `lanes` channels has */
   int64_t from, step, steps; /**< values that the expression `channel` takes; steps 0: any */
-  bool packs;        /**< registers are narrowed and stored several at a time */
-  nib_codes pending; /**< what is left to do when they are */
+  bool packs;                /**< registers are narrowed and stored several at a time */
+  nib_codes pending;         /**< what is left to do when they are */
   const char *tables[NIB_EPILOGUE_MAX_NODES];   /**< array of each step that has one, or NULL */
   const char *operands[NIB_EPILOGUE_MAX_NODES]; /**< array of a step's constant operand, or NULL */
   int32_t first;           /**< position of the first node that is a step: 1, or 0 for the root */
@@ -99,15 +99,16 @@ bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const n
 nib_status nib_epilogue_prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                                 nib_acc_range *ranges, const int32_t *order, int64_t channels,
                                 int64_t padding);
-/** The same for schedules whose accumulators begin at the bias plus p->starts by place, where that is
- *  not NULL, and whose registers, with an `order`, are stored by fours in the order that packing
+/** The same for schedules whose accumulators begin at the bias plus p->starts by place, where that
+ * is not NULL, and whose registers, with an `order`, are stored by fours in the order that packing
  *  undoes. */
 nib_status nib_epilogue_prepare_started(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                                         nib_acc_range *ranges, const int32_t *order,
                                         int64_t channels, int64_t padding);
 void nib_epilogue_release(nib_epilogue *p);
-/** Ends a kernel whose text began at byte `before` of the emitter's body: notes the helper functions that it
- *  names, and releases *p. NIB_ERROR_OUT_OF_MEMORY where the text could not be kept. */
+/** Ends a kernel whose text began at byte `before` of the emitter's body: notes the helper
+ * functions that it names, and releases *p. NIB_ERROR_OUT_OF_MEMORY where the text could not be
+ * kept. */
 nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before);
 
 /** For schedules whose root is not a convolution. Nodes from position `first` on are steps:
@@ -135,8 +136,8 @@ void nib_epilogue_saturate_real(nib_epilogue *p, const char *value, float low, f
 
 /** Declares and loads what columns [0, n) of `lanes` channels from expression `channel` need. */
 void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int columns);
-/** Says that the expression of the first channel is one of from, from + step … (`steps` of them), so
- *  that only what these need is emitted; steps 0: any channel. */
+/** Says that the expression of the first channel is one of from, from + step … (`steps` of them),
+ * so that only what these need is emitted; steps 0: any channel. */
 void nib_epilogue_at_channels(nib_epilogue *p, int64_t from, int64_t step, int64_t steps);
 /** Finishes `n` registers and stores each at `offset` past element expression `base`. */
 void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, const char *base);

@@ -200,7 +200,7 @@ typedef struct nib_graph {
   /* plan; -1 before */
   int64_t arena_bytes, lower_bound_bytes, unfused_lower_bound_bytes;
   int64_t proven_bound_bytes; /**< no order of these kernels needs less */
-  struct nib_arena *arena; /**< allocator behind every pointer above */
+  struct nib_arena *arena;    /**< allocator behind every pointer above */
 } nib_graph;
 
 typedef enum nib_data_mode { NIB_DATA_COPY, NIB_DATA_BORROWED } nib_data_mode;
@@ -249,8 +249,8 @@ int64_t nib_tensor_elems(const nib_tensor *t); /**< 1 for rank 0 */
 size_t nib_tensor_bytes(const nib_tensor *t);  /**< unpacked storage; whole blocks */
 /** Element `i` of a constant of f32 or f64. */
 double nib_real_at(const nib_tensor *t, int64_t i);
-/** Which of several scales an element of x has: none but one; one for each index of `axis` (rank 1);
- *  or, with the rank of x, one for each block, the shapes giving the blocks. */
+/** Which of several scales an element of x has: none but one; one for each index of `axis` (rank
+ * 1); or, with the rank of x, one for each block, the shapes giving the blocks. */
 typedef struct nib_scale_map {
   int32_t n;
   int64_t divide[NIB_MAX_RANK], extent[NIB_MAX_RANK], stride[NIB_MAX_RANK];
@@ -268,7 +268,8 @@ void nib_graph_replace_uses(nib_graph *g, int32_t from_tensor, int32_t to_tensor
 /** Removes nodes whose results nobody uses and compacts and re-sorts nodes topologically (ids of
  *  nodes change, ids of tensors do not). NIB_ERROR_INVALID_INPUT on a cycle. */
 nib_status nib_graph_sweep(nib_graph *g, const nib_diag *diag);
-void nib_graph_erase_node(nib_graph *g, int32_t node); /** A tensor like `t` in `copy`, its data borrowed; NIB_NONE when out of memory. */
+void nib_graph_erase_node(nib_graph *g, int32_t node); /** A tensor like `t` in `copy`, its data
+                                                          borrowed; NIB_NONE when out of memory. */
 int32_t nib_graph_copy_tensor(nib_graph *copy, const nib_tensor *t);
 /** Gives node `id` of `copy` the attributes of `n`. */
 nib_status nib_graph_copy_attrs(nib_graph *copy, int32_t id, const nib_node *n);

@@ -77,8 +77,8 @@ static void print_node(nib_text *t, const nib_node *n) {
 static void print_kernel(nib_text *t, const nib_graph *g, const nib_kernel *k) {
   nib_text_printf(t, " kernel %s", k->name);
   if (k->schedule)
-    nib_text_printf(t, " schedule=%s vocab=%s tile=[%d,%d,%d,%d,%d]", k->schedule, k->vocab, k->tile[0],
-                    k->tile[1], k->tile[2], k->tile[3], k->tile[4]);
+    nib_text_printf(t, " schedule=%s vocab=%s tile=[%d,%d,%d,%d,%d]", k->schedule, k->vocab,
+                    k->tile[0], k->tile[1], k->tile[2], k->tile[3], k->tile[4]);
   if (k->parts > 1)
     nib_text_printf(t, " parts=%d", k->parts);
   if (k->scratch_bytes)

@@ -52,12 +52,15 @@ static void flatten(nib_conv_walk *w, const nib_tensor *x, const nib_tensor *y, 
   nib_conv_shape *s = &w->shape;
   const bool twice = nib_vocab_prim(v, NIB_PRIM_STAGE_TWICE) != NULL;
   const int64_t real_bytes = nib_vocab_multiplies_f16(v) && !twice ? 2 : 4;
-  const int64_t stage_bytes = nib_params_is_real(x->format) ? real_bytes : v->stage == NIB_STAGE_I16 ? 2 : 1;
+  const int64_t stage_bytes = nib_params_is_real(x->format) ? real_bytes
+                              : v->stage == NIB_STAGE_I16   ? 2
+                                                            : 1;
   const int64_t pixels = s->batch * s->out_h * s->out_w, pixel_bytes = s->in_c * stage_bytes;
   const int64_t operand_bytes = (int64_t)(nib_tensor_bytes(x) + nib_tensor_bytes(y));
-  const int64_t row = wanted > 0    ? wanted
-                      : v->lanes > 1 ? cached_row(pixels, pixel_bytes, pixel_bytes * s->out_c, threads)
-                                   : thrifty_row(pixels, pixel_bytes, operand_bytes);
+  const int64_t row = wanted > 0 ? wanted
+                      : v->lanes > 1
+                          ? cached_row(pixels, pixel_bytes, pixel_bytes * s->out_c, threads)
+                          : thrifty_row(pixels, pixel_bytes, operand_bytes);
   s->in_w = s->out_w = row;
   s->in_h = s->out_h = (pixels + row - 1) / row;
   s->batch = 1;
@@ -152,8 +155,8 @@ static int64_t number_at(const nib_tensor *t, int64_t i) {
 
 int64_t nib_pack_zero(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
 
-/* Whether every weight minus its zero point lies in [least, most]. Asked for every candidate: no branches in the
- * loop over the bytes, which are ordered as if unsigned by `flip`. */
+/* Whether every weight minus its zero point lies in [least, most]. Asked for every candidate: no
+ * branches in the loop over the bytes, which are ordered as if unsigned by `flip`. */
 static bool weights_within(const nib_tensor *t, int64_t least, int64_t most) {
   const int64_t zero = nib_pack_zero(t), elems = nib_tensor_elems(t);
   const nib_format_info *f = nib_format_get(t->format);
@@ -183,12 +186,13 @@ nib_shared_codes nib_pack_shared_codes(const nib_tensor *weights) {
   const nib_format_info *f = nib_format_get(weights->format);
   nib_shared_codes s = {.codes = 1, .bits = 8};
   const bool bipolar = f->kind == NIB_KIND_BIPOLAR;
-  if (f->bits > 4 || f->bytes != 1 || (!bipolar && f->kind != NIB_KIND_SIGNED && f->kind != NIB_KIND_UNSIGNED))
+  if (f->bits > 4 || f->bytes != 1 ||
+      (!bipolar && f->kind != NIB_KIND_SIGNED && f->kind != NIB_KIND_UNSIGNED))
     return s;
   s.bits = f->bits > 2 ? 4 : f->bits;
   s.codes = 8 / s.bits;
   s.shift = bipolar;
-  s.low = bipolar                       ? nib_format_value_of(weights->format, 0)
+  s.low = bipolar                      ? nib_format_value_of(weights->format, 0)
           : f->kind == NIB_KIND_SIGNED ? -(INT64_C(1) << (f->bits - 1))
                                        : 0;
   return s;
@@ -203,7 +207,8 @@ static int64_t subtracted_zero(const nib_tensor *t, const nib_vocab *v, int64_t 
   return nib_format_get(t->format)->kind == NIB_KIND_UNSIGNED ? 128 : 0;
 }
 
-int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t codes) {
+int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                             int64_t codes) {
   const nib_tensor *t = nib_node_input(g, n, 1);
   return nib_params_is_real(t->format) ? 0 : nib_pack_zero(t) - subtracted_zero(t, v, codes);
 }
@@ -212,8 +217,7 @@ int64_t nib_pack_staged_zero(const nib_graph *g, const nib_node *n, const nib_vo
   const nib_tensor *x = nib_node_input(g, n, 0);
   if (nib_params_is_real(x->format) || v->stage == NIB_STAGE_I16)
     return 0;
-  return nib_pack_zero(x) -
-         (v->stage == NIB_STAGE_CODES ? 0 : nib_format_get(x->format)->min);
+  return nib_pack_zero(x) - (v->stage == NIB_STAGE_CODES ? 0 : nib_format_get(x->format)->min);
 }
 
 /* ---- packed weights ---- */
@@ -247,7 +251,8 @@ static void put(packer *p, bool valid, int64_t index) {
 }
 
 /* Index of channel o's weight at element i of a run, -1 where there is none. */
-static int64_t weight_of_run(const packer *p, int64_t o, int64_t group_end, int64_t ky, int64_t segment, int64_t i) {
+static int64_t weight_of_run(const packer *p, int64_t o, int64_t group_end, int64_t ky,
+                             int64_t segment, int64_t i) {
   const nib_conv_walk *w = p->w;
   if (o >= group_end || i >= w->run)
     return -1;
@@ -256,12 +261,14 @@ static int64_t weight_of_run(const packer *p, int64_t o, int64_t group_end, int6
 }
 
 /* A byte of the codes at elements i, i + dot_k … of a run. */
-static void put_codes(packer *p, int64_t o, int64_t group_end, int64_t ky, int64_t segment, int64_t i) {
+static void put_codes(packer *p, int64_t o, int64_t group_end, int64_t ky, int64_t segment,
+                      int64_t i) {
   uint8_t byte = 0;
   for (int64_t c = 0; c < p->w->codes; c++) {
     const int64_t index = weight_of_run(p, o, group_end, ky, segment, i + c * p->w->dot_k);
     if (index >= 0)
-      byte |= (uint8_t)((number_at(p->source.t, index) - p->zero) >> p->shared.shift << (c * p->shared.bits));
+      byte |= (uint8_t)((number_at(p->source.t, index) - p->zero) >> p->shared.shift
+                                                                         << (c * p->shared.bits));
   }
   *p->at++ = byte;
 }
@@ -293,7 +300,9 @@ static void put_panel(packer *p, int64_t first, int64_t columns, int64_t group_e
 
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes) {
-  const int elem_bytes = w->is_float ? (nib_vocab_multiplies_f16(v) ? 2 : 4) : v->weights_i16 ? 2 : 1;
+  const int elem_bytes = w->is_float      ? (nib_vocab_multiplies_f16(v) ? 2 : 4)
+                         : v->weights_i16 ? 2
+                                          : 1;
   const size_t bytes = (size_t)(w->shape.groups * w->group_elems) * (size_t)elem_bytes;
   uint8_t *data = malloc(bytes ? bytes : 1);
   if (!data)
@@ -337,7 +346,8 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
   const weights source = weights_of(g, n, w);
   const bool depthwise = w->transposed && w->shape.in_c > 1;
   const int64_t zero = nib_pack_staged_zero(g, n, v);
-  const int64_t subtracted = depthwise ? nib_pack_zero(source.t) : subtracted_zero(source.t, v, w->codes);
+  const int64_t subtracted =
+      depthwise ? nib_pack_zero(source.t) : subtracted_zero(source.t, v, w->codes);
   const int64_t left = nib_pack_zero(source.t) - subtracted;
   for (int64_t o = 0; o < w->shape.out_c; o++) {
     int64_t sum = 0, taps = 0;

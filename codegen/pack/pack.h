@@ -31,7 +31,8 @@ typedef struct nib_conv_walk {
   int64_t lanes, columns;
   int64_t full_panels, last_columns,
       last_tail; /**< last_tail: valid lanes of its last register, or 0 */
-  int64_t codes; /**< weights that share a byte, those of as many steps (nib_pack_share_bytes); 1: none do */
+  int64_t codes; /**< weights that share a byte, those of as many steps (nib_pack_share_bytes); 1:
+                    none do */
   int64_t panel_elems, last_panel_elems, group_elems; /**< packed weights */
 } nib_conv_walk;
 
@@ -44,8 +45,9 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
 bool nib_pack_is_pointwise(const nib_conv_shape *s); /**< whose pixels are flattened to rows */
 /** Walks the taps of a kernel row one by one, as with dilation, although they touch. */
 void nib_pack_split_taps(nib_conv_walk *w);
-/** Weights of few bits, how they share bytes: register s of packed weights holds steps s * codes + i, each code
- *  in bits i * bits … of its byte. A code is its number less `low`, without the lowest `shift` bits. */
+/** Weights of few bits, how they share bytes: register s of packed weights holds steps s * codes +
+ * i, each code in bits i * bits … of its byte. A code is its number less `low`, without the lowest
+ * `shift` bits. */
 typedef struct nib_shared_codes {
   int64_t codes; /**< of a byte; 1: weights of this format share none */
   int bits;      /**< of a code in its byte: 1, 2 or 4 */
@@ -59,50 +61,59 @@ void nib_pack_share_bytes(nib_conv_walk *w, int64_t codes);
 int64_t nib_pack_row_elems(const nib_conv_walk *w, int64_t columns);
 
 int64_t nib_pack_zero(const nib_tensor *t); /**< zero point: 0 where it has none */
-/** Zero point of the weights as the vocabulary multiplies them, `codes` to a byte: what is left to subtract with
- *  the sum of the activations. 0 where packing subtracts it. */
-int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t codes);
+/** Zero point of the weights as the vocabulary multiplies them, `codes` to a byte: what is left to
+ * subtract with the sum of the activations. 0 where packing subtracts it. */
+int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                             int64_t codes);
 
 /** Packed weights [group][panel][kernel row][segment][step][column][lane][dot_k]: i8 or i16 as the
- *  vocabulary says, or f32; of w->codes steps one where they share bytes. The caller frees *out_data. */
+ *  vocabulary says, or f32; of w->codes steps one where they share bytes. The caller frees
+ * *out_data. */
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes);
-/** Initial accumulators: bias with the staged zero point's contribution taken out, i32, f32, or f16 where the vocabulary computes in it,
- *  `elems` ≥ out_c of them, zero past out_c. The caller frees *out_data. */
+/** Initial accumulators: bias with the staged zero point's contribution taken out, i32, f32, or f16
+ * where the vocabulary computes in it, `elems` ≥ out_c of them, zero past out_c. The caller frees
+ * *out_data. */
 nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                          const nib_conv_walk *w, int64_t elems, void **out_data);
 /** What accumulators (in TFLite's sense) each of out_c channels can reach. The caller frees. */
 nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
                            nib_acc_range **out_ranges);
 
-/** Depthwise: weights minus zero point as i16 of 2 or, with a zero upper half (see MAC16), 4 bytes, or
- *  f32 or in 2 bytes f16, [kernel row][kernel column][channel], channels padded to `elems`. The caller frees. */
+/** Depthwise: weights minus zero point as i16 of 2 or, with a zero upper half (see MAC16), 4 bytes,
+ * or f32 or in 2 bytes f16, [kernel row][kernel column][channel], channels padded to `elems`. The
+ * caller frees. */
 nib_status nib_pack_depthwise(const nib_graph *g, const nib_node *n, int64_t elems, int elem_bytes,
                               void **out_data, size_t *out_bytes);
 
-/** How depthwise_quads reads its operands: `quads` groups of four input rows give `rows` output rows. */
+/** How depthwise_quads reads its operands: `quads` groups of four input rows give `rows` output
+ * rows. */
 typedef struct nib_quads {
   int64_t quads, rows;
 } nib_quads;
 /** Whether all weights minus the zero point are int8, as quads need them. */
 bool nib_pack_fits_i8(const nib_tensor *weights);
 bool nib_pack_fits_two(const nib_tensor *weights); /**< whether each is the sum of two int8 */
-/** Weights minus zero point [channels / lanes][quad][kernel column][row][lane][row of the quad], i8: row r
- *  of the results multiplies kernel row 4 * quad + i - r * stride by row i of the quad. *out_rest is the same of what
- *  an int8 has no room for, NULL where all fit. The caller frees both, also after a failure. */
+/** Weights minus zero point [channels / lanes][quad][kernel column][row][lane][row of the quad],
+ * i8: row r of the results multiplies kernel row 4 * quad + i - r * stride by row i of the quad.
+ * *out_rest is the same of what an int8 has no room for, NULL where all fit. The caller frees both,
+ * also after a failure. */
 nib_status nib_pack_quads(const nib_graph *g, const nib_node *n, const nib_quads *q,
                           const nib_conv_shape *shape, int64_t lanes, int8_t **out_data,
                           int8_t **out_rest, size_t *out_bytes);
 
-/** The channel at each place of `registers` (2 or 4) registers of channels whose codes are packed together, for
- *  interleaving and packing that move no bytes between parts of 16 (QUADS_PARTS, QUADS_PAIRS). `channels` is a
- *  multiple of what they hold. The caller frees; NULL: out of memory. */
+/** The channel at each place of `registers` (2 or 4) registers of channels whose codes are packed
+ * together, for interleaving and packing that move no bytes between parts of 16 (QUADS_PARTS,
+ * QUADS_PAIRS). `channels` is a multiple of what they hold. The caller frees; NULL: out of memory.
+ */
 int32_t *nib_pack_channel_order(int64_t channels, int64_t lanes, int64_t registers);
 /** Brings a result of nib_pack_quads in that order, or biases. */
 nib_status nib_pack_move_quads(const int32_t *order, int64_t channels, int64_t lanes,
                                int8_t *weights, size_t bytes);
-/** Brings packed weights of panels of `columns` channels, four K of each at a time, in that order. */
-nib_status nib_pack_move_columns(const int32_t *order, int64_t columns, int8_t *weights, size_t bytes);
+/** Brings packed weights of panels of `columns` channels, four K of each at a time, in that order.
+ */
+nib_status nib_pack_move_columns(const int32_t *order, int64_t columns, int8_t *weights,
+                                 size_t bytes);
 nib_status nib_pack_move_biases(const int32_t *order, int64_t channels, int32_t *bias);
 
 /** Zero point that padding of the staged input holds: codes - min(format), or 0 for i16 staging. */

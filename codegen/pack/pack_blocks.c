@@ -329,9 +329,10 @@ static void put_code(const nib_block_pack *p, uint8_t *lane, int64_t stride, int
   }
 }
 
-/* The same of element `at` of a group by sixes; `registers`: first byte of the group's. Elements 24 to 29 are where they
- * would be if nothing else were joined to them. */
-static void put_six(const nib_block_pack *p, uint8_t *registers, int64_t in_panel, int64_t at, int code) {
+/* The same of element `at` of a group by sixes; `registers`: first byte of the group's. Elements 24
+ * to 29 are where they would be if nothing else were joined to them. */
+static void put_six(const nib_block_pack *p, uint8_t *registers, int64_t in_panel, int64_t at,
+                    int code) {
   const int64_t width = p->lanes * (int64_t)p->columns, i = at % 32;
   const int64_t r = i < 24 ? i / 6 : i < 30 ? 2 - (i - 24) / 2 : 3;
   const int64_t bit = i < 24 ? i % 6 : 6 + i % 2;
@@ -356,7 +357,8 @@ static void flip_lane(uint8_t *p, uint32_t bits) {
     p[i] = (uint8_t)(p[i] ^ bits >> 8 * i);
 }
 
-/* Takes what else is joined to elements 24 to 29 out of bits 6 and 7, in all registers of a group. */
+/* Takes what else is joined to elements 24 to 29 out of bits 6 and 7, in all registers of a group.
+ */
 static void part_sixes(const nib_block_pack *p, uint8_t *registers) {
   const int64_t width = p->lanes * (int64_t)p->columns;
   const uint32_t six = 0x3F3F3F3Fu;
@@ -382,8 +384,8 @@ static void put_sixes(const nib_code_reader *codes, const nib_block_pack *p, int
 
 /* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step.
  */
-static void put_step(const nib_code_reader *codes, const nib_block_pack *p, int64_t o, int64_t g, int64_t s,
-                     uint8_t *lane, int64_t stride) {
+static void put_step(const nib_code_reader *codes, const nib_block_pack *p, int64_t o, int64_t g,
+                     int64_t s, uint8_t *lane, int64_t stride) {
   const int64_t first = o * p->k + g * p->group + s * p->step;
   const int64_t in_bundle = (p->steps_of_group > 1 ? s : g) % p->spread;
   for (int64_t i = 0; i < p->step; ++i) {
@@ -398,8 +400,8 @@ static void put_step(const nib_code_reader *codes, const nib_block_pack *p, int6
 }
 
 /* One output: its codes and factors in all groups. */
-static void pack_output(const nib_code_reader *codes, const nib_block_pack *p, const nib_block_factors *f,
-                        int64_t o, uint8_t *data) {
+static void pack_output(const nib_code_reader *codes, const nib_block_pack *p,
+                        const nib_block_factors *f, int64_t o, uint8_t *data) {
   const int64_t panel = o / (p->lanes * p->columns), in_panel = o % (p->lanes * p->columns);
   const int64_t columns = panel + 1 == p->panels ? p->last_columns : p->columns;
   const int64_t width = columns * p->lanes;

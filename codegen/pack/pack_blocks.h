@@ -37,16 +37,17 @@ typedef struct nib_block_pack {
   float reals[2][16]; /**< planned for reals: element = reals[0][code & 15] + reals[1][code >> 4] */
   bool by_fours; /**< planned for sums: see nib_block_pack_plan_sums; a code counts 2^fours_log2 */
   int fours_log2;
-  bool by_sixes; /**< and by six of them: see nib_block_pack_plan_sixes */
-  bool one_plane;     /**< codes are indices, not sums of parts */
+  bool by_sixes;  /**< and by six of them: see nib_block_pack_plan_sixes */
+  bool one_plane; /**< codes are indices, not sums of parts */
   int n_planes;
   nib_block_plane planes[NIB_BLOCK_MAX_PLANES];
   /* K: groups of elements with one scale, made of steps whose sum is an integer. A step is padded
    * to whole units, for which each plane fills whole registers. */
   int64_t group, step, padded_step, unit;
   int64_t groups, steps_of_group;
-  int64_t chunk_groups; /**< groups of a chunk of K, one of which lies behind the other: whole ones */
-  int spread; /**< steps of a bundle; 1: codes are not spread */
+  int64_t
+      chunk_groups; /**< groups of a chunk of K, one of which lies behind the other: whole ones */
+  int spread;       /**< steps of a bundle; 1: codes are not spread */
   /* columns */
   int lanes, columns; /**< a panel is `columns` registers wide; the last may be narrower */
   int64_t panels, last_columns;
@@ -56,8 +57,8 @@ typedef struct nib_block_pack {
   int64_t step_bytes, group_bytes; /**< for one register of columns */
 } nib_block_pack;
 
-/** Scales of a tensor in blocks, and what is added where its format adds something or has zero points: of each
- *  group (of each block, where it has none), in memory's order. */
+/** Scales of a tensor in blocks, and what is added where its format adds something or has zero
+ * points: of each group (of each block, where it has none), in memory's order. */
 typedef struct nib_block_factors {
   float *scales, *offsets; /**< offsets: NULL where nothing is added */
 } nib_block_factors;
@@ -80,36 +81,36 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, bool spreads, c
 bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int columns,
                                nib_block_pack *out_pack);
 
-/** The same for codes of one bit by which sums of four activations are looked up: a register holds 32
- *  elements of each column. The four from 4 i on are bits 0 to 3 of byte i, those from 16 + 4 i on
- *  bits 4 to 7. Of a code counts its bit * 2^fours_log2; mul_log2 is 0. */
+/** The same for codes of one bit by which sums of four activations are looked up: a register holds
+ * 32 elements of each column. The four from 4 i on are bits 0 to 3 of byte i, those from 16 + 4 i
+ * on bits 4 to 7. Of a code counts its bit * 2^fours_log2; mul_log2 is 0. */
 bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
                               int columns, nib_block_pack *out_pack);
 
-/** The same for sums of six, where panels are four registers wide and all full. For 32 elements of the
- *  columns of a panel there are four registers with a byte for each column: nib_block_six_byte says which,
- *  and in the next 32 elements of a group neighbours have changed places. Elements 6 r to 6 r + 5 are bits 0
- *  to 5 of register r, 30 and 31 bits 6 and 7 of register 3. Of registers 0 to 2, as 32-bit lanes shifted right by 2,
- *  4 and 6 and joined by exclusive or, elements 24 to 29 are bits 0 to 5: what bits 6 and 7 are for. */
+/** The same for sums of six, where panels are four registers wide and all full. For 32 elements of
+ * the columns of a panel there are four registers with a byte for each column: nib_block_six_byte
+ * says which, and in the next 32 elements of a group neighbours have changed places. Elements 6 r
+ * to 6 r + 5 are bits 0 to 5 of register r, 30 and 31 bits 6 and 7 of register 3. Of registers 0 to
+ * 2, as 32-bit lanes shifted right by 2, 4 and 6 and joined by exclusive or, elements 24 to 29 are
+ * bits 0 to 5: what bits 6 and 7 are for. */
 bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
                                nib_block_pack *out_pack);
 
-/** The byte of column `in_panel` of a panel of 4 * lanes columns: zipping bytes and taking even or odd words
- *  brings it to its place. */
+/** The byte of column `in_panel` of a panel of 4 * lanes columns: zipping bytes and taking even or
+ * odd words brings it to its place. */
 int64_t nib_block_six_byte(int lanes, int64_t in_panel);
 
-/** Sets the formats of scales and the bytes that depend on them, and packs: chunk by chunk, panel by
- * panel, group by group: [step][unit][plane][register of the unit][column register], then scales, then offsets,
- * by column. Bundles, of steps of a group or of groups of one step, have their codes as
- * [register][column register] and, in the latter case, the scales of all their groups, then the
- * offsets, behind them. Columns past the last have codes and scales of 0. The caller frees
- * *out_data. */
+/** Sets the formats of scales and the bytes that depend on them, and packs: chunk by chunk, panel
+ * by panel, group by group: [step][unit][plane][register of the unit][column register], then
+ * scales, then offsets, by column. Bundles, of steps of a group or of groups of one step, have
+ * their codes as [register][column register] and, in the latter case, the scales of all their
+ * groups, then the offsets, behind them. Columns past the last have codes and scales of 0. The
+ * caller frees *out_data. */
 nib_status nib_block_pack_data(const nib_tensor *w, nib_block_pack *pack, uint8_t **out_data,
                                size_t *out_bytes);
 
 /** The largest byte that an element is, its tables looked up. */
 int nib_block_pack_largest(const nib_block_pack *pack);
-
 
 /** First byte in the first chunk of the panel at column register `column`; bytes of a chunk. */
 int64_t nib_block_pack_panel_at(const nib_block_pack *pack, int64_t column);

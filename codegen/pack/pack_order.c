@@ -42,7 +42,8 @@ nib_status nib_pack_move_quads(const int32_t *order, int64_t channels, int64_t l
   return NIB_OK;
 }
 
-nib_status nib_pack_move_columns(const int32_t *order, int64_t columns, int8_t *weights, size_t bytes) {
+nib_status nib_pack_move_columns(const int32_t *order, int64_t columns, int8_t *weights,
+                                 size_t bytes) {
   const size_t step = (size_t)(columns * quad);
   int8_t *was = malloc(step);
   if (!was)

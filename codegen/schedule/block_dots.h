@@ -24,10 +24,10 @@ typedef struct nib_block_rows {
   int64_t chunk_steps; /**< of a chunk of K: what is of one for all rows lies together */
   int64_t chunks;
   int64_t stride; /**< bytes in a chunk from one row of int8 codes to the next */
-  int64_t flip;        /**< subtracted from codes to make them int8: 128 or 0 */
+  int64_t flip;   /**< subtracted from codes to make them int8: 128 or 0 */
   bool has_bases, has_scales, has_offset_sums;
-  bool magic; /**< bases make the integer sum S the bits of the float 1.5 * 2^23 + S, and beside scales are
-                   their products by -1.5 * 2^23, which are exact */
+  bool magic; /**< bases make the integer sum S the bits of the float 1.5 * 2^23 + S, and beside
+                 scales are their products by -1.5 * 2^23, which are exact */
   int64_t codes_at, bases_at, scales_at, magics_at, offset_sums_at, bytes; /**< in scratch */
 } nib_block_rows;
 
@@ -40,16 +40,17 @@ typedef struct nib_block_dots {
   nib_block_rows rows;
   nib_epilogue epilogue;
   int64_t tile_rows;
-  bool in_chunks;       /**< of K, [first, last) groups at a time: totals wait in scratch */
-  bool totals_stay;     /**< in scratch, where sums of a long group have the registers: met once in it */
-  bool unpacks;         /**< many rows: a chunk of a panel becomes bytes in scratch first */
-  int made_log2;        /**< unpacked bytes are codes times 2^made_log2: mul_log2 of the pack, or 0 */
-  int in_place;         /**< codes that are spread: how many of a byte are multiplied where they lie
-                             before they are shifted; 1: only the lowest */
-  bool looks_up;        /**< sums of four activations are looked up (block_tables.c) */
+  bool in_chunks; /**< of K, [first, last) groups at a time: totals wait in scratch */
+  bool
+      totals_stay; /**< in scratch, where sums of a long group have the registers: met once in it */
+  bool unpacks;    /**< many rows: a chunk of a panel becomes bytes in scratch first */
+  int made_log2;   /**< unpacked bytes are codes times 2^made_log2: mul_log2 of the pack, or 0 */
+  int in_place;    /**< codes that are spread: how many of a byte are multiplied where they lie
+                        before they are shifted; 1: only the lowest */
+  bool looks_up;   /**< sums of four activations are looked up (block_tables.c) */
   int64_t table_stride; /**< bytes of a row's tables */
   int64_t chunk_groups; /**< groups of a chunk */
-  int64_t row_block;    /**< where it unpacks: rows that all panels are run for before the next ones */
+  int64_t row_block; /**< where it unpacks: rows that all panels are run for before the next ones */
   int64_t unpacked_at, totals_at, tables_at, scratch_bytes;
   const char *weights, *bias;
   const char *tables[NIB_BLOCK_MAX_TABLES];
@@ -59,8 +60,8 @@ typedef struct nib_block_dots {
 bool nib_block_codes_are_bytes(const nib_format_info *format);
 /** Whether a format is blocks of plain int8 codes under one scale that block_rows reads. */
 bool nib_block_is_bytes(const nib_format_info *format);
-/** Plans the kernel's rows (see block_rows.c), in chunks of `chunk_groups` groups of the weights; false
- *  where activations are none that it reads. */
+/** Plans the kernel's rows (see block_rows.c), in chunks of `chunk_groups` groups of the weights;
+ * false where activations are none that it reads. */
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
                          const nib_vocab *v, int64_t chunk_groups, nib_block_rows *out_rows);
 /** Elements of a row that share a scale: what the weights' packing must meet. 0: not accepted. */
@@ -84,8 +85,8 @@ void nib_block_finish_value(nib_block_dots *d, const nib_block_tile *t, int64_t 
 /** Whether a schedule runs the kernel, and how. */
 typedef bool nib_block_plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                             nib_block_dots *out_dots);
-/** Begins to emit as `plan` says: the weights as out_dots->pack packs them, tables and the bias (f32) are
- *  constants of the kernel. */
+/** Begins to emit as `plan` says: the weights as out_dots->pack packs them, tables and the bias
+ * (f32) are constants of the kernel. */
 nib_status nib_block_begin(nib_emitter *e, const nib_kernel *kernel, nib_block_plan *plan,
                            nib_block_dots *out_dots);
 /** All panels and, of each, tiles of tile_rows rows and the rest, by `emit`. */
@@ -96,17 +97,18 @@ void nib_block_emit_panels(nib_block_dots *d,
 /** Finishes and stores the totals in scratch. */
 void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *t);
 
-/** Tables of sums: 256 bytes for 32 activations, of which the first half is for the first 16: the low 6
- *  bits of 16 sums for each four, then the other bits. They are made nonnegative: what a step's sums
- *  are too large by. */
+/** Tables of sums: 256 bytes for 32 activations, of which the first half is for the first 16: the
+ * low 6 bits of 16 sums for each four, then the other bits. They are made nonnegative: what a
+ * step's sums are too large by. */
 int64_t nib_block_table_excess(const nib_block_pack *p);
 /** Constants of looking up, and columns w0 … of 32 elements against the tables at `a` + `at` of
  *  rows [0, rows): acc<m>_<c>_0 += sums. */
 void nib_block_lookup_declare(const nib_block_dots *d);
 void nib_block_lookup_emit(const nib_block_dots *d, const nib_block_tile *size, int64_t at);
 
-/** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to `unpacked`: of each group the
- *  bytes [step][element / 4][column register], then scales and offsets in f32 (block_unpack.c). */
+/** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to `unpacked`: of
+ * each group the bytes [step][element / 4][column register], then scales and offsets in f32
+ * (block_unpack.c). */
 void nib_block_unpack_emit(const nib_block_dots *d, int columns);
 /** Bytes of those factors of a group. */
 int64_t nib_block_unpacked_factor_bytes(const nib_block_pack *p, int64_t columns);

@@ -50,8 +50,8 @@ static bool is_magic(const nib_block_rows *r, const nib_block_pack *p, const nib
   const int64_t most = (int64_t)p->largest << (p->mul_log2 + p->fours_log2);
   const int64_t element = most - p->zero > p->zero ? most - p->zero : p->zero;
   const int places = p->spread > 1 ? 8 - p->planes[0].bits : 0;
-  return r->is_block && b->scale != NIB_F32 && p->steps_of_group == 1 && p->n_tables == 0 && !p->by_sixes &&
-         (element * 128 * p->step) << places < INT64_C(1) << 22 &&
+  return r->is_block && b->scale != NIB_F32 && p->steps_of_group == 1 && p->n_tables == 0 &&
+         !p->by_sixes && (element * 128 * p->step) << places < INT64_C(1) << 22 &&
          nib_vocab_prim(v, NIB_PRIM_F32_OF_BITS);
 }
 

@@ -19,7 +19,7 @@ nib_conv_cut nib_conv_choose_cut(const nib_conv_walk *w, const nib_stage *stage,
       [NIB_CUT_NONE] = 1.0,
       [NIB_CUT_ROWS] = nib_conv_largest_share(s->out_h, parts),
       [NIB_CUT_PANELS] = nib_conv_largest_share(panels, parts) + (stage->direct ? 0.0 : 0.05) +
-                     (heavy ? 1e-3 : 2e-3),
+                         (heavy ? 1e-3 : 2e-3),
       [NIB_CUT_PIXELS] = nib_conv_largest_share(tiles, parts) + (heavy ? 2e-3 : 1e-3),
   };
   const int64_t units[] = {1, s->out_h, panels, tiles};

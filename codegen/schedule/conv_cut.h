@@ -10,8 +10,14 @@
 extern "C" {
 #endif
 
-/** What threads share: output rows, panels of output channels, or tiles of pixels of a single row. */
-typedef enum nib_conv_cut { NIB_CUT_NONE, NIB_CUT_ROWS, NIB_CUT_PANELS, NIB_CUT_PIXELS } nib_conv_cut;
+/** What threads share: output rows, panels of output channels, or tiles of pixels of a single row.
+ */
+typedef enum nib_conv_cut {
+  NIB_CUT_NONE,
+  NIB_CUT_ROWS,
+  NIB_CUT_PANELS,
+  NIB_CUT_PIXELS
+} nib_conv_cut;
 
 /** The evenest cut into `parts` of a kernel in tiles of `pixels`, and its units. */
 nib_conv_cut nib_conv_choose_cut(const nib_conv_walk *w, const nib_stage *stage, int64_t pixels,

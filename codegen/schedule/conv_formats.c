@@ -34,11 +34,13 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
     return false;
   const nib_format decoded = nib_node_decode_format(g, n);
   if (decoded != NIB_NO_FORMAT && decoded != w->format)
-    return false; /* weights are packed as they are */
+    return false;                    /* weights are packed as they are */
   if (nib_params_is_real(x->format)) /* sums start from the bias, in its format */
-    return nib_params_is_real(w->format) && !(bias && bias->format == NIB_F32 && (v->real_f16 || v->type_sum)) &&
+    return nib_params_is_real(w->format) &&
+           !(bias && bias->format == NIB_F32 && (v->real_f16 || v->type_sum)) &&
            (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);
-  return is_byte(x) && x->quantized && (w->data ? fits_bytes(w) : is_byte(w)) && (!bias || bias->format == NIB_I32);
+  return is_byte(x) && x->quantized && (w->data ? fits_bytes(w) : is_byte(w)) &&
+         (!bias || bias->format == NIB_I32);
 }
 
 void nib_conv_add_starts(void *biases, const int32_t *starts, int64_t channels) {
@@ -51,7 +53,8 @@ nib_status nib_conv_order(const nib_graph *g, const nib_kernel *kernel, const ni
                           const nib_conv_walk *w, int32_t **out_order) {
   const bool bytes = !w->is_float && w->dot_k == 4 && w->codes == 1 && !v->weights_i16;
   *out_order = NULL;
-  if (!bytes || !nib_node_input(g, &g->nodes[kernel->nodes[0]], 1)->data || w->columns != NIB_PACK_REGISTERS || w->last_columns || w->shape.groups > 1 ||
+  if (!bytes || !nib_node_input(g, &g->nodes[kernel->nodes[0]], 1)->data ||
+      w->columns != NIB_PACK_REGISTERS || w->last_columns || w->shape.groups > 1 ||
       !nib_epilogue_can_finish_parts(g, kernel, v))
     return NIB_OK;
   *out_order = nib_pack_channel_order(w->shape.out_c, w->lanes, NIB_PACK_REGISTERS);

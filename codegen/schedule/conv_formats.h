@@ -6,8 +6,8 @@
 #include "schedule/schedule.h"
 
 /** Whether the operands of a convolution suit the vector schedules: 8-bit by constants of integers
- *  of up to 8 bits with an i32 bias, or all reals, summed in f32 or in the vocabulary's f16; not in that from a bias of f32.
- *  With `live` the weights need be no constants. */
+ *  of up to 8 bits with an i32 bias, or all reals, summed in f32 or in the vocabulary's f16; not in
+ * that from a bias of f32. With `live` the weights need be no constants. */
 bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v, bool live);
 
 /** The constants of a kernel's filter: C expressions of pointers to them. */
@@ -19,13 +19,13 @@ const char *nib_conv_real_type(const nib_vocab *v);
 const char *nib_conv_bias_type(const nib_vocab *v, bool is_float);
 /** Adds what accumulators begin at besides the bias, by place; `starts` may be NULL. */
 void nib_conv_add_starts(void *biases, const int32_t *starts, int64_t channels);
-/** The channel at each place of panels whose codes are narrowed without an instruction that brings them in order:
- *  where a pixel of a tile is as many registers as are packed together. *out_order is NULL elsewhere; the caller frees
- *  it. */
+/** The channel at each place of panels whose codes are narrowed without an instruction that brings
+ * them in order: where a pixel of a tile is as many registers as are packed together. *out_order is
+ * NULL elsewhere; the caller frees it. */
 nib_status nib_conv_order(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                           const nib_conv_walk *w, int32_t **out_order);
-/** Packed weights and what sums begin at, biases plus `starts` by place (or NULL), in `order` unless that is NULL. The
- *  caller frees both, also after a failure. */
+/** Packed weights and what sums begin at, biases plus `starts` by place (or NULL), in `order`
+ * unless that is NULL. The caller frees both, also after a failure. */
 nib_status nib_conv_pack(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                          const nib_conv_walk *w, const int32_t *order, const int32_t *starts,
                          int64_t elems, void **out_weights, size_t *out_bytes, void **out_bias);

@@ -110,8 +110,8 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const bool filter = n->op == NIB_OP_CONV2D || is_depthwise(n) || n->op == NIB_OP_FULLY_CONNECTED;
-  if (!filter || !nib_vocab_prim(v, NIB_PRIM_STAGE_STRIDED) || !nib_conv_formats_fit(g, n, v, false) ||
-      !nib_epilogue_can_emit(g, kernel, v))
+  if (!filter || !nib_vocab_prim(v, NIB_PRIM_STAGE_STRIDED) ||
+      !nib_conv_formats_fit(g, n, v, false) || !nib_epilogue_can_emit(g, kernel, v))
     return false;
   const nib_tensor *x = nib_node_input(g, n, 0);
   if (x->format != (nib_vocab_multiplies_f16(v) ? NIB_F16 : NIB_F32))

@@ -2,9 +2,9 @@
  *
  * conv_rows: convolution and fully connected without an im2col buffer. Input rows are staged once
  * into a ring (stage_rows.c); a micro-kernel of tile[0] pixels by tile[1] registers of output
- * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers. tile[2] is the pixels
- * of a row where these are flattened to rows, tile[3] whether taps are taken together, tile[4] how many weights share
- * a byte. */
+ * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers.
+ * tile[2] is the pixels of a row where these are flattened to rows, tile[3] whether taps are taken
+ * together, tile[4] how many weights share a byte. */
 #include "emit/snippets.h"
 #include "pack/pack_pairs.h"
 #include "schedule/conv_codes.h"
@@ -35,12 +35,12 @@ typedef struct conv_rows {
   int64_t pixels;   /* of a tile */
   bool by_taps;     /* the taps of a row together: each input column is loaded once for all */
   int64_t out_ring; /* rows of out, a ring; 0: all of them */
-  nib_conv_cut cut;     /* what begin and end count */
+  nib_conv_cut cut; /* what begin and end count */
   int64_t units;
   nib_conv_fetch fetch;
-  int64_t code;     /* of the bytes of weights, whose step is being said */
-  bool live;        /* weights are packed when the kernel runs */
-  bool in_last;     /* the step beyond whole groups of an odd run is being said */
+  int64_t code;        /* of the bytes of weights, whose step is being said */
+  bool live;           /* weights are packed when the kernel runs */
+  bool in_last;        /* the step beyond whole groups of an odd run is being said */
   int64_t weight_zero; /* left to subtract with sums of activations; 0: none */
   nib_conv_constants constants;
   const char *weight_type;
@@ -88,8 +88,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   if (!is_float && nib_pack_weight_zero(g, n, v, 1) != 0 &&
       (w.shape.groups > 1 || !nib_vocab_prim(v, NIB_PRIM_STAGE_SUM)))
     return false;
-  /* Groups of halves are read as a whole, from where they are aligned; none is half a group, or the last is read
-   * by itself. */
+  /* Groups of halves are read as a whole, from where they are aligned; none is half a group, or the
+   * last is read by itself. */
   if (is_float && v->half_k && !nib_vocab_prim(v, NIB_PRIM_HALF_LAST) &&
       (w.shape.in_c % v->half_k || w.group_in % v->half_k))
     return false;
@@ -198,14 +198,16 @@ static void emit_zeros(conv_rows *r, const tile *t) {
       nib_say(r->e, NIB_PRIM_SUM_ZERO, sum_register(r, t, m, n).s, NULL, NULL, NULL, NULL);
 }
 
-/* And are added to the biases in the end, one after another: the registers of the sums are free then. */
+/* And are added to the biases in the end, one after another: the registers of the sums are free
+ * then. */
 static void emit_totals(conv_rows *r, const tile *t) {
   declare_registers(r->e, r->e->vocab->type_f32, "acc", t->pixels, t->columns);
   for (int64_t m = 0; m < t->pixels; m++)
     for (int64_t n = 0; n < t->columns; n++) {
       const nib_word acc = nib_word_of("acc%lld_%lld", (ll)m, (ll)n);
       nib_say(r->e, NIB_PRIM_F32_LOAD, acc.s,
-              nib_word_of("%s + channel + %lld", r->constants.bias, (ll)(n * r->walk.lanes)).s, NULL, NULL, NULL);
+              nib_word_of("%s + channel + %lld", r->constants.bias, (ll)(n * r->walk.lanes)).s,
+              NULL, NULL, NULL);
       nib_say(r->e, NIB_PRIM_SUM_TOTAL, acc.s, sum_register(r, t, m, n).s, NULL, NULL, NULL);
     }
 }
@@ -278,7 +280,8 @@ static void declare_activation(const conv_rows *r) {
 static void load_activation(const conv_rows *r, int64_t at) {
   nib_emitter *e = r->e;
   if (takes_group(r))
-    nib_say(e, r->in_last ? NIB_PRIM_HALF_LAST : NIB_PRIM_HALF_GROUP, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
+    nib_say(e, r->in_last ? NIB_PRIM_HALF_LAST : NIB_PRIM_HALF_GROUP, "a0",
+            nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
   else if (takes_twice(r))
     nib_say(e, NIB_PRIM_F32_TWICE, "a0", nib_word_of("a + k + %lld", (ll)at).s, NULL, NULL, NULL);
   else if (takes_scalar(r))
@@ -302,13 +305,15 @@ static void load_weights(conv_rows *r, const tile *t, char stem) {
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
 }
 
-/* Registers w0 … times all pixels' activations, the first of which is at element `at` of the run. */
+/* Registers w0 … times all pixels' activations, the first of which is at element `at` of the run.
+ */
 static void multiply(conv_rows *r, const tile *t, int64_t at) {
   declare_activation(r);
   for (int64_t m = 0; m < t->pixels; m++) {
     load_activation(r, at + m * r->walk.shape.stride_w * r->walk.shape.in_c);
     for (int64_t n = 0; n < t->columns; n++)
-      nib_say(r->e, product_prim(r), sum_register(r, t, m, n).s, "a0", nib_word_of("w%lld", (ll)n).s, NULL, NULL);
+      nib_say(r->e, product_prim(r), sum_register(r, t, m, n).s, "a0",
+              nib_word_of("w%lld", (ll)n).s, NULL, NULL);
   }
 }
 
@@ -608,8 +613,8 @@ static nib_status add_constants(conv_rows *r, const int32_t *order) {
   const int64_t elems = r->walk.shape.out_c + r->walk.lanes;
   void *weights = NULL, *bias = NULL;
   size_t bytes = 0;
-  nib_status status = nib_conv_pack(e->graph, n, e->vocab, &r->walk, order, r->epilogue.starts, elems,
-                                    &weights, &bytes, &bias);
+  nib_status status = nib_conv_pack(e->graph, n, e->vocab, &r->walk, order, r->epilogue.starts,
+                                    elems, &weights, &bytes, &bias);
   if (status == NIB_OK && r->walk.codes == 1) /* pairs of small codes are within all limits */
     status = nib_conv_excess_add(e, r->kernel->name, &r->walk, weights, &r->excess);
   if (status == NIB_OK)
@@ -631,8 +636,8 @@ static nib_status prepare_epilogue(conv_rows *r, const int32_t *order) {
           : nib_pack_ranges(e->graph, &e->graph->nodes[r->kernel->nodes[0]], &r->walk, &ranges);
   if (status != NIB_OK)
     return nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
-  const nib_status prepared = nib_epilogue_prepare_started(&r->epilogue, e, r->kernel, ranges, order,
-                                                           r->walk.shape.out_c, r->walk.lanes);
+  const nib_status prepared = nib_epilogue_prepare_started(
+      &r->epilogue, e, r->kernel, ranges, order, r->walk.shape.out_c, r->walk.lanes);
   free(ranges);
   return prepared;
 }
@@ -648,8 +653,9 @@ static nib_status prepare(conv_rows *r) {
   walk_of(e->graph, n, e->vocab, tile_, &r->walk);
   r->codes = nib_pack_shared_codes(nib_node_input(e->graph, n, 1));
   if (r->walk.codes > 1 && r->walk.codes != nib_conv_codes(e->graph, n, e->vocab, &r->walk))
-    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT, "%s: %lld of its weights cannot share a byte",
-                          r->kernel->name, (ll)r->walk.codes);
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
+                          "%s: %lld of its weights cannot share a byte", r->kernel->name,
+                          (ll)r->walk.codes);
   r->by_taps = tile_[3] > 0;
   r->pixels = tile_[0] > 0 ? tile_[0] : 1;
   if (!nib_conv_divides_rows(&r->walk, r->pixels))

@@ -11,7 +11,8 @@ int64_t nib_conv_sums_bytes(const nib_stage *stage, const nib_conv_shape *shape)
 void nib_conv_sums_declare(const nib_conv_sums *c) {
   nib_text_line(c->e->body, "int32_t *const pixel_sums = (int32_t *)(void *)(scratch + %lld);",
                 (ll)nib_stage_ring_bytes(c->stage));
-  nib_text_line(c->e->body, "int32_t *const sums = pixel_sums + %lld;", (ll)(c->stage->ring * c->stage->pixels));
+  nib_text_line(c->e->body, "int32_t *const sums = pixel_sums + %lld;",
+                (ll)(c->stage->ring * c->stage->pixels));
 }
 
 /* Opens a loop over `n` pixels of a row, or over those of the part. */
@@ -25,8 +26,9 @@ static void open_pixels(const nib_conv_sums *c, char v, int64_t n) {
 void nib_conv_sums_emit_staged(void *sums) {
   const nib_conv_sums *c = sums;
   const nib_stage *s = c->stage;
-  const nib_word first = s->ring == 1 ? nib_word_of("p")
-                                      : nib_word_of("next %% %lld * %lld + p", (ll)s->ring, (ll)s->pixels);
+  const nib_word first = s->ring == 1
+                             ? nib_word_of("p")
+                             : nib_word_of("next %% %lld * %lld + p", (ll)s->ring, (ll)s->pixels);
   const nib_word channels = nib_word_of("%lld", (ll)s->channels);
   open_pixels(c, 'p', s->pixels);
   nib_say(c->e, NIB_PRIM_STAGE_SUM, nib_word_of("pixel_sums[%s]", first.s).s,
@@ -41,9 +43,10 @@ void nib_conv_sums_emit(const nib_conv_sums *c) {
   nib_text_line(t, "int32_t sum = 0;");
   nib_text_open(t, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
   nib_text_line(t, "for (int32_t kx = 0; kx < %lld; kx++)", (ll)s->kernel_w);
-  nib_text_line(t, "  sum += pixel_sums[(y * %lld + ky * %lld) %% %lld * %lld + x * %lld + kx * %lld];",
-                (ll)s->stride_h, (ll)s->dilation_h, (ll)c->stage->ring, (ll)c->stage->pixels, (ll)s->stride_w,
-                (ll)s->dilation_w);
+  nib_text_line(
+      t, "  sum += pixel_sums[(y * %lld + ky * %lld) %% %lld * %lld + x * %lld + kx * %lld];",
+      (ll)s->stride_h, (ll)s->dilation_h, (ll)c->stage->ring, (ll)c->stage->pixels, (ll)s->stride_w,
+      (ll)s->dilation_w);
   nib_text_close(t, "");
   nib_text_line(t, "sums[x] = sum * %lld;", (ll)c->weight_zero);
   nib_text_close(t, "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Sums of activations under the filter, which conv_rows multiplies by what is left of the weights' zero point. */
+ * Sums of activations under the filter, which conv_rows multiplies by what is left of the weights'
+ * zero point. */
 #ifndef NIB_SCHEDULE_CONV_SUMS_H
 #define NIB_SCHEDULE_CONV_SUMS_H
 
@@ -22,7 +23,8 @@ typedef struct nib_conv_sums {
 int64_t nib_conv_sums_bytes(const nib_stage *stage, const nib_conv_shape *shape);
 /** Declares where they are. */
 void nib_conv_sums_declare(const nib_conv_sums *c);
-/** After a row is staged, for nib_stage_emit_rows with a nib_conv_sums: the sum of each of its pixels. */
+/** After a row is staged, for nib_stage_emit_rows with a nib_conv_sums: the sum of each of its
+ * pixels. */
 void nib_conv_sums_emit_staged(void *sums);
 /** sums[x]: the zero point times the sum of all activations under output pixel x of row y. */
 void nib_conv_sums_emit(const nib_conv_sums *c);

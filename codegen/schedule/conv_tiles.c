@@ -67,12 +67,14 @@ static int weigh_tiles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps,
   /* Compilers spill when a tile takes the last registers: a tenth stays free. */
   const int32_t usable = v->registers - v->registers / 10;
   const int32_t taps = by_taps ? (int32_t)w->segments : 1;
-  /* Codes that share bytes: these and a mask; of a single pixel sums for each place in half a byte, and masks. */
+  /* Codes that share bytes: these and a mask; of a single pixel sums for each place in half a byte,
+   * and masks. */
   const int32_t held = w->codes > 1 ? 1 : 0;
   for (int i = 0; i < n_columns && (i == 0 || columns[i] <= all_columns); i++)
     for (int32_t pixels = 1; pixels <= w->shape.out_w && pixels <= NIB_CONV_MOST_PIXELS; pixels++) {
       const int32_t places = w->codes > 1 && pixels == 1 ? (int32_t)w->codes / 2 : 1;
-      if ((pixels * places + taps + held) * columns[i] + places + held <= usable && nib_conv_divides_rows(w, pixels))
+      if ((pixels * places + taps + held) * columns[i] + places + held <= usable &&
+          nib_conv_divides_rows(w, pixels))
         choices[n++] =
             (choice){tile_cycles(v, w, by_taps, pixels, columns[i]), pixels, columns[i], by_taps};
     }
@@ -83,7 +85,8 @@ static int weigh_tiles(const nib_vocab *v, const nib_conv_walk *w, bool by_taps,
  * more. */
 static bool gains_by_taps(const nib_vocab *v, const nib_conv_walk *w, nib_conv_walk *out_split) {
   *out_split = *w;
-  if (w->codes > 1 || w->segments != 1 || w->shape.kernel_w < 2 || w->shape.kernel_w > 8 || v->lanes < 2)
+  if (w->codes > 1 || w->segments != 1 || w->shape.kernel_w < 2 || w->shape.kernel_w > 8 ||
+      v->lanes < 2)
     return false;
   nib_pack_split_taps(out_split);
   return out_split->segments * out_split->steps <= w->steps;

@@ -93,7 +93,8 @@ static void init_shape(const nib_graph *g, const nib_node *n, const nib_vocab *v
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   if (n->op != NIB_OP_DEPTHWISE_CONV2D || v->lanes < 2 || v->stage != NIB_STAGE_U8 ||
-      v->dot_k != quad || !nib_conv_formats_fit(g, n, v, false) || !nib_epilogue_can_emit(g, kernel, v))
+      v->dot_k != quad || !nib_conv_formats_fit(g, n, v, false) ||
+      !nib_epilogue_can_emit(g, kernel, v))
     return false;
   const nib_tensor *x = nib_node_input(g, n, 0), *f = nib_node_input(g, n, 1);
   if (nib_params_is_real(x->format) ||

@@ -169,9 +169,8 @@ static void emit_taps(depthwise_rows *r, int64_t pixels, int64_t taps, const cha
         nib_say(e, load_prim(&r->walk, v, r->stage.format), "a0",
                 nib_word_of("a + %lld", (ll)(column * r->channels)).s, NULL, NULL, NULL);
       loaded = true;
-      nib_say(e, product_prim(&r->walk, v),
-              nib_word_of("acc%lld", (ll)(ahead / s->stride_w)).s, "a0",
-              nib_word_of("w%lld", (ll)t).s, NULL, NULL);
+      nib_say(e, product_prim(&r->walk, v), nib_word_of("acc%lld", (ll)(ahead / s->stride_w)).s,
+              "a0", nib_word_of("w%lld", (ll)t).s, NULL, NULL);
     }
   }
 }
@@ -182,9 +181,8 @@ static void emit_tile(depthwise_rows *r, int64_t pixels, int tail) {
   const bool shared = s->kernel_w <= most_shared_taps;
   emit_initial(r, pixels);
   nib_text_open(e->body, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
-  nib_text_line(e->body, "const %s *w = %s + ky * %lld + c;",
-                weight_type(&r->walk, e->vocab), r->constants.weights,
-                (ll)(s->kernel_w * r->padded));
+  nib_text_line(e->body, "const %s *w = %s + ky * %lld + c;", weight_type(&r->walk, e->vocab),
+                r->constants.weights, (ll)(s->kernel_w * r->padded));
   if (nib_vocab_prim(e->vocab, NIB_PRIM_RELOAD))
     nib_say(e, NIB_PRIM_RELOAD, "w", NULL, NULL, NULL, NULL);
   nib_text_line(e->body, "const %s *a = %s + x * %lld + c;", r->stage.c_type,
@@ -303,7 +301,8 @@ static nib_status prepare(depthwise_rows *r) {
     status = nib_pack_ranges(e->graph, n, &r->walk, &ranges);
   if (status != NIB_OK)
     return nib_diag_error(e->diag, status, "%s: out of memory while packing", kernel->name);
-  status = nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, NULL, r->channels, e->vocab->lanes);
+  status =
+      nib_epilogue_prepare(&r->epilogue, e, kernel, ranges, NULL, r->channels, e->vocab->lanes);
   free(ranges);
   return status;
 }

@@ -22,8 +22,8 @@ const char *nib_constants_add(nib_constants *constants, const char *hint, const 
 
 /** Where a CUDA kernel's tensor map reads from: one of its parameters. */
 typedef struct nib_launch_map {
-  char parameter[16]; /**< "in0", "out", "scratch", or "weights" + `offset` */
-  uint64_t offset;    /**< in bytes */
+  char parameter[16];                    /**< "in0", "out", "scratch", or "weights" + `offset` */
+  uint64_t offset;                       /**< in bytes */
   uint32_t type, swizzle, promote, rank; /**< numbers of CUDA's own enums */
   uint64_t dims[5], strides_bytes[4];    /**< dimension 0 is contiguous; strides from dimension 1 */
   uint32_t box[5];
@@ -33,10 +33,10 @@ typedef struct nib_launch_map {
 
 /** How a CUDA kernel is launched. Maps are its last parameters: `map0`, `map1` … */
 typedef struct nib_launch {
-  int64_t grid[3]; /**< blocks; 0 counts as 1 */
-  int32_t threads; /**< of a block */
+  int64_t grid[3];       /**< blocks; 0 counts as 1 */
+  int32_t threads;       /**< of a block */
   int32_t blocks_per_sm; /**< that registers must suffice for; 0: the compiler's choice */
-  int32_t cluster; /**< blocks of a cluster, along x; 0: none */
+  int32_t cluster;       /**< blocks of a cluster, along x; 0: none */
   int64_t shared_bytes;  /**< dynamic */
   int32_t n_maps;
   nib_launch_map maps[NIB_MAX_MAPS];
@@ -51,44 +51,45 @@ typedef struct nib_emitter {
   nib_diag *diag;
   uint64_t snippets[4]; /**< bit set of scalar helper functions used (emit/snippets.h) */
   bool size;            /**< prefer small code */
-  int32_t unroll;       /**< steps over K between two ends of their loop; 0: nib_emitter_unroll decides */
-  nib_launch *launch;   /**< to be filled by CUDA schedules; NULL for others */
-  bool cut;             /**< the function runs units [begin, end) of its outermost loop */
+  int32_t unroll; /**< steps over K between two ends of their loop; 0: nib_emitter_unroll decides */
+  nib_launch *launch; /**< to be filled by CUDA schedules; NULL for others */
+  bool cut;           /**< the function runs units [begin, end) of its outermost loop */
 } nib_emitter;
 
-/** Steps over K that are unrolled: as asked for, else 1 in small code, else as the vocabulary says; below 2:
- *  none. */
+/** Steps over K that are unrolled: as asked for, else 1 in small code, else as the vocabulary says;
+ * below 2: none. */
 int32_t nib_emitter_unroll(const nib_emitter *e);
 
 /** A kernel function is emitted as
  *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out,
  *                                         uint8_t *scratch, int32_t begin, int32_t end)
- *  without what it does not need. The emit room writes the signature and the call; a schedule writes the
- *  body. In the body, the kernel's external input tensors (activations produced outside the kernel, in
- *  order of first use by its nodes) are `in0`, `in1`, …, typed by their formats; the kernel's result
- *  (the last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena. Constants come
- *  through nib_constants_add.
+ *  without what it does not need. The emit room writes the signature and the call; a schedule
+ * writes the body. In the body, the kernel's external input tensors (activations produced outside
+ * the kernel, in order of first use by its nodes) are `in0`, `in1`, …, typed by their formats; the
+ * kernel's result (the last node's) is `out`; `scratch` is 64-byte aligned scratch_bytes of arena.
+ * Constants come through nib_constants_add.
  *
  *  On CUDA it is
- *      NIB_KERNEL(threads, blocks) NAME_kNN_<kernel name>(const T *in0, …, T *out, uint8_t *scratch,
- *                                     const uint8_t *weights, const __grid_constant__ nib_tensor_map map0, …)
- *  one launch whose threads share the work, and constants are expressions in `weights`. */
+ *      NIB_KERNEL(threads, blocks) NAME_kNN_<kernel name>(const T *in0, …, T *out, uint8_t
+ * *scratch, const uint8_t *weights, const __grid_constant__ nib_tensor_map map0, …) one launch
+ * whose threads share the work, and constants are expressions in `weights`. */
 
 /** One of several operators that a schedule runs in turns, each in a schedule of its own. */
 typedef struct nib_kernel_stage {
-  nib_kernel kernel; /**< nodes, schedule, tile and scratch */
-  int64_t steps;     /**< in which it runs */
-  int64_t part_steps; /**< of those, how many the largest of kernel->parts runs: parts overlap */
+  nib_kernel kernel;    /**< nodes, schedule, tile and scratch */
+  int64_t steps;        /**< in which it runs */
+  int64_t part_steps;   /**< of those, how many the largest of kernel->parts runs: parts overlap */
   int64_t buffer_bytes; /**< of the rows of its result, beside its own scratch */
-  bool rereads;      /**< every step reads all weights */
+  bool rereads;         /**< every step reads all weights */
 } nib_kernel_stage;
 
 #define NIB_MAX_STAGES 8
 
 typedef struct nib_schedule {
   const char *name;
-  bool device; /**< for CUDA's vocabularies, and no others */
-  bool by_rows; /**< runs several roots that work on the same rows, a few rows at a time (row_plan.h) */
+  bool device;  /**< for CUDA's vocabularies, and no others */
+  bool by_rows; /**< runs several roots that work on the same rows, a few rows at a time
+                   (row_plan.h) */
   /** Whether this schedule can run `kernel` with `vocab` (formats, operators, attributes, shapes).
    */
   bool (*accepts)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
@@ -103,11 +104,12 @@ typedef struct nib_schedule {
    *  kernel is not cut. Where e->cut, `emit` runs units [begin, end), which are int32_t parameters;
    *  scratch_bytes is that of one part. */
   int64_t (*units)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
-  /** Multiply-accumulates that `vocab` adds to those of the kernel, whatever the tile; NULL: none. */
+  /** Multiply-accumulates that `vocab` adds to those of the kernel, whatever the tile; NULL: none.
+   */
   nib_status (*excess_macs)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                             int64_t *out_macs);
-  /** Where it runs several operators in turns, each with a schedule of its own: what each of them is
-   *  alone, and how often its steps run. NULL: it is one. */
+  /** Where it runs several operators in turns, each with a schedule of its own: what each of them
+   * is alone, and how often its steps run. NULL: it is one. */
   int (*stages)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                 nib_kernel_stage *out_stages, int capacity);
 } nib_schedule;

@@ -4,9 +4,9 @@
  * consumer, so no other kernel can come to depend on the inside of a group and no cycle arises. */
 #include "fuse/group.h"
 
+#include "params/params.h"
 #include "pipeline/stages.h"
 #include "schedule/schedule.h"
-#include "params/params.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -71,8 +71,8 @@ static nib_fuse_group with_follower(const nib_fuse_group *grp, int32_t node) {
 
 /* Best group for `node` to follow by predicted gain; ties go to the later producer, whose other
  * operand then is already there. *out_fused is what the group becomes. */
-static nib_status choose_group(const nib_fusion *f, int32_t node, nib_fuse_group *alone, int32_t *out_at,
-                               nib_fuse_group *out_fused) {
+static nib_status choose_group(const nib_fusion *f, int32_t node, nib_fuse_group *alone,
+                               int32_t *out_at, nib_fuse_group *out_fused) {
   double best_gain = 0;
   *out_at = NIB_NONE;
   for (int32_t s = 0; s < f->g->nodes[node].n_in; ++s) {

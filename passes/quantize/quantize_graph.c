@@ -412,7 +412,8 @@ static bool is_of_few_bits(nib_format format) {
   return nib_format_holds_reals(format) && (f->kind == NIB_KIND_BLOCK || f->bits <= 8);
 }
 
-/* Weights of few bits beside activations in f16 or bf16 are multiplied as numbers of that format. */
+/* Weights of few bits beside activations in f16 or bf16 are multiplied as numbers of that format.
+ */
 static nib_status decode_weights(nib_graph *g, const char *how, const nib_diag *diag) {
   int layers = 0;
   if (strcmp(how, "exact") == 0)

@@ -30,7 +30,8 @@ typedef struct nib_select_context {
   nib_cost_model *model;
   bool size;
   const char *prefer; /**< borrowed from the options; NULL: nothing */
-  nib_feature_set prefer_missing; /**< what the first form's vocabulary needs and the target lacks */
+  nib_feature_set
+      prefer_missing; /**< what the first form's vocabulary needs and the target lacks */
 } nib_select_context;
 
 /** Whether `c` is of a form that `context` prefers. */
@@ -42,8 +43,8 @@ nib_status nib_select_open(const nib_options *o, nib_select_context *out_context
 void nib_select_close(nib_select_context *context);
 
 /** Everything that was weighed for `kernel`, cheapest first (ties: table order); with `size` the
- *  one of fewest weights, then the smallest tile, of those that take at most half as long again comes before them; first comes the
- *  cheapest of the form that is preferred most. Writes at most
+ *  one of fewest weights, then the smallest tile, of those that take at most half as long again
+ * comes before them; first comes the cheapest of the form that is preferred most. Writes at most
  *  `capacity` and always sets *out_n to how many there are. Not an error when there are none. */
 nib_status nib_select_candidates(const nib_select_context *context, const nib_graph *g,
                                  const nib_kernel *kernel, nib_select_candidate *out_candidates,

@@ -135,14 +135,15 @@ static void put_name(char *to, size_t capacity, const char *from) {
   to[n] = '\0';
 }
 
-/* The root's weights where they are integers of few bits, for which conv_rows has forms of more and of fewer bytes;
- * else NULL. */
+/* The root's weights where they are integers of few bits, for which conv_rows has forms of more and
+ * of fewer bytes; else NULL. */
 static const nib_desc_tensor *few_bits(const nib_kernel_desc *d) {
   for (int32_t i = 0; i < d->n_tensors; i++) {
     const nib_format f = nib_format_find(d->tensors[i].format);
     if (strcmp(d->tensors[i].role, "weight") == 0)
-      return f != NIB_FORMAT_COUNT && nib_format_get(f)->bits <= 4 && !nib_format_holds_reals(f) ? &d->tensors[i]
-                                                                                                 : NULL;
+      return f != NIB_FORMAT_COUNT && nib_format_get(f)->bits <= 4 && !nib_format_holds_reals(f)
+                 ? &d->tensors[i]
+                 : NULL;
   }
   return NULL;
 }
@@ -159,10 +160,10 @@ static int64_t weight_bytes(const nib_kernel_desc *d, const nib_select_candidate
 }
 
 /* What the innermost loops touch again and again: the weights of one column tile, and the input. A
- * single row takes every weight once, from where they all are: as far as that is the second level of
- * the caches. What streams from farther takes as long in any code by this measure, and would be
- * given to the slowest; but where forms differ in their bytes, all weights count, and for a single row as many
- * of other layers, which come between two uses. */
+ * single row takes every weight once, from where they all are: as far as that is the second level
+ * of the caches. What streams from farther takes as long in any code by this measure, and would be
+ * given to the slowest; but where forms differ in their bytes, all weights count, and for a single
+ * row as many of other layers, which come between two uses. */
 static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate *c) {
   enum { near_bytes = 512 * 1024 };
   const nib_vocab *v = nib_vocab_find(c->vocab);
@@ -284,7 +285,8 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
   int32_t tiles[2 * MAX_TILES][NIB_MAX_TILE];
   memset(tiles, 0, sizeof tiles);
   /* Of weights of few bits there are two forms of each tile. */
-  const int most = (x->size || x->prefer ? MAX_TILES : FAST_TILES) * (few_bits(base) != NULL ? 2 : 1);
+  const int most =
+      (x->size || x->prefer ? MAX_TILES : FAST_TILES) * (few_bits(base) != NULL ? 2 : 1);
   int n = s->tiles(g, kernel, v, tiles, most);
   n = n < 1 ? 1 : n > most ? most : n;
   nib_kernel_desc d = *base;
@@ -347,11 +349,12 @@ static int64_t unrolled(const nib_select_candidate *c) {
 }
 
 static bool is_smaller(const nib_select_candidate *a, const nib_select_candidate *b) {
-  return a->weight_bytes != b->weight_bytes ? a->weight_bytes < b->weight_bytes : unrolled(a) < unrolled(b);
+  return a->weight_bytes != b->weight_bytes ? a->weight_bytes < b->weight_bytes
+                                            : unrolled(a) < unrolled(b);
 }
 
-/* The fewest bytes of weights, then the smallest tile, of those that are fast enough goes first; of equal ones the
- * fastest. */
+/* The fewest bytes of weights, then the smallest tile, of those that are fast enough goes first; of
+ * equal ones the fastest. */
 static void prefer_small(candidate_list *list) {
   int best = 0;
   for (int i = 1; i < list->n && list->items[i].cost.ns <= k_size_slack * list->items[0].cost.ns;

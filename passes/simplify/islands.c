@@ -150,14 +150,16 @@ static bool all_zero_points_are(const nib_simplify *s, const nib_dequant *dq, in
   return true;
 }
 
-/* Unsigned codes become signed ones of as many bits, but those of few bits without a zero point stay as they are. */
+/* Unsigned codes become signed ones of as many bits, but those of few bits without a zero point
+ * stay as they are. */
 static bool choose_format(const nib_simplify *s, weights *w) {
   const nib_format from = s->g->tensors[w->dq.code].format;
   const nib_format_info *f = nib_format_get(from);
   char name[8];
   w->format = from;
   w->shift = 0;
-  if (f->bytes != 1 || (f->kind != NIB_KIND_SIGNED && f->kind != NIB_KIND_UNSIGNED && f->kind != NIB_KIND_BIPOLAR))
+  if (f->bytes != 1 ||
+      (f->kind != NIB_KIND_SIGNED && f->kind != NIB_KIND_UNSIGNED && f->kind != NIB_KIND_BIPOLAR))
     return false;
   if (f->kind == NIB_KIND_UNSIGNED && (f->bits == 8 || !all_zero_points_are(s, &w->dq, 0))) {
     snprintf(name, sizeof name, "i%d", f->bits);
@@ -165,14 +167,17 @@ static bool choose_format(const nib_simplify *s, weights *w) {
     w->shift = -(INT64_C(1) << (f->bits - 1));
   }
   w->symmetric = all_zero_points_are(s, &w->dq, -w->shift);
-  return w->format != NIB_FORMAT_COUNT && (f->kind != NIB_KIND_BIPOLAR || (f->bits < 8 && w->symmetric));
+  return w->format != NIB_FORMAT_COUNT &&
+         (f->kind != NIB_KIND_BIPOLAR || (f->bits < 8 && w->symmetric));
 }
 
-/* Weights of few bits: with activations and results of 8 bits, as other ones stay apart for the sake of thresholds. */
+/* Weights of few bits: with activations and results of 8 bits, as other ones stay apart for the
+ * sake of thresholds. */
 static bool suit_few_bits(const nib_simplify *s, const island *i) {
   const nib_tensor *y = &s->g->tensors[s->g->nodes[i->q].out];
   nib_dequant x;
-  return nib_format_get(y->format)->bits == 8 && nib_simplify_dequant_of(s, s->g->nodes[i->p].in[0], &x) &&
+  return nib_format_get(y->format)->bits == 8 &&
+         nib_simplify_dequant_of(s, s->g->nodes[i->p].in[0], &x) &&
          nib_simplify_is_8bit(&s->g->tensors[x.code]);
 }
 
@@ -194,7 +199,8 @@ static bool read_weights(nib_simplify *s, island *i, int32_t tensor, int64_t axi
   return true;
 }
 
-/* The filter as codes of its format: plain with scales, or one quantized tensor with a zero point. */
+/* The filter as codes of its format: plain with scales, or one quantized tensor with a zero point.
+ */
 static bool make_filter(nib_simplify *s, const weights *w, int32_t *out_filter,
                         int32_t *out_scales) {
   const nib_tensor from = s->g->tensors[w->dq.code];
@@ -246,8 +252,8 @@ static bool bias_code(const nib_simplify *s, const nib_tensor *real, const nib_d
   return isfinite(*out);
 }
 
-/* The accumulator's steps as a share of the result's. Weights of few bits have large ones: a bias of reals may lie
- * between two. */
+/* The accumulator's steps as a share of the result's. Weights of few bits have large ones: a bias
+ * of reals may lie between two. */
 static double largest_step(const nib_simplify *s, const island *i, const weights *w, double sx) {
   double scale = 0;
   for (int64_t c = 0; c < w->dq.n; ++c)

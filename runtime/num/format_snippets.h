@@ -171,13 +171,15 @@ static inline uint32_t nib_tq1_0_code(const uint8_t *block, int i) {
 //@ end
 
 //@ begin nib_scale_passes
-/* n scales, n <= 256, as integers times one number, as many of them as have one in common, then those left:
- * returns the number of such passes. Significands have `places` bits behind the first, and may be shifted left
- * by `shifts`; where that is negative, only equal scales have a number in common. Of pass i, to[i * words] and up
- * are the integers of neighbours as pairs of 16 bits, once in their order and once in the other, each integer
- * `repeat` times; then the sum of bases times integers, and the bits of the number. */
-static inline int32_t nib_scale_passes(const float *scales, const int32_t *bases, int32_t n, int32_t repeat,
-                                       uint32_t places, int32_t shifts, int32_t words, int32_t *to) {
+/* n scales, n <= 256, as integers times one number, as many of them as have one in common, then
+ * those left: returns the number of such passes. Significands have `places` bits behind the first,
+ * and may be shifted left by `shifts`; where that is negative, only equal scales have a number in
+ * common. Of pass i, to[i * words] and up are the integers of neighbours as pairs of 16 bits, once
+ * in their order and once in the other, each integer `repeat` times; then the sum of bases times
+ * integers, and the bits of the number. */
+static inline int32_t nib_scale_passes(const float *scales, const int32_t *bases, int32_t n,
+                                       int32_t repeat, uint32_t places, int32_t shifts,
+                                       int32_t words, int32_t *to) {
   const uint32_t done = 0xFFFFFFFFu;
   uint32_t waits[256]; /* magnitudes of those left */
   int32_t passes = 0, integers[256], signs[256], left = 0;
@@ -254,8 +256,8 @@ static inline uint32_t nib_bit_field_at(const uint8_t *block, int i, int at, int
 //@ end
 
 //@ begin nib_bit_field_put
-/* Puts code number i into a bit field of a block, whose bits there are 0; higher bits of `code` do not
- * count. */
+/* Puts code number i into a bit field of a block, whose bits there are 0; higher bits of `code` do
+ * not count. */
 static inline void nib_bit_field_put(uint8_t *block, int i, int at, int bits, int stride, int run,
                                      int step, int chunk, int chunk_step, uint32_t code) {
   const int bit = nib_bit_field_place(i, at, stride, run, step, chunk, chunk_step);
@@ -273,13 +275,16 @@ static inline double nib_without_sign(double x) { return x <= 0 ? 0 : x; }
 //@ begin nib_finite
 /* Infinities as the largest number, NaN as 0. */
 static inline float nib_finite(float x) {
-  return x != x ? 0.0f : x > 3.40282347e38f ? 3.40282347e38f : x < -3.40282347e38f ? -3.40282347e38f : x;
+  return x != x                ? 0.0f
+         : x > 3.40282347e38f  ? 3.40282347e38f
+         : x < -3.40282347e38f ? -3.40282347e38f
+                               : x;
 }
 //@ end
 
 //@ begin nib_codebook_code
-/* The code of the value nearest to x, or, by `mode` as above, of its neighbour in a direction; ties to
- * the even code. Values need no order. NaN counts as 0. */
+/* The code of the value nearest to x, or, by `mode` as above, of its neighbour in a direction; ties
+ * to the even code. Values need no order. NaN counts as 0. */
 static inline uint32_t nib_codebook_code(const float *values, int n, double x, int mode,
                                          uint64_t random) {
   int below = -1, above = -1; /* the greatest value at most x, the least at least x */

@@ -101,8 +101,8 @@ static inline int64_t nib_shift_right_i64(int64_t x, int32_t n) {
 //@ end
 
 //@ begin nib_mul_high_round
-/* Doubling high multiply, rounded to nearest (ties up: the source adds 1 - 2^30 to products below zero, and
- * divides towards zero, which is the same), saturated at INT32_MIN * INT32_MIN. */
+/* Doubling high multiply, rounded to nearest (ties up: the source adds 1 - 2^30 to products below
+ * zero, and divides towards zero, which is the same), saturated at INT32_MIN * INT32_MIN. */
 static inline int32_t nib_mul_high_round(int32_t a, int32_t b) {
   if (a == INT32_MIN && b == INT32_MIN)
     return INT32_MAX;
@@ -405,7 +405,8 @@ static inline void nib_softmax_8bit(const void *row, void *out_row, int32_t dept
 //@ end
 
 //@ begin nib_softmax_8bit_by_tables
-/* The same by tables of each difference d: exps[d] is exp of -d, terms[d] what it adds to the sum. */
+/* The same by tables of each difference d: exps[d] is exp of -d, terms[d] what it adds to the sum.
+ */
 static inline void nib_softmax_8bit_by_tables(const void *row, void *out_row, int32_t depth,
                                               const int32_t exps[256], const int32_t terms[256],
                                               uint8_t flip) {
@@ -459,7 +460,8 @@ static inline void nib_softmax_i16(const int16_t *x, int16_t *y, int32_t depth, 
   int32_t right = 31 - headroom;
   int64_t round = nib_bit_i64(right - 1);
   for (int32_t i = 0; i < depth; ++i)
-    y[i] = (int16_t)nib_clamp_i32((int32_t)nib_shift_right_i64(y[i] * (int64_t)inverse + round, right), 0, 32767);
+    y[i] = (int16_t)nib_clamp_i32(
+        (int32_t)nib_shift_right_i64(y[i] * (int64_t)inverse + round, right), 0, 32767);
 }
 //@ end
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * For tests of the vector schedules: every kernel of a suite in its vector schedule, in each vocabulary
- * that runs here, against the reference. */
+ * For tests of the vector schedules: every kernel of a suite in its vector schedule, in each
+ * vocabulary that runs here, against the reference. */
 #ifndef NIB_TEST_KERNEL_HARNESS_H
 #define NIB_TEST_KERNEL_HARNESS_H
 
@@ -20,7 +20,8 @@ HARNESS_UNUSED static bool harness_shares_bytes;
 HARNESS_UNUSED static int harness_sharing_kernels;
 
 /* Brings tiles of such forms to the front; their number, or n where there are none. */
-HARNESS_UNUSED static int keep_sharing(const nib_schedule *s, int32_t (*tiles)[NIB_MAX_TILE], int n) {
+HARNESS_UNUSED static int keep_sharing(const nib_schedule *s, int32_t (*tiles)[NIB_MAX_TILE],
+                                       int n) {
   int count = 0;
   for (int i = 0; i < n && strcmp(s->name, "conv_rows") == 0; i++)
     if (tiles[i][4] > 1)
@@ -77,7 +78,8 @@ HARNESS_UNUSED static void *load_library(const char *dir, const char *compiler) 
   return library;
 }
 
-HARNESS_UNUSED static void run_suite(suite *s, const nib_vocab *v, const char *target, const char *compiler) {
+HARNESS_UNUSED static void run_suite(suite *s, const nib_vocab *v, const char *target,
+                                     const char *compiler) {
   finish(s);
   if (nib_graph_validate(s->g, &harness_diag) != NIB_OK) {
     printf("%s\n", harness_message);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_block_dots
  * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots; of
- * one bit also block_tables and block_sixes) or in f32 (block_reals): every format that the schedules take, in each
- * vocabulary and tile, over shapes with tails, on random and extreme codes, against the reference
- * in f32 and f64. */
+ * one bit also block_tables and block_sixes) or in f32 (block_reals): every format that the
+ * schedules take, in each vocabulary and tile, over shapes with tails, on random and extreme codes,
+ * against the reference in f32 and f64. */
 #include "kernel_harness.h"
 
 enum { MAX_CASES = 400 };
@@ -56,8 +56,9 @@ static const char *const bit_formats[] = {
 
 /* Of those that sums of six serve: whole pairs of 32 elements, nothing added. */
 static const char *const six_formats[] = {
-    "bipolar1:block=64,scale=f16", "bipolar1:block=128,scale=f16", "ui1:block=64,scale=bf16",
-    "ui1:block=192,scale=f32",     "book:-1,1:block=64,scale=e8m0", "bipolar1:block=1024,scale=f32"};
+    "bipolar1:block=64,scale=f16",   "bipolar1:block=128,scale=f16",
+    "ui1:block=64,scale=bf16",       "ui1:block=192,scale=f32",
+    "book:-1,1:block=64,scale=e8m0", "bipolar1:block=1024,scale=f32"};
 #define N_SIX_FORMATS ((int)(sizeof six_formats / sizeof *six_formats))
 
 static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=f32"};
@@ -66,8 +67,8 @@ static float small_real(suite *s) { return (float)pick(s, -1000, 1000) / 700.0f;
 
 enum { EXTREME = 1, APART = 2 }; /* 0: reals much alike */
 
-/* Blocks of `f` from reals, then (extreme) codes at both ends: all bytes of codes 0x00 or 0xFF … Or, apart,
- * scales of very different blocks, some of which are 0. */
+/* Blocks of `f` from reals, then (extreme) codes at both ends: all bytes of codes 0x00 or 0xFF …
+ * Or, apart, scales of very different blocks, some of which are 0. */
 static void fill_blocks(suite *s, nib_format f, int64_t n, int extreme, void *out) {
   const nib_format_info *info = nib_format_get(f);
   float *x = malloc((size_t)n * sizeof *x);
@@ -102,7 +103,9 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   const int a = nib_format_get(xf)->block_elems, b = nib_format_get(wf)->block_elems;
   const int k = (a > b ? a : b) * blocks;
   snprintf(s->label, sizeof s->label, "%.30s %d %d %d%s", weights, rows, outputs, k,
-           extreme == APART ? " apart" : extreme ? " extreme" : "");
+           extreme == APART ? " apart"
+           : extreme        ? " extreme"
+                            : "");
   const int32_t x = input(s, xf, shape(2, rows, k), 0, 0);
   const int32_t w = value(s, wf, shape(2, outputs, k), 0, 0);
   const size_t bytes = nib_tensor_bytes(&s->g->tensors[w]);

@@ -196,7 +196,8 @@ static int32_t add_dense(nib_graph *g, const char *name, int32_t x, const char *
   return y;
 }
 
-/* Inside a chain int8 becomes uint8 where products take that, with its bounds; at its ends it stays. */
+/* Inside a chain int8 becomes uint8 where products take that, with its bounds; at its ends it
+ * stays. */
 static void test_codes_of_chains(void) {
   static const struct {
     const char *target;

@@ -209,7 +209,8 @@ static void test_skip_of_input(void) {
   nib_graph_destroy(n.g);
 }
 
-/* Each reader of a result has its own quantize; between 16-bit codes a relu is an integer operator. */
+/* Each reader of a result has its own quantize; between 16-bit codes a relu is an integer operator.
+ */
 static void test_dedicated_pairs(void) {
   net n;
   open_net(&n, "nearest-even");

@@ -172,13 +172,14 @@ static nib_status put_why(const weighed *w, const nib_graph *g, const nib_kernel
     return NIB_OK;
   }
   const nib_cost *c = &w->all[0].cost;
-  nib_text_printf(t, "%s of %d, bound by %s",
-                  w->x.size ? "fewest weights, then smallest tile, within 1.5 times the least predicted time"
-                            : "least predicted time",
-                  w->n,
-                  c->overhead_ns > c->compute_ns && c->overhead_ns > c->memory_ns ? "its fixed cost"
-                  : c->compute_ns >= c->memory_ns                                 ? "computing"
-                                                                                  : "memory");
+  nib_text_printf(
+      t, "%s of %d, bound by %s",
+      w->x.size ? "fewest weights, then smallest tile, within 1.5 times the least predicted time"
+                : "least predicted time",
+      w->n,
+      c->overhead_ns > c->compute_ns && c->overhead_ns > c->memory_ns ? "its fixed cost"
+      : c->compute_ns >= c->memory_ns                                 ? "computing"
+                                                                      : "memory");
   put_next(w, t, true, "tile");
   put_next(w, t, false, "form");
   NIB_RETURN_IF_ERROR(put_parts(w, g, k, t));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * The table after a compilation and --report's JSON. */
 #include "report.h"
-#include "explain.h"
 #include "desc/kernel_desc.h"
 #include "emit/text.h"
+#include "explain.h"
 #include "file_io.h"
 #include "lower.h"
 #include "message.h"
@@ -43,7 +43,8 @@ void nibc_count_work(const nib_graph *g, const int32_t *nodes, int32_t n, int64_
 /* What the weights of a kernel take less than their tensors: several may share a byte. */
 static int64_t saved_bytes(const nib_graph *g, const nib_kernel *k) {
   nib_kernel_desc plain, kept;
-  if (!k->schedule || k->tile[4] < 2 || nib_kernel_desc_from_nodes(g, k->nodes, k->n_nodes, &plain) != NIB_OK)
+  if (!k->schedule || k->tile[4] < 2 ||
+      nib_kernel_desc_from_nodes(g, k->nodes, k->n_nodes, &plain) != NIB_OK)
     return 0;
   int64_t saved = 0;
   if (nib_select_describe(g, k, &kept) == NIB_OK) {
@@ -54,7 +55,8 @@ static int64_t saved_bytes(const nib_graph *g, const nib_kernel *k) {
   return saved;
 }
 
-static void count_kernel(const nib_graph *g, const nib_kernel *k, int64_t *out_macs, int64_t *out_bytes) {
+static void count_kernel(const nib_graph *g, const nib_kernel *k, int64_t *out_macs,
+                         int64_t *out_bytes) {
   nibc_count_work(g, k->nodes, k->n_nodes, out_macs, out_bytes);
   *out_bytes -= saved_bytes(g, k);
 }
@@ -125,8 +127,8 @@ static void print_cuda(FILE *to, const nibc_cuda_build *b) {
     spilling += b->kernels[i].spill_bytes > 0;
   }
   if (most)
-    fprintf(to, "ptxas:   %d kernels, at most %d registers (%s), %d spill\n", b->n, most->registers, most->name,
-            spilling);
+    fprintf(to, "ptxas:   %d kernels, at most %d registers (%s), %d spill\n", b->n, most->registers,
+            most->name, spilling);
 }
 
 void nibc_report_print(FILE *to, const nibc_session *s, const nibc_code_size *size) {

@@ -12,11 +12,12 @@
 typedef struct nibc_code_size {
   int64_t code_bytes, weights_bytes;
   int64_t text_bytes, rodata_bytes, data_bytes; /**< of RISC-V: what a linker script has to place */
-  int64_t stack_bytes; /**< of RISC-V: at most, within the generated code */
-  char *undefined;     /**< symbols that something else has to define, "memcpy memset" */
+  int64_t stack_bytes;  /**< of RISC-V: at most, within the generated code */
+  char *undefined;      /**< symbols that something else has to define, "memcpy memset" */
   nibc_cuda_build cuda; /**< of a CUDA target */
 } nibc_code_size;
-#define NIBC_NOT_MEASURED ((nibc_code_size){-1, -1, -1, -1, -1, -1, NULL, {.ptx_bytes = -1, .cubin_bytes = -1}})
+#define NIBC_NOT_MEASURED                                                                          \
+  ((nibc_code_size){-1, -1, -1, -1, -1, -1, NULL, {.ptx_bytes = -1, .cubin_bytes = -1}})
 
 /** One line per kernel, then arena, weights and code. */
 void nibc_report_print(FILE *to, const nibc_session *session, const nibc_code_size *size);
