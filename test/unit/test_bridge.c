@@ -171,7 +171,7 @@ static void test_planned_graph(void) {
                                          "groups=1",
                                          "// 0 \"\"",
                                          "beta=0.10000000000000001",
-                                         "schedule=conv vocab=c99 tile=[4,0,0,-1]",
+                                         "schedule=conv vocab=c99 tile=[4,0,0,-1,0]",
                                          "scratch=640@128",
                                          "alias %",
                                          " at 64",
