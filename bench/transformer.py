@@ -168,6 +168,10 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the networks")
     args = parser.parse_args()
     args.build = args.build.resolve()
+    if not (args.build / "bin" / "nibc").exists():
+        parser.error(f"there is no nibc in {args.build / 'bin'}: build it first (make build)")
+    if min(args.layers, args.tokens, args.heads, args.rounds) < 1 or args.width < 1 or args.width % args.heads:
+        parser.error(f"{args.heads} heads do not share a width of {args.width} evenly, or something is less than 1")
     peers.reexec_in_venv(args.build)
     if args.keep:
         args.keep.mkdir(parents=True, exist_ok=True)
