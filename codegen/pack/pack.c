@@ -298,11 +298,15 @@ static void put_panel(packer *p, int64_t first, int64_t columns, int64_t group_e
           put_register(p, first + column * w->lanes, group_end, ky, segment, step * w->dot_k);
 }
 
+int nib_pack_elem_bytes(const nib_conv_walk *w, const nib_vocab *v) {
+  if (w->is_float)
+    return nib_vocab_multiplies_f16(v) ? 2 : 4;
+  return v->weights_i16 ? 2 : 1;
+}
+
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes) {
-  const int elem_bytes = w->is_float      ? (nib_vocab_multiplies_f16(v) ? 2 : 4)
-                         : v->weights_i16 ? 2
-                                          : 1;
+  const int elem_bytes = nib_pack_elem_bytes(w, v);
   const size_t bytes = (size_t)(w->shape.groups * w->group_elems) * (size_t)elem_bytes;
   uint8_t *data = malloc(bytes ? bytes : 1);
   if (!data)

@@ -66,6 +66,8 @@ int64_t nib_pack_zero(const nib_tensor *t); /**< zero point: 0 where it has none
 int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                              int64_t codes);
 
+/** Bytes of an element of packed weights. */
+int nib_pack_elem_bytes(const nib_conv_walk *w, const nib_vocab *v);
 /** Packed weights [group][panel][kernel row][segment][step][column][lane][dot_k]: i8 or i16 as the
  *  vocabulary says, or f32; of w->codes steps one where they share bytes. The caller frees
  * *out_data. */

@@ -44,12 +44,8 @@ nib_conv_fetch nib_conv_fetch_plan(const nib_vocab *v, const nib_conv_walk *w, c
 void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
                             int64_t n) {
   enum { ahead_bytes = 12288 };
-  const nib_vocab *v = e->vocab;
   const int64_t at = n * w->lanes * w->dot_k;
-  const int64_t elem_bytes = w->is_float      ? (nib_vocab_multiplies_f16(v) ? 2 : 4)
-                             : v->weights_i16 ? 2
-                                              : 1;
-  if (f->weights && at * elem_bytes % line_bytes == 0)
+  if (f->weights && at * nib_pack_elem_bytes(w, e->vocab) % line_bytes == 0)
     nib_say(e, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
             nib_word_of("%d", ahead_bytes).s, NULL, NULL);
 }

@@ -21,6 +21,10 @@ const char *nib_conv_real_type(const nib_vocab *v) {
   return nib_vocab_multiplies_f16(v) ? "uint16_t" : "float";
 }
 
+const char *nib_conv_weight_type(const nib_vocab *v, bool is_float) {
+  return is_float ? nib_conv_real_type(v) : v->weights_i16 ? "int16_t" : "int8_t";
+}
+
 const char *nib_conv_bias_type(const nib_vocab *v, bool is_float) {
   return !is_float ? "int32_t" : v->real_f16 ? "uint16_t" : "float";
 }

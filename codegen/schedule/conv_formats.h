@@ -16,6 +16,8 @@ typedef struct nib_conv_constants {
 } nib_conv_constants;
 /** C types of packed reals and of biases. */
 const char *nib_conv_real_type(const nib_vocab *v);
+/** C type of packed weights. */
+const char *nib_conv_weight_type(const nib_vocab *v, bool is_float);
 const char *nib_conv_bias_type(const nib_vocab *v, bool is_float);
 /** Adds what accumulators begin at besides the bias, by place; `starts` may be NULL. */
 void nib_conv_add_starts(void *biases, const int32_t *starts, int64_t channels);

@@ -73,16 +73,8 @@ bool nib_conv_live_accepts(const nib_graph *g, const nib_kernel *kernel, const n
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
-static int64_t elem_bytes(const nib_conv_walk *w, const nib_vocab *v) {
-  return w->is_float ? 4 : v->weights_i16 ? 2 : 1;
-}
-
-static const char *weight_type(const nib_conv_walk *w, const nib_vocab *v) {
-  return w->is_float ? "float" : v->weights_i16 ? "int16_t" : "int8_t";
-}
-
 static int64_t weight_bytes(const nib_conv_walk *w, const nib_vocab *v) {
-  return round_up(w->group_elems * elem_bytes(w, v), 64);
+  return round_up(w->group_elems * nib_pack_elem_bytes(w, v), 64);
 }
 
 int64_t nib_conv_live_bytes(const nib_conv_walk *w, const nib_vocab *v) {
@@ -249,13 +241,15 @@ static void emit_biases(nib_emitter *e, const nib_node *n, const nib_conv_walk *
   uint32_t *sums = calloc((size_t)channels, sizeof *sums);
   const char *constants = NULL;
   for (int64_t c = 0; sums && c < channels; c++)
-    sums[c] =
-        (bias ? ((const uint32_t *)bias->data)[c] : 0) + (starts ? (uint32_t)starts[c] : 0) + both;
+    sums[c] = (bias ? ((const uint32_t *)bias->data)[c] : 0) + both;
+  if (sums)
+    nib_conv_add_starts(sums, starts, channels);
   /* Of floats 0 is the one number whose bits are an integer's. */
   const bool one = sums && are_equal((const int32_t *)sums, channels) && !(w->is_float && sums[0]);
   if (sums && !one)
-    constants = nib_constants_add(e->constants, "live_bias", w->is_float ? "float" : "int32_t",
-                                  sums, (size_t)channels * sizeof *sums);
+    constants =
+        nib_constants_add(e->constants, "live_bias", nib_conv_bias_type(e->vocab, w->is_float),
+                          sums, (size_t)channels * sizeof *sums);
   e->body->failed |= !one && !constants;
   if (sums)
     emit_constants(e, w, constants, (int32_t)sums[0]);
@@ -273,7 +267,7 @@ static void emit_pack(nib_emitter *e, const nib_node *n, const nib_conv_walk *w,
                     .subtracted = w->is_float ? 0
                                               : nib_pack_zero(nib_node_input(g, n, 1)) -
                                                     nib_pack_weight_zero(g, n, e->vocab, w->codes),
-                    .type = weight_type(w, e->vocab),
+                    .type = nib_conv_weight_type(e->vocab, w->is_float),
                     .from = n->in[1] == n->in[0] ? "in0" : "in1"};
   emit_weights(e, w, &s);
   emit_biases(e, n, w, s.type, starts);
@@ -283,7 +277,8 @@ const nib_conv_constants nib_conv_live_constants = {"live_weights", "live_bias"}
 
 void nib_conv_live_begin(nib_emitter *e, const nib_node *n, const nib_conv_walk *w, int64_t at,
                          const int32_t *starts) {
-  const char *type = weight_type(w, e->vocab), *sum = w->is_float ? "float" : "int32_t";
+  const char *type = nib_conv_weight_type(e->vocab, w->is_float),
+             *sum = nib_conv_bias_type(e->vocab, w->is_float);
   const int64_t matrices = nib_conv_live_matrices(e->graph, n);
   const bool shared = matrices == 1 || step_of(nib_node_input(e->graph, n, 1)) == 0;
   nib_text_line(e->body, "%s *const live_weights = (%s *)(void *)(scratch + %lld);", type, type,
