@@ -29,7 +29,8 @@ void nib_say(nib_emitter *e, nib_prim prim, const char *d, const char *a, const 
              const char *c, const char *n) {
   const nib_prim_args args = {.d = d, .a = a, .b = b, .c = c, .n = n};
   if (!nib_vocab_say(e->vocab, prim, &args, e->body))
-    nib_text_line(e->body, "#error \"vocabulary %s lacks primitive %d\"", e->vocab->name, (int)prim);
+    nib_text_line(e->body, "#error \"vocabulary %s lacks primitive %d\"", e->vocab->name,
+                  (int)prim);
 }
 
 void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
@@ -39,6 +40,17 @@ void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, 
     nib_say(e, (nib_prim)(prim + 1), d, a, b, NULL, nib_word_of("%d", n).s);
   else
     nib_say(e, prim, d, a, b, NULL, NULL);
+}
+
+void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at) {
+  const nib_prim load = format == NIB_F16    ? NIB_PRIM_F16_LOAD
+                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
+                                             : NIB_PRIM_F32_LOAD;
+  nib_say(e, load, to,
+          nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type,
+                      (long long)at)
+              .s,
+          NULL, NULL, NULL);
 }
 
 bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n) {

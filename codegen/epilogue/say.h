@@ -19,13 +19,17 @@ nib_word nib_word_of(const char *format, ...) __attribute__((format(printf, 1, 2
 /** An f32 literal that reads back exactly. */
 nib_word nib_word_f32(float value);
 
-/** Says `prim` in the emitter's vocabulary into its body. A primitive that the vocabulary lacks becomes
- *  an #error line, which the check of the generated file reports: schedules ask nib_vocab_has first. */
+/** Says `prim` in the emitter's vocabulary into its body. A primitive that the vocabulary lacks
+ * becomes an #error line, which the check of the generated file reports: schedules ask
+ * nib_vocab_has first. */
 void nib_say(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
              const char *c, const char *n);
 /** The form of `prim` for `n` lanes of the vocabulary: `tail` (the next primitive) when n > 0. */
 void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
                    int n);
+/** to = reals of `format`, f32, f16 or bf16, as f32, at byte `at` behind the pointer `w` to bytes.
+ */
+void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at);
 bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n);
 
 #ifdef __cplusplus

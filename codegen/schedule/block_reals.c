@@ -288,37 +288,40 @@ static void open_groups(const tile *t, int from, int to) {
 }
 
 static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
-  const nib_prim prim = format == NIB_F16    ? NIB_PRIM_F16_LOAD
-                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
-                                             : NIB_PRIM_F32_LOAD;
   const int64_t bytes = (int64_t)nib_format_bytes(format);
   for (int c = 0; c < t->size.columns; ++c) {
     const nib_word to = nib_word_of("%s%d", name, c);
     declare(t, t->e->vocab->type_f32, to.s);
-    say(t, prim, to.s,
-        nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type,
-                    (ll)(at + c * t->p->lanes * bytes))
-            .s,
-        NULL);
+    nib_say_load_reals(t->e, format, to.s, at + c * t->p->lanes * bytes);
   }
+}
+
+/* <name>0 … = the scales of group j of a bundle, whose factors are at w + `at`; its offsets. */
+static void load_scales(const tile *t, int j, int64_t at, const char *name) {
+  const int64_t width = t->size.columns * t->p->lanes;
+  load_factors(t, t->p->scale_format, name,
+               at + j * width * (int64_t)nib_format_bytes(t->p->scale_format));
+}
+
+static void load_offsets(const tile *t, int j, int64_t at, const char *name) {
+  const int64_t width = t->size.columns * t->p->lanes;
+  load_factors(t, t->p->offset_format, name,
+               at + t->p->spread * width * (int64_t)nib_format_bytes(t->p->scale_format) +
+                   j * width * (int64_t)nib_format_bytes(t->p->offset_format));
 }
 
 /* Totals += sums of group g + j times its scale, + its offset times the sum of its activations. The
  * factors of the bundle are at w + `at`. */
 static void close_group(const tile *t, int j, int64_t at) {
   const nib_block_pack *p = t->p;
-  const int64_t width = t->size.columns * p->lanes;
-  const int64_t scale_bytes = (int64_t)nib_format_bytes(p->scale_format);
-  const int64_t offset_bytes = (int64_t)nib_format_bytes(p->offset_format);
   nib_text_open(t->e->body, "{");
-  load_factors(t, p->scale_format, "scale", at + j * width * scale_bytes);
+  load_scales(t, j, at, "scale");
   for (int64_t m = 0; m < t->size.rows; ++m)
     for (int c = 0; c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, group_of(m, c, j).s,
           nib_word_of("scale%d", c).s);
   if (p->has_offsets)
-    load_factors(t, p->offset_format, "offset",
-                 at + p->spread * width * scale_bytes + j * width * offset_bytes);
+    load_offsets(t, j, at, "offset");
   for (int64_t m = 0; p->has_offsets && m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
     declare(t, t->e->vocab->type_f32, "sum");
@@ -333,15 +336,10 @@ static void close_group(const tile *t, int j, int64_t at) {
 
 /* Scales and offsets of all groups of the bundle, which are at w + `at`. */
 static void load_all_factors(const tile *t, int64_t at) {
-  const nib_block_pack *p = t->p;
-  const int64_t width = t->size.columns * p->lanes;
-  const int64_t scale_bytes = (int64_t)nib_format_bytes(p->scale_format);
-  const int64_t offset_bytes = (int64_t)nib_format_bytes(p->offset_format);
-  for (int j = 0; j < p->spread; ++j) {
-    load_factors(t, p->scale_format, nib_word_of("scale%d_", j).s, at + j * width * scale_bytes);
-    if (p->has_offsets)
-      load_factors(t, p->offset_format, nib_word_of("offset%d_", j).s,
-                   at + p->spread * width * scale_bytes + j * width * offset_bytes);
+  for (int j = 0; j < t->p->spread; ++j) {
+    load_scales(t, j, at, nib_word_of("scale%d_", j).s);
+    if (t->p->has_offsets)
+      load_offsets(t, j, at, nib_word_of("offset%d_", j).s);
   }
 }
 

@@ -210,10 +210,6 @@ static void add_pass(const plan *p) {
   const nib_block_dots *d = &p->d;
   nib_emitter *e = d->e;
   const nib_format scale = d->pack.scale_format;
-  const nib_prim load = scale == NIB_F16    ? NIB_PRIM_F16_LOAD
-                        : scale == NIB_BF16 ? NIB_PRIM_BF16_LOAD
-                                            : NIB_PRIM_F32_LOAD;
-  const nib_format_info *f = nib_format_get(scale);
   nib_text_line(e->body, "%s factor, scale, real;", e->vocab->type_f32);
   nib_emitter_use(e, "nib_bits_to_f32");
   say(e, NIB_PRIM_F32_SET, "factor",
@@ -221,8 +217,7 @@ static void add_pass(const plan *p) {
   for (int c = 0; c < COLUMNS; ++c) {
     const int64_t at = p->steps * d->pack.lanes * COLUMNS * 4 +
                        c * d->pack.lanes * (int64_t)nib_format_bytes(scale);
-    say(e, load, "scale", nib_word_of("(const %s *)(const void *)(w + %lld)", f->c_type, (ll)at).s,
-        NULL, NULL);
+    nib_say_load_reals(e, scale, "scale", at);
     say(e, NIB_PRIM_F32_FROM_I32, "real", nib_word_of("sum%d", c).s, NULL, NULL);
     say(e, NIB_PRIM_F32_MUL, "real", "real", "factor", NULL);
     say(e, NIB_PRIM_F32_FMA, nib_word_of("total0_%d", c).s, "real", "scale", NULL);

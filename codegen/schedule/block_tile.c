@@ -338,16 +338,10 @@ static nib_format factor_format(const tile *t, nib_format packed) {
 
 /* name0 … = a factor of the columns, at byte `at` of the factors. */
 static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
-  const nib_prim prim = format == NIB_F16    ? NIB_PRIM_F16_LOAD
-                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
-                                             : NIB_PRIM_F32_LOAD;
   for (int c = 0; c < t->size.columns; ++c, at += t->p->lanes * format_bytes(format)) {
     const nib_word to = nib_word_of("%s%d", name, c);
     declare(t, t->e->vocab->type_f32, to.s);
-    say(t, prim, to.s,
-        nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type, (ll)at)
-            .s,
-        NULL);
+    nib_say_load_reals(t->e, format, to.s, at);
   }
 }
 

@@ -113,17 +113,10 @@ static void declare_masks(const unpacking *u) {
 /* to = a factor of all columns, in f32. */
 static void emit_factors(const unpacking *u, nib_format format) {
   const int64_t bytes = (int64_t)nib_format_bytes(format);
-  const nib_prim load = format == NIB_F16    ? NIB_PRIM_F16_LOAD
-                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
-                                             : NIB_PRIM_F32_LOAD;
   for (int c = 0; c < u->columns; ++c) {
     nib_text_open(u->e->body, "{");
     nib_text_line(u->e->body, "%s factor;", u->e->vocab->type_f32);
-    say(u, load, "factor",
-        nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type,
-                    (ll)(c * u->p->lanes * bytes))
-            .s,
-        NULL);
+    nib_say_load_reals(u->e, format, "factor", c * u->p->lanes * bytes);
     say(u, NIB_PRIM_F32_STORE, NULL,
         nib_word_of("(float *)(void *)(to + %lld)", (ll)(c * u->p->lanes * 4)).s, "factor");
     nib_text_close(u->e->body, "");
