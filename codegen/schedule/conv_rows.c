@@ -156,6 +156,12 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
   return n_units;
 }
 
+static int64_t saved_bytes(const nib_graph *g, const nib_kernel *kernel) {
+  const int64_t codes = kernel->tile[4];
+  const int64_t elems = nib_tensor_elems(nib_node_input(g, &g->nodes[kernel->nodes[0]], 1));
+  return codes > 1 ? elems - elems / codes : 0;
+}
+
 static nib_status excess_macs(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                               int64_t *out_macs) {
   return nib_pack_excess_macs(g, &g->nodes[kernel->nodes[0]], v, out_macs);
@@ -606,6 +612,10 @@ static void emit_body(conv_rows *r) {
     nib_conv_live_end(e, n);
 }
 
+static nib_status out_of_memory(const conv_rows *r, nib_status status) {
+  return nib_diag_error(r->e->diag, status, "%s: out of memory while packing", r->kernel->name);
+}
+
 /* Packs weights and biases, from which sums begin, and adds them to the constants. */
 static nib_status add_constants(conv_rows *r, const int32_t *order) {
   nib_emitter *e = r->e;
@@ -635,7 +645,7 @@ static nib_status prepare_epilogue(conv_rows *r, const int32_t *order) {
           ? NIB_OK
           : nib_pack_ranges(e->graph, &e->graph->nodes[r->kernel->nodes[0]], &r->walk, &ranges);
   if (status != NIB_OK)
-    return nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
+    return out_of_memory(r, status);
   const nib_status prepared = nib_epilogue_prepare_started(
       &r->epilogue, e, r->kernel, ranges, order, r->walk.shape.out_c, r->walk.lanes);
   free(ranges);
@@ -668,20 +678,17 @@ static nib_status prepare(conv_rows *r) {
     r->cut = nib_conv_choose_cut(&r->walk, &r->stage, r->pixels, r->kernel->parts, &r->units);
   r->stage.cut_pixels = r->cut == NIB_CUT_PIXELS ? r->pixels : 0;
   r->weight_zero = nib_pack_weight_zero(e->graph, n, e->vocab, r->walk.codes);
-  r->weight_type = r->walk.is_float        ? nib_conv_real_type(e->vocab)
-                   : e->vocab->weights_i16 ? "int16_t"
-                                           : "int8_t";
+  r->weight_type = nib_conv_weight_type(e->vocab, r->walk.is_float);
   int32_t *order = NULL;
   nib_status status = nib_conv_order(e->graph, r->kernel, e->vocab, &r->walk, &order);
-  if (status == NIB_OK)
-    status = prepare_epilogue(r, order);
-  r->constants = nib_conv_live_constants;
-  if (status == NIB_OK && !r->live) {
-    status = add_constants(r, order);
-    if (status != NIB_OK) {
-      nib_epilogue_release(&r->epilogue);
-      nib_diag_error(e->diag, status, "%s: out of memory while packing", r->kernel->name);
-    }
+  if (status != NIB_OK)
+    return out_of_memory(r, status);
+  status = prepare_epilogue(r, order);
+  if (status == NIB_OK && r->live) {
+    r->constants = nib_conv_live_constants;
+  } else if (status == NIB_OK && (status = add_constants(r, order)) != NIB_OK) {
+    nib_epilogue_release(&r->epilogue);
+    out_of_memory(r, status);
   }
   free(order);
   return status;
@@ -785,4 +792,5 @@ const nib_schedule nib_schedule_conv_rows = {
     .emit = emit,
     .units = units,
     .excess_macs = excess_macs,
+    .saved_bytes = saved_bytes,
 };

@@ -108,6 +108,8 @@ typedef struct nib_schedule {
    */
   nib_status (*excess_macs)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,
                             int64_t *out_macs);
+  /** What the weights of kernel->tile take less than their tensors; NULL: nothing. */
+  int64_t (*saved_bytes)(const nib_graph *g, const nib_kernel *kernel);
   /** Where it runs several operators in turns, each with a schedule of its own: what each of them
    * is alone, and how often its steps run. NULL: it is one. */
   int (*stages)(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,

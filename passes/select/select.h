@@ -20,7 +20,7 @@ typedef struct nib_select_candidate {
   int32_t tile[NIB_MAX_TILE];
   int32_t parts;         /**< 1: not cut for threads */
   int64_t scratch_bytes; /**< of all parts */
-  int64_t weight_bytes;  /**< as it keeps them where it has a choice */
+  int64_t saved_bytes;   /**< that its weights take less than their tensors */
   nib_cost cost;
 } nib_select_candidate;
 

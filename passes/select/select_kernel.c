@@ -135,28 +135,19 @@ static void put_name(char *to, size_t capacity, const char *from) {
   to[n] = '\0';
 }
 
-/* The root's weights where they are integers of few bits, for which conv_rows has forms of more and
- * of fewer bytes; else NULL. */
-static const nib_desc_tensor *few_bits(const nib_kernel_desc *d) {
+/* Whether the root's weights are integers of few bits, of which schedules have forms of more and of
+ * fewer bytes. */
+static bool has_few_bits(const nib_kernel_desc *d) {
   for (int32_t i = 0; i < d->n_tensors; i++) {
     const nib_format f = nib_format_find(d->tensors[i].format);
     if (strcmp(d->tensors[i].role, "weight") == 0)
-      return f != NIB_FORMAT_COUNT && nib_format_get(f)->bits <= 4 && !nib_format_holds_reals(f)
-                 ? &d->tensors[i]
-                 : NULL;
+      return f != NIB_FORMAT_COUNT && nib_format_get(f)->bits <= 4 && !nib_format_holds_reals(f);
   }
-  return NULL;
+  return false;
 }
 
-/* Weights as a candidate of conv_rows keeps them: tile[4] of them may share a byte. */
-static int64_t weight_bytes(const nib_kernel_desc *d, const nib_select_candidate *c) {
-  const nib_desc_tensor *t = few_bits(d);
-  if (strcmp(c->schedule, "conv_rows") != 0 || c->tile[4] < 2 || t == NULL)
-    return d->weight_bytes;
-  int64_t elems = 1;
-  for (int32_t k = 0; k < t->rank; k++)
-    elems *= t->dims[k];
-  return d->weight_bytes - elems + elems / c->tile[4];
+static int64_t saved_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_schedule *s) {
+  return s && s->saved_bytes ? s->saved_bytes(g, kernel) : 0;
 }
 
 /* What the innermost loops touch again and again: the weights of one column tile, and the input. A
@@ -170,11 +161,11 @@ static int64_t working_set(const nib_kernel_desc *d, const nib_select_candidate 
   const nib_desc_tensor *out = &d->tensors[d->n_tensors - 1];
   const int64_t columns = out->rank > 0 ? out->dims[out->rank - 1] : 1;
   const int64_t tile = (int64_t)(c->tile[1] > 0 ? c->tile[1] : 1) * (v != NULL ? v->lanes : 1);
-  int64_t weights = weight_bytes(d, c), rows = 1;
+  int64_t weights = d->weight_bytes - c->saved_bytes, rows = 1;
   for (int32_t i = 0; i + 1 < out->rank; i++)
     rows *= out->dims[i];
   const bool streams_near = rows == 1 && weights <= near_bytes;
-  if (few_bits(d) != NULL)
+  if (has_few_bits(d))
     weights *= rows == 1 ? 2 : 1;
   else if (d->macs > 0 && columns > tile && !streams_near)
     weights = weights / columns * tile;
@@ -187,7 +178,7 @@ static void describe_candidate(const nib_kernel_desc *base, const nib_select_can
   put_name(d->vocab, sizeof d->vocab, c->vocab);
   memcpy(d->tile, c->tile, sizeof d->tile);
   d->scratch_bytes = c->scratch_bytes;
-  d->weight_bytes = weight_bytes(base, c);
+  d->weight_bytes = base->weight_bytes - c->saved_bytes;
   d->working_set_bytes = working_set(base, c);
 }
 
@@ -202,13 +193,15 @@ nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
   NIB_RETURN_IF_ERROR(nib_kernel_desc_from_nodes(g, kernel->nodes, kernel->n_nodes, out_desc));
   if (kernel->schedule == NULL || kernel->vocab == NULL)
     return NIB_OK;
-  nib_select_candidate c = {
-      .schedule = kernel->schedule, .vocab = kernel->vocab, .scratch_bytes = kernel->scratch_bytes};
+  const nib_schedule *s = nib_schedule_find(kernel->schedule);
+  nib_select_candidate c = {.schedule = kernel->schedule,
+                            .vocab = kernel->vocab,
+                            .scratch_bytes = kernel->scratch_bytes,
+                            .saved_bytes = saved_bytes(g, kernel, s)};
   memcpy(c.tile, kernel->tile, sizeof c.tile);
   const nib_kernel_desc base = *out_desc;
   describe_candidate(&base, &c, out_desc);
-  return describe_excess(g, kernel, nib_schedule_find(c.schedule), nib_vocab_find(c.vocab),
-                         out_desc);
+  return describe_excess(g, kernel, s, nib_vocab_find(c.vocab), out_desc);
 }
 
 static int64_t align_scratch(int64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -227,6 +220,7 @@ static bool make_candidate(const nib_graph *g, nib_kernel *trial, const nib_sche
   *c = (nib_select_candidate){.schedule = s->name, .vocab = v->name, .parts = trial->parts};
   memcpy(c->tile, trial->tile, sizeof c->tile);
   c->scratch_bytes = s->scratch_bytes ? s->scratch_bytes(g, trial, v) : 0;
+  c->saved_bytes = saved_bytes(g, trial, s);
   if (c->parts > 1)
     c->scratch_bytes = align_scratch(c->scratch_bytes) * c->parts;
   return true;
@@ -285,8 +279,7 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
   int32_t tiles[2 * MAX_TILES][NIB_MAX_TILE];
   memset(tiles, 0, sizeof tiles);
   /* Of weights of few bits there are two forms of each tile. */
-  const int most =
-      (x->size || x->prefer ? MAX_TILES : FAST_TILES) * (few_bits(base) != NULL ? 2 : 1);
+  const int most = (x->size || x->prefer ? MAX_TILES : FAST_TILES) * (has_few_bits(base) ? 2 : 1);
   int n = s->tiles(g, kernel, v, tiles, most);
   n = n < 1 ? 1 : n > most ? most : n;
   nib_kernel_desc d = *base;
@@ -302,7 +295,6 @@ static nib_status weigh(const nib_select_context *x, const nib_graph *g, const n
       if (!make_candidate(g, &trial, s, v, cut ? g->threads : 1, &c, &share))
         continue;
       describe_candidate(base, &c, &d);
-      c.weight_bytes = d.weight_bytes;
       NIB_RETURN_IF_ERROR(predict(x, g, &trial, s, v, &d, share, &c.cost));
       if (!append(list, &c))
         return NIB_ERROR_OUT_OF_MEMORY;
@@ -349,8 +341,8 @@ static int64_t unrolled(const nib_select_candidate *c) {
 }
 
 static bool is_smaller(const nib_select_candidate *a, const nib_select_candidate *b) {
-  return a->weight_bytes != b->weight_bytes ? a->weight_bytes < b->weight_bytes
-                                            : unrolled(a) < unrolled(b);
+  return a->saved_bytes != b->saved_bytes ? a->saved_bytes > b->saved_bytes
+                                          : unrolled(a) < unrolled(b);
 }
 
 /* The fewest bytes of weights, then the smallest tile, of those that are fast enough goes first; of

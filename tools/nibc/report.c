@@ -8,6 +8,7 @@
 #include "lower.h"
 #include "message.h"
 #include "quantize/quantize.h"
+#include "schedule/schedule.h"
 #include "select/select.h"
 #include "support.h"
 
@@ -42,17 +43,8 @@ void nibc_count_work(const nib_graph *g, const int32_t *nodes, int32_t n, int64_
 
 /* What the weights of a kernel take less than their tensors: several may share a byte. */
 static int64_t saved_bytes(const nib_graph *g, const nib_kernel *k) {
-  nib_kernel_desc plain, kept;
-  if (!k->schedule || k->tile[4] < 2 ||
-      nib_kernel_desc_from_nodes(g, k->nodes, k->n_nodes, &plain) != NIB_OK)
-    return 0;
-  int64_t saved = 0;
-  if (nib_select_describe(g, k, &kept) == NIB_OK) {
-    saved = plain.weight_bytes - kept.weight_bytes;
-    nib_kernel_desc_free(&kept);
-  }
-  nib_kernel_desc_free(&plain);
-  return saved;
+  const nib_schedule *s = k->schedule ? nib_schedule_find(k->schedule) : NULL;
+  return s && s->saved_bytes ? s->saved_bytes(g, k) : 0;
 }
 
 static void count_kernel(const nib_graph *g, const nib_kernel *k, int64_t *out_macs,
