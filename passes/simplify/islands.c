@@ -318,17 +318,28 @@ static bool island_conv(nib_simplify *s, island *i) {
   return make_filter(s, &w, &in[1], &in[3]) && finish(s, i, in, 4);
 }
 
-static bool island_binary(nib_simplify *s, island *i) {
-  const nib_node *n = &s->g->nodes[i->p];
+/* The codes of both operands, which must fit the result's. */
+static bool pair_codes(nib_simplify *s, island *i,
+                       bool (*fit)(const nib_tensor *x, const nib_tensor *y), const char *why,
+                       int32_t out[2]) {
   const nib_tensor *y = &s->g->tensors[s->g->nodes[i->q].out];
-  int32_t in[2];
   for (int k = 0; k < 2; ++k) {
-    if (!activation_codes(s, i, n->in[k], &in[k]))
+    if (!activation_codes(s, i, s->g->nodes[i->p].in[k], &out[k]))
       return false;
-    if (s->g->tensors[in[k]].format != y->format)
-      return refuse(i, "its operands and result have different formats");
+    if (!fit(&s->g->tensors[out[k]], y))
+      return refuse(i, why);
   }
-  return !i->try_only && finish(s, i, in, 2);
+  return true;
+}
+
+static bool have_one_format(const nib_tensor *x, const nib_tensor *y) {
+  return x->format == y->format;
+}
+
+static bool island_binary(nib_simplify *s, island *i) {
+  int32_t in[2];
+  return pair_codes(s, i, have_one_format, "its operands and result have different formats", in) &&
+         !i->try_only && finish(s, i, in, 2);
 }
 
 static bool island_pool(nib_simplify *s, island *i) {
@@ -352,18 +363,15 @@ static bool island_unary(nib_simplify *s, island *i) {
   return !i->try_only && finish(s, i, &in, 1);
 }
 
+static bool are_bytes(const nib_tensor *x, const nib_tensor *y) {
+  return nib_format_get(x->format)->bits == 8 && nib_format_get(y->format)->bits == 8;
+}
+
 /* Of two activations; a constant was made a dense layer's weights before. */
 static bool island_matmul(nib_simplify *s, island *i) {
-  const nib_node *n = &s->g->nodes[i->p];
-  const nib_tensor *y = &s->g->tensors[s->g->nodes[i->q].out];
   int32_t in[2];
-  for (int k = 0; k < 2; ++k) {
-    if (!activation_codes(s, i, n->in[k], &in[k]))
-      return false;
-    if (nib_format_get(s->g->tensors[in[k]].format)->bits != 8 ||
-        nib_format_get(y->format)->bits != 8)
-      return refuse(i, "its operands and result are not all of 8 bits");
-  }
+  if (!pair_codes(s, i, are_bytes, "its operands and result are not all of 8 bits", in))
+    return false;
   if (isfinite(i->lo) || isfinite(i->hi))
     return refuse(i, "it is followed by a clamp");
   return !i->try_only && finish(s, i, in, 2);
