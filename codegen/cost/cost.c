@@ -537,6 +537,15 @@ static double row_cycles(const nib_kernel_desc *d, const rates *r) {
              row_element_cycles(d, k_row_element_share * r->element / r->lanes);
 }
 
+/* Weights in blocks: products, beside which elements that follow are scalar. */
+static const struct {
+  const char *name;
+  double (*cycles)(const nib_kernel_desc *d, const nib_vocab *v);
+} block_schedules[] = {{"block_reals", block_real_cycles},
+                       {"block_tables", block_table_cycles},
+                       {"block_sixes", block_six_cycles},
+                       {"block_dots", block_dot_cycles}};
+
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   if (strcmp(d->schedule, "row_steps") == 0)
     return row_cycles(d, r);
@@ -545,18 +554,10 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   if (strcmp(d->schedule, "bit_planes") == 0)
     return bit_cycles(d, nib_vocab_find(d->vocab)) +
            (double)d->elementwise * scalar_element_cycles(d, r) + rows_of(d) * columns_of(d);
-  if (strcmp(d->schedule, "block_reals") == 0)
-    return block_real_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d, r);
-  if (strcmp(d->schedule, "block_tables") == 0)
-    return block_table_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d, r);
-  if (strcmp(d->schedule, "block_sixes") == 0)
-    return block_six_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d, r);
-  if (strcmp(d->schedule, "block_dots") == 0)
-    return block_dot_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d, r);
+  for (size_t i = 0; i < sizeof block_schedules / sizeof *block_schedules; ++i)
+    if (strcmp(d->schedule, block_schedules[i].name) == 0)
+      return block_schedules[i].cycles(d, nib_vocab_find(d->vocab)) +
+             (double)d->elementwise * scalar_element_cycles(d, r);
   const mac_kind kind = mac_kind_of(d);
   const double n = runs_on(d) ? rows_of(d) * columns_of(d) : columns_of(d);
   const double lanes_used = n / round_up(n, r->lanes);
