@@ -225,8 +225,9 @@ static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double 
                                double vectors, double issue) {
   const double registers = r->registers;
   /* By taps, an input column is loaded once for the taps of a row. */
-  const double taps = d->tile[3] > 0 && d->kernel[1] > 0 ? (double)d->kernel[1] : 1;
-  const double loaded = ((rows - 1) * fmax((double)d->strides[1], 1) + taps) / taps;
+  const nib_desc_row row = nib_kernel_desc_row(d);
+  const double taps = d->tile[3] > 0 && row.taps > 0 ? (double)row.taps : 1;
+  const double loaded = ((rows - 1) * (double)row.step + taps) / taps;
   const double loads = ((taps > 1 ? loaded : rows) + vectors / r->codes) / k_loads_per_cycle;
   double cycles =
       fmax(vectors * (rows * issue + r->unpack) + k_step_cycles, fmax(loads, k_accumulate_latency));
@@ -266,8 +267,8 @@ static double row_pixels(const nib_kernel_desc *d) {
   const bool pointwise = d->kernel[0] * d->kernel[1] <= 1 && d->strides[0] * d->strides[1] <= 1;
   if (pointwise || out == NULL || out->rank < 2)
     return rows_of(d);
-  const int64_t pixels = out->dims[out->rank - 2];
-  return (double)(pixels > 0 ? pixels : 1);
+  const int64_t pixels = out->dims[out->rank - 2], apart = nib_kernel_desc_row(d).apart;
+  return (double)(pixels > apart ? (pixels + apart - 1) / apart : 1);
 }
 
 static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {

@@ -434,7 +434,8 @@ static bool uses_table(const nib_graph *g, const nib_node *n) {
 /* ---- the chain ---- */
 
 static bool is_root(nib_op op) {
-  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D || op == NIB_OP_FULLY_CONNECTED;
+  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D ||
+         op == NIB_OP_TRANSPOSE_CONV2D || op == NIB_OP_FULLY_CONNECTED;
 }
 
 bool nib_epilogue_accepts(const nib_graph *g, int32_t root, int32_t node) {

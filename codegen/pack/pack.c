@@ -2,6 +2,7 @@
 #include "pack/pack.h"
 
 #include "num/code_value.h"
+#include "pack/pack_phases.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,14 @@ static void cut_panels(nib_conv_walk *w) {
   w->group_elems = w->full_panels * w->panel_elems + w->last_panel_elems;
 }
 
+void nib_pack_fit_run(nib_conv_walk *w, bool split) {
+  const nib_conv_shape *s = &w->shape;
+  const bool contiguous = !split && s->groups == 1 && (s->dilation_w == 1 || s->kernel_w == 1);
+  w->segments = contiguous ? 1 : s->kernel_w;
+  w->run = contiguous ? s->kernel_w * s->in_c : w->group_in;
+  cut_panels(w);
+}
+
 void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
                    nib_conv_walk *out_walk) {
   nib_pack_walk_in_rows(g, n, v, columns, 0, out_walk);
@@ -99,20 +108,22 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
   w->transposed = n->op == NIB_OP_DEPTHWISE_CONV2D;
   if (w->transposed)
     s->groups = s->multiplier = 1;
+  w->phases = (nib_conv_phases){.stride_h = 1, .stride_w = 1};
+  if (n->op == NIB_OP_TRANSPOSE_CONV2D)
+    nib_pack_transpose_shape(s, &w->phases);
   w->last_w = s->out_w;
-  if (nib_pack_is_pointwise(s))
+  if (nib_pack_is_pointwise(s) && !nib_pack_has_phases(w)) {
+    w->phases = (nib_conv_phases){.stride_h = 1, .stride_w = 1}; /* a single tap stays in its place */
     flatten(w, nib_node_input(g, n, 0), &g->tensors[n->out], v, g->threads, row);
+  }
   w->group_in = s->in_c / s->groups;
   w->group_out = s->out_c / s->groups;
-  const bool contiguous = s->groups == 1 && (s->dilation_w == 1 || s->kernel_w == 1);
-  w->segments = contiguous ? 1 : s->kernel_w;
-  w->run = contiguous ? s->kernel_w * s->in_c : w->group_in;
   w->pitch = s->dilation_w * s->in_c;
   w->dot_k = !w->is_float ? v->dot_k : v->half_k ? v->half_k : 1;
   w->lanes = v->lanes;
   w->columns = columns;
   w->codes = 1;
-  cut_panels(w);
+  nib_pack_fit_run(w, false);
 }
 
 void nib_pack_share_bytes(nib_conv_walk *w, int64_t codes) {
@@ -120,11 +131,7 @@ void nib_pack_share_bytes(nib_conv_walk *w, int64_t codes) {
   cut_panels(w);
 }
 
-void nib_pack_split_taps(nib_conv_walk *w) {
-  w->segments = w->shape.kernel_w;
-  w->run = w->group_in;
-  cut_panels(w);
-}
+void nib_pack_split_taps(nib_conv_walk *w) { nib_pack_fit_run(w, true); }
 
 /* ---- reading weights ---- */
 
@@ -132,16 +139,24 @@ typedef struct weights {
   const nib_tensor *t;
   int64_t kernel_h, kernel_w, in_c, out_c; /* in_c: of a group */
   bool transposed;
+  nib_conv_phases phases;
+  int64_t phase; /* that is read, of phases.rows * phases.columns */
 } weights;
 
 static weights weights_of(const nib_graph *g, const nib_node *n, const nib_conv_walk *w) {
   return (weights){nib_node_input(g, n, 1), w->shape.kernel_h, w->shape.kernel_w, w->group_in,
-                   w->shape.out_c,          w->transposed};
+                   w->shape.out_c,          w->transposed,     w->phases,         0};
 }
 
 static int64_t weight_index(const weights *w, int64_t o, int64_t y, int64_t x, int64_t c) {
+  const nib_conv_phases *p = &w->phases;
   if (w->transposed)
     return (y * w->kernel_w + x) * w->out_c + o;
+  if (p->filter_h) {
+    const int64_t tap_y = p->tap_y + w->phase / p->columns - y * p->stride_h;
+    const int64_t tap_x = p->tap_x + w->phase % p->columns - x * p->stride_w;
+    return ((o * p->filter_h + tap_y) * p->filter_w + tap_x) * w->in_c + c;
+  }
   return ((o * w->kernel_h + y) * w->kernel_w + x) * w->in_c + c;
 }
 
@@ -307,15 +322,17 @@ int nib_pack_elem_bytes(const nib_conv_walk *w, const nib_vocab *v) {
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes) {
   const int elem_bytes = nib_pack_elem_bytes(w, v);
-  const size_t bytes = (size_t)(w->shape.groups * w->group_elems) * (size_t)elem_bytes;
+  const int64_t parts = nib_pack_part_count(w);
+  const size_t bytes = (size_t)(parts * w->group_elems) * (size_t)elem_bytes;
   uint8_t *data = malloc(bytes ? bytes : 1);
   if (!data)
     return NIB_ERROR_OUT_OF_MEMORY;
   packer p = {.w = w, .source = weights_of(g, n, w), .elem_bytes = elem_bytes, .at = data};
   p.zero = w->is_float ? 0 : subtracted_zero(p.source.t, v, w->codes);
   p.shared = nib_pack_shared_codes(p.source.t);
-  for (int64_t group = 0; group < w->shape.groups; group++) {
-    const int64_t begin = group * w->group_out, end = begin + w->group_out;
+  for (int64_t part = 0; part < parts; part++) {
+    const int64_t begin = part % w->shape.groups * w->group_out, end = begin + w->group_out;
+    p.source.phase = part / w->shape.groups;
     for (int64_t panel = 0; panel < w->full_panels; panel++)
       put_panel(&p, begin + panel * w->columns * w->lanes, w->columns, end);
     put_panel(&p, begin + w->full_panels * w->columns * w->lanes, w->last_columns, end);
@@ -337,7 +354,8 @@ static int64_t bias_at(const nib_tensor *bias, int64_t o) {
 nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                          const nib_conv_walk *w, int64_t elems, void **out_data) {
   const nib_tensor *bias = nib_node_input(g, n, 2);
-  int32_t *data = calloc((size_t)elems, sizeof *data);
+  const int64_t phases = w->is_float ? 1 : nib_pack_phase_count(w);
+  int32_t *data = calloc((size_t)(elems * phases), sizeof *data);
   if (!data)
     return NIB_ERROR_OUT_OF_MEMORY;
   *out_data = data;
@@ -347,19 +365,22 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
                (float)nib_format_load_real(bias->format, bias->data, o));
     return NIB_OK;
   }
-  const weights source = weights_of(g, n, w);
+  weights source = weights_of(g, n, w);
   const bool depthwise = w->transposed && w->shape.in_c > 1;
   const int64_t zero = nib_pack_staged_zero(g, n, v);
   const int64_t subtracted =
       depthwise ? nib_pack_zero(source.t) : subtracted_zero(source.t, v, w->codes);
   const int64_t left = nib_pack_zero(source.t) - subtracted;
-  for (int64_t o = 0; o < w->shape.out_c; o++) {
+  for (int64_t i = 0; i < phases * w->shape.out_c; i++) {
+    const int64_t o = i % w->shape.out_c;
     int64_t sum = 0, taps = 0;
+    source.phase = i / w->shape.out_c;
     for (int64_t y = 0; y < source.kernel_h; y++)
       for (int64_t x = 0; x < source.kernel_w; x++)
         for (int64_t c = 0; c < source.in_c; c++, taps++)
           sum += number_at(source.t, weight_index(&source, o, y, x, c)) - subtracted;
-    data[o] = (int32_t)(uint32_t)(uint64_t)(bias_at(bias, o) - zero * sum + taps * zero * left);
+    data[source.phase * elems + o] =
+        (int32_t)(uint32_t)(uint64_t)(bias_at(bias, o) - zero * sum + taps * zero * left);
   }
   return NIB_OK;
 }
@@ -378,34 +399,58 @@ static void widen(nib_acc_range *r, const nib_tensor *t, int64_t low, int64_t hi
   r->high += n * highest;
 }
 
+/* What accumulators output channel `o` can reach. A tap on padding adds 0, which lies between low
+ * and high as the zero point is a code. */
+static nib_acc_range range_of(const weights *source, const nib_tensor *bias, int64_t low,
+                              int64_t high, int64_t o) {
+  nib_acc_range r = {bias_at(bias, o), bias_at(bias, o)};
+  for (int64_t y = 0; y < source->kernel_h; y++) {
+    for (int64_t x = 0; x < source->kernel_w; x++) {
+      for (int64_t c = 0; c < source->in_c; c++) {
+        const int64_t value =
+            number_at(source->t, weight_index(source, o, y, x, c)) - nib_pack_zero(source->t);
+        r.low += value > 0 ? value * low : value * high;
+        r.high += value > 0 ? value * high : value * low;
+      }
+    }
+  }
+  return r;
+}
+
+static nib_acc_range join_ranges(nib_acc_range a, nib_acc_range b) {
+  return (nib_acc_range){a.low < b.low ? a.low : b.low, a.high > b.high ? a.high : b.high};
+}
+
+/* The same of the phases of block `w`. */
+static nib_acc_range range_of_block(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
+                                    int64_t low, int64_t high, int64_t o) {
+  const nib_tensor *bias = nib_node_input(g, n, 2);
+  weights source = weights_of(g, n, w);
+  if (!source.t->data) {
+    nib_acc_range r = {bias_at(bias, o), bias_at(bias, o)};
+    widen(&r, source.t, low, high, w->run);
+    return r;
+  }
+  nib_acc_range all = range_of(&source, bias, low, high, o);
+  while (++source.phase < nib_pack_phase_count(w))
+    all = join_ranges(all, range_of(&source, bias, low, high, o));
+  return all;
+}
+
 nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
                            nib_acc_range **out_ranges) {
-  const nib_tensor *input = nib_node_input(g, n, 0), *bias = nib_node_input(g, n, 2);
+  const nib_tensor *input = nib_node_input(g, n, 0);
   const nib_format_info *format = nib_format_get(input->format);
   const int64_t low = format->min - nib_pack_zero(input), high = format->max - nib_pack_zero(input);
-  const weights source = weights_of(g, n, w);
+  nib_conv_walk blocks[NIB_CONV_MOST_BLOCKS];
+  const int n_blocks = nib_pack_blocks(w, blocks);
   nib_acc_range *ranges = calloc((size_t)w->shape.out_c, sizeof *ranges);
   if (!ranges)
     return NIB_ERROR_OUT_OF_MEMORY;
   for (int64_t o = 0; o < w->shape.out_c; o++) {
-    nib_acc_range r = {bias_at(bias, o), bias_at(bias, o)};
-    if (!source.t->data) {
-      widen(&r, source.t, low, high, w->run);
-      ranges[o] = r;
-      continue;
-    }
-    for (int64_t y = 0; y < source.kernel_h; y++) {
-      for (int64_t x = 0; x < source.kernel_w; x++) {
-        for (int64_t c = 0; c < source.in_c; c++) {
-          const int64_t value =
-              number_at(source.t, weight_index(&source, o, y, x, c)) - nib_pack_zero(source.t);
-          r.low += value > 0 ? value * low : value * high;
-          r.high += value > 0 ? value * high : value * low;
-        }
-      }
-    }
-    /* A tap on padding adds 0, which lies between low and high as the zero point is a code. */
-    ranges[o] = r;
+    ranges[o] = range_of_block(g, n, &blocks[0], low, high, o);
+    for (int i = 1; i < n_blocks; i++)
+      ranges[o] = join_ranges(ranges[o], range_of_block(g, n, &blocks[i], low, high, o));
   }
   *out_ranges = ranges;
   return NIB_OK;

@@ -16,6 +16,21 @@ extern "C" {
 /** Rows of flattened pixels are multiples of this where the last row is shorter. */
 #define NIB_ROW_UNIT 24
 
+/** Where results and taps of a transposed convolution are. It is walked as convolutions of stride 1,
+ * one for each phase: the results at row Y * stride_h + y and pixel X * stride_w + x for all Y and
+ * X. Neighbouring phases that read the same window of the input are walked as one block, whose
+ * shape they share. All zero but the strides, which are 1, in the walks of other operators. */
+typedef struct nib_conv_phases {
+  int64_t stride_h, stride_w;      /**< of results */
+  int64_t out_h, out_w;            /**< all results, of which a walk's shape has one in a stride */
+  int64_t filter_h, filter_w;      /**< of the weights */
+  int64_t pad_top, pad_left;       /**< of results that are left out */
+  int64_t y, x, rows, columns;     /**< the phases of a block: from (y, x) on */
+  int64_t first_row, first_column; /**< of the block's window in that of all phases */
+  int64_t tap_y, tap_x;            /**< of phase (y, x) at its window's first row and column */
+} nib_conv_phases;
+enum { NIB_CONV_MOST_BLOCKS = 16 };
+
 /** How a convolution walks its operands. A kernel row is `segments` runs of contiguous staged
  *  elements, `pitch` elements apart: one run of kernel_w * in_c where the taps touch (dilation 1,
  *  one group), else one per tap. Runs are padded with zero weights to `steps` * dot_k. Output
@@ -33,15 +48,27 @@ typedef struct nib_conv_walk {
       last_tail; /**< last_tail: valid lanes of its last register, or 0 */
   int64_t codes; /**< weights that share a byte, those of as many steps (nib_pack_share_bytes); 1:
                     none do */
-  int64_t panel_elems, last_panel_elems, group_elems; /**< packed weights */
+  int64_t panel_elems, last_panel_elems, group_elems; /**< packed weights, of each phase */
+  nib_conv_phases phases; /**< of a transposed convolution: shape is what all phases read, or what
+                             those of a block do */
 } nib_conv_walk;
 
-/** Fills *out_walk for conv2d, fully_connected, or depthwise_conv2d of one input channel. */
+/** Fills *out_walk for conv2d, transpose_conv2d (all phases), fully_connected, or depthwise_conv2d
+ * of one input channel. */
 void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
                    nib_conv_walk *out_walk);
 /** The same with rows of `row` pixels where pixels are flattened to rows; 0: chosen here. */
 void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                            int64_t columns, int64_t row, nib_conv_walk *out_walk);
+/** What is walked with weights of its own, at most NIB_CONV_MOST_BLOCKS: blocks of phases, without
+ * taps where none reaches their results; of other operators the walk itself. Returns how many. */
+int nib_pack_blocks(const nib_conv_walk *w, nib_conv_walk *out_blocks);
+/** The one of them with most taps. */
+nib_conv_walk nib_pack_largest_block(const nib_conv_walk *w);
+int64_t nib_pack_phase_count(const nib_conv_walk *block); /**< 1 of other operators */
+int64_t nib_pack_part_count(const nib_conv_walk *block);  /**< groups or phases */
+/** Whether results of one walk lie apart. */
+bool nib_pack_has_phases(const nib_conv_walk *w);
 bool nib_pack_is_pointwise(const nib_conv_shape *s); /**< whose pixels are flattened to rows */
 /** Walks the taps of a kernel row one by one, as with dilation, although they touch. */
 void nib_pack_split_taps(nib_conv_walk *w);
@@ -68,17 +95,18 @@ int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vo
 
 /** Bytes of an element of packed weights. */
 int nib_pack_elem_bytes(const nib_conv_walk *w, const nib_vocab *v);
-/** Packed weights [group][panel][kernel row][segment][step][column][lane][dot_k]: i8 or i16 as the
+/** Packed weights [group or phase][panel][kernel row][segment][step][column][lane][dot_k]: i8 or i16 as the
  *  vocabulary says, or f32; of w->codes steps one where they share bytes. The caller frees
  * *out_data. */
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes);
 /** Initial accumulators: bias with the staged zero point's contribution taken out, i32, f32, or f16
- * where the vocabulary computes in it, `elems` ≥ out_c of them, zero past out_c. The caller frees
- * *out_data. */
+ * where the vocabulary computes in it, `elems` ≥ out_c of them, zero past out_c; of integers for
+ * each phase. The caller frees *out_data. */
 nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                          const nib_conv_walk *w, int64_t elems, void **out_data);
-/** What accumulators (in TFLite's sense) each of out_c channels can reach. The caller frees. */
+/** What accumulators (in TFLite's sense) each of out_c channels can reach, in any phase. The caller
+ * frees. */
 nib_status nib_pack_ranges(const nib_graph *g, const nib_node *n, const nib_conv_walk *w,
                            nib_acc_range **out_ranges);
 

@@ -159,10 +159,11 @@ nib_status nib_pack_split(const nib_vocab *v, const nib_conv_walk *w, int8_t *pa
   memset(x, 0, sizeof *x);
   splitter s = {.w = w, .limit = v->pair_limit, .out = x};
   const int64_t of_group = w->full_panels * w->columns + w->last_columns;
-  x->first_sum = malloc((size_t)(w->shape.groups * of_group + 1) * sizeof *x->first_sum);
+  const int64_t parts = nib_pack_part_count(w);
+  x->first_sum = malloc((size_t)(parts * of_group + 1) * sizeof *x->first_sum);
   bool good = x->first_sum != NULL;
-  for (int64_t group = 0; good && group < w->shape.groups; group++) {
-    int8_t *panel = packed + group * w->group_elems;
+  for (int64_t part = 0; good && part < parts; part++) {
+    int8_t *panel = packed + part * w->group_elems;
     for (int64_t i = 0; good && i < w->full_panels; i++, panel += w->panel_elems)
       good = split_panel(&s, panel, w->columns);
     good = good && split_panel(&s, panel, w->last_columns);
@@ -255,22 +256,34 @@ void nib_excess_release(nib_excess *excess) {
   memset(excess, 0, sizeof *excess);
 }
 
-nib_status nib_pack_excess_macs(const nib_graph *g, const nib_node *n, const nib_vocab *v,
-                                int64_t *out_macs) {
-  *out_macs = 0;
-  nib_conv_walk w;
-  nib_pack_walk(g, n, v, 1, &w);
-  if (!v->pair_limit || w.is_float)
-    return NIB_OK;
+/* Of what is walked with one set of weights. */
+static nib_status excess_of_block(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                                  const nib_conv_walk *w, int64_t *out_macs) {
   void *packed = NULL;
   size_t bytes = 0;
   nib_excess excess = {0};
-  nib_status status = nib_pack_weights(g, n, v, &w, &packed, &bytes);
+  nib_status status = nib_pack_weights(g, n, v, w, &packed, &bytes);
   if (status == NIB_OK)
-    status = nib_pack_split(v, &w, packed, &excess);
-  const int64_t pixels = (w.shape.out_h - 1) * w.shape.out_w + w.last_w;
-  *out_macs = (excess.dots + excess.sums) * w.lanes * w.dot_k * pixels * w.shape.batch;
+    status = nib_pack_split(v, w, packed, &excess);
+  const int64_t pixels = (w->shape.out_h - 1) * w->shape.out_w + w->last_w;
+  *out_macs = (excess.dots + excess.sums) * w->lanes * w->dot_k * pixels * w->shape.batch;
   free(packed);
   nib_excess_release(&excess);
   return status;
+}
+
+nib_status nib_pack_excess_macs(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                                int64_t *out_macs) {
+  *out_macs = 0;
+  nib_conv_walk w, blocks[NIB_CONV_MOST_BLOCKS];
+  nib_pack_walk(g, n, v, 1, &w);
+  if (!v->pair_limit || w.is_float)
+    return NIB_OK;
+  const int n_blocks = nib_pack_blocks(&w, blocks);
+  for (int i = 0; i < n_blocks; i++) {
+    int64_t macs = 0;
+    NIB_RETURN_IF_ERROR(excess_of_block(g, n, v, &blocks[i], &macs));
+    *out_macs += macs;
+  }
+  return NIB_OK;
 }

@@ -19,7 +19,7 @@ typedef struct nib_excess {
   int8_t *weights;        /**< [dots][lane][dot_k] */
   int32_t *at;            /**< [dots][2]: kernel row, and first element from the pixel's first */
   int32_t *first_dot;     /**< [sums + 1]: of each sum */
-  int32_t *first_sum;     /**< [registers + 1]: of each register [group][panel][column] */
+  int32_t *first_sum;     /**< [registers + 1]: of each register [group or phase][panel][column] */
 } nib_excess;
 
 /** Brings `packed`, which nib_pack_weights made, within the limit. nib_excess_release frees. */

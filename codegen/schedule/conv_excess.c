@@ -40,16 +40,24 @@ nib_status nib_conv_excess_add(nib_emitter *e, const char *kernel, const nib_con
   return nib_conv_excess_tables(e, kernel, w->lanes * w->dot_k, &x, out_excess);
 }
 
+nib_word nib_conv_first_element(const nib_conv_walk *w, const nib_stage *stage) {
+  const nib_conv_shape *s = &w->shape;
+  const nib_conv_phases *p = &w->phases;
+  const nib_word row = nib_stage_row_of(stage, p->first_row, s->kernel_h);
+  const nib_word from = s->groups > 1       ? nib_word_of(" + g * %lld", (ll)w->group_in)
+                        : p->first_column ? nib_word_of(" + %lld", (ll)(p->first_column * s->in_c))
+                                          : nib_word_of("%s", "");
+  return nib_word_of("%s + x * %lld%s", row.s, (ll)(s->stride_w * s->in_c), from.s);
+}
+
 /* One dot product for each pixel. */
 static void emit_dot(nib_emitter *e, const nib_conv_excess *x, const nib_conv_walk *w,
                      const nib_stage *stage, int64_t pixels) {
   const nib_conv_shape *s = &w->shape;
-  const nib_word group =
-      s->groups > 1 ? nib_word_of(" + g * %lld", (ll)w->group_in) : nib_word_of("%s", "");
   if (s->kernel_h > 1)
     nib_text_line(e->body, "const int32_t ky = (%s)[2 * i];", x->at);
-  nib_text_line(e->body, "const %s *a = %s + x * %lld%s + (%s)[2 * i + 1];", stage->c_type,
-                nib_stage_row(stage).s, (ll)(s->stride_w * s->in_c), group.s, x->at);
+  nib_text_line(e->body, "const %s *a = %s + (%s)[2 * i + 1];", stage->c_type,
+                nib_conv_first_element(w, stage).s, x->at);
   nib_text_line(e->body, "%s a0;", e->vocab->type_act);
   nib_text_line(e->body, "%s w0;", e->vocab->type_weight);
   nib_say(e, NIB_PRIM_WEIGHT_LOAD, "w0",
@@ -68,7 +76,9 @@ void nib_conv_excess_emit(nib_emitter *e, const nib_conv_excess *x, const nib_co
     return;
   const int64_t of_group = w->full_panels * w->columns + w->last_columns;
   const nib_word group =
-      w->shape.groups > 1 ? nib_word_of("g * %lld + ", (ll)of_group) : nib_word_of("%s", "");
+      w->shape.groups > 1            ? nib_word_of("g * %lld + ", (ll)of_group)
+      : nib_pack_phase_count(w) > 1 ? nib_word_of("phase * %lld + ", (ll)of_group)
+                                    : nib_word_of("%s", "");
   nib_text_open(e->body, "{ /* what would saturate pairs in the loop below */");
   nib_text_line(e->body, "const int32_t *const sums = %s + %sc / %lld + %lld;", x->first_sum,
                 group.s, (ll)w->lanes, (ll)column);

@@ -21,6 +21,8 @@ nib_status nib_conv_excess_add(nib_emitter *e, const char *kernel, const nib_con
 /** Adds the tables of `excess` to the constants, and releases it. */
 nib_status nib_conv_excess_tables(nib_emitter *e, const char *kernel, int64_t elems,
                                   nib_excess *excess, nib_conv_excess *out_excess);
+/** The first staged element of pixel x under kernel row ky. */
+nib_word nib_conv_first_element(const nib_conv_walk *w, const nib_stage *stage);
 /** Adds the excess of register `column` of the panel at channel c (of group g) to acc0_<column> …
  *  of `pixels` pixels from x. */
 void nib_conv_excess_emit(nib_emitter *e, const nib_conv_excess *excess, const nib_conv_walk *w,

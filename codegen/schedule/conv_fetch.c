@@ -23,7 +23,7 @@ static int64_t row_share(const nib_conv_walk *w, const nib_stage *s, int64_t pix
   const nib_conv_shape *c = &w->shape;
   const int64_t bytes = c->in_h * c->in_w * c->in_c + weight_bytes + c->out_h * c->out_w * c->out_c;
   const bool one_by_one =
-      nib_pack_is_pointwise(c) && c->groups == 1 && c->batch == 1 && c->out_h > 1;
+      nib_pack_is_pointwise(c) && !nib_pack_has_phases(w) && c->groups == 1 && c->batch == 1 && c->out_h > 1;
   if (w->is_float || s->direct || s->source_ring || s->skips || s->cut_pixels || !one_by_one ||
       bytes < near_bytes || w->run < least_run || c->in_w * c->in_c < least_bytes)
     return 0;

@@ -74,10 +74,12 @@ nib_status nib_conv_pack(const nib_graph *g, const nib_node *n, const nib_vocab 
     status = nib_pack_move_columns(order, w->columns * w->lanes, *out_weights, *out_bytes);
   if (status == NIB_OK)
     status = nib_pack_bias(g, n, v, w, elems, out_bias);
-  if (status == NIB_OK && order)
-    status = nib_pack_move_biases(order, channels, *out_bias);
-  if (status == NIB_OK)
-    nib_conv_add_starts(*out_bias, starts, channels);
+  for (int64_t i = 0; status == NIB_OK && !w->is_float && i < nib_pack_phase_count(w); i++) {
+    int32_t *bias = (int32_t *)*out_bias + i * elems;
+    if (order)
+      status = nib_pack_move_biases(order, channels, bias);
+    nib_conv_add_starts(bias, starts, channels);
+  }
   return status;
 }
 

@@ -15,6 +15,11 @@ void nib_conv_sums_declare(const nib_conv_sums *c) {
                 (ll)(c->stage->ring * c->stage->pixels));
 }
 
+/* What is added to an expression. */
+static nib_word plus(int64_t n) {
+  return n ? nib_word_of(" + %lld", (ll)n) : nib_word_of("%s", "");
+}
+
 /* Opens a loop over `n` pixels of a row, or over those of the part. */
 static void open_pixels(const nib_conv_sums *c, char v, int64_t n) {
   if (c->of_part)
@@ -38,15 +43,16 @@ void nib_conv_sums_emit_staged(void *sums) {
 
 void nib_conv_sums_emit(const nib_conv_sums *c) {
   nib_text *t = c->e->body;
-  const nib_conv_shape *s = c->shape;
+  const nib_conv_shape *s = &c->walk->shape;
+  const nib_conv_phases *p = &c->walk->phases;
   open_pixels(c, 'x', s->out_w);
   nib_text_line(t, "int32_t sum = 0;");
   nib_text_open(t, "for (int32_t ky = 0; ky < %lld; ky++) {", (ll)s->kernel_h);
   nib_text_line(t, "for (int32_t kx = 0; kx < %lld; kx++)", (ll)s->kernel_w);
   nib_text_line(
-      t, "  sum += pixel_sums[(y * %lld + ky * %lld) %% %lld * %lld + x * %lld + kx * %lld];",
-      (ll)s->stride_h, (ll)s->dilation_h, (ll)c->stage->ring, (ll)c->stage->pixels, (ll)s->stride_w,
-      (ll)s->dilation_w);
+      t, "  sum += pixel_sums[(y * %lld + ky * %lld%s) %% %lld * %lld + x * %lld + kx * %lld%s];",
+      (ll)s->stride_h, (ll)s->dilation_h, plus(p->first_row).s, (ll)c->stage->ring,
+      (ll)c->stage->pixels, (ll)s->stride_w, (ll)s->dilation_w, plus(p->first_column).s);
   nib_text_close(t, "");
   nib_text_line(t, "sums[x] = sum * %lld;", (ll)c->weight_zero);
   nib_text_close(t, "");

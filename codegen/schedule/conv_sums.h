@@ -14,7 +14,7 @@ extern "C" {
 typedef struct nib_conv_sums {
   nib_emitter *e;
   const nib_stage *stage;
-  const nib_conv_shape *shape;
+  const nib_conv_walk *walk;
   int64_t weight_zero;
   bool of_part; /**< pixels [first, last) alone */
 } nib_conv_sums;

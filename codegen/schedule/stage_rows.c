@@ -263,12 +263,17 @@ void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void 
   nib_text_close(e->body, "");
 }
 
-nib_word nib_stage_row(const nib_stage *s) {
+nib_word nib_stage_row_of(const nib_stage *s, int64_t first, int64_t rows) {
   const nib_conv_shape *c = &s->shape;
   const int64_t elems = s->direct ? c->in_w * c->in_c : s->row_elems;
+  const nib_word at = rows == 1 ? nib_word_of("%lld", (ll)first)
+                      : first   ? nib_word_of("(ky + %lld)", (ll)first)
+                                : nib_word_of("ky");
   if (c->kernel_h == 1)
     return nib_word_of("row");
   if (is_linear(s))
-    return nib_word_of("row + ky * %lld", (ll)(c->dilation_h * elems));
-  return nib_word_of("rows[ky]");
+    return nib_word_of("row + %s * %lld", at.s, (ll)(c->dilation_h * elems));
+  return nib_word_of("rows[%s]", at.s);
 }
+
+nib_word nib_stage_row(const nib_stage *s) { return nib_stage_row_of(s, 0, s->shape.kernel_h); }

@@ -54,6 +54,8 @@ void nib_stage_emit_loop(const nib_stage *s, nib_emitter *e, bool cut);
 void nib_stage_emit_rows(const nib_stage *s, nib_emitter *e, void (*after)(void *user), void *user);
 /** Expression of kernel row `ky`'s staged row. */
 nib_word nib_stage_row(const nib_stage *s);
+/** The same of a filter of `rows` rows that begins at row `first` of the window. */
+nib_word nib_stage_row_of(const nib_stage *s, int64_t first, int64_t rows);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,8 @@
 /* One lane: depthwise convolution and all that has no multiply-accumulates is `direct` there. */
 static bool runs_direct_by_design(const nib_graph *g, const nib_kernel *k, const nib_vocab *v) {
   const nib_op op = g->nodes[k->nodes[0]].op;
-  return v->lanes == 1 && op != NIB_OP_CONV2D && op != NIB_OP_FULLY_CONNECTED;
+  return v->lanes == 1 && op != NIB_OP_CONV2D && op != NIB_OP_TRANSPOSE_CONV2D &&
+         op != NIB_OP_FULLY_CONNECTED;
 }
 
 /* Whether forms are preferred whose weights share bytes, and the kernels that had one. */
