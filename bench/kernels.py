@@ -41,17 +41,19 @@ def read_cache_sizes() -> dict:
 class Process:
     """One run of the harness: its entries, by name, with the samples that count."""
 
+    canary = 0.0  # the best that any run has found
+
     def __init__(self, program: pathlib.Path, job: pathlib.Path, environment=None):
         done = subprocess.run([str(program), str(job)], capture_output=True, text=True, check=False,
                               env={**os.environ, **peers.ENVIRONMENT, **(environment or {})})
         if done.returncode:
             raise RuntimeError(done.stderr.strip() or f"compare ended with {done.returncode}")
         self.notes = "; ".join(dict.fromkeys(done.stderr.strip().splitlines()))
-        self.entries = json.loads(done.stdout)["entries"]
+        output = json.loads(done.stdout)
+        self.entries = output["entries"]
         self.wrong = {e["name"] for e in self.entries if not e["ns"]}
         self.entries = [e for e in self.entries if e["ns"]]
-        canaries = sorted(c for e in self.entries for c in e["canary"])
-        best = canaries[len(canaries) * 19 // 20]  # not the best of all: one lucky sample would drop the others
+        best = Process.canary = max(Process.canary, output["canary"])
         for e in self.entries:
             keep = [c >= CANARY_SHARE * best and s <= STOLEN_SHARE for c, s in zip(e["canary"], e["stolen"])]
             # Long runs may all have been interrupted: then the process's own time counts.
@@ -149,7 +151,7 @@ def write_job(folder: pathlib.Path, case: Case, data: Data, libraries: dict, opt
     """What `compare` is to do, with its data, in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     number = TYPES.get(case.kind, "i8")
-    job = [f"cpu {options.cpu}", f"rounds {options.rounds}", f"budget {options.budget}"]
+    job = [f"cpu {options.cpu}", f"rounds {options.rounds}", f"budget {options.budget}", f"canary {Process.canary}"]
 
     def add_file(key, name, content):
         (folder / name).write_bytes(content)

@@ -3,7 +3,7 @@
  *
  * Usage: compare JOB     prints JSON; status 1 after a message if anything is wrong
  *
- * A job is lines of a keyword and its values: cpu N, rounds N, budget SECONDS, input FILE TYPE,
+ * A job is lines of a keyword and its values: cpu N, rounds N, budget SECONDS, canary BEST, input FILE TYPE,
  * expected FILE TYPE, weights FILE, bias FILE, scales FILE, and entries in the order of their
  * turns: limit NAME [BYTES], network NAME FILE TOLERANCE [COPIES], onednn KIND …, ggml …. */
 #include "harness.h"
@@ -131,6 +131,8 @@ static bool read_line(bench_job *job, const char *line) {
     return bench_add_ggml(job, rest);
   if (strcmp(key, "budget") == 0)
     return sscanf(rest, "%lf", &job->budget) == 1;
+  if (strcmp(key, "canary") == 0)
+    return sscanf(rest, "%lf", &job->canary) == 1;
   if (strcmp(key, "rounds") == 0)
     return sscanf(rest, "%d", &job->rounds) == 1 && job->rounds > 0 &&
            job->rounds <= BENCH_MAX_ROUNDS;

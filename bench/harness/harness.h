@@ -30,6 +30,7 @@ typedef struct bench_entry {
 typedef struct bench_job {
   int cpu, rounds;
   double budget; /* seconds that one entry may take in all rounds */
+  double canary; /* instructions that a cycle starts in a core that is not shared, as far as known */
   bench_type in_type, out_type;
   void *input;
   size_t input_bytes, outputs; /* elements of the result */

@@ -10,7 +10,13 @@
 
 typedef long long ll;
 
-enum { MAX_KEYS = 16, UNROLLED_UNITS = 8, UNROLLED_DOTS = 512, PREFETCH_BYTES = 3072 };
+enum {
+  MAX_KEYS = 16,
+  UNROLLED_UNITS = 8,
+  UNROLLED_DOTS = 512,
+  PREFETCH_BYTES = 3072,
+  MAX_NEAR = 2, /* pieces of a register: a core reads as often as it multiplies, and reads codes too */
+};
 
 /* Sums of products with codes `shift` bits too high (below 0: too low). */
 typedef struct key {
@@ -157,6 +163,21 @@ static void emit_piece(const tile *t, const nib_block_plane *plane, int j, int t
   }
 }
 
+/* Whether products read the activations of piece j themselves. Of one row, each reading would serve
+ * few products, and is an instruction to decode beside them. */
+static bool reads_near(const tile *t, int j) {
+  return t->size.rows == 1 && j < MAX_NEAR && nib_vocab_prim(t->e->vocab, NIB_PRIM_DOT8_NEAR);
+}
+
+/* The sums of row m += codes0 … times the activations at `from`. */
+static void emit_row_dots(const tile *t, int64_t m, int k, bool near, const char *from) {
+  if (!near)
+    say(t, NIB_PRIM_BYTES_BCAST, "x", from, NULL);
+  for (int c = 0; c < t->size.columns; ++c)
+    say(t, near ? NIB_PRIM_DOT8_NEAR : NIB_PRIM_DOT8, sum_of(t, m, c, k).s,
+        nib_word_of("codes%d", c).s, near ? from : "x");
+}
+
 /* Piece j against the activations at `a` + offset. */
 static void emit_dots(tile *t, const nib_block_plane *plane, int j, const char *offset) {
   const int tables = t->n_tables ? t->n_tables : 1;
@@ -167,13 +188,12 @@ static void emit_dots(tile *t, const nib_block_plane *plane, int j, const char *
     t->keys[k].dots++;
     nib_text_open(t->e->body, "{");
     emit_piece(t, plane, j, table);
-    nib_text_line(t->e->body, "%s x;", t->e->vocab->type_i32);
-    for (int64_t m = 0; m < t->size.rows; ++m) {
-      say(t, NIB_PRIM_BYTES_BCAST, "x",
-          nib_word_of("a + %lld + %s", (ll)(m * t->d->rows.stride), offset).s, NULL);
-      for (int c = 0; c < t->size.columns; ++c)
-        say(t, NIB_PRIM_DOT8, sum_of(t, m, c, k).s, nib_word_of("codes%d", c).s, "x");
-    }
+    const bool near = reads_near(t, j);
+    if (!near)
+      nib_text_line(t->e->body, "%s x;", t->e->vocab->type_i32);
+    for (int64_t m = 0; m < t->size.rows; ++m)
+      emit_row_dots(t, m, k, near,
+                    nib_word_of("a + %lld + %s", (ll)(m * t->d->rows.stride), offset).s);
     nib_text_close(t->e->body, "");
   }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * AVX2 with FMA: 8 lanes. Dot products go through int16 (vpmaddwd), which cannot saturate. */
 #include "vocab/vocab.h"
+#include "vocab/x86.h"
 
 #define TARGET "__attribute__((target(\"avx2,fma,f16c\")))"
 /* Keeps a product from being fused into a following addition: results must not depend on that. */
@@ -574,8 +575,7 @@ const nib_vocab nib_vocab_avx2 = {
                 "$d = _mm256_blendv_ps($b, $c, _mm256_castsi256_ps(_mm256_cmpeq_epi32($a, "
                 "_mm256_setzero_si256())));",
             [NIB_PRIM_F32_EXP] = "$d = nib_avx2_exp($a);",
-            [NIB_PRIM_PREFETCH] =
-                "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
+            [NIB_PRIM_PREFETCH] = NIB_X86_PREFETCH,
         },
     .dot_cycles = 0.67, /* two of three ports */
     .fma_cycles = 0.5,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * AVX512-FP16: 32 lanes of FP16, stored, multiplied and summed. Reals alone. */
 #include "vocab/vocab.h"
+#include "vocab/x86.h"
 
 #define TARGET "__attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512fp16\")))"
 /* Keeps a product from being fused into a following addition: results must not depend on that. */
@@ -147,8 +148,7 @@ const nib_vocab nib_vocab_avx512fp16 = {
             [NIB_PRIM_F32_MAX] = "$d = _mm512_max_ph($a, $b);",
             [NIB_PRIM_STAGE_TWICE] = "nib_avx512fp16_stage_twice($d, $a, $n);",
             [NIB_PRIM_F32_TWICE] = "$d = _mm512_castsi512_ph(_mm512_set1_epi32((int32_t)*($a)));",
-            [NIB_PRIM_PREFETCH] =
-                "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);",
+            [NIB_PRIM_PREFETCH] = NIB_X86_PREFETCH,
         },
     .dot_cycles = 1000,
     .fma_cycles = 0.52, /* staging, and rows twice as long: pairs of K are faster where K is long */

@@ -149,6 +149,8 @@ extern "C" {
   X(DOT8, "dot8")                   /* d += sums of products of bytes, a unsigned, b signed: of 4 in \
                                      * i32 lanes, or, where dot8_limit says how much these hold, of \
                                      * neighbours in i16 lanes */                                  \
+  X(DOT8_NEAR, "dot8_near")         /* DOT8 of a and, in every lane, the four bytes at b, read by the \
+                                     * product itself; optional */                                 \
   X(DOT8_SUM, "dot8_sum")           /* d(i32) += what DOT8 has summed in a */                      \
   X(I32_SAR, "i32_sar")             /* d = a >> b with its sign, b a constant */                   \
   X(F16_LOAD, "f16_load")           /* d(f32) = lanes f16 at a (uint16_t) */                       \

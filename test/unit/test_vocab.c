@@ -424,8 +424,9 @@ static void test_bytes(void *library, const nib_vocab *v) {
 
 /* Sums of products at their ends, as far as an i16 holds them; the unsigned side has any byte else.
  */
-static void test_dot8(void *library, const nib_vocab *v) {
-  function *f = find(library, "dot8", v);
+/* By the bytes at b of each lane, or by the same at an odd address in all lanes. */
+static void test_dot8(void *library, const nib_vocab *v, const char *name, bool near) {
+  function *f = find(library, name, v);
   for (int round = 0; f && round < rounds; round++) {
     fill_random(pa);
     fill_random(pb);
@@ -438,12 +439,12 @@ static void test_dot8(void *library, const nib_vocab *v) {
     for (int lane = 0; lane < v->lanes; lane++) {
       int32_t sum = (int32_t)word_at(pc, lane);
       for (int i = 0; i < 4; i++)
-        sum += pa[4 * lane + i] * (int8_t)pb[4 * lane + i];
+        sum += pa[4 * lane + i] * (int8_t)pb[near ? 1 + i : 4 * lane + i];
       memcpy(want + 4 * lane, &sum, sizeof sum);
     }
     f(pa, pb, pc, got);
     if (memcmp(want, got, 4 * (size_t)v->lanes) != 0)
-      report("dot8", v, round);
+      report(name, v, round);
     ++compared;
   }
 }
@@ -614,7 +615,9 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   if (!nib_vocab_prim(v, NIB_PRIM_DOT8))
     return;
   test_bytes(library, v);
-  test_dot8(library, v);
+  test_dot8(library, v, "dot8", false);
+  if (nib_vocab_prim(v, NIB_PRIM_DOT8_NEAR))
+    test_dot8(library, v, "dot8_near", true);
   test_halves(library, v);
   test_largest(library, v);
   test_sums(library, v);

@@ -350,6 +350,14 @@ static void write_bytes(nib_emitter *e) {
   nib_say(e, NIB_PRIM_DOT8_SUM, "d", "part", NULL, NULL, NULL);
   store_register(e, I32, "d");
   close_function(e);
+  if (nib_vocab_prim(v, NIB_PRIM_DOT8_NEAR)) {
+    open_function(e, "dot8_near", elems);
+    load_register(e, "a", I32, "pa");
+    load_register(e, "d", I32, "pc");
+    nib_say(e, NIB_PRIM_DOT8_NEAR, "d", "a", "(const int8_t *)pb + 1", NULL, NULL);
+    store_register(e, I32, "d");
+    close_function(e);
+  }
   open_function(e, "largest", elems);
   load_register(e, "a", F32, "pa");
   nib_text_line(e->body, "float d;");
