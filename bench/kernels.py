@@ -55,7 +55,9 @@ class Process:
         self.entries = [e for e in self.entries if e["ns"]]
         best = Process.canary = max(Process.canary, output["canary"])
         for e in self.entries:
-            keep = [c >= CANARY_SHARE * best and s <= STOLEN_SHARE for c, s in zip(e["canary"], e["stolen"])]
+            # On a core that is never alone, those of its best moments.
+            least = min(CANARY_SHARE * best, statistics.quantiles(e["canary"], n=4)[2] if len(e["canary"]) > 3 else 0)
+            keep = [c >= least and s <= STOLEN_SHARE for c, s in zip(e["canary"], e["stolen"])]
             # Long runs may all have been interrupted: then the process's own time counts.
             own = [ns * (1 - s) for ns, s in zip(e["ns"], e["stolen"])]
             e["kept"] = [ns if k else None for ns, k in zip(e["ns"], keep)] if any(keep) else own

@@ -14,7 +14,6 @@
 typedef long long ll;
 
 enum {
-  PREFETCH_BYTES = 3072,
   MANY_ROWS = 16,           /* which share a panel that was unpacked */
   UNPACKED_BYTES = 1 << 20, /* of a panel, in the second cache */
   MOST_ROWS =
@@ -221,7 +220,7 @@ static void load_codes(const tile *t, int plane, int64_t at, bool first) {
     declare(t, t->e->vocab->type_i32, w.s);
     say(t, NIB_PRIM_BYTES_LOAD, w.s, from.s, NULL);
     if (first && at % 64 == 0)
-      say(t, NIB_PRIM_PREFETCH, NULL, from.s, nib_word_of("%d", PREFETCH_BYTES).s);
+      say(t, NIB_PRIM_PREFETCH, NULL, from.s, nib_word_of("%d", NIB_BLOCK_AHEAD).s);
   }
 }
 
@@ -368,7 +367,7 @@ static void emit_groups(const tile *t) {
   }
   for (int64_t at = 0; at < factors; at += 64)
     say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-        nib_word_of("%d", PREFETCH_BYTES).s);
+        nib_word_of("%d", NIB_BLOCK_AHEAD).s);
   nib_text_line(t->e->body, "w += %lld;", (ll)(factors + (p->spread > 1 ? codes : 0)));
   if (p->spread > 1)
     advance(t, p->spread * p->step);

@@ -28,7 +28,6 @@ enum {
   LOW_BITS = 5,
   HIGH_AT = SETS * 64,
   STEP_TABLES = 2 * HIGH_AT,
-  PREFETCH_BYTES = 3072,
   MAX_LOG2 = 1,        /* 32 << 1 is a signed byte */
   MAX_STEPS = 256,     /* scales of a group */
   CHUNK_BYTES = 12288, /* of tables */
@@ -142,7 +141,7 @@ static void emit_indices(const nib_block_dots *d, const char *from) {
     const nib_word at = nib_word_of("%s + %d", from, r * COLUMNS * d->pack.lanes);
     say(e, NIB_PRIM_BYTES_LOAD, nib_word_of("w%d", r).s, at.s, NULL, NULL);
     if (r * COLUMNS * d->pack.lanes % 64 == 0)
-      say(e, NIB_PRIM_PREFETCH, NULL, at.s, nib_word_of("%d", PREFETCH_BYTES).s, NULL);
+      say(e, NIB_PRIM_PREFETCH, NULL, at.s, nib_word_of("%d", NIB_BLOCK_AHEAD).s, NULL);
   }
   declare(e, "shifted0, shifted1, shifted2");
   for (int r = 0; r < 3; ++r)
