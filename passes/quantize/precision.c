@@ -103,7 +103,7 @@ static nib_status set_sums(narrower *w, int32_t node) {
 
 static bool multiplies(const nib_node *n) {
   return n->op == NIB_OP_CONV2D || n->op == NIB_OP_DEPTHWISE_CONV2D ||
-         n->op == NIB_OP_FULLY_CONNECTED;
+         n->op == NIB_OP_TRANSPOSE_CONV2D || n->op == NIB_OP_FULLY_CONNECTED;
 }
 
 /* Operators that become narrow; pools, means and functions such as softmax keep to f32. */
@@ -111,6 +111,7 @@ static bool narrows(const nib_node *n) {
   switch (n->op) {
   case NIB_OP_CONV2D:
   case NIB_OP_DEPTHWISE_CONV2D:
+  case NIB_OP_TRANSPOSE_CONV2D:
   case NIB_OP_FULLY_CONNECTED:
   case NIB_OP_MATMUL:
   case NIB_OP_ADD:
