@@ -272,7 +272,8 @@ static double row_pixels(const nib_kernel_desc *d) {
 }
 
 static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
-  const double n = columns_of(d), m = rows_of(d);
+  const double fold = (double)nib_kernel_desc_row(d).fold;
+  const double n = columns_of(d) * fold, m = rows_of(d) / fold;
   const double k = fmax(1.0, (double)d->macs / (n * m));
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 4, row_pixels(d));
   const double nr = d->tile[1] > 0 ? d->tile[1] : fmin(4, ceil(n / r->lanes));

@@ -140,8 +140,9 @@ static void describe_window(const nib_graph *g, const nib_node *n, nib_kernel_de
 nib_desc_row nib_kernel_desc_row(const nib_kernel_desc *d) {
   const int64_t taps = d->kernel[1], stride = d->strides[1] > 0 ? d->strides[1] : 1;
   if (d->n_ops == 0 || nib_op_find(d->ops[0]) != NIB_OP_TRANSPOSE_CONV2D)
-    return (nib_desc_row){taps, stride, 1};
-  return (nib_desc_row){(taps + stride - 1) / stride, 1, stride};
+    return (nib_desc_row){taps, stride, 1, 1};
+  const bool folds = strcmp(d->schedule, "conv_rows") == 0 && d->tile[2] > 1;
+  return (nib_desc_row){(taps + stride - 1) / stride, 1, stride, folds ? d->tile[2] : 1};
 }
 
 nib_status nib_kernel_desc_from_nodes(const nib_graph *g, const int32_t *nodes, int32_t n,

@@ -42,10 +42,11 @@ typedef struct nib_kernel_desc {
 nib_status nib_kernel_desc_from_nodes(const nib_graph *g, const int32_t *nodes, int32_t n,
                                       nib_kernel_desc *out_desc);
 /** Along a row, as products see a filter: the taps of each result, the step from the window of one
- * to that of the next, and the results that lie apart from it. Of transposed convolutions results a
- * stride apart are next to each other, and have a tap in a stride. */
+ * to that of the next, how far apart their results are, and how many of these are folded into the
+ * channels of one (conv_rows' tile[2]). Of transposed convolutions results a stride apart are next
+ * to each other, and have a tap in a stride. */
 typedef struct nib_desc_row {
-  int64_t taps, step, apart;
+  int64_t taps, step, apart, fold;
 } nib_desc_row;
 nib_desc_row nib_kernel_desc_row(const nib_kernel_desc *d);
 /** Fills d->body with the same nodes as IR: one function @kernel of what they read, without names

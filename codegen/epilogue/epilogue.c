@@ -88,7 +88,7 @@ static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, nib
   const nib_conv_params *q = &p->params;
   for (int64_t c = 0; c < p->channels; c++) {
     linears[c] = (nib_linear){.form = form, .zero_apart = zero_apart};
-    if (!nib_linear_prove(q->rounding, &q->requant[q->n_requant > 1 ? c : 0], q->out_zp, q->lo,
+    if (!nib_linear_prove(q->rounding, &q->requant[c % q->n_requant], q->out_zp, q->lo,
                           q->hi, ranges[c], most_fixes, &linears[c]))
       return false;
   }
@@ -185,7 +185,7 @@ static nib_status add_fixes(nib_epilogue *p, const nib_linear *linears, int64_t 
 static bool may_wrap(const nib_epilogue *p, const nib_acc_range *ranges) {
   const nib_conv_params *q = &p->params;
   for (int64_t c = 0; c < p->channels; c++) {
-    const nib_requant *rq = &q->requant[q->n_requant > 1 ? c : 0];
+    const nib_requant *rq = &q->requant[c % q->n_requant];
     const double reach = fmax(fabs((double)ranges[c].low), fabs((double)ranges[c].high));
     if (reach * fmax(fabs(rq->scale), 1.0) > 1073741824.0 ||
         (rq->shift > 0 && ldexp(reach, rq->shift) > 1073741824.0))
@@ -215,7 +215,7 @@ static nib_status add_requant(nib_epilogue *p, const nib_acc_range *ranges, int6
     p->shift = add_array(p, "offset", "float", scales + elems, elems);
   } else {
     for (int64_t c = 0; c < p->channels; c++) {
-      const nib_requant *rq = &q->requant[q->n_requant > 1 ? c : 0];
+      const nib_requant *rq = &q->requant[c % q->n_requant];
       scales[c] = rq->scale;
       words[c] = rq->multiplier;
       words[elems + c] = rq->shift;
@@ -245,10 +245,11 @@ static nib_status bring_in_order(nib_epilogue *p, nib_acc_range *ranges, const i
   for (int64_t c = 0; good && c < p->channels; c++)
     moved[c] = ranges[order[c]];
   for (int64_t c = 0; good && requant && c < p->channels; c++)
-    requant[c] = q->requant[order[c]];
+    requant[c] = q->requant[order[c] % q->n_requant];
   if (good && requant) {
     free(q->requant);
     q->requant = requant;
+    q->n_requant = (int32_t)p->channels;
     requant = NULL;
   }
   if (good)
@@ -258,6 +259,7 @@ static nib_status bring_in_order(nib_epilogue *p, nib_acc_range *ranges, const i
   return good ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
+/* `channels` may be a multiple of the root's: those of neighbouring pixels, finished as one. */
 static nib_status prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *kernel,
                           nib_acc_range *ranges, const int32_t *order, int64_t channels,
                           int64_t padding, bool may_start) {

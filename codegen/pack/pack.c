@@ -110,10 +110,12 @@ void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_voca
     s->groups = s->multiplier = 1;
   w->phases = (nib_conv_phases){.stride_h = 1, .stride_w = 1};
   if (n->op == NIB_OP_TRANSPOSE_CONV2D)
-    nib_pack_transpose_shape(s, &w->phases);
+    nib_pack_transpose_shape(s, row > 1 && nib_pack_may_fold(g, n, v) ? s->stride_w : 1,
+                             &w->phases);
   w->last_w = s->out_w;
-  if (nib_pack_is_pointwise(s) && !nib_pack_has_phases(w)) {
-    w->phases = (nib_conv_phases){.stride_h = 1, .stride_w = 1}; /* a single tap stays in its place */
+  if (nib_pack_is_pointwise(s) && !nib_pack_has_phases(w) && w->phases.fold <= 1) {
+    w->phases =
+        (nib_conv_phases){.stride_h = 1, .stride_w = 1}; /* a single tap stays in its place */
     flatten(w, nib_node_input(g, n, 0), &g->tensors[n->out], v, g->threads, row);
   }
   w->group_in = s->in_c / s->groups;
@@ -137,27 +139,32 @@ void nib_pack_split_taps(nib_conv_walk *w) { nib_pack_fit_run(w, true); }
 
 typedef struct weights {
   const nib_tensor *t;
+  const nib_conv_walk *walk;
   int64_t kernel_h, kernel_w, in_c, out_c; /* in_c: of a group */
   bool transposed;
-  nib_conv_phases phases;
-  int64_t phase; /* that is read, of phases.rows * phases.columns */
+  int64_t phase; /* that is read */
 } weights;
 
 static weights weights_of(const nib_graph *g, const nib_node *n, const nib_conv_walk *w) {
-  return (weights){nib_node_input(g, n, 1), w->shape.kernel_h, w->shape.kernel_w, w->group_in,
-                   w->shape.out_c,          w->transposed,     w->phases,         0};
+  return (weights){.t = nib_node_input(g, n, 1),
+                   .walk = w,
+                   .kernel_h = w->shape.kernel_h,
+                   .kernel_w = w->shape.kernel_w,
+                   .in_c = w->group_in,
+                   .out_c = w->shape.out_c,
+                   .transposed = w->transposed};
 }
 
+/* -1: there is none. */
 static int64_t weight_index(const weights *w, int64_t o, int64_t y, int64_t x, int64_t c) {
-  const nib_conv_phases *p = &w->phases;
+  const nib_conv_phases *p = &w->walk->phases;
   if (w->transposed)
     return (y * w->kernel_w + x) * w->out_c + o;
-  if (p->filter_h) {
-    const int64_t tap_y = p->tap_y + w->phase / p->columns - y * p->stride_h;
-    const int64_t tap_x = p->tap_x + w->phase % p->columns - x * p->stride_w;
-    return ((o * p->filter_h + tap_y) * p->filter_w + tap_x) * w->in_c + c;
-  }
-  return ((o * w->kernel_h + y) * w->kernel_w + x) * w->in_c + c;
+  if (!p->filter_h)
+    return ((o * w->kernel_h + y) * w->kernel_w + x) * w->in_c + c;
+  const int64_t tap = nib_pack_tap(w->walk, w->phase, o, y, x);
+  const int64_t taps = p->filter_h * p->filter_w, channel = nib_pack_channel(w->walk, o);
+  return tap < 0 ? -1 : (channel * taps + tap) * w->in_c + c;
 }
 
 /* The number of a code of up to 8 bits, each in a byte of its own. */
@@ -166,6 +173,11 @@ static int64_t number_at(const nib_tensor *t, int64_t i) {
     return ((const int8_t *)t->data)[i];
   return t->format == NIB_U8 ? ((const uint8_t *)t->data)[i]
                              : nib_format_value_of(t->format, ((const uint8_t *)t->data)[i]);
+}
+
+/* That of a weight less `zero`; 0 where there is none. */
+static int64_t weight_less(const weights *w, int64_t index, int64_t zero) {
+  return index < 0 ? 0 : number_at(w->t, index) - zero;
 }
 
 int64_t nib_pack_zero(const nib_tensor *t) { return t->quantized ? t->zero_point : 0; }
@@ -362,7 +374,7 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
   if (w->is_float) {
     for (int64_t o = 0; bias && o < w->shape.out_c; o++)
       put_real((uint8_t *)data + o * (v->real_f16 ? 2 : 4), v->real_f16 ? 2 : 4,
-               (float)nib_format_load_real(bias->format, bias->data, o));
+               (float)nib_format_load_real(bias->format, bias->data, nib_pack_channel(w, o)));
     return NIB_OK;
   }
   weights source = weights_of(g, n, w);
@@ -378,9 +390,9 @@ nib_status nib_pack_bias(const nib_graph *g, const nib_node *n, const nib_vocab 
     for (int64_t y = 0; y < source.kernel_h; y++)
       for (int64_t x = 0; x < source.kernel_w; x++)
         for (int64_t c = 0; c < source.in_c; c++, taps++)
-          sum += number_at(source.t, weight_index(&source, o, y, x, c)) - subtracted;
-    data[source.phase * elems + o] =
-        (int32_t)(uint32_t)(uint64_t)(bias_at(bias, o) - zero * sum + taps * zero * left);
+          sum += weight_less(&source, weight_index(&source, o, y, x, c), subtracted);
+    const int64_t start = bias_at(bias, nib_pack_channel(w, o)) - zero * sum + taps * zero * left;
+    data[source.phase * elems + o] = (int32_t)(uint32_t)(uint64_t)start;
   }
   return NIB_OK;
 }
@@ -403,12 +415,13 @@ static void widen(nib_acc_range *r, const nib_tensor *t, int64_t low, int64_t hi
  * and high as the zero point is a code. */
 static nib_acc_range range_of(const weights *source, const nib_tensor *bias, int64_t low,
                               int64_t high, int64_t o) {
-  nib_acc_range r = {bias_at(bias, o), bias_at(bias, o)};
+  const int64_t start = bias_at(bias, nib_pack_channel(source->walk, o));
+  nib_acc_range r = {start, start};
   for (int64_t y = 0; y < source->kernel_h; y++) {
     for (int64_t x = 0; x < source->kernel_w; x++) {
       for (int64_t c = 0; c < source->in_c; c++) {
         const int64_t value =
-            number_at(source->t, weight_index(source, o, y, x, c)) - nib_pack_zero(source->t);
+            weight_less(source, weight_index(source, o, y, x, c), nib_pack_zero(source->t));
         r.low += value > 0 ? value * low : value * high;
         r.high += value > 0 ? value * high : value * low;
       }

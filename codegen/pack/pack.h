@@ -16,9 +16,9 @@ extern "C" {
 /** Rows of flattened pixels are multiples of this where the last row is shorter. */
 #define NIB_ROW_UNIT 24
 
-/** Where results and taps of a transposed convolution are. It is walked as convolutions of stride 1,
- * one for each phase: the results at row Y * stride_h + y and pixel X * stride_w + x for all Y and
- * X. Neighbouring phases that read the same window of the input are walked as one block, whose
+/** Where results and taps of a transposed convolution are. It is walked as convolutions of stride
+ * 1, one for each phase: the results at row Y * stride_h + y and pixel X * stride_w + x for all Y
+ * and X. Neighbouring phases that read the same window of the input are walked as one block, whose
  * shape they share. All zero but the strides, which are 1, in the walks of other operators. */
 typedef struct nib_conv_phases {
   int64_t stride_h, stride_w;      /**< of results */
@@ -28,6 +28,8 @@ typedef struct nib_conv_phases {
   int64_t y, x, rows, columns;     /**< the phases of a block: from (y, x) on */
   int64_t first_row, first_column; /**< of the block's window in that of all phases */
   int64_t tap_y, tap_x;            /**< of phase (y, x) at its window's first row and column */
+  int64_t fold; /**< so many pixels of the result are walked as the channels of one; 1: each by
+                   itself. Their phases along a row are walked together. */
 } nib_conv_phases;
 enum { NIB_CONV_MOST_BLOCKS = 16 };
 
@@ -57,7 +59,8 @@ typedef struct nib_conv_walk {
  * of one input channel. */
 void nib_pack_walk(const nib_graph *g, const nib_node *n, const nib_vocab *v, int64_t columns,
                    nib_conv_walk *out_walk);
-/** The same with rows of `row` pixels where pixels are flattened to rows; 0: chosen here. */
+/** The same with rows of `row` pixels where pixels are flattened to rows; 0: chosen here. Of a
+ * transposed convolution with `row` pixels folded, if nib_pack_may_fold says so; else none. */
 void nib_pack_walk_in_rows(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                            int64_t columns, int64_t row, nib_conv_walk *out_walk);
 /** What is walked with weights of its own, at most NIB_CONV_MOST_BLOCKS: blocks of phases, without
@@ -69,6 +72,14 @@ int64_t nib_pack_phase_count(const nib_conv_walk *block); /**< 1 of other operat
 int64_t nib_pack_part_count(const nib_conv_walk *block);  /**< groups or phases */
 /** Whether results of one walk lie apart. */
 bool nib_pack_has_phases(const nib_conv_walk *w);
+/** Whether pixels of transposed convolution `n` can be walked as channels of one, as many as its
+ * stride along rows: weights must hold a 0 for taps that some of them lack. */
+bool nib_pack_may_fold(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+/** Pixels to fold: as many where that multiplies fewer registers of channels; else, and of other
+ * operators, 0. */
+int64_t nib_pack_best_fold(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+/** Whether channels that are folded lack taps of the window. */
+bool nib_pack_has_gaps(const nib_conv_walk *w);
 bool nib_pack_is_pointwise(const nib_conv_shape *s); /**< whose pixels are flattened to rows */
 /** Walks the taps of a kernel row one by one, as with dilation, although they touch. */
 void nib_pack_split_taps(nib_conv_walk *w);
@@ -95,9 +106,9 @@ int64_t nib_pack_weight_zero(const nib_graph *g, const nib_node *n, const nib_vo
 
 /** Bytes of an element of packed weights. */
 int nib_pack_elem_bytes(const nib_conv_walk *w, const nib_vocab *v);
-/** Packed weights [group or phase][panel][kernel row][segment][step][column][lane][dot_k]: i8 or i16 as the
- *  vocabulary says, or f32; of w->codes steps one where they share bytes. The caller frees
- * *out_data. */
+/** Packed weights [group or phase][panel][kernel row][segment][step][column][lane][dot_k]: i8 or
+ * i16 as the vocabulary says, or f32; of w->codes steps one where they share bytes. The caller
+ * frees *out_data. */
 nib_status nib_pack_weights(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                             const nib_conv_walk *w, void **out_data, size_t *out_bytes);
 /** Initial accumulators: bias with the staged zero point's contribution taken out, i32, f32, or f16

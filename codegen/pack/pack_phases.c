@@ -51,23 +51,68 @@ static axis rows_of(const nib_conv_phases *p) {
   return (axis){p->stride_h, p->pad_top, p->filter_h, p->out_h};
 }
 
+/* Also of folded ones. */
 static axis columns_of(const nib_conv_phases *p) {
-  return (axis){p->stride_w, p->pad_left, p->filter_w, p->out_w};
+  return (axis){p->stride_w * p->fold, p->pad_left, p->filter_w, p->out_w * p->fold};
 }
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-void nib_pack_transpose_shape(nib_conv_shape *s, nib_conv_phases *p) {
+static bool has_gaps(const axis *a) {
+  const window all = window_of_all(a);
+  bool gaps = false;
+  for (int64_t phase = 0; phase < a->stride && phase < a->out; phase = same_until(a, phase)) {
+    const window w = window_of(a, phase);
+    gaps = gaps || w.taps != all.taps || w.first != all.first;
+  }
+  return gaps;
+}
+
+/* Along the rows of transposed convolution `n`. */
+static axis across_of(const nib_conv_shape *s) {
+  return (axis){s->stride_w, s->pad_left, s->kernel_w, s->out_w};
+}
+
+bool nib_pack_may_fold(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  if (n->op != NIB_OP_TRANSPOSE_CONV2D)
+    return false;
+  nib_conv_shape s;
+  nib_params_conv_shape(g, n, &s);
+  const axis across = across_of(&s);
+  return s.stride_w > 1 && s.out_w % s.stride_w == 0 &&
+         (!has_gaps(&across) || nib_pack_weight_zero(g, n, v, 1) == 0);
+}
+
+int64_t nib_pack_best_fold(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  if (!nib_pack_may_fold(g, n, v))
+    return 0;
+  nib_conv_shape s;
+  nib_params_conv_shape(g, n, &s);
+  const axis across = across_of(&s);
+  int64_t apart = 0;
+  for (int64_t phase = 0, end; phase < across.stride; phase = end) {
+    end = same_until(&across, phase);
+    apart += (end - phase) * window_of(&across, phase).taps * ceil_div(s.out_c, v->lanes);
+  }
+  const int64_t folded = window_of_all(&across).taps * ceil_div(s.out_c * s.stride_w, v->lanes);
+  return folded < apart ? s.stride_w : 0;
+}
+
+void nib_pack_transpose_shape(nib_conv_shape *s, int64_t fold, nib_conv_phases *p) {
+  const axis across = across_of(s);
+  const window columns = window_of_all(&across);
   *p = (nib_conv_phases){.stride_h = s->stride_h,
-                         .stride_w = s->stride_w,
+                         .stride_w = s->stride_w / fold,
                          .out_h = s->out_h,
-                         .out_w = s->out_w,
+                         .out_w = s->out_w / fold,
                          .filter_h = s->kernel_h,
                          .filter_w = s->kernel_w,
                          .pad_top = s->pad_top,
-                         .pad_left = s->pad_left};
-  const axis down = rows_of(p), across = columns_of(p);
-  const window rows = window_of_all(&down), columns = window_of_all(&across);
+                         .pad_left = s->pad_left,
+                         .fold = fold};
+  const axis down = rows_of(p);
+  const window rows = window_of_all(&down);
+  s->out_c *= fold;
   s->out_h = ceil_div(p->out_h, p->stride_h);
   s->out_w = ceil_div(p->out_w, p->stride_w);
   s->stride_h = s->stride_w = 1;
@@ -77,6 +122,26 @@ void nib_pack_transpose_shape(nib_conv_shape *s, nib_conv_phases *p) {
   s->pad_left = -columns.first;
   s->pad_bottom = s->out_h - 1 + rows.taps - s->pad_top - s->in_h;
   s->pad_right = s->out_w - 1 + columns.taps - s->pad_left - s->in_w;
+}
+
+bool nib_pack_has_gaps(const nib_conv_walk *w) {
+  const axis across = columns_of(&w->phases);
+  return w->phases.fold > 1 && has_gaps(&across);
+}
+
+int64_t nib_pack_channel(const nib_conv_walk *w, int64_t o) {
+  return w->phases.fold > 1 ? o % (w->shape.out_c / w->phases.fold) : o;
+}
+
+int64_t nib_pack_tap(const nib_conv_walk *block, int64_t phase, int64_t o, int64_t y, int64_t x) {
+  const nib_conv_phases *p = &block->phases;
+  const int64_t tap_y = p->tap_y + phase / p->columns - y * p->stride_h;
+  if (p->fold == 1)
+    return tap_y * p->filter_w + p->tap_x + phase % p->columns - x * p->stride_w;
+  const axis across = columns_of(p);
+  const window w = window_of(&across, o / (block->shape.out_c / p->fold));
+  const int64_t at = x - block->shape.pad_left - w.first;
+  return at < 0 || at >= w.taps ? -1 : tap_y * p->filter_w + w.tap - at * p->fold;
 }
 
 bool nib_pack_has_phases(const nib_conv_walk *w) {
@@ -92,17 +157,25 @@ int64_t nib_pack_part_count(const nib_conv_walk *block) {
   return block->shape.groups * nib_pack_phase_count(block);
 }
 
+/* The phases of a row from `x` on that are walked alike, up to *out_until, and what they read. */
+static window columns_from(const nib_conv_walk *w, int64_t x, int64_t *out_until) {
+  const axis across = columns_of(&w->phases);
+  *out_until = w->phases.fold > 1 ? 1 : same_until(&across, x);
+  return w->phases.fold > 1 ? window_of_all(&across) : window_of(&across, x);
+}
+
 /* The block of the phases from (y, x) on. */
 static nib_conv_walk block_at(const nib_conv_walk *w, int64_t y, int64_t x) {
   nib_conv_walk b = *w;
   nib_conv_phases *p = &b.phases;
-  const axis down = rows_of(p), across = columns_of(p);
-  const window rows = window_of(&down, y), columns = window_of(&across, x);
+  const axis down = rows_of(p);
+  int64_t until;
+  const window rows = window_of(&down, y), columns = columns_from(w, x, &until);
   const bool reached = rows.taps > 0 && columns.taps > 0;
   p->y = y;
   p->x = x;
   p->rows = same_until(&down, y) - y;
-  p->columns = same_until(&across, x) - x;
+  p->columns = until - x;
   p->first_row = reached ? rows.first + w->shape.pad_top : 0;
   p->first_column = reached ? columns.first + w->shape.pad_left : 0;
   p->tap_y = rows.tap;
@@ -117,14 +190,13 @@ static nib_conv_walk block_at(const nib_conv_walk *w, int64_t y, int64_t x) {
 
 int nib_pack_blocks(const nib_conv_walk *w, nib_conv_walk *out_blocks) {
   const nib_conv_phases *p = &w->phases;
-  const axis down = rows_of(p), across = columns_of(p);
   int n = 0;
   if (p->filter_h == 0) {
     *out_blocks = *w;
     return 1;
   }
-  for (int64_t y = 0; y < p->stride_h && y < p->out_h; y = same_until(&down, y))
-    for (int64_t x = 0; x < p->stride_w && x < p->out_w; x = same_until(&across, x))
+  for (int64_t y = 0; y < p->stride_h && y < p->out_h; y += out_blocks[n - 1].phases.rows)
+    for (int64_t x = 0; x < p->stride_w && x < p->out_w; x += out_blocks[n - 1].phases.columns)
       out_blocks[n++] = block_at(w, y, x);
   return n;
 }

@@ -5,13 +5,13 @@
 #include <string.h>
 
 /* Registers of weights are registers of bytes, four of K to a lane, which codes may fill from 0 on.
- * What is below 0 is taken out with the sums of activations, which are of all channels. */
+ * What is below 0 is taken out with the sums of activations, which are of all channels and taps. */
 int64_t nib_conv_codes(const nib_graph *g, const nib_node *n, const nib_vocab *v,
                        const nib_conv_walk *w) {
   static const nib_prim needed[] = {NIB_PRIM_BYTES_SET, NIB_PRIM_BYTES_AND, NIB_PRIM_BYTES_SHL,
                                     NIB_PRIM_BYTES_SHR, NIB_PRIM_I32_ADD,   NIB_PRIM_I32_SET};
   const int64_t codes = nib_pack_shared_codes(nib_node_input(g, n, 1)).codes;
-  if (w->is_float || codes < 2 || v->dot_k != 4 || v->weights_i16 || v->stage != NIB_STAGE_U8 ||
+  if (w->is_float || codes < 2 || nib_pack_has_gaps(w) || v->dot_k != 4 || v->weights_i16 || v->stage != NIB_STAGE_U8 ||
       strcmp(v->type_weight, v->type_i32) != 0 ||
       !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
     return 1;

@@ -5,8 +5,9 @@
  * channels walks the taps of a pixel as contiguous runs; the epilogue finishes in registers. Of a
  * transposed convolution, each row of windows is walked once for each block of phases
  * (pack/pack_phases.c), whose results it stores where they belong.
- * tile[2] is the pixels of a row where these are flattened to rows, tile[3] whether taps are taken
- * together, tile[4] how many weights share a byte. */
+ * tile[2] is the pixels of a row where these are flattened to rows, or those of a transposed
+ * convolution's result that are walked as one, tile[3] whether taps are taken together, tile[4] how
+ * many weights share a byte. */
 #include "emit/snippets.h"
 #include "pack/pack_pairs.h"
 #include "schedule/conv_live.h"
@@ -90,15 +91,19 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const int64_t fold = nib_pack_best_fold(g, n, v);
   nib_conv_walk w;
-  nib_pack_walk_in_rows(g, n, v, 1, kernel->tile[2], &w);
+  nib_pack_walk_in_rows(g, n, v, 1, fold > 0 ? fold : kernel->tile[2], &w);
   w = nib_pack_largest_block(&w);
   const int64_t codes = nib_conv_codes(g, n, v, &w);
-  const int count = nib_conv_tiles(v, &w, out_tiles, codes > 1 ? (capacity + 1) / 2 : capacity);
-  if (codes < 2)
-    return count;
-  nib_pack_share_bytes(&w, codes);
-  return count + nib_conv_tiles(v, &w, out_tiles + count, capacity - count);
+  int count = nib_conv_tiles(v, &w, out_tiles, codes > 1 ? (capacity + 1) / 2 : capacity);
+  if (codes > 1) {
+    nib_pack_share_bytes(&w, codes);
+    count += nib_conv_tiles(v, &w, out_tiles + count, capacity - count);
+  }
+  for (int i = 0; i < count; i++)
+    out_tiles[i][2] = (int32_t)fold;
+  return count;
 }
 
 /* The walk of a kernel in its tile. */
@@ -334,22 +339,26 @@ static void emit_scratch(const nib_conv_rows *r) {
 static void emit_row(nib_conv_rows *r) {
   nib_conv_sums sums = sums_of(r);
   nib_stage_emit_rows(&r->stage, r->e, r->weight_zero ? nib_conv_sums_emit_staged : NULL, &sums);
-  for (int i = 0; i < r->n_blocks; i++)
+  bool reached = false;
+  for (int i = 0; i < r->n_blocks; i++) {
+    reached = reached || r->blocks[i].walk.shape.kernel_h > 0;
     emit_block(r, &r->blocks[i]);
+  }
+  if (!reached)
+    nib_text_line(r->e->body, "(void)row; /* no tap reaches a result */");
 }
 
 static void emit_comment(const nib_conv_rows *r) {
-  const nib_conv_shape *s = &r->walk.shape;
-  const nib_conv_phases *p = &r->walk.phases;
-  const bool spread = p->filter_h > 0;
+  nib_conv_shape s;
+  nib_params_conv_shape(r->e->graph, r->epilogue.root, &s);
+  if (!r->walk.phases.filter_h)
+    s = r->walk.shape; /* which may be flattened */
   nib_text_line(r->e->body,
                 "/* %s: %s %lldx%lld, %lldx%lldx%lld to %lldx%lldx%lld, in tiles of %lld"
                 " pixels by %lld channels */",
-                r->kernel->name, nib_op_get(r->epilogue.root->op)->mnemonic,
-                (ll)(spread ? p->filter_h : s->kernel_h), (ll)(spread ? p->filter_w : s->kernel_w),
-                (ll)s->in_h, (ll)s->in_w, (ll)s->in_c, (ll)(spread ? p->out_h : s->out_h),
-                (ll)(spread ? p->out_w : s->out_w), (ll)s->out_c, (ll)r->pixels,
-                (ll)(r->walk.columns * r->walk.lanes));
+                r->kernel->name, nib_op_get(r->epilogue.root->op)->mnemonic, (ll)s.kernel_h,
+                (ll)s.kernel_w, (ll)s.in_h, (ll)s.in_w, (ll)s.in_c, (ll)s.out_h, (ll)s.out_w,
+                (ll)s.out_c, (ll)r->pixels, (ll)(r->walk.columns * r->walk.lanes));
 }
 
 static void emit_body(nib_conv_rows *r) {
@@ -442,6 +451,10 @@ static nib_status prepare(nib_conv_rows *r) {
                           r->kernel->name, NIB_CONV_MOST_PIXELS, NIB_CONV_MOST_COLUMNS);
   walk_of(e->graph, n, e->vocab, tile_, &r->walk);
   cut_blocks(r);
+  if (r->walk.phases.filter_h && tile_[2] > 1 && r->walk.phases.fold != tile_[2])
+    return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,
+                          "%s: %d pixels of its result cannot be walked as one", r->kernel->name,
+                          tile_[2]);
   r->codes = nib_pack_shared_codes(nib_node_input(e->graph, n, 1));
   if (r->walk.codes > 1 && r->walk.codes != nib_conv_codes(e->graph, n, e->vocab, &r->walk))
     return nib_diag_error(e->diag, NIB_ERROR_INVALID_INPUT,

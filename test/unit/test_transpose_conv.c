@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 // RUN: %unit/test_transpose_conv
 /* Transposed convolutions in the vector schedule, in every vocabulary that runs here, against the
- * reference: filters smaller than their strides, equal to them and larger, each cropped at both
- * ends or longer than any window reaches, tails of K and of channels, 1 to 4 channels, batches,
- * zero points at both ends, extreme inputs and weights, weights of few bits, every kind of
- * follower. */
+ * reference: filters smaller than their strides, equal to them and larger, results cropped at both
+ * ends or longer than any window reaches, tails of K and of channels, 1 to 4 channels (several
+ * pixels to a register), batches, zero points at both ends, extreme inputs and weights, weights of
+ * few bits, every kind of follower. */
 #include "kernel_harness.h"
 
 #include "num/code_value.h"
+#include "pack/pack.h"
 
 typedef struct layer_case {
   const char *name;
@@ -45,6 +46,8 @@ static const layer_case cases[] = {
     {"more pad by 1", 1, 6, 7, 8, 16, 2, 3, 1, 1, {3, 3, 0, 2}, I8, I8, I8, 5, 0, 2},
     {"much pad below", 1, 5, 6, 4, 8, 3, 3, 2, 2, {0, 0, 6, 7}, I8, I8, I8, -9, 0, 2},
     {"fewer rows than phases", 1, 1, 1, 10, 11, 3, 3, 5, 5, {0, 1, 0, 0}, I8, I8, I8, -9, 0, 2},
+    {"biases alone", 1, 1, 6, 31, 33, 1, 3, 4, 1, {1, 1, -3, 3}, U8, I8, U8, 31, 0, 2},
+    {"biases alone, 5 rows", 2, 5, 1, 8, 6, 1, 1, 1, 2, {0, 1, 0, -1}, I8, I8, I8, 31, 0, 2},
     {"a row", 1, 1, 17, 8, 64, 2, 2, 2, 2, NONE, I8, I8, I8, 0, 0, 2},
     {"a column by 2x1", 1, 13, 1, 8, 64, 4, 1, 2, 1, {1, 0, 1, 0}, I8, I8, I8, 0, 0, 2},
     {"1 to 1 channel", 1, 9, 8, 1, 1, 4, 4, 2, 2, ONES, I8, I8, I8, -1, 0, 2},
@@ -52,6 +55,36 @@ static const layer_case cases[] = {
     {"16 to 3 channels", 1, 8, 8, 16, 3, 4, 4, 2, 2, ONES, I8, I8, U8, 3, 0, 128},
     {"3 to 40 channels", 1, 7, 5, 3, 40, 5, 5, 2, 2, {2, 2, 1, 1}, I8, I8, I8, 3, 0, 1},
     {"4 to 130 channels", 1, 4, 5, 4, 130, 3, 2, 2, 2, {1, 0, 0, 0}, U8, I8, U8, 0, 0, 1},
+    {"8 to 2 channels, 3x3", 1, 5, 7, 8, 2, 3, 3, 2, 2, {0, 0, 1, 1}, I8, I8, I8, 9, 0, 3},
+    {"5 to 4 channels, 2x2", 2, 5, 6, 5, 4, 2, 2, 2, 2, NONE, I8, I8, U8, -128, 0, 3},
+    {"9 to 4 channels, 2x2 by 3", 1, 3, 7, 9, 4, 2, 2, 3, 3, {0, 1, 0, -2}, I8, I8, I8, 127, 0, 3},
+    {"3 to 1 channel, 8x8 by 4", 1, 5, 4, 3, 1, 8, 8, 4, 4, {2, 2, 2, 2}, I8, I8, I8, 127, 0, 3},
+    {"4 to 3 channels, odd row", 1, 4, 6, 4, 3, 4, 4, 2, 2, {1, 1, 1, 0}, I8, I8, I8, 9, 0, 3},
+    {"8 to 8 channels by 1x4", 1, 4, 6, 8, 8, 1, 4, 1, 4, NONE, I8, I8, I8, 9, 0, 3},
+    {"uint8 to 3 channels", 1, 4, 6, 7, 3, 4, 4, 2, 2, ONES, U8, U8, U8, 255, 33, 3},
+    {"uint8 to 4 channels, 2x2", 1, 4, 6, 7, 4, 2, 2, 2, 2, NONE, U8, U8, U8, 0, 255, 3},
+    {"i4 to 3 channels", 1, 4, 6, 16, 3, 4, 4, 2, 2, ONES, I8, NIB_I4, I8, -128, 0, 3},
+    {"ternary to 4 channels", 1, 4, 6, 32, 4, 2, 2, 2, 2, NONE, U8, NIB_TERNARY, I8, 255, 0, 3},
+    {"bipolar to 2 channels", 1, 4, 6, 17, 2, 4, 4, 2, 2, ONES, I8, NIB_BIPOLAR1, I8, 127, 0, 3},
+    {"float to 3 channels", 1, 4, 6, 7, 3, 4, 4, 2, 2, ONES, F32, F32, F32, 0, 0, 0},
+    {"float to 1 channel, 8x8 by 4",
+     1,
+     4,
+     5,
+     7,
+     1,
+     8,
+     8,
+     4,
+     4,
+     {2, 2, 2, 2},
+     F32,
+     F32,
+     F32,
+     0,
+     0,
+     0},
+    {"f16 to 5 channels", 1, 4, 6, 8, 5, 3, 3, 2, 2, {0, 0, 1, 1}, F16, F16, F16, 0, 0, 0},
     {"long sums", 1, 3, 4, 515, 18, 3, 3, 2, 2, ONES, I8, I8, I8, -128, 0, -128},
     {"parts", 2, 4, 5, 16, 64, 2, 2, 2, 2, NONE, I8, I8, U8, 5, 0, 4},
     {"parts by 3", 1, 4, 5, 8, 128, 4, 4, 3, 3, ONES, U8, I8, I8, 5, 0, 4},
@@ -133,7 +166,7 @@ static int32_t add_layer(suite *s, const layer_case *k, int32_t *out_node) {
 }
 
 /* A follower that reads the result and, where it takes two operands, another tensor. */
-static void add_followed(suite *s, nib_op op, nib_format format, bool first) {
+static void add_followed(suite *s, nib_op op, nib_format format, bool first, int channels) {
   const layer_case k = {
       "followed", 1, 4, 5, 8, 19, 3, 4, 2, 2, ONES, format, is_real(format) ? format : I8,
       format,     3, 0, 40};
@@ -165,11 +198,19 @@ static void add_followers(suite *s) {
                 : strcmp(s->g->rounding, "nearest-away") == 0 ? 2
                                                               : 4;
   for (int i = 0; i < n; i++) {
-    add_followed(s, integers[i], I8, true);
-    add_followed(s, integers[i], U8, integers[i] == NIB_OP_RELU || integers[i] == NIB_OP_LOOKUP);
+    add_followed(s, integers[i], I8, true, 19);
+    add_followed(s, integers[i], U8, integers[i] == NIB_OP_RELU || integers[i] == NIB_OP_LOOKUP, 3);
   }
   for (int i = 0; i < 4; i++)
-    add_followed(s, reals[i], F32, true);
+    add_followed(s, reals[i], F32, true, i % 2 ? 19 : 3);
+}
+
+/* Layers whose pixels share registers. */
+static int count_folded(const suite *s, const nib_vocab *v) {
+  int n = 0;
+  for (int32_t i = 0; i < s->g->n_nodes; i++)
+    n += nib_pack_best_fold(s->g, &s->g->nodes[i], v) > 0;
+  return n;
 }
 
 static void test_vocabulary(const nib_vocab *v, const char *target, const char *rounding,
@@ -179,6 +220,7 @@ static void test_vocabulary(const nib_vocab *v, const char *target, const char *
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     output(&s, add_layer(&s, &cases[i], &n));
   add_followers(&s);
+  CHECK(count_folded(&s, v) >= (v->lanes > 1 ? 15 : 0));
   harness_shares_bytes = seed % 2;
   harness_sharing_kernels = 0;
   const bool clang = seed % 2 && shell("command -v clang-22 >/dev/null") == 0;
