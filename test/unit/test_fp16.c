@@ -233,6 +233,7 @@ typedef struct conv_case {
 #define CONV NIB_OP_CONV2D
 #define DW NIB_OP_DEPTHWISE_CONV2D
 #define FC NIB_OP_FULLY_CONNECTED
+#define TC NIB_OP_TRANSPOSE_CONV2D
 
 static const conv_case cases[] = {
     {"first layer", CONV, 1, 9, 11, 3, 16, 3, 3, 1, 1, 1, 1},
@@ -252,6 +253,12 @@ static const conv_case cases[] = {
     {"fully connected rows", FC, 7, 1, 1, 19, 131, 1, 1, 1, 1, 0, 1},
     {"fully connected in rows", FC, 181, 1, 1, 400, 40, 1, 1, 1, 1, 0, 1},
     {"wide", FC, 13, 1, 1, 65, 257, 1, 1, 1, 1, 0, 1},
+    {"transposed", TC, 1, 5, 6, 9, 37, 4, 4, 2, 1, 1, 1},
+    {"transposed 3x3", TC, 2, 4, 5, 16, 65, 3, 3, 2, 1, 1, 1},
+    {"transposed 2x2", TC, 1, 4, 5, 24, 32, 2, 2, 2, 1, 0, 1},
+    {"transposed of few", TC, 1, 5, 4, 7, 3, 4, 4, 2, 1, 1, 1},
+    {"transposed by 3 of few", TC, 1, 3, 4, 6, 5, 2, 2, 3, 1, 0, 1},
+    {"transposed by 1", TC, 1, 6, 5, 7, 20, 3, 3, 1, 1, 1, 1},
     {"depthwise", DW, 1, 9, 10, 24, 24, 3, 3, 1, 1, 1, 1},
     {"depthwise 64", DW, 1, 7, 7, 64, 64, 3, 3, 2, 1, 1, 1},
     {"depthwise tail", DW, 2, 6, 5, 43, 43, 5, 3, 1, 1, 2, 1},
@@ -273,15 +280,19 @@ static int32_t add_conv(suite *s, const conv_case *k, int32_t *out_node) {
                                         : shape(4, k->out_c, k->kh, k->kw, k->c / k->groups);
   const int32_t w = constant(s, F16, filter, 0, 0, 0);
   const int32_t bias = pick(s, 0, 3) ? constant(s, F16, shape(1, k->out_c), 0, 0, 0) : NIB_NONE;
-  const int oh = (k->h + 2 * k->pad - (k->kh - 1) * k->dilation - 1) / k->stride + 1;
-  const int ow = (k->w + 2 * k->pad - (k->kw - 1) * k->dilation - 1) / k->stride + 1;
+  const bool spreads = k->op == TC;
+  const int oh = spreads ? (k->h - 1) * k->stride + k->kh - 2 * k->pad
+                         : (k->h + 2 * k->pad - (k->kh - 1) * k->dilation - 1) / k->stride + 1;
+  const int ow = spreads ? (k->w - 1) * k->stride + k->kw - 2 * k->pad
+                         : (k->w + 2 * k->pad - (k->kw - 1) * k->dilation - 1) / k->stride + 1;
   const int32_t y = value(
       s, F16, k->op == FC ? shape(2, k->batch, k->out_c) : shape(4, k->batch, oh, ow, k->out_c), 0,
       0);
   const int32_t n = node(s, k->op, y, 4, x, w, bias, NIB_NONE);
   if (k->op != FC) {
     set_ints(s, n, NIB_A_STRIDES, 2, k->stride, k->stride);
-    set_ints(s, n, NIB_A_DILATIONS, 2, k->dilation, k->dilation);
+    if (!spreads)
+      set_ints(s, n, NIB_A_DILATIONS, 2, k->dilation, k->dilation);
     set_ints(s, n, NIB_A_PADS, 4, k->pad, k->pad, k->pad, k->pad);
   }
   if (k->op == CONV && k->groups > 1)

@@ -96,7 +96,37 @@ def ties():
     n.save("ties.onnx", [value("x", [1, 3, 8, 8])], [value("y_real", [1, 3, 4, 4])])
 
 
+def decoder():
+    """A convolution and its way back by transposed ones: weights by tensor and by output channel (which is the second
+    dimension of their filters), a skip connection and a result of two channels."""
+    n = Net()
+    x = n.quantized("x", "x_q", 0.02, 3)
+    w, b = n.weights((8, 2, 3, 3), "w1", 0.004, 0.02)
+    skip = n.quantized(n.node("Relu", [n.node("Conv", [x, w, b], "conv1", pads=[1, 1, 1, 1])], "relu1"), "relu1_q", 0.03, -128)
+    w, b = n.weights((16, 8, 2, 2), "w2", 0.005, 0.03)
+    y = n.quantized(n.node("Conv", [skip, w, b], "down", strides=[2, 2]), "down_q", 0.05, -4)
+
+    def up(y, name, shape, in_scale, per_channel, **attributes):
+        channels = shape[1]
+        scales = (0.003 + 0.001 * np.arange(channels)).astype(np.float32) if per_channel else np.float32(0.004)
+        s, axis = n.constant(name + "_scale", scales), {"axis": 1} if per_channel else {}
+        w = n.constant(name, rng.integers(-127, 128, shape, dtype=np.int8))
+        b = n.constant(name + "_bias", rng.integers(-500, 500, channels, dtype=np.int32))
+        bs = n.constant(name + "_bias_scale", (np.float32(in_scale) * scales).astype(np.float32))
+        zeros = [n.constant(f"{name}{what}_zp", np.zeros(scales.shape, kind)) for what, kind in (("", np.int8), ("_bias", np.int32))]
+        w = n.node("DequantizeLinear", [w, s, zeros[0]], name + "_real", **axis)
+        b = n.node("DequantizeLinear", [b, bs, zeros[1]], name + "_bias_real", **({"axis": 0} if per_channel else {}))
+        return n.node("ConvTranspose", [y, w, b], name + "_up", **attributes)
+
+    y = n.node("Relu", [up(y, "w3", (16, 8, 4, 4), 0.05, True, strides=[2, 2], pads=[1, 1, 1, 1])], "relu3")
+    y = n.quantized(y, "relu3_q", 0.06, -128)
+    y = n.quantized(n.node("Add", [y, skip], "add"), "add_q", 0.07, -100)
+    n.quantized(up(y, "w4", (8, 2, 3, 3), 0.07, False, strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]), "y", 0.11, 10)
+    n.save("decoder.onnx", [value("x", [1, 2, 8, 6])], [value("y_real", [1, 2, 16, 12])])
+
+
 tiny()
 tiny_float()
 unsupported()
 ties()
+decoder()
