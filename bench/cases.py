@@ -15,7 +15,7 @@ import struct
 import typing
 
 TABLE = pathlib.Path(__file__).resolve().parent / "cases.txt"
-INT8_KINDS = ("gemm", "conv", "dw")
+INT8_KINDS = ("gemm", "conv", "tconv", "dw")
 KINDS = (*INT8_KINDS, "gemm_f32", "gemm_f16", "low", "net", "compile")
 SIGMA = 36
 INPUT_SCALE, OUTPUT_SIGMA = 0.03125, 40.0
@@ -60,7 +60,8 @@ class Case:
             return {"m": self.number("m"), "n": self.number("n"), "k": self.number("k")}
         h, w, o = (self.number(key) for key in ("h", "w", "o"))
         kh, kw, stride = self.number("kh"), self.number("kw"), self.number("s", 1)
-        (oh, top, bottom), (ow, left, right) = (window(size, kernel, stride, v.get("pad", "SAME"))
+        fit = spread_window if self.kind == "tconv" else window
+        (oh, top, bottom), (ow, left, right) = (fit(size, kernel, stride, v.get("pad", "SAME"))
                                                 for size, kernel in ((h, kh), (w, kw)))
         i = o if self.kind == "dw" else self.number("i")
         depth = kh * kw * (1 if self.kind == "dw" else i)
@@ -69,8 +70,9 @@ class Case:
 
     @property
     def macs(self) -> int:
+        """Of a transposed convolution, each input is multiplied by all weights."""
         s = self.shape
-        return s["m"] * s["n"] * s["k"]
+        return (s["h"] * s["w"] if self.kind == "tconv" else s["m"]) * s["n"] * s["k"]
 
 
 def window(size: int, kernel: int, stride: int, pad: str):
@@ -80,6 +82,13 @@ def window(size: int, kernel: int, stride: int, pad: str):
     out = -(-size // stride)
     total = max((out - 1) * stride + kernel - size, 0)
     return out, total // 2, total - total // 2
+
+
+def spread_window(size: int, kernel: int, stride: int, pad: str):
+    """The same of a transposed convolution: what is cut off its results, below 0 where no tap reaches the last ones."""
+    total = kernel - stride if pad == "SAME" else 0
+    before = max(total, 0) // 2
+    return (size - 1) * stride + kernel - total, before, total - before
 
 
 def parse_want(text: str) -> dict:
@@ -159,7 +168,8 @@ def make_int8(case: Case) -> Data:
     s = case.shape
     inputs = s["m"] * s["k"] if case.kind == "gemm" else s["h"] * s["w"] * s["i"]
     table = byte_table(case.values.get("weights", "gaussian"), case.values.get("format", ""))
-    spread = 74.0 * statistics.pstdev(b - 256 if b > 127 else b for b in table) * math.sqrt(s["k"])
+    depth = case.macs / (s["m"] * s["n"])
+    spread = 74.0 * statistics.pstdev(b - 256 if b > 127 else b for b in table) * math.sqrt(depth)
     scales = tuple(f32(0.01 * rng.uniform(0.7, 1.4)) for _ in range(s["n"]))
     bias = struct.pack(f"<{s['n']}i", *(round(rng.gauss(0, spread / 4)) for _ in range(s["n"])))
     inputs = rng.randbytes(inputs)
@@ -250,7 +260,7 @@ def int8_text(case: Case, data: Data, rounding: str) -> str:
         x = f"tensor<1x{s['h']}x{s['w']}x{s['i']}x{code(INPUT_SCALE)}>"
         y = f"tensor<1x{s['oh']}x{s['ow']}x{s['o']}x{code(data.output_scale)}>"
         attributes = f" strides [{s['s']}, {s['s']}] pads [{s['top']}, {s['left']}, {s['bottom']}, {s['right']}]"
-        filter_dims, op = (s["o"], s["kh"], s["kw"], s["i"]), "conv2d"
+        filter_dims, op = (s["o"], s["kh"], s["kw"], s["i"]), "transpose_conv2d" if case.kind == "tconv" else "conv2d"
         if case.kind == "dw":
             filter_dims, op = (1, s["kh"], s["kw"], s["o"]), "depthwise_conv2d"
     scales = struct.pack(f"<{s['n']}f", *data.weight_scales)

@@ -108,7 +108,7 @@ def peer_line(case: Case, copies: int) -> str:
     if case.kind.startswith("gemm"):
         return f"onednn gemm {s['m']} {s['n']} {s['k']} {copies}\n"
     order = ("h", "w", "i", "o", "kh", "kw", "s", "s", "top", "left", "bottom", "right", "oh", "ow")
-    return "onednn conv " + " ".join(str(s[key]) for key in order) + f" {int(case.kind == 'dw')}\n"
+    return f"onednn {case.kind} " + " ".join(str(s[key]) for key in order) + "\n"
 
 
 def limit_lines(case: Case, data: Data, copies: int) -> str:

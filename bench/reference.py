@@ -16,6 +16,16 @@ def windows(x: np.ndarray, s: dict) -> np.ndarray:
     return view.reshape(-1, s["kh"], s["kw"], s["i"])
 
 
+def spread(x: np.ndarray, w: np.ndarray, s: dict) -> np.ndarray:
+    """A transposed convolution: each input adds its products to the window of results that it reaches."""
+    full = np.zeros((s["oh"] + s["top"] + max(s["bottom"], 0), s["ow"] + s["left"] + max(s["right"], 0), s["o"]))
+    for ky in range(s["kh"]):
+        for kx in range(s["kw"]):
+            rows, columns = (slice(k, k + n * s["s"], s["s"]) for k, n in ((ky, s["h"]), (kx, s["w"])))
+            full[rows, columns] += x @ w[:, ky, kx].T
+    return full[s["top"]:, s["left"]:][:s["oh"], :s["ow"]].reshape(-1, s["o"])
+
+
 def accumulators(case: Case, data: Data) -> np.ndarray:
     """Exact sums: float64 holds them, as they are below 2^53."""
     s = case.shape
@@ -23,6 +33,8 @@ def accumulators(case: Case, data: Data) -> np.ndarray:
     w = np.frombuffer(data.weights, np.int8).astype(np.float64)
     if case.kind == "gemm":
         sums = x.reshape(s["m"], s["k"]) @ w.reshape(s["n"], s["k"]).T
+    elif case.kind == "tconv":
+        sums = spread(x.reshape(s["h"], s["w"], s["i"]), w.reshape(s["o"], s["kh"], s["kw"], s["i"]), s)
     elif case.kind == "dw":
         sums = np.einsum("phwc,hwc->pc", windows(x, s), w.reshape(s["kh"], s["kw"], s["o"]))
     else:

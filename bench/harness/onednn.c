@@ -97,6 +97,7 @@ typedef struct layer {
 typedef union op_desc {
   dnnl_matmul_desc_t matmul;
   dnnl_convolution_desc_t convolution;
+  dnnl_deconvolution_desc_t deconvolution;
   dnnl_inner_product_desc_t inner_product;
 } op_desc;
 
@@ -108,6 +109,10 @@ static dnnl_status_t init_op(const layer *l, op_desc *op, const dnnl_memory_desc
   if (strcmp(l->name, "inner_product") == 0)
     return dnnl_inner_product_forward_desc_init(&op->inner_product, dnnl_forward_inference, src, w,
                                                 bias, dst);
+  if (strcmp(l->name, "deconvolution") == 0)
+    return dnnl_deconvolution_forward_desc_init(&op->deconvolution, dnnl_forward_inference,
+                                                dnnl_deconvolution_direct, src, w, bias, dst,
+                                                l->stride, l->pad_low, l->pad_high);
   return dnnl_convolution_forward_desc_init(&op->convolution, dnnl_forward_inference,
                                             dnnl_convolution_direct, src, w, bias, dst, l->stride,
                                             l->pad_low, l->pad_high);
@@ -183,14 +188,14 @@ static bool add_gemm(bench_job *job, const char *line) {
   return add_layer(job, &matmul) && add_layer(job, &inner);
 }
 
-/* conv H W I O KH KW SY SX TOP LEFT BOTTOM RIGHT OH OW DEPTHWISE: weights [O, KH, KW, I], of a
- * depthwise layer [KH, KW, O]. */
-static bool add_convolution(bench_job *job, const char *line) {
-  long h, w, i, o, kh, kw, sy, sx, top, left, bottom, right, oh, ow, depthwise;
-  if (sscanf(line, "%ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld", &h, &w, &i, &o,
-             &kh, &kw, &sy, &sx, &top, &left, &bottom, &right, &oh, &ow, &depthwise) != 15)
+/* KIND H W I O KH KW SY SX TOP LEFT BOTTOM RIGHT OH OW: weights [O, KH, KW, I], of a depthwise
+ * layer [KH, KW, O]. */
+static bool add_convolution(bench_job *job, const char *kind, const char *line) {
+  long h, w, i, o, kh, kw, sy, sx, top, left, bottom, right, oh, ow;
+  if (sscanf(line, "%ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld %ld", &h, &w, &i, &o, &kh,
+             &kw, &sy, &sx, &top, &left, &bottom, &right, &oh, &ow) != 14)
     return false;
-  layer l = {.name = "convolution",
+  layer l = {.name = strcmp(kind, "tconv") == 0 ? "deconvolution" : "convolution",
              .src = {4, {1, i, h, w}, {h * w * i, 1, w * i, i}, dnnl_s8},
              .weights = {4, {o, i, kh, kw}, {kh * kw * i, 1, kw * i, i}, dnnl_s8},
              .bias = {1, {o}, {1}, dnnl_s32},
@@ -201,7 +206,7 @@ static bool add_convolution(bench_job *job, const char *line) {
              .outputs = o,
              .channel_mask = 1 << 1,
              .copies = 1};
-  if (depthwise)
+  if (strcmp(kind, "dw") == 0)
     l.weights = (tensor){5, {o, 1, 1, kh, kw}, {1, 1, 1, kw * o, o}, dnnl_s8};
   return add_layer(job, &l);
 }
@@ -212,7 +217,7 @@ bool bench_add_onednn(bench_job *job, const char *line) {
   sscanf(line, "%15s %n", kind, &skip);
   if (strcmp(kind, "gemm") == 0)
     return add_gemm(job, line + skip);
-  return strcmp(kind, "conv") == 0 && add_convolution(job, line + skip);
+  return add_convolution(job, kind, line + skip);
 }
 #else
 bool bench_add_onednn(bench_job *job, const char *line) {

@@ -24,6 +24,8 @@ for pattern, _ in groups:
     assert fnmatch.filter(names, pattern), pattern
 assert cases.window(32, 3, 2, "SAME") == (16, 0, 1) and cases.window(49, 10, 2, "SAME") == (25, 4, 5)
 assert cases.window(5, 3, 1, "VALID") == (3, 0, 0)
+assert cases.spread_window(16, 4, 2, "SAME") == (32, 1, 1) and cases.spread_window(14, 3, 2, "SAME") == (28, 0, 1)
+assert cases.spread_window(5, 2, 3, "SAME") == (15, 0, -1) and cases.spread_window(5, 4, 2, "VALID") == (12, 0, 0)
 small = next(case for case in table if case.name == "gemm.64")
 data = cases.make(small)
 weights = [b - 256 if b > 127 else b for b in data.weights]
