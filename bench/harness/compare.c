@@ -3,9 +3,9 @@
  *
  * Usage: compare JOB     prints JSON; status 1 after a message if anything is wrong
  *
- * A job is lines of a keyword and its values: cpu N, rounds N, budget SECONDS, canary BEST, input FILE TYPE,
- * expected FILE TYPE, weights FILE, bias FILE, scales FILE, and entries in the order of their
- * turns: limit NAME [BYTES], network NAME FILE TOLERANCE [COPIES], onednn KIND …, ggml …. */
+ * A job is lines of a keyword and its values: cpu N, rounds N, budget SECONDS, canary BEST, input
+ * FILE TYPE, expected FILE TYPE, weights FILE, bias FILE, scales FILE, and entries in the order of
+ * their turns: limit NAME [BYTES], network NAME FILE TOLERANCE [COPIES], onednn KIND …, ggml …. */
 #include "harness.h"
 
 #include <dlfcn.h>

@@ -22,7 +22,8 @@ enum {
   FIRST_CANARIES = 20000
 };
 
-/* Share of a batch that may have gone to other processes; of the canary's best that it must reach. */
+/* Share of a batch that may have gone to other processes; of the canary's best that it must reach.
+ */
 static const double MAX_STOLEN = 0.02, MIN_CANARY = 0.85;
 
 static double now_ns(clockid_t clock) {
@@ -44,8 +45,8 @@ int bench_pin(int cpu) {
 }
 
 /* Instructions that a cycle starts, where they need nothing but to be started: few where another
- * thread has its turns in the core, which a virtual machine may not be told of. The cycles are those
- * of a chain of additions, so that the clock may change. */
+ * thread has its turns in the core, which a virtual machine may not be told of. The cycles are
+ * those of a chain of additions, so that the clock may change. */
 static double canary(void) {
   uint64_t sum = 0;
   const double start = now_ns(CLOCK_MONOTONIC);
@@ -62,7 +63,8 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The canary of a core that is not shared, in what is left of its time: single ones may be far off. */
+/* The canary of a core that is not shared, in what is left of its time: single ones may be far off.
+ */
 static double best_canary(void) {
   double *const all = bench_alloc(FIRST_CANARIES * sizeof *all);
   for (int i = 0; i < FIRST_CANARIES; ++i)

@@ -513,6 +513,9 @@ static double summed_elements(const nib_kernel_desc *d) {
 
 /* Entering the loops of one operator for one row, and joining the lanes of a sum. */
 static const double k_row_cycles = 2.0;
+/* A lane's look-up in a table in memory, by vector and portable code; a byte's in registers, before
+ * a vocabulary is weighed. */
+static const double k_gather_cycles = 1.5, k_scalar_lookup_cycles = 1.0, k_byte_lookup_cycles = 0.1;
 /* Of an element operation on codes, one on floats in registers. */
 static const double k_row_element_share = 0.2;
 /* Loops over the columns of a product of floats in portable C: those found vectors for, or not. */
@@ -548,9 +551,36 @@ static const struct {
                        {"block_sixes", block_six_cycles},
                        {"block_dots", block_dot_cycles}};
 
+static double count_lookups(const nib_kernel_desc *d) {
+  double lookups = 0;
+  for (int32_t i = 0; i < d->n_ops; ++i)
+    lookups += strcmp(d->ops[i], "lookup") == 0;
+  return lookups;
+}
+
+/* Cycles of a byte that is looked up in a register of them; 0: each is gathered. */
+static double byte_lookup_cycles(const nib_kernel_desc *d) {
+  const bool alone = d->macs == 0;
+  const bool packs = !alone || d->schedule[0] == '\0' || strcmp(d->schedule, "byte_tables") == 0;
+  const nib_vocab *v = nib_vocab_find(d->vocab);
+  if (!packs || strcmp(d->ops[d->n_ops - 1], "lookup") != 0)
+    return 0;
+  return v ? nib_vocab_lookup_cycles(v, alone) / (4.0 * v->lanes) : k_byte_lookup_cycles;
+}
+
+/* Tables of bytes: the last one may be of whole registers of them. */
+static double lookup_cycles(const nib_kernel_desc *d, bool scalar) {
+  const double lookups = count_lookups(d), elements = rows_of(d) * columns_of(d);
+  const double whole = lookups > 0 ? byte_lookup_cycles(d) : 0;
+  return elements *
+         (whole + (lookups - (whole > 0)) * (scalar ? k_scalar_lookup_cycles : k_gather_cycles));
+}
+
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   if (strcmp(d->schedule, "row_steps") == 0)
     return row_cycles(d, r);
+  if (strcmp(d->schedule, "byte_tables") == 0)
+    return lookup_cycles(d, r->scalar);
   const nib_desc_tensor *in = find_role(d, "in"), *out = find_role(d, "out");
   const bool real = is_float(in);
   if (strcmp(d->schedule, "bit_planes") == 0)
@@ -568,13 +598,16 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
                   : kind == MAC_DOT                           ? dot_cycles(d, r, real)
                   : kind == MAC_LANE                          ? lane_mac_cycles(d, r, real)
                                                               : 0.0;
-  cycles += stage_cycles(d);
+  cycles += stage_cycles(d) + lookup_cycles(d, r->scalar);
   const bool requantized = !real && !is_float(out) && rescales(d);
   /* Codes are widened and narrowed around each step; floats are not. */
   const double element = pools(d)                ? k_pool_cycles
                          : real && is_float(out) ? r->element / 2
                                                  : r->element;
-  cycles += other_elements(d, requantized) / r->lanes * element / fmax(lanes_used, 1.0 / r->lanes);
+  const double looked_up =
+      count_lookups(d) > 0 && byte_lookup_cycles(d) > 0 ? rows_of(d) * columns_of(d) : 0;
+  cycles += fmax(other_elements(d, requantized) - looked_up, 0) / r->lanes * element /
+            fmax(lanes_used, 1.0 / r->lanes);
   if (requantized)
     cycles += rows_of(d) * columns_of(d) / n * round_up(n, r->lanes) / r->lanes * r->requant;
   return cycles;
@@ -601,6 +634,7 @@ static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   return (double)d->macs * fmax(mac, 1.0) * direct_mac_cycles(r) /
              found_vectors(d, r->found_lanes, real) +
          convert_cycles(d) + (double)d->elementwise * scalar_element_cycles(d, r) +
+         count_lookups(d) * rows_of(d) * columns_of(d) * k_scalar_lookup_cycles +
          (real ? summed_elements(d) * k_accumulate_latency : 0.0) +
          (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
 }

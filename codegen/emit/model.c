@@ -8,6 +8,7 @@
 #include "emit/storage.h"
 #include "schedule/schedule.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,8 +115,8 @@ static void write_signature(writer *w, int32_t index) {
   nib_model_kernel_symbol(w->g, w->o->name, index, symbol, sizeof symbol);
   if (v->function_attr[0])
     nib_text_printf(&w->kernels, "%s\n", v->function_attr);
-  /* Of RISC-V each kernel stays a function of its own: it is counted by itself, and the stack is the
-   * deepest kernel's. */
+  /* Of RISC-V each kernel stays a function of its own: it is counted by itself, and the stack is
+   * the deepest kernel's. */
   const char *apart = nib_target_is_riscv(w->o->target) ? "__attribute__((noinline)) " : "";
   nib_text_printf(&w->kernels, "static %svoid %s(", apart, symbol);
   nib_model_write_parameters(w->g, k, "restrict ", &w->kernels);
@@ -210,8 +211,8 @@ static nib_status write_part(writer *w, int32_t index, int64_t units) {
   /* 32 bits where they hold the product: a smaller processor divides them itself. */
   const bool wide = units > UINT32_MAX / k->parts;
   nib_text_printf(t,
-                  ",\n      (int32_t)(UINT%d_C(%" PRId64 ") * part / parts), (int32_t)(UINT%d_C(%" PRId64
-                  ") * (part + 1) / parts));\n}\n",
+                  ",\n      (int32_t)(UINT%d_C(%" PRId64
+                  ") * part / parts), (int32_t)(UINT%d_C(%" PRId64 ") * (part + 1) / parts));\n}\n",
                   wide ? 64 : 32, units, wide ? 64 : 32, units);
   return NIB_OK;
 }
@@ -236,7 +237,8 @@ nib_status nib_model_kernel_schedule(const nib_graph *g, const nib_model_options
                                      bool device, const nib_schedule **out_schedule,
                                      const nib_vocab **out_vocab, const nib_diag *diag) {
   const nib_kernel *k = &g->kernels[index];
-  const nib_schedule *schedule = *out_schedule = k->schedule ? nib_schedule_find(k->schedule) : NULL;
+  const nib_schedule *schedule = *out_schedule =
+      k->schedule ? nib_schedule_find(k->schedule) : NULL;
   const nib_vocab *vocab = *out_vocab = vocab_of(k);
   if (!schedule || !vocab || k->n_nodes < 1 || schedule->device != device ||
       nib_kernel_inputs(g, k, NULL, 0) > max_inputs)
@@ -406,10 +408,13 @@ static size_t paragraph_size(const char *at) {
   return next ? (size_t)(next + 1 - at) : strlen(at);
 }
 
-/* Whether `name` occurs in text[0..size). */
+static bool is_part_of_name(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+/* Whether `name` occurs in text[0..size), not as the beginning of a longer one. */
 static bool mentions(const char *text, size_t size, const char *name, size_t name_size) {
   for (size_t i = 0; i + name_size <= size; ++i)
-    if (text[i] == name[0] && memcmp(text + i, name, name_size) == 0)
+    if (text[i] == name[0] && memcmp(text + i, name, name_size) == 0 &&
+        (i + name_size == size || !is_part_of_name(text[i + name_size])))
       return true;
   return false;
 }

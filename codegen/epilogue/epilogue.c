@@ -88,8 +88,8 @@ static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, nib
   const nib_conv_params *q = &p->params;
   for (int64_t c = 0; c < p->channels; c++) {
     linears[c] = (nib_linear){.form = form, .zero_apart = zero_apart};
-    if (!nib_linear_prove(q->rounding, &q->requant[c % q->n_requant], q->out_zp, q->lo,
-                          q->hi, ranges[c], most_fixes, &linears[c]))
+    if (!nib_linear_prove(q->rounding, &q->requant[c % q->n_requant], q->out_zp, q->lo, q->hi,
+                          ranges[c], most_fixes, &linears[c]))
       return false;
   }
   return true;
@@ -271,6 +271,7 @@ static nib_status prepare(nib_epilogue *p, nib_emitter *e, const nib_kernel *ker
   p->channels = channels;
   p->first = 1;
   p->packs = nib_epilogue_can_pack(g, kernel, e->vocab);
+  p->register_nodes = p->packs ? nib_epilogue_register_nodes(g, kernel, e->vocab) : kernel->n_nodes;
   p->may_start = may_start;
   p->is_float = nib_params_is_real(nib_node_input(g, p->root, 0)->format);
   nib_status status = NIB_OK;
@@ -537,7 +538,7 @@ static void finish_register(nib_epilogue *p, const nib_finish *r, const char *at
   if (p->is_float)
     nib_epilogue_clamp_real(p, r->acc, p->low, p->high);
   else if (p->form != NIB_FORM_RAW)
-    requantize(p, r->acc, r->column, p->kernel->n_nodes == 1);
+    requantize(p, r->acc, r->column, p->register_nodes == 1);
   run_steps(p, r->acc, at, r->tail);
 }
 
@@ -581,6 +582,7 @@ nib_status nib_epilogue_begin(nib_epilogue *p, nib_emitter *e, const nib_kernel 
   p->e = e;
   p->kernel = kernel;
   p->root = &e->graph->nodes[kernel->nodes[0]];
+  p->register_nodes = kernel->n_nodes;
   p->first = first;
   const nib_status status = nib_followers_prepare(p);
   if (status != NIB_OK)
@@ -597,7 +599,7 @@ static const char *register_of(const nib_epilogue *p, const char *value, int32_t
 
 static void run_steps(nib_epilogue *p, const char *value, const char *at, int tail) {
   const nib_graph *g = p->e->graph;
-  for (int32_t i = p->first; i < p->kernel->n_nodes; i++)
+  for (int32_t i = p->first; i < p->register_nodes; i++)
     nib_follower_apply(p, i, register_of(p, value, g->nodes[p->kernel->nodes[i]].in[0]), at, tail);
 }
 

@@ -81,6 +81,8 @@ typedef struct nib_epilogue {
   int64_t from, step, steps; /**< values that the expression `channel` takes; steps 0: any */
   bool packs;                /**< registers are narrowed and stored several at a time */
   nib_codes pending;         /**< what is left to do when they are */
+  int32_t register_nodes; /**< that run on registers: all, or all but the last, a table of bytes */
+  const char *byte_table; /**< its array, in which the packed store looks up, or NULL */
   const char *tables[NIB_EPILOGUE_MAX_NODES];   /**< array of each step that has one, or NULL */
   const char *operands[NIB_EPILOGUE_MAX_NODES]; /**< array of a step's constant operand, or NULL */
   int32_t first;           /**< position of the first node that is a step: 1, or 0 for the root */
@@ -141,6 +143,12 @@ void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int column
 void nib_epilogue_at_channels(nib_epilogue *p, int64_t from, int64_t step, int64_t steps);
 /** Finishes `n` registers and stores each at `offset` past element expression `base`. */
 void nib_epilogue_apply(nib_epilogue *p, const nib_finish *registers, int n, const char *base);
+
+/** Whether a node looks bytes up that make bytes, which `v` can do by whole registers of them. */
+bool nib_epilogue_is_byte_table(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+/** The array of such a node's table, for BYTES_LOOKUP256; NULL: out of memory. */
+const char *nib_epilogue_add_byte_table(nib_emitter *e, const nib_kernel *kernel,
+                                        const nib_node *n);
 
 /** Whether results can be finished by parts: NIB_PACK_REGISTERS registers of a pixel, or half as
  *  many, whose lanes are in the order that packing undoes. */

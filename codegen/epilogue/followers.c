@@ -434,8 +434,8 @@ static bool uses_table(const nib_graph *g, const nib_node *n) {
 /* ---- the chain ---- */
 
 static bool is_root(nib_op op) {
-  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D ||
-         op == NIB_OP_TRANSPOSE_CONV2D || op == NIB_OP_FULLY_CONNECTED;
+  return op == NIB_OP_CONV2D || op == NIB_OP_DEPTHWISE_CONV2D || op == NIB_OP_TRANSPOSE_CONV2D ||
+         op == NIB_OP_FULLY_CONNECTED;
 }
 
 bool nib_epilogue_accepts(const nib_graph *g, int32_t root, int32_t node) {
@@ -523,8 +523,36 @@ bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t ind
   return operand_fits(g, kernel, n, n->in[0] == running ? n->in[1] : n->in[0]);
 }
 
+/* Of a table in which all bits of a byte choose. */
+static nib_status fill_byte_table(const nib_graph *g, const nib_node *n, const nib_vocab *v,
+                                  uint8_t out_table[256]) {
+  uint8_t by_code[256];
+  NIB_RETURN_IF_ERROR(fill_table(g, n, by_code));
+  for (int byte = 0; byte < 256; byte++)
+    out_table[byte] = by_code[nib_node_input(g, n, 0)->format == NIB_I8 ? byte ^ 0x80 : byte];
+  nib_vocab_byte_table(v, out_table);
+  return NIB_OK;
+}
+
+const char *nib_epilogue_add_byte_table(nib_emitter *e, const nib_kernel *kernel,
+                                        const nib_node *n) {
+  uint8_t table[256];
+  return fill_byte_table(e->graph, n, e->vocab, table) == NIB_OK
+             ? nib_constants_add(e->constants, nib_word_of("%s_bytes", kernel->name).s, "uint8_t",
+                                 table, sizeof table)
+             : NULL;
+}
+
+bool nib_epilogue_is_byte_table(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  return uses_table(g, n) && nib_vocab_prim(v, NIB_PRIM_BYTES_LOOKUP256);
+}
+
 static nib_status add_table(nib_epilogue *p, int32_t index, const nib_node *n) {
   uint8_t copy[256 + 64] = {0};
+  if (index >= p->register_nodes) {
+    p->byte_table = nib_epilogue_add_byte_table(p->e, p->kernel, n);
+    return p->byte_table ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
+  }
   NIB_RETURN_IF_ERROR(fill_table(p->e->graph, n, copy));
   for (int i = 0; p->e->graph->tensors[n->out].format == NIB_U8 && i < 256; i++)
     copy[i] = (uint8_t)(copy[i] ^ 0x80);
@@ -614,7 +642,7 @@ void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const
                         int tail) {
   nib_emitter *e = p->e;
   const nib_node *n = &e->graph->nodes[p->kernel->nodes[index]];
-  const nib_codes codes = {.last = index + 1 == p->kernel->n_nodes,
+  const nib_codes codes = {.last = index + 1 == p->register_nodes,
                            .format = e->graph->tensors[n->out].format};
   const nib_format_info *f = nib_format_get(codes.format);
   if (codes.last) /* unless the step says otherwise */

@@ -23,6 +23,10 @@ void nib_epilogue_offset_clamp(nib_epilogue *p, const char *value, const nib_cod
 
 /** Whether `kernel`'s results can be narrowed and stored NIB_PACK_REGISTERS at a time. */
 bool nib_epilogue_can_pack(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab);
+/** Nodes of a kernel with a packed store that run on registers of codes: not a last one that is a
+ * table of bytes. */
+int32_t nib_epilogue_register_nodes(const nib_graph *g, const nib_kernel *kernel,
+                                    const nib_vocab *vocab);
 /** Does what p->pending says to n ≤ NIB_PACK_REGISTERS registers of codes, and stores them. */
 void nib_epilogue_store_packed(nib_epilogue *p, const nib_finish *registers, int n,
                                const char *base);

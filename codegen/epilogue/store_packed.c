@@ -22,6 +22,12 @@ bool nib_epilogue_can_pack(const nib_graph *g, const nib_kernel *kernel, const n
          nib_vocab_has(vocab, is_unsigned(y->format) ? of_u8 : of_i8, 3);
 }
 
+int32_t nib_epilogue_register_nodes(const nib_graph *g, const nib_kernel *kernel,
+                                    const nib_vocab *vocab) {
+  const int32_t n = kernel->n_nodes;
+  return n - (n > 1 && nib_epilogue_is_byte_table(g, &g->nodes[kernel->nodes[n - 1]], vocab));
+}
+
 /* What is pending on 16-bit lanes. */
 void nib_epilogue_join_parts(nib_epilogue *p, const char *to, const char *a, const char *b) {
   nib_say(p->e, NIB_PRIM_NARROW16, to, a, b, NULL, NULL);
@@ -43,6 +49,8 @@ static void narrow_bytes(nib_epilogue *p, nib_prim prim, const char *low, const 
   if (c->hi < f->max)
     nib_say(e, u ? NIB_PRIM_U8_MIN : NIB_PRIM_I8_MIN, "bytes", "bytes",
             nib_word_of("%lld", (ll)c->hi).s, NULL, NULL);
+  if (p->byte_table)
+    nib_say(e, NIB_PRIM_BYTES_LOOKUP256, "bytes", p->byte_table, "bytes", NULL, NULL);
 }
 
 static void narrow(nib_epilogue *p, const nib_finish *registers, int n) {
@@ -61,8 +69,8 @@ bool nib_epilogue_can_finish_parts(const nib_graph *g, const nib_kernel *kernel,
                                    const nib_vocab *vocab) {
   static const nib_prim prims[] = {NIB_PRIM_PACK_I8, NIB_PRIM_PACK_U8, NIB_PRIM_PACK_PAIRS_I8,
                                    NIB_PRIM_PACK_PAIRS_U8};
-  return kernel->n_nodes == 1 && nib_vocab_has(vocab, prims, 4) &&
-         nib_epilogue_can_pack(g, kernel, vocab);
+  return nib_vocab_has(vocab, prims, 4) && nib_epilogue_can_pack(g, kernel, vocab) &&
+         nib_epilogue_register_nodes(g, kernel, vocab) == 1;
 }
 
 void nib_epilogue_store_parts(nib_epilogue *p, const char *low, const char *high, const char *at) {

@@ -10,8 +10,8 @@
 #include "epilogue/epilogue.h"
 #include "pack/pack_blocks.h"
 
-/** Bytes ahead at which packed weights are prefetched: what comes from memory is late at half of that, and
- * what comes from the last cache is no sooner there. */
+/** Bytes ahead at which packed weights are prefetched: what comes from memory is late at half of
+ * that, and what comes from the last cache is no sooner there. */
 enum { NIB_BLOCK_AHEAD = 6144 };
 
 #ifdef __cplusplus

@@ -18,6 +18,7 @@
   X(nib_schedule_depthwise_quads)                                                                  \
   X(nib_schedule_depthwise_rows)                                                                   \
   X(nib_schedule_pool_channels)                                                                    \
+  X(nib_schedule_byte_tables)                                                                      \
   X(nib_schedule_flat_steps)                                                                       \
   X(nib_schedule_row_steps)                                                                        \
   X(nib_schedule_warpgroup_gemm)                                                                   \
@@ -60,10 +61,17 @@ static bool names(const char *list, const char *name) {
   return false;
 }
 
+static bool serves(const nib_vocab *v, const nib_schedule *s, const nib_graph *g,
+                   const nib_kernel *kernel) {
+  const bool table = g->nodes[kernel->nodes[kernel->n_nodes - 1]].op == NIB_OP_LOOKUP;
+  return !v->serves || names(v->serves, s->name) ||
+         (table && v->serves_tables && names(v->serves_tables, s->name));
+}
+
 bool nib_schedule_fits(const nib_schedule *s, const nib_graph *g, const nib_kernel *kernel,
                        const nib_vocab *v, const nib_target *target) {
-  return s->device == v->device && nib_vocab_fits(v, target) &&
-         (!v->serves || names(v->serves, s->name)) && s->accepts(g, kernel, v);
+  return s->device == v->device && nib_vocab_fits(v, target) && serves(v, s, g, kernel) &&
+         s->accepts(g, kernel, v);
 }
 
 int32_t nib_emitter_unroll(const nib_emitter *e) {

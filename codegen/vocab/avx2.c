@@ -240,6 +240,20 @@ static const char support[] =
     "  return _mm256_srai_epi32(_mm256_slli_epi32(word, 24), 24);\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_lookup_bytes\n"
+    "/* `steps`: 16 tables of 16 bytes, of which eight up to that of the byte make its value: a shuffle gives 0\n"
+    " * where the sign bit is set, which is before those and behind them. */\n" INLINE
+    "__m256i nib_avx2_lookup_bytes(const uint8_t *steps, __m256i x) {\n"
+    "  const __m256i next = _mm256_set1_epi8(16);\n"
+    "  __m256i y = _mm256_setzero_si256();\n"
+    "  for (int i = 0; i < 16; i++) {\n"
+    "    const __m256i row = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(steps + 16 * i)));\n"
+    "    y = _mm256_xor_si256(y, _mm256_shuffle_epi8(row, x));\n"
+    "    x = i < 8 ? _mm256_sub_epi8(x, next) : _mm256_subs_epi8(x, next);\n"
+    "  }\n"
+    "  return y;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_sum_i8\n"
     "/* Sums of eight bytes that are made unsigned. */\n" INLINE
     "int32_t nib_avx2_sum_i8(const int8_t *a, int32_t n) {\n"
@@ -514,6 +528,7 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_F32_FROM_I32] = "$d = _mm256_cvtepi32_ps($a);",
             [NIB_PRIM_I32_FROM_F32_EVEN] = "$d = nib_avx2_f32_even($a);",
             [NIB_PRIM_I32_FROM_F32_AWAY] = "$d = nib_avx2_f32_even(nib_avx2_round_away($a));",
+            [NIB_PRIM_BYTES_LOOKUP256] = "$d = nib_avx2_lookup_bytes($a, $b);",
             [NIB_PRIM_LOOKUP8] = "$d = nib_avx2_lookup8($a, $b);",
             [NIB_PRIM_RQ_LINEAR] =
                 "$d = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps($a), $b, $c));",
@@ -586,5 +601,7 @@ const nib_vocab nib_vocab_avx2 = {
     .type_bits = "__m256i",
     .bit_count_cycles = 3.5,
     .dot8_limit = 32767,
+    .lookup_cycles = 12.0,
+    .lookup_steps = true,
     .dot8_cycles = 0.75,
 };

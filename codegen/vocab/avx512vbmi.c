@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * AVX512-VNNI with AVX512-VBMI, whose vpermb looks up bytes in a table of a whole register: for
- * sums of activations that weights of one bit choose. Everything else is AVX512-VNNI's. */
+ * sums of activations that weights of one bit choose, and for functions of codes of 8 bits.
+ * Everything else is AVX512-VNNI's. */
 #include "vocab/vocab.h"
 
 extern const nib_vocab nib_vocab_avx512vnni;
@@ -30,6 +31,16 @@ static const char support[] =
     "                                                     _mm512_and_si512(more, low)));\n"
     "  _mm512_storeu_si512((void *)(d + 6 * 64), _mm512_packus_epi16(_mm512_srli_epi16(sum, 5),\n"
     "                                                                _mm512_srli_epi16(more, 5)));\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_lookup_whole\n"
+    "/* Bits 0 to 6 of a byte choose in each half of the table, bit 7 between the halves. */\n" INLINE
+    "__m512i nib_avx512_lookup_whole(const uint8_t *table, __m512i x) {\n"
+    "  const __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512((const void *)table), x,\n"
+    "                                               _mm512_loadu_si512((const void *)(table + 64)));\n"
+    "  const __m512i high = _mm512_permutex2var_epi8(_mm512_loadu_si512((const void *)(table + 128)), x,\n"
+    "                                                _mm512_loadu_si512((const void *)(table + 192)));\n"
+    "  return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(x), high);\n"
     "}\n"
     "\n"
     "//@ nib_avx512_sum16\n"
@@ -65,7 +76,8 @@ const nib_vocab nib_vocab_avx512vbmi = {
     .function_attr = TARGET,
     .includes = "#include <immintrin.h>\n",
     .support = support,
-    .serves = "block_sixes block_tables",
+    .serves = "block_sixes block_tables byte_tables",
+    .serves_tables = "conv_rows depthwise_quads depthwise_rows",
     .lanes = 16,
     .registers = 32,
     .stage = NIB_STAGE_U8,
@@ -80,6 +92,7 @@ const nib_vocab nib_vocab_avx512vbmi = {
         {
             [NIB_PRIM_BYTES_LOOKUP64] =
                 "$d = _mm512_permutexvar_epi8($b, _mm512_loadu_si512((const void *)($a)));",
+            [NIB_PRIM_BYTES_LOOKUP256] = "$d = nib_avx512_lookup_whole($a, $b);",
             [NIB_PRIM_BYTES_ADD] = "$d = _mm512_add_epi8($a, $b);",
             [NIB_PRIM_BYTES_XOR3] = "$d = _mm512_ternarylogic_epi32($a, $b, $c, 0x96);",
             [NIB_PRIM_BYTES_BLEND] = "$d = _mm512_ternarylogic_epi32($c, $a, $b, 0xCA);",
@@ -98,4 +111,5 @@ const nib_vocab nib_vocab_avx512vbmi = {
     .type_bits = "__m512i",
     .bit_count_cycles = 4.5,
     .dot8_cycles = 0.5,
+    .lookup_cycles = 2.5,
 };

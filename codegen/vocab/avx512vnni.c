@@ -210,6 +210,20 @@ static const char support[] =
     "  return _mm512_srai_epi32(_mm512_slli_epi32(word, 24), 24);\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_lookup_bytes\n"
+    "/* `steps`: 16 tables of 16 bytes, of which eight up to that of the byte make its value: a shuffle gives 0\n"
+    " * where the sign bit is set, which is before those and behind them. */\n" INLINE
+    "__m512i nib_avx512_lookup_bytes(const uint8_t *steps, __m512i x) {\n"
+    "  const __m512i next = _mm512_set1_epi8(16);\n"
+    "  __m512i y = _mm512_setzero_si512();\n"
+    "  for (int i = 0; i < 16; i++) {\n"
+    "    const __m512i row = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)(steps + 16 * i)));\n"
+    "    y = _mm512_xor_si512(y, _mm512_shuffle_epi8(row, x));\n"
+    "    x = i < 8 ? _mm512_sub_epi8(x, next) : _mm512_subs_epi8(x, next);\n"
+    "  }\n"
+    "  return y;\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_stage_i8\n"
     "/* Flips the sign bit: int8 codes become code + 128. */\n" INLINE
     "void nib_avx512_stage_i8(uint8_t *d, const int8_t *a, int32_t n) {\n"
@@ -536,6 +550,7 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_F32_FROM_I32] = "$d = _mm512_cvtepi32_ps($a);",
             [NIB_PRIM_I32_FROM_F32_EVEN] = "$d = nib_avx512_f32_even($a);",
             [NIB_PRIM_I32_FROM_F32_AWAY] = "$d = nib_avx512_f32_even(nib_avx512_round_away($a));",
+            [NIB_PRIM_BYTES_LOOKUP256] = "$d = nib_avx512_lookup_bytes($a, $b);",
             [NIB_PRIM_LOOKUP8] = "$d = nib_avx512_lookup8($a, $b);",
             [NIB_PRIM_RQ_LINEAR] =
                 "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps($a), $b, $c));",
@@ -608,5 +623,7 @@ const nib_vocab nib_vocab_avx512vnni = {
     .bit_words = 8,
     .type_bits = "__m512i",
     .bit_count_cycles = 4.5,
+    .lookup_cycles = 10.0,
+    .lookup_steps = true,
     .dot8_cycles = 0.5,
 };

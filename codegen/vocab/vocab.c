@@ -57,6 +57,31 @@ double nib_vocab_unpack_cycles(const nib_vocab *v, int64_t codes, bool single_ro
   return (single_row ? 1.0 + shared : 2.0 - shared) * (v->lanes > 1 ? 0.5 : 1.0);
 }
 
+/* The vocabulary, `v` or one it builds on, that says how bytes are looked up. */
+static const nib_vocab *looks_up(const nib_vocab *v) {
+  while (v && !v->prims[NIB_PRIM_BYTES_LOOKUP256])
+    v = v->base;
+  return v;
+}
+
+double nib_vocab_lookup_cycles(const nib_vocab *v, bool alone) {
+  const double times_of_steps = 3;
+  const nib_vocab *by = looks_up(v);
+  return by ? by->lookup_cycles * (by->lookup_steps && !alone ? times_of_steps : 1) : 0;
+}
+
+void nib_vocab_byte_table(const nib_vocab *v, uint8_t table[256]) {
+  enum { row = 16, sums = 8 * row };
+  const nib_vocab *by = looks_up(v);
+  uint8_t steps[256];
+  if (!by || !by->lookup_steps)
+    return;
+  for (int i = 0; i < 256; i++)
+    steps[i] =
+        (uint8_t)(table[i] ^ (i >= row ? table[i - row] : 0) ^ (i >= sums ? steps[i - sums] : 0));
+  memcpy(table, steps, sizeof steps);
+}
+
 static bool has_name(const nib_vocab *v, void *user) { return strcmp(v->name, user) == 0; }
 
 const nib_vocab *nib_vocab_find(const char *name) {

@@ -133,6 +133,7 @@ extern "C" {
   X(BYTES_BCAST, "bytes_bcast")     /* d = the 4 bytes at a (int8_t) in every lane */              \
   X(BYTES_LOOKUP, "bytes_lookup")   /* d = a[each byte of b], a: 16 bytes in memory, b: 0..15 */   \
   X(BYTES_LOOKUP64, "bytes_lookup64") /* d = a[each byte of b & 63], a: 64 bytes in memory */      \
+  X(BYTES_LOOKUP256, "bytes_lookup256") /* d = a[each byte of b], a: 256 bytes in memory */        \
   X(BYTES_AND, "bytes_and") X(BYTES_OR, "bytes_or")                                                \
   X(BYTES_ADD, "bytes_add")         /* d = a + b byte by byte, without carries */                  \
   X(BYTES_XOR3, "bytes_xor3")       /* d = a ^ b ^ c */                                             \
@@ -240,9 +241,12 @@ typedef struct nib_vocab {
   bool in_order;              /**< products, loads and stores issue one after another */
   int unroll;                 /**< of the loop over K; 0: as compilers choose */
   const char *serves;         /**< the schedules that this vocabulary is for, spaces between them; NULL: any */
+  const char *serves_tables;  /**< and these, of kernels that end in a table of bytes */
   const struct nib_vocab *next; /**< another of the same file, or NULL */
   int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
   double dot8_cycles;         /**< of one DOT8 */
+  double lookup_cycles;       /**< of one BYTES_LOOKUP256 */
+  bool lookup_steps;          /**< its table is one of steps, as nib_vocab_byte_table makes it */
 } nib_vocab;
 
 /** i-th vocabulary, best first (by dot throughput), NULL past the end. */
@@ -254,6 +258,14 @@ bool nib_vocab_fits(const nib_vocab *v, const nib_target *target);
 /** Cycles, for a register of bytes, of a mask and a shift, which one of `codes` codes in a byte needs not; for a single
  *  row of activations all but one of them. */
 double nib_vocab_unpack_cycles(const nib_vocab *v, int64_t codes, bool single_row);
+
+/** Cycles of one BYTES_LOOKUP256; 0: `v` has none. Tables of steps are many registers, which only a loop of nothing
+ *  else keeps. */
+double nib_vocab_lookup_cycles(const nib_vocab *v, bool alone);
+
+/** The table of BYTES_LOOKUP256 that looks up table[byte], in place: the same, or, where the vocabulary has shuffles in
+ *  16 bytes alone, 16 tables of them. Value h of a place is the sum without carries of steps h - 7 to h, of those there are. */
+void nib_vocab_byte_table(const nib_vocab *v, uint8_t table[256]);
 
 /** How `v` (or its base) says `prim`; NULL: it cannot. */
 const char *nib_vocab_prim(const nib_vocab *v, nib_prim prim);

@@ -111,18 +111,17 @@ HARNESS_UNUSED static void run_suite(suite *s, const nib_vocab *v, const char *t
   nib_graph_destroy(s->g);
 }
 
-/* `test` gets a vocabulary, a target that has it, a rounding and a seed. */
-HARNESS_UNUSED static int test_each_vocabulary(void (*test)(const nib_vocab *v, const char *target,
-                                                            const char *rounding, uint64_t seed)) {
-  static const char *const targets[][2] = {{"c99", "c99"},
-                                           {"avx2", "x86-64-v3"},
-                                           {"avx2maddubs", "x86-64-v3"},
-                                           {"avxvnni", "x86-64-v3+avxvnni"},
-                                           {"avx512vnni", "x86-64-v4+avx512vnni"}};
+/* Gets a vocabulary, a target that has it, a rounding and a seed. */
+typedef void vocabulary_test(const nib_vocab *v, const char *target, const char *rounding,
+                             uint64_t seed);
+
+/* `targets`: names of vocabularies, and of targets that have them. */
+HARNESS_UNUSED static int test_vocabularies(vocabulary_test *test, const char *const (*targets)[2],
+                                            size_t n) {
   static const char *const roundings[] = {"tflite-double", "tflite-single", "nearest-even",
                                           "nearest-away"};
   int ran = 0;
-  for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
+  for (size_t t = 0; t < n; t++) {
     const nib_vocab *v = nib_vocab_find(targets[t][0]);
     nib_target target;
     CHECK(v && nib_target_parse(targets[t][1], &target, &harness_diag) == NIB_OK);
@@ -137,6 +136,15 @@ HARNESS_UNUSED static int test_each_vocabulary(void (*test)(const nib_vocab *v, 
   }
   printf("%d vocabularies, %d failures\n", ran, harness_failures);
   return harness_failures != 0;
+}
+
+HARNESS_UNUSED static int test_each_vocabulary(vocabulary_test *test) {
+  static const char *const targets[][2] = {{"c99", "c99"},
+                                           {"avx2", "x86-64-v3"},
+                                           {"avx2maddubs", "x86-64-v3"},
+                                           {"avxvnni", "x86-64-v3+avxvnni"},
+                                           {"avx512vnni", "x86-64-v4+avx512vnni"}};
+  return test_vocabularies(test, targets, sizeof targets / sizeof *targets);
 }
 
 #endif

@@ -424,6 +424,26 @@ static void test_bytes(void *library, const nib_vocab *v) {
 
 /* Sums of products at their ends, as far as an i16 holds them; the unsigned side has any byte else.
  */
+/* Every byte at every place of a register, in random tables. */
+static void test_lookup256(void *library, const nib_vocab *v) {
+  function *f = find(library, "lookup256", v);
+  const int bytes = 4 * v->lanes;
+  for (int first = 0; f && first < 256; first++) {
+    uint8_t table[256];
+    fill_random(pa);
+    memcpy(table, pa, sizeof table);
+    nib_vocab_byte_table(v, pa);
+    for (int i = 0; i < bytes; i++) {
+      pb[i] = (uint8_t)(first + 5 * i);
+      want[i] = table[pb[i]];
+    }
+    f(pa, pb, pc, got);
+    if (memcmp(want, got, (size_t)bytes) != 0)
+      report("lookup256", v, first);
+    ++compared;
+  }
+}
+
 /* By the bytes at b of each lane, or by the same at an odd address in all lanes. */
 static void test_dot8(void *library, const nib_vocab *v, const char *name, bool near) {
   function *f = find(library, name, v);
@@ -615,6 +635,8 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   if (!nib_vocab_prim(v, NIB_PRIM_DOT8))
     return;
   test_bytes(library, v);
+  if (nib_vocab_prim(v, NIB_PRIM_BYTES_LOOKUP256))
+    test_lookup256(library, v);
   test_dot8(library, v, "dot8", false);
   if (nib_vocab_prim(v, NIB_PRIM_DOT8_NEAR))
     test_dot8(library, v, "dot8_near", true);

@@ -350,6 +350,14 @@ static void write_bytes(nib_emitter *e) {
   nib_say(e, NIB_PRIM_DOT8_SUM, "d", "part", NULL, NULL, NULL);
   store_register(e, I32, "d");
   close_function(e);
+  if (nib_vocab_prim(v, NIB_PRIM_BYTES_LOOKUP256)) {
+    open_function(e, "lookup256", elems);
+    nib_text_line(e->body, "%s d;", v->type_bytes);
+    nib_say(e, NIB_PRIM_BYTES_LOAD, "d", "(const uint8_t *)pb", NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_BYTES_LOOKUP256, "d", "(const uint8_t *)pa", "d", NULL, NULL);
+    nib_say(e, NIB_PRIM_BYTES_STORE, NULL, "(uint8_t *)pd", "d", NULL, NULL);
+    close_function(e);
+  }
   if (nib_vocab_prim(v, NIB_PRIM_DOT8_NEAR)) {
     open_function(e, "dot8_near", elems);
     load_register(e, "a", I32, "pa");
