@@ -9,10 +9,10 @@ typedef long long ll;
 enum { line_bytes = 64, near_bytes = 3 << 19 };
 
 /* Weights that no second-level cache holds, where so few tiles of a panel share them that they
- * wait. A single row is all loads, which processors see ahead by themselves. */
+ * wait. */
 static bool streams_weights(const nib_conv_walk *w, int64_t pixels, int64_t weight_bytes) {
   enum { few_tiles = 8 };
-  return w->shape.out_w > 1 && w->shape.out_w <= few_tiles * pixels && weight_bytes > near_bytes;
+  return w->shape.out_w <= few_tiles * pixels && weight_bytes > near_bytes;
 }
 
 /* Long rows of bytes that are staged one after another, between the products of long sums, of
@@ -43,7 +43,7 @@ nib_conv_fetch nib_conv_fetch_plan(const nib_vocab *v, const nib_conv_walk *w, c
 
 void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
                             int64_t n) {
-  enum { ahead_bytes = 12288 };
+  const int ahead_bytes = w->shape.out_w > 1 ? 12288 : 4096;
   const int64_t at = n * w->lanes * w->dot_k;
   if (f->weights && at * nib_pack_elem_bytes(w, e->vocab) % line_bytes == 0)
     nib_say(e, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
