@@ -3,6 +3,7 @@
  * lanes and of the register tile) and of memory (compulsory bytes at the bandwidth of the cache
  * level that holds the working set), plus a fixed cost per kernel. */
 #include "cost/cost.h"
+#include "cost/terms.h"
 
 #include "num/format.h"
 #include "vocab/vocab.h"
@@ -32,8 +33,6 @@ static const double k_order_cycles = 0.125, k_ordered_vectors = 4.0;
 static const double k_stage_bytes = 16.0;
 /* A pool loads a register, widening codes, and adds or compares. */
 static const double k_pool_cycles = 0.75;
-/* Vector loads per cycle. */
-static const double k_loads_per_cycle = 2.0;
 /* Portable C, measured: the C compiler finds vectors in the loops over channels of a c99 register
  * tile, and in element-wise loops, but not in the loop nest around one multiplication. */
 static const double k_scalar_tile_share = 0.4;
@@ -78,17 +77,6 @@ static mac_kind mac_kind_of(const nib_kernel_desc *d) {
     if (strcmp(k_macs[i].op, d->ops[0]) == 0)
       return k_macs[i].kind;
   return MAC_NONE;
-}
-
-static const nib_desc_tensor *find_role(const nib_kernel_desc *d, const char *role) {
-  for (int32_t i = 0; i < d->n_tensors; ++i)
-    if (strcmp(d->tensors[i].role, role) == 0)
-      return &d->tensors[i];
-  return NULL;
-}
-
-static bool is_float(const nib_desc_tensor *t) {
-  return t != NULL && (t->format[0] == 'f' || strcmp(t->format, "bf16") == 0);
 }
 
 /* Cycles of one element operation, of a kernel of several operators on rows: what vectors say takes
@@ -153,20 +141,18 @@ static double scalar_element_cycles(const nib_kernel_desc *d, const rates *r) {
   return wide_element_cycles(d) * (r->in_order ? k_in_order_elements : 1.0);
 }
 
-static double or_default(double value, double if_zero) { return value > 0 ? value : if_zero; }
-
 static rates rates_of_vocab(const nib_vocab *v) {
   return (rates){
       .lanes = v->lanes > 0 ? v->lanes : 1,
       .dot_k = v->dot_k > 0 ? v->dot_k : 1,
       .real_k = v->half_k > 0 ? v->half_k : 1,
       .registers = v->registers > 0 ? v->registers : 16,
-      .dot = or_default(v->dot_cycles, 1),
-      .dot8 = or_default(v->dot8_cycles, 1),
-      .fma = or_default(v->fma_cycles, 1),
-      .lane_mac = or_default(v->mac16_cycles, 1),
-      .requant = or_default(v->requant_cycles, 8),
-      .element = v->lanes > 1 ? or_default(v->elementwise_cycles, 1) : k_scalar_element_cycles,
+      .dot = nib_cost_or(v->dot_cycles, 1),
+      .dot8 = nib_cost_or(v->dot8_cycles, 1),
+      .fma = nib_cost_or(v->fma_cycles, 1),
+      .lane_mac = nib_cost_or(v->mac16_cycles, 1),
+      .requant = nib_cost_or(v->requant_cycles, 8),
+      .element = v->lanes > 1 ? nib_cost_or(v->elementwise_cycles, 1) : k_scalar_element_cycles,
       .total = v->type_sum ? k_total_cycles : 0,
       .orders = nib_vocab_prim(v, NIB_PRIM_PACK_I8) != NULL,
       .scalar = v->lanes <= 1,
@@ -198,21 +184,6 @@ static void share_bytes(const nib_kernel_desc *d, const nib_vocab *v, rates *r) 
 
 static double round_up(double value, double unit) { return ceil(value / unit) * unit; }
 
-static double columns_of(const nib_kernel_desc *d) {
-  const nib_desc_tensor *out = find_role(d, "out");
-  return out != NULL && out->rank > 0 && out->dims[out->rank - 1] > 0
-             ? (double)out->dims[out->rank - 1]
-             : 1.0;
-}
-
-static double rows_of(const nib_kernel_desc *d) {
-  const nib_desc_tensor *out = find_role(d, "out");
-  double rows = 1;
-  for (int32_t i = 0; out != NULL && i + 1 < out->rank; ++i)
-    rows *= (double)(out->dims[i] > 0 ? out->dims[i] : 1);
-  return rows;
-}
-
 /* One after another: two loads, their addresses, the product and the end of the loop. */
 static const double k_in_order_mac_cycles = 6.0;
 static double direct_mac_cycles(const rates *r) {
@@ -228,7 +199,7 @@ static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double 
   const nib_desc_row row = nib_kernel_desc_row(d);
   const double taps = d->tile[3] > 0 && row.taps > 0 ? (double)row.taps : 1;
   const double loaded = ((rows - 1) * (double)row.step + taps) / taps;
-  const double loads = ((taps > 1 ? loaded : rows) + vectors / r->codes) / k_loads_per_cycle;
+  const double loads = ((taps > 1 ? loaded : rows) + vectors / r->codes) / NIB_COST_LOADS_PER_CYCLE;
   double cycles =
       fmax(vectors * (rows * issue + r->unpack) + k_step_cycles, fmax(loads, k_accumulate_latency));
   if (r->in_order) /* a scalar load for each activation; weights are loaded and widened */
@@ -244,7 +215,7 @@ static const double k_excess_cycles = 12.0;
 
 /* How many times faster compilers make the loop around one multiplication. */
 static double found_vectors(const nib_kernel_desc *d, double lanes, bool real) {
-  const nib_desc_tensor *in = find_role(d, "in");
+  const nib_desc_tensor *in = nib_cost_role(d, "in");
   const double run = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] : 1.0;
   /* Floats: over channels, which are independent, a register a cycle. */
   if (mac_kind_of(d) == MAC_LANE)
@@ -263,17 +234,17 @@ static double finish_cycles(double rows, double vectors, double registers, bool 
 /* Pixels of the result that tiles are cut from: all of them where each reads one pixel of the input
  * and none is passed over, else those of a row. */
 static double row_pixels(const nib_kernel_desc *d) {
-  const nib_desc_tensor *out = find_role(d, "out");
+  const nib_desc_tensor *out = nib_cost_role(d, "out");
   const bool pointwise = d->kernel[0] * d->kernel[1] <= 1 && d->strides[0] * d->strides[1] <= 1;
   if (pointwise || out == NULL || out->rank < 2)
-    return rows_of(d);
+    return nib_cost_rows(d);
   const int64_t pixels = out->dims[out->rank - 2], apart = nib_kernel_desc_row(d).apart;
   return (double)(pixels > apart ? (pixels + apart - 1) / apart : 1);
 }
 
 static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   const double fold = (double)nib_kernel_desc_row(d).fold;
-  const double n = columns_of(d) * fold, m = rows_of(d) / fold;
+  const double n = nib_cost_columns(d) * fold, m = nib_cost_rows(d) / fold;
   const double k = fmax(1.0, (double)d->macs / (n * m));
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 4, row_pixels(d));
   const double nr = d->tile[1] > 0 ? d->tile[1] : fmin(4, ceil(n / r->lanes));
@@ -309,123 +280,11 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
                                    found_vectors(d, r->found_lanes, real));
 }
 
-/* A bit of a code into its plane, eight at a time. */
-static const double k_pack_cycles = 0.6;
-
-static int bits_of(const nib_desc_tensor *t) {
-  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
-  return format != NIB_FORMAT_COUNT ? nib_format_get(format)->bits : 8;
-}
-
-/* Every word of 64 of K, for each pair of planes: counted bit_words outputs at a time. */
-static double bit_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
-  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
-  const double x = bits_of(find_role(d, "in")), w = bits_of(find_role(d, "weight"));
-  const double lanes = v->bit_words > 0 ? v->bit_words : 1;
-  const double counts = ceil(k / 64) * ceil(n / lanes) * x * w;
-  return m * (counts * or_default(v->bit_count_cycles, 5) + k * x * k_pack_cycles);
-}
-
-/* Elements along K that share a scale. */
-static double group_of(const nib_desc_tensor *t, double k) {
-  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
-  if (format == NIB_FORMAT_COUNT || nib_format_get(format)->kind != NIB_KIND_BLOCK)
-    return k;
-  const nib_format_info *info = nib_format_get(format);
-  return info->block.group_elems ? info->block.group_elems : info->block_elems;
-}
-
-/* Planes of 1, 2, 4 or 8 bits that codes are cut into, each with dot products of its own. */
-static int planes_of(const nib_desc_tensor *t) {
-  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
-  if (format == NIB_FORMAT_COUNT)
-    return 1;
-  const nib_format_info *info = nib_format_get(format);
-  int bits = info->kind == NIB_KIND_BLOCK ? nib_format_get((nib_format)info->block.element)->bits
-                                          : info->bits;
-  int planes = 0;
-  for (; bits > 0; bits &= bits - 1)
-    ++planes;
-  return planes > 1 ? planes : 1;
-}
-
-/* Of whole registers and of values in all lanes, a cycle: fewer than k_loads_per_cycle where loads
- * go on without a gap. */
-static const double k_steady_loads_per_cycle = 1.7;
-
-/* Bytes by codes of few bits. Of a step that shares scales: dot products, and masks on the codes
- * where these are not unpacked once (tile[2]), then two products of each sum by scales; loads of
- * activations, codes, and of three numbers of each row. */
-static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
-  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
-  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
-  const double dot = or_default(v->dot8_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
-  const bool unpacks = d->tile[2] > 0;
-  const double panels = ceil(ceil(n / v->lanes) / nr), bytes = (double)d->weight_bytes / (n * k);
-  const double step = fmin(group_of(find_role(d, "in"), k), group_of(find_role(d, "weight"), k));
-  const double quads = ceil(step / 4), codes = unpacks ? nr : nr * bytes;
-  const double stored = planes_of(find_role(d, "weight")), planes = unpacks ? 1 : stored;
-  const double issue = quads * planes * (mr * nr * dot + (unpacks ? 0.0 : nr * simple)) +
-                       (mr * nr + (unpacks ? 0.0 : nr)) * 2 * simple;
-  const double loads = quads * (planes * mr + codes) + 3 * mr + nr;
-  const double tile = ceil(k / step) * fmax(issue, loads / k_steady_loads_per_cycle);
-  /* Staging of rows; unpacked bytes are written, and read by what follows. */
-  const double rows = m * k * 0.1;
-  return panels * (ceil(m / mr) * tile +
-                   (unpacks ? ceil(k / 4) * nr * (2 + 3 * stored) * simple : 0.0)) +
-         rows;
-}
-
-/* The sums of four activations by codes of one bit: of 32 elements a shift, two indices, and for
- * each row four lookups, two sums and two dot products. */
-static double block_table_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
-  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
-  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
-  const double dot = or_default(v->dot8_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
-  const double lookup = v->lanes > 1 ? 0.5 : 6.0;
-  const double panels = ceil(ceil(n / v->lanes) / nr), units = ceil(k / 32);
-  const double step = fmin(group_of(find_role(d, "in"), k), group_of(find_role(d, "weight"), k));
-  const double issue = nr * 3 * simple + mr * nr * (4 * lookup + 2 * simple + 2 * dot);
-  const double loads = (4 * mr + nr) / k_loads_per_cycle;
-  const double scaling = mr * nr * 2 * simple + (2 * mr + nr) * simple;
-  const double tile = units * fmax(issue, loads) + ceil(k / step) * scaling;
-  const double tables = m * k / 4 * ceil(16.0 / v->lanes) * 4; /* and staging of rows */
-  return panels * ceil(m / mr) * tile + tables;
-}
-
-/* The sums of six activations by codes of one bit. Of 32 elements of four registers of columns:
- * shifts and blends for the indices, twelve lookups, their sums, and eight to join and scale them;
- * of a group, each column's scale. */
-static double block_six_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
-  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
-  const double simple = v->lanes > 1 ? 0.5 : 6.0;
-  const double panels = ceil(n / (4.0 * v->lanes)), units = ceil(k / 32);
-  const double groups = ceil(k / group_of(find_role(d, "weight"), k));
-  const double tables = 6 * 24 * ceil(16.0 / v->lanes); /* and staging of rows */
-  return m * simple * (panels * (units * 35 + groups * 20) + units * tables);
-}
-
-/* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows, or
- * (tile[2]), beside a product and a store, by all of them. */
-static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
-  const double n = columns_of(d), m = rows_of(d), k = fmax(1.0, (double)d->macs / (n * m));
-  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
-  const double fma = or_default(v->fma_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
-  const double panels = ceil(ceil(n / v->lanes) / nr);
-  if (d->tile[2] > 0)
-    return panels * k *
-           (ceil(m / mr) * fmax(mr * nr * fma, (mr + nr) / k_loads_per_cycle) +
-            nr * (3 * simple + fma + 1));
-  const double issue = mr * nr * fma + nr * 3 * simple, loads = (mr + nr / 8) / k_loads_per_cycle;
-  const double groups = ceil(k / group_of(find_role(d, "weight"), k));
-  return panels * ceil(m / mr) * (k * fmax(issue, loads) + groups * mr * nr * 3 * simple);
-}
-
 /* Pixels in lanes, of planes whose rows follow one another: each input register is multiplied by a
  * weight for each channel of the tile. Then sums are read across, pixel by pixel, or, of dense
  * planes (tile[2]) without followers, stored across. */
 static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
-  const double n = columns_of(d), m = rows_of(d), width = row_pixels(d);
+  const double n = nib_cost_columns(d), m = nib_cost_rows(d), width = row_pixels(d);
   const double across = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
   const double sh = fmax((double)d->strides[0], 1), sw = fmax((double)d->strides[1], 1);
   const bool dense = d->tile[2] > 0;
@@ -434,7 +293,7 @@ static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
   const double t = d->tile[0] > 0 ? d->tile[0] : 1;
   const double k = fmax(1.0, (double)d->macs / (n * m));
   const double products = ceil(n / t) * (r->fma + 1) + n * (r->fma + 1) + k_step_cycles;
-  const nib_desc_tensor *in = find_role(d, "in");
+  const nib_desc_tensor *in = nib_cost_role(d, "in");
   const double channels = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] : 1;
   /* Dense planes of an image as wide as the result are copied as a whole. */
   const double row_lines = m / width * sh * ceil(width / r->lanes);
@@ -447,7 +306,7 @@ static double plane_cycles(const nib_kernel_desc *d, const rates *r) {
 }
 
 static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
-  const double n = columns_of(d);
+  const double n = nib_cost_columns(d);
   const double padded = (double)d->macs * round_up(n, r->lanes) / n;
   return padded / r->lanes * (real ? r->fma : r->lane_mac);
 }
@@ -456,9 +315,9 @@ static double lane_mac_cycles(const nib_kernel_desc *d, const rates *r, bool rea
 static const double k_interleave_cycles = 1.0;
 
 static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
-  const double n = columns_of(d), taps_w = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
+  const double n = nib_cost_columns(d), taps_w = (double)(d->kernel[1] > 0 ? d->kernel[1] : 1);
   const double quads = ceil((double)d->kernel[0] / 4);
-  const double registers = rows_of(d) * round_up(n, r->lanes) / r->lanes;
+  const double registers = nib_cost_rows(d) * round_up(n, r->lanes) / r->lanes;
   const double excess = (double)d->excess_macs / (r->lanes * 4) * (r->dot + 0.5);
   /* Registers of channels that are packed together need no bytes moved between parts. */
   const double interleaving = k_interleave_cycles * quads * (d->tile[1] > 1 ? 0.5 : 1.0);
@@ -469,7 +328,7 @@ static double quad_cycles(const nib_kernel_desc *d, const rates *r) {
 static bool runs_on(const nib_kernel_desc *d) {
   if (strcmp(d->schedule, "flat_steps") != 0)
     return false;
-  const double result = rows_of(d) * columns_of(d);
+  const double result = nib_cost_rows(d) * nib_cost_columns(d);
   for (int32_t i = 0; i < d->n_tensors; ++i) {
     double elements = 1;
     for (int32_t k = 0; k < d->tensors[i].rank; ++k)
@@ -486,7 +345,8 @@ static bool pools(const nib_kernel_desc *d) {
 
 /* Bias and clamp of a product are part of its requantization. */
 static double other_elements(const nib_kernel_desc *d, bool requantized) {
-  const double own = requantized && mac_kind_of(d) != MAC_NONE ? rows_of(d) * columns_of(d) : 0.0;
+  const double own =
+      requantized && mac_kind_of(d) != MAC_NONE ? nib_cost_rows(d) * nib_cost_columns(d) : 0.0;
   return fmax((double)d->elementwise - own, 0.0);
 }
 
@@ -504,7 +364,7 @@ static double summed_elements(const nib_kernel_desc *d) {
   double sums = 0;
   for (int32_t i = 0; i < d->n_ops; ++i)
     sums += strcmp(d->ops[i], "mean") == 0 || strcmp(d->ops[i], "reduce") == 0;
-  const nib_desc_tensor *in = find_role(d, "in");
+  const nib_desc_tensor *in = nib_cost_role(d, "in");
   double elements = 1;
   for (int32_t i = 0; in != NULL && i < in->rank; ++i)
     elements *= (double)in->dims[i];
@@ -521,16 +381,11 @@ static const double k_row_element_share = 0.2;
 /* Loops over the columns of a product of floats in portable C: those found vectors for, or not. */
 static const double k_portable_product_cycles = 0.25, k_portable_mac_cycles = 1.0;
 
-static double count_rows(const nib_kernel_desc *d) {
-  return d->n_ops > 0 && strcmp(d->ops[d->n_ops - 1], "mean") == 0 ? rows_of(d) * columns_of(d)
-                                                                   : rows_of(d);
-}
-
 /* Several operators on each row: products in tiles of rows and registers, and a pass over the row
  * for each operator, which loads, computes and stores. */
 static double row_cycles(const nib_kernel_desc *d, const rates *r) {
   const double mr = fmax(d->tile[0], 1), nr = fmax(d->tile[1], 1);
-  const double entering = r->scalar ? 0.0 : count_rows(d) * d->n_ops * k_row_cycles;
+  const double entering = r->scalar ? 0.0 : nib_cost_row_count(d) * d->n_ops * k_row_cycles;
   if (r->scalar)
     return entering + (double)d->elementwise * scalar_element_cycles(d, r) +
            summed_elements(d) * k_accumulate_latency +
@@ -541,15 +396,6 @@ static double row_cycles(const nib_kernel_desc *d, const rates *r) {
          (double)d->elementwise *
              row_element_cycles(d, k_row_element_share * r->element / r->lanes);
 }
-
-/* Weights in blocks: products, beside which elements that follow are scalar. */
-static const struct {
-  const char *name;
-  double (*cycles)(const nib_kernel_desc *d, const nib_vocab *v);
-} block_schedules[] = {{"block_reals", block_real_cycles},
-                       {"block_tables", block_table_cycles},
-                       {"block_sixes", block_six_cycles},
-                       {"block_dots", block_dot_cycles}};
 
 static double count_lookups(const nib_kernel_desc *d) {
   double lookups = 0;
@@ -570,7 +416,7 @@ static double byte_lookup_cycles(const nib_kernel_desc *d) {
 
 /* Tables of bytes: the last one may be of whole registers of them. */
 static double lookup_cycles(const nib_kernel_desc *d, bool scalar) {
-  const double lookups = count_lookups(d), elements = rows_of(d) * columns_of(d);
+  const double lookups = count_lookups(d), elements = nib_cost_rows(d) * nib_cost_columns(d);
   const double whole = lookups > 0 ? byte_lookup_cycles(d) : 0;
   return elements *
          (whole + (lookups - (whole > 0)) * (scalar ? k_scalar_lookup_cycles : k_gather_cycles));
@@ -581,17 +427,13 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
     return row_cycles(d, r);
   if (strcmp(d->schedule, "byte_tables") == 0)
     return lookup_cycles(d, r->scalar);
-  const nib_desc_tensor *in = find_role(d, "in"), *out = find_role(d, "out");
-  const bool real = is_float(in);
-  if (strcmp(d->schedule, "bit_planes") == 0)
-    return bit_cycles(d, nib_vocab_find(d->vocab)) +
-           (double)d->elementwise * scalar_element_cycles(d, r) + rows_of(d) * columns_of(d);
-  for (size_t i = 0; i < sizeof block_schedules / sizeof *block_schedules; ++i)
-    if (strcmp(d->schedule, block_schedules[i].name) == 0)
-      return block_schedules[i].cycles(d, nib_vocab_find(d->vocab)) +
-             (double)d->elementwise * scalar_element_cycles(d, r);
+  const nib_desc_tensor *in = nib_cost_role(d, "in"), *out = nib_cost_role(d, "out");
+  const bool real = nib_cost_is_float(in);
+  const double few_bits = nib_cost_few_bits_cycles(d, nib_vocab_find(d->vocab));
+  if (few_bits > 0)
+    return few_bits + (double)d->elementwise * scalar_element_cycles(d, r);
   const mac_kind kind = mac_kind_of(d);
-  const double n = runs_on(d) ? rows_of(d) * columns_of(d) : columns_of(d);
+  const double n = runs_on(d) ? nib_cost_rows(d) * nib_cost_columns(d) : nib_cost_columns(d);
   const double lanes_used = n / round_up(n, r->lanes);
   double cycles = strcmp(d->schedule, "depthwise_quads") == 0 ? quad_cycles(d, r)
                   : strcmp(d->schedule, "conv_planes") == 0   ? plane_cycles(d, r)
@@ -599,17 +441,19 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
                   : kind == MAC_LANE                          ? lane_mac_cycles(d, r, real)
                                                               : 0.0;
   cycles += stage_cycles(d) + lookup_cycles(d, r->scalar);
-  const bool requantized = !real && !is_float(out) && rescales(d);
+  const bool requantized = !real && !nib_cost_is_float(out) && rescales(d);
   /* Codes are widened and narrowed around each step; floats are not. */
-  const double element = pools(d)                ? k_pool_cycles
-                         : real && is_float(out) ? r->element / 2
-                                                 : r->element;
-  const double looked_up =
-      count_lookups(d) > 0 && byte_lookup_cycles(d) > 0 ? rows_of(d) * columns_of(d) : 0;
+  const double element = pools(d)                         ? k_pool_cycles
+                         : real && nib_cost_is_float(out) ? r->element / 2
+                                                          : r->element;
+  const double looked_up = count_lookups(d) > 0 && byte_lookup_cycles(d) > 0
+                               ? nib_cost_rows(d) * nib_cost_columns(d)
+                               : 0;
   cycles += fmax(other_elements(d, requantized) - looked_up, 0) / r->lanes * element /
             fmax(lanes_used, 1.0 / r->lanes);
   if (requantized)
-    cycles += rows_of(d) * columns_of(d) / n * round_up(n, r->lanes) / r->lanes * r->requant;
+    cycles +=
+        nib_cost_rows(d) * nib_cost_columns(d) / n * round_up(n, r->lanes) / r->lanes * r->requant;
   return cycles;
 }
 
@@ -617,26 +461,28 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
 static const double k_convert_cycles = 3.0;
 
 static double converted(const nib_desc_tensor *t) {
-  return is_float(t) && strcmp(t->format, "f32") != 0 && strcmp(t->format, "f64") != 0 ? 1.0 : 0.0;
+  return nib_cost_is_float(t) && strcmp(t->format, "f32") != 0 && strcmp(t->format, "f64") != 0
+             ? 1.0
+             : 0.0;
 }
 
 static double convert_cycles(const nib_kernel_desc *d) {
-  const double in = converted(find_role(d, "in")), out = converted(find_role(d, "out"));
-  const double elements = rows_of(d) * columns_of(d);
+  const double in = converted(nib_cost_role(d, "in")), out = converted(nib_cost_role(d, "out"));
+  const double elements = nib_cost_rows(d) * nib_cost_columns(d);
   const double read =
-      d->macs > 0 ? (double)d->macs * (in + converted(find_role(d, "weight"))) : elements * in;
+      d->macs > 0 ? (double)d->macs * (in + converted(nib_cost_role(d, "weight"))) : elements * in;
   return (read + elements * out) * k_convert_cycles;
 }
 
 static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
-  const bool real = is_float(find_role(d, "in"));
+  const bool real = nib_cost_is_float(nib_cost_role(d, "in"));
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
   return (double)d->macs * fmax(mac, 1.0) * direct_mac_cycles(r) /
              found_vectors(d, r->found_lanes, real) +
          convert_cycles(d) + (double)d->elementwise * scalar_element_cycles(d, r) +
-         count_lookups(d) * rows_of(d) * columns_of(d) * k_scalar_lookup_cycles +
+         count_lookups(d) * nib_cost_rows(d) * nib_cost_columns(d) * k_scalar_lookup_cycles +
          (real ? summed_elements(d) * k_accumulate_latency : 0.0) +
-         (real || !rescales(d) ? 0.0 : rows_of(d) * columns_of(d) * r->requant);
+         (real || !rescales(d) ? 0.0 : nib_cost_rows(d) * nib_cost_columns(d) * r->requant);
 }
 
 static double bytes_per_cycle(const nib_machine *m, double working_set) {
@@ -645,147 +491,6 @@ static double bytes_per_cycle(const nib_machine *m, double working_set) {
   if (working_set <= m->l2_bytes)
     return m->l2_bytes_per_cycle;
   return working_set <= m->l3_bytes ? m->l3_bytes_per_cycle : m->dram_bytes_per_cycle;
-}
-
-/* ---- GPUs ---- */
-
-/* Between two kernels of a graph. */
-static const double k_launch_ns = 2000.0;
-/* Lane operations of one multiply-accumulate in plain loops: loads, addresses, the product. */
-static const double k_loop_mac_operations = 6.0, k_loop_element_operations = 40.0;
-/* Of the tensor cores, in multiply-accumulates a cycle for each lane: those of mma.sync on bytes.
- */
-static const double k_tensor_macs = 16.0;
-
-/* Blocks beyond one for each multiprocessor run after the first; a tile's unused rows and columns
- * cost as much. */
-static double tile_cycles(const nib_kernel_desc *d, double lanes) {
-  const double mr = d->tile[0] > 0 ? d->tile[0] : 64, nr = d->tile[1] > 0 ? d->tile[1] : 64;
-  const double m = rows_of(d), n = columns_of(d), processors = lanes / 128;
-  const double blocks = ceil(m / mr) * ceil(n / nr), waves = ceil(blocks / processors);
-  const double macs = mr * nr * ((double)d->macs / (m * n) + 64);
-  /* A small tile reads each operand more often: from shared memory, at 128 bytes a cycle. */
-  return waves * fmax(macs / (128 * k_tensor_macs), macs * (1 / mr + 1 / nr) / 128);
-}
-
-/* Until the first products; for 128 bytes along K, the slower of products and of what a
- * multiprocessor gets from the second-level cache, where the blocks of a cluster share columns; for
- * each element of the result what does not overlap. Near what small products take on an H200. */
-static const double k_first_cycles = 2500.0, k_cluster_cycles = 1500.0, k_result_cycles = 0.06,
-                    k_cache_bytes = 28.0;
-
-double nib_cost_warpgroup_cycles(double m, double n, double k_bytes,
-                                 const int32_t tile[NIB_MAX_TILE], double processors) {
-  const double mr = tile[0], nr = tile[1], cluster = tile[2] > 0 ? tile[2] : 1;
-  const double tiles = ceil(m / (mr * cluster)) * ceil(n / nr);
-  const double rounds = ceil(tiles / fmax(floor(processors / cluster), 1.0));
-  const double step = fmax(mr * nr / 32, (mr + nr / cluster) * 128 / k_cache_bytes);
-  return k_first_cycles + (cluster > 1 ? k_cluster_cycles : 0) +
-         rounds * (ceil(k_bytes / 128) * step + k_result_cycles * mr * nr);
-}
-
-static double warpgroup_cycles(const nib_kernel_desc *d, double lanes) {
-  const nib_desc_tensor *in = find_role(d, "in");
-  const nib_format_info *f = in != NULL ? nib_format_get(nib_format_find(in->format)) : NULL;
-  const double m = rows_of(d), n = columns_of(d), k = (double)d->macs / (m * n);
-  return nib_cost_warpgroup_cycles(m, n, k * (f != NULL ? f->bytes : 1), d->tile, lanes / 128);
-}
-
-/* Rows of a tile are those of weights, which are unpacked for each tile of 64 of K. */
-static const double k_unpack_cycles = 350.0;
-
-static double unpacking_cycles(const nib_kernel_desc *d, double lanes) {
-  const double m = columns_of(d), n = rows_of(d), k = (double)d->macs / (m * n);
-  const double tiles = ceil(m / fmax(d->tile[0], 64)) * ceil(n / fmax(d->tile[1], 64));
-  return fmax(nib_cost_warpgroup_cycles(m, n, k * 2, d->tile, lanes / 128),
-              ceil(tiles / (lanes / 128)) * ceil(k / 64) * k_unpack_cycles);
-}
-
-/* Weights are unpacked once for 16 rows of activations, or fewer: so many multiply-accumulates a
- * cycle and lane then, measured on an H100. */
-static const double k_stream_macs = 2.5;
-
-static double stream_cycles(const nib_kernel_desc *d, double lanes) {
-  const double rows = rows_of(d);
-  return (double)d->macs / rows * ceil(rows / 16) * 16 / (lanes * k_stream_macs);
-}
-
-/* Measured on an H200: what a thread waits for each element of a sum that it reads by itself, for
- * as many as there are lanes, and to join those; for a tile, for each 64 bytes of K, and more where
- * elements are gathered. */
-static const double k_read_ns = 60.0, k_lanes_ns = 130.0, k_join_ns = 700.0;
-static const double k_tile_ns = 1000.0, k_stage_ns = 500.0, k_gather_ns = 4000.0;
-
-/* The elements that go into one result. */
-static double reads_of_result(const nib_kernel_desc *d) {
-  const nib_desc_tensor *in = find_role(d, "in");
-  const double results = fmax(rows_of(d) * columns_of(d), 1.0);
-  double elements = 1.0;
-  for (int i = 0; in != NULL && i < in->rank; ++i)
-    elements *= (double)in->dims[i];
-  if (d->macs > 0)
-    return (double)d->macs / results;
-  if (d->n_ops > 0 && strcmp(d->ops[0], "softmax") == 0) /* three times, by each row's thread */
-    return 3.0 * columns_of(d);
-  return fmax(elements / results, 1.0);
-}
-
-static double sum_ns(const nib_kernel_desc *d) {
-  const double lanes = d->tile[0] > 0 ? d->tile[0] : 32;
-  return ceil(reads_of_result(d) / lanes) * k_lanes_ns + k_join_ns * (lanes > 32 ? 1.5 : 1.0);
-}
-
-static double tile_ns(const nib_kernel_desc *d) {
-  const nib_desc_tensor *in = find_role(d, "in");
-  const nib_format_info *f = in != NULL ? nib_format_get(nib_format_find(in->format)) : NULL;
-  const double bytes = f != NULL ? (double)f->bytes : 1.0;
-  const double tap = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] * bytes : 16.0;
-  const double stages = ceil(reads_of_result(d) * bytes / 64);
-  return k_tile_ns + stages * (fmod(tap, 16) == 0 ? k_stage_ns : k_gather_ns);
-}
-
-/* Of a block that takes rows through several operators: for each operator, and for a product's step
- * over K by each thread; so many threads are on a multiprocessor at once. */
-static const double k_matrix_bytes = 0.3; /* of the second-level cache, a ns for each lane */
-static const double k_phase_ns = 250.0, k_product_step_ns = 3.0, k_resident_threads = 2048.0;
-
-static double row_block_ns(const nib_kernel_desc *d, double lanes) {
-  const double rows = fmax(d->tile[0], 1), threads = fmax(d->tile[1], 32);
-  const double blocks = ceil(count_rows(d) / rows);
-  const double waves = ceil(blocks / (lanes / 128 * k_resident_threads / threads));
-  const double steps = (double)d->macs / fmax(count_rows(d), 1) * rows / threads;
-  const double passes = (double)d->elementwise / fmax(count_rows(d), 1) * rows / threads;
-  const double joining = threads > 32 * rows ? 1.5 : 1.0; /* warps meet at barriers */
-  const double matrices = (double)d->macs * 4 / rows;     /* bytes: every block reads them whole */
-  return waves * (d->n_ops * k_phase_ns * joining + (steps + passes) * k_product_step_ns) +
-         matrices / (lanes * k_matrix_bytes);
-}
-
-static void predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,
-                           nib_cost *out_cost) {
-  const double lanes = m->l1_bytes_per_cycle; /* 128 of each multiprocessor */
-  const bool sums = strcmp(d->schedule, "row_sums") == 0;
-  const bool rows = strcmp(d->schedule, "row_blocks") == 0;
-  const bool loops = sums || rows || strcmp(d->schedule, "grid_loops") == 0;
-  const bool streams = strcmp(d->schedule, "low_bit_stream") == 0;
-  const bool unpacks = strcmp(d->schedule, "low_bit_warpgroup") == 0;
-  const bool warpgroups = unpacks || strcmp(d->schedule, "warpgroup_gemm") == 0;
-  const double macs = loops        ? (double)d->macs * k_loop_mac_operations / lanes
-                      : streams    ? stream_cycles(d, lanes)
-                      : unpacks    ? unpacking_cycles(d, lanes)
-                      : warpgroups ? warpgroup_cycles(d, lanes)
-                                   : tile_cycles(d, lanes);
-  const double elements =
-      (double)d->elementwise * (loops ? k_loop_element_operations : 4.0) / lanes;
-  const double latency = sums                    ? sum_ns(d)
-                         : rows                  ? row_block_ns(d, lanes)
-                         : loops                 ? reads_of_result(d) * k_read_ns
-                         : streams || warpgroups ? 0.0
-                                                 : tile_ns(d);
-  out_cost->compute_ns = (macs + elements) / m->ghz + latency;
-  out_cost->memory_ns = traffic / m->dram_bytes_per_cycle / m->ghz;
-  out_cost->overhead_ns = k_launch_ns;
-  out_cost->ns = fmax(out_cost->compute_ns, out_cost->memory_ns) + k_launch_ns;
 }
 
 nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *desc,
@@ -810,10 +515,10 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
                          (double)desc->output_bytes +
                          (cached ? 0.0 : 2.0 * (double)desc->scratch_bytes);
   if (vocab != NULL && vocab->device) {
-    predict_device(desc, m, traffic, out_cost);
+    nib_cost_predict_device(desc, m, traffic, out_cost);
     return NIB_OK;
   }
-  const double bandwidth = or_default(bytes_per_cycle(m, (double)desc->working_set_bytes), 1.0);
+  const double bandwidth = nib_cost_or(bytes_per_cycle(m, (double)desc->working_set_bytes), 1.0);
   out_cost->compute_ns = (direct ? scalar_cycles(desc, &r) : compute_cycles(desc, &r)) / ghz;
   out_cost->memory_ns = traffic / bandwidth / ghz;
   out_cost->overhead_ns = k_kernel_cycles / ghz;
