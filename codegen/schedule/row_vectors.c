@@ -265,7 +265,7 @@ static void run_item(body *b, const nib_row_item *item) {
     declare(b, v.s);
     nib_say_lanes(r->d->e, NIB_PRIM_F32_LOAD, v.s,
                   nib_expr_printf("%s + i", nib_rows_kept(r, position).s).s, NULL, b->tail);
-    say(b, NIB_PRIM_F32_DIV, v.s, v.s, nib_expr_printf("all%d", position).s);
+    say(b, NIB_PRIM_F32_MUL, v.s, v.s, nib_expr_printf("share%d", position).s);
     put(b, position);
     break;
   }
@@ -293,7 +293,7 @@ static void begin_item(body *b, const nib_row_item *item) {
   if (item->action == NIB_ROW_POWERS && beta != 1.0f)
     set(b, "beta", p, nib_direct_f32(beta).s);
   if (item->action == NIB_ROW_SHARES)
-    set(b, "all", p, nib_rows_number(r, 's', p).s);
+    set(b, "share", p, nib_expr_printf("1.0f / %s", nib_rows_number(r, 's', p).s).s);
 }
 
 static void end_item(body *b, const nib_row_item *item) {
@@ -348,44 +348,85 @@ typedef struct product {
   ll depth, width;
 } product;
 
-static void say_step(product *p, int32_t columns, int tail) {
+/* Chains of sums that hide what an addition waits for the one before it. */
+enum { ENOUGH_CHAINS = 8, MOST_PARTS = 4 };
+
+/* Sums of each result, of every so many elements along the depth, where a tile has few results. */
+static int32_t parts_of(const product *p, int32_t columns) {
+  const nib_vocab *v = p->r->d->e->vocab;
+  const int32_t sums = p->r->now * columns;
+  int32_t parts = 1;
+  while (!v->in_order && sums * parts < ENOUGH_CHAINS && parts < MOST_PARTS &&
+         p->depth >= 16 * parts && 2 * sums * parts + columns < v->registers)
+    parts *= 2;
+  return parts;
+}
+
+static nib_expr sum_of(int32_t i, int32_t c, int32_t part) {
+  return nib_expr_printf(part > 0 ? "acc%d_%d_%d" : "acc%d_%d", i, c, part);
+}
+
+/* Element k + part of the depth. */
+static void say_products(product *p, int32_t columns, int tail, int32_t part) {
   nib_direct *d = p->r->d;
   const bool scalar = has(p->r, NIB_PRIM_F32_FMA_SCALAR);
-  nib_text_open(d->t, "for (int32_t k = 0; k < %lld; ++k) {", p->depth);
+  const nib_expr k = nib_expr_printf(part > 0 ? "(k + %d)" : "k", part);
+  nib_text_open(d->t, "{");
   for (int32_t c = 0; c < columns; ++c) {
     nib_text_line(d->t, "%s b%d;", d->e->vocab->type_f32, c);
-    nib_say_lanes(d->e, NIB_PRIM_F32_LOAD, nib_expr_printf("b%d", c).s,
-                  nib_expr_printf("matrix + k * %lld + j + %d", p->width, c * d->e->vocab->lanes).s,
-                  NULL, c == columns - 1 ? tail : 0);
+    nib_say_lanes(
+        d->e, NIB_PRIM_F32_LOAD, nib_expr_printf("b%d", c).s,
+        nib_expr_printf("matrix + %s * %lld + j + %d", k.s, p->width, c * d->e->vocab->lanes).s,
+        NULL, c == columns - 1 ? tail : 0);
   }
   for (int32_t i = 0; i < p->r->now; ++i) {
-    nib_expr x = nib_expr_printf(scalar ? "left%d[k]" : "a%d", i);
+    nib_expr left = nib_expr_printf("left%d[%s]", i, k.s);
+    nib_expr x = scalar ? left : nib_expr_printf("a%d", i);
     if (!scalar) {
       nib_text_line(d->t, "%s a%d;", d->e->vocab->type_f32, i);
-      nib_say(d->e, NIB_PRIM_F32_SET, x.s, nib_expr_printf("left%d[k]", i).s, NULL, NULL, NULL);
+      nib_say(d->e, NIB_PRIM_F32_SET, x.s, left.s, NULL, NULL, NULL);
     }
     for (int32_t c = 0; c < columns; ++c)
-      nib_say(d->e, scalar ? NIB_PRIM_F32_FMA_SCALAR : NIB_PRIM_F32_FMA,
-              nib_expr_printf("acc%d_%d", i, c).s, x.s, nib_expr_printf("b%d", c).s, NULL, NULL);
+      nib_say(d->e, scalar ? NIB_PRIM_F32_FMA_SCALAR : NIB_PRIM_F32_FMA, sum_of(i, c, part).s, x.s,
+              nib_expr_printf("b%d", c).s, NULL, NULL);
   }
   nib_text_close(d->t, "");
+}
+
+static void say_depth(product *p, int32_t columns, int tail, int32_t parts) {
+  nib_direct *d = p->r->d;
+  const ll whole = p->depth / parts * parts;
+  nib_text_open(d->t, "for (int32_t k = 0; k < %lld; k += %d) {", whole, parts);
+  for (int32_t part = 0; part < parts; ++part)
+    say_products(p, columns, tail, part);
+  nib_text_close(d->t, "");
+  if (whole < p->depth) {
+    nib_text_open(d->t, "for (int32_t k = %lld; k < %lld; ++k) {", whole, p->depth);
+    say_products(p, columns, tail, 0);
+    nib_text_close(d->t, "");
+  }
 }
 
 /* Columns from `j` on: so many registers, of which the last may be a tail. */
 static void say_tile(product *p, int32_t columns, int tail) {
   nib_direct *d = p->r->d;
-  for (int32_t i = 0; i < p->r->now; ++i)
-    for (int32_t c = 0; c < columns; ++c) {
-      nib_text_line(d->t, "%s acc%d_%d;", d->e->vocab->type_f32, i, c);
-      nib_say(d->e, NIB_PRIM_F32_SET, nib_expr_printf("acc%d_%d", i, c).s, "0.0f", NULL, NULL,
-              NULL);
-    }
-  say_step(p, columns, tail);
+  const int32_t parts = parts_of(p, columns);
   for (int32_t i = 0; i < p->r->now; ++i)
     for (int32_t c = 0; c < columns; ++c)
+      for (int32_t part = 0; part < parts; ++part) {
+        nib_text_line(d->t, "%s %s;", d->e->vocab->type_f32, sum_of(i, c, part).s);
+        nib_say(d->e, NIB_PRIM_F32_SET, sum_of(i, c, part).s, "0.0f", NULL, NULL, NULL);
+      }
+  say_depth(p, columns, tail, parts);
+  for (int32_t i = 0; i < p->r->now; ++i)
+    for (int32_t c = 0; c < columns; ++c) {
+      for (int32_t part = 1; part < parts; ++part)
+        nib_say(d->e, NIB_PRIM_F32_ADD, sum_of(i, c, 0).s, sum_of(i, c, 0).s, sum_of(i, c, part).s,
+                NULL, NULL);
       nib_say_lanes(d->e, NIB_PRIM_F32_STORE, NULL,
                     nib_expr_printf("result%d + j + %d", i, c * d->e->vocab->lanes).s,
-                    nib_expr_printf("acc%d_%d", i, c).s, c == columns - 1 ? tail : 0);
+                    sum_of(i, c, 0).s, c == columns - 1 ? tail : 0);
+    }
 }
 
 void nib_rows_vector_product(nib_rows *r, int32_t position) {
