@@ -6,9 +6,11 @@
  * A job is lines of a keyword and its values: cpu N, rounds N, budget SECONDS, canary BEST, input
  * FILE TYPE, expected FILE TYPE, weights FILE, bias FILE, scales FILE, and entries in the order of
  * their turns: limit NAME [BYTES], network NAME FILE TOLERANCE [COPIES], onednn KIND …, ggml …. */
+#define _GNU_SOURCE
 #include "harness.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +75,34 @@ static bool run_network(void *context) {
   return n->run[n->next](n->in, n->out) == 0;
 }
 
+/* The largest part of the object that holds `address` which is read, not written or run: constants.
+ */
+typedef struct constants {
+  uintptr_t address;
+  const unsigned char *bytes;
+  size_t n;
+} constants;
+
+static int find_constants(struct dl_phdr_info *object, size_t size, void *user) {
+  constants *const c = user;
+  (void)size;
+  bool holds = false;
+  const ElfW(Phdr) *largest = NULL;
+  for (int i = 0; i < object->dlpi_phnum; ++i) {
+    const ElfW(Phdr) *const p = &object->dlpi_phdr[i];
+    if (p->p_type != PT_LOAD)
+      continue;
+    holds |= c->address - (object->dlpi_addr + p->p_vaddr) < p->p_memsz;
+    if (p->p_flags == PF_R && (!largest || p->p_filesz > largest->p_filesz))
+      largest = p;
+  }
+  if (!holds || !largest)
+    return holds;
+  c->bytes = (const unsigned char *)(object->dlpi_addr + largest->p_vaddr);
+  c->n = largest->p_filesz;
+  return 1;
+}
+
 /* Copies are files FILE, FILE.1, FILE.2 …: each has its own weights, which are cold in turn. */
 bool bench_add_network(bench_job *job, const char *line) {
   char name[64], path[2048], file[2080];
@@ -91,6 +121,12 @@ bool bench_add_network(bench_job *job, const char *line) {
       fprintf(stderr, "%s\n", dlerror());
       return false;
     }
+  }
+  constants c = {.address = (uintptr_t)n->run[0]};
+  dl_iterate_phdr(find_constants, &c);
+  if (n->copies == 1 && !job->constants) {
+    job->constants = c.bytes;
+    job->constant_bytes = c.n;
   }
   n->in = job->input;
   n->out = bench_alloc(job->outputs * bench_type_bytes(job->out_type));

@@ -36,6 +36,8 @@ typedef struct bench_job {
   size_t input_bytes, outputs; /* elements of the result */
   void *expected;
   void *weights, *bias, *scales;
+  const unsigned char *constants; /* of the first network that has no copies, or NULL */
+  size_t constant_bytes;
   bench_entry entries[BENCH_MAX_ENTRIES];
   int n_entries;
 } bench_job;
