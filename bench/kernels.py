@@ -165,7 +165,8 @@ def write_job(folder: pathlib.Path, case: Case, data: Data, libraries: dict, opt
         add_file("bias", "b.bin", data.bias)
         add_file("scales", "s.bin", struct.pack(f"<{len(data.multipliers)}f", *data.multipliers))
     copies, results = count_copies(case, data), {}
-    for variant, library in libraries.items():
+    # What is wanted comes first: limits of reading read its constants.
+    for variant, library in sorted(libraries.items(), key=lambda item: item[0] not in case.want):
         rounded, file = arithmetic(variant), variant.replace("/", "-")
         results.setdefault(rounded, reference.expected(case, data, rounded))
         add_file("expected", f"{file}.bin", results[rounded])

@@ -63,6 +63,8 @@ def is_met(target: str, row: dict):
         return row[{"x": "over_clang", "s": "seconds", "M": "peak_mb"}[target[-1]]] <= float(target[1:-1])
     if target.endswith("t") and "percent" not in row:
         return None  # without the limit's instructions the other case is no yardstick
+    if target.endswith("p") and row.get("shared_core"):
+        return None
     value = row.get({"%": "percent", "x": "ratio", "f": "float_ratio", "t": "than_ratio",
                      "p": "one_thread_ratio"}[target[-1]])
     return None if value is None else value >= float(target[:-1])
