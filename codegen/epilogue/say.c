@@ -53,6 +53,12 @@ void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64
           NULL, NULL, NULL);
 }
 
+void nib_say_prefetch(nib_emitter *e, const char *pointer, int ahead, bool here) {
+  const bool can = here && nib_vocab_prim(e->vocab, NIB_PRIM_PREFETCH_HERE);
+  nib_say(e, can ? NIB_PRIM_PREFETCH_HERE : NIB_PRIM_PREFETCH, NULL, pointer,
+          nib_word_of("%d", ahead).s, NULL, NULL);
+}
+
 bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n) {
   for (size_t i = 0; i < n; i++)
     if (!nib_vocab_prim(v, prims[i]))

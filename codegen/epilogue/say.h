@@ -30,6 +30,9 @@ void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, 
 /** to = reals of `format`, f32, f16 or bf16, as f32, at byte `at` behind the pointer `w` to bytes.
  */
 void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at);
+/** Prefetches the line `ahead` bytes behind `pointer`; `here`: between the reads that it is said
+ * between, where the vocabulary can say that. */
+void nib_say_prefetch(nib_emitter *e, const char *pointer, int ahead, bool here);
 bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n);
 
 #ifdef __cplusplus

@@ -220,7 +220,7 @@ static void load_codes(const tile *t, int plane, int64_t at, bool first) {
     declare(t, t->e->vocab->type_i32, w.s);
     say(t, NIB_PRIM_BYTES_LOAD, w.s, from.s, NULL);
     if (first && at % 64 == 0)
-      say(t, NIB_PRIM_PREFETCH, NULL, from.s, nib_word_of("%d", NIB_BLOCK_AHEAD).s);
+      nib_say_prefetch(t->e, from.s, NIB_BLOCK_AHEAD, t->size.rows == 1);
   }
 }
 
@@ -366,8 +366,7 @@ static void emit_groups(const tile *t) {
     nib_text_close(t->e->body, "");
   }
   for (int64_t at = 0; at < factors; at += 64)
-    say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-        nib_word_of("%d", NIB_BLOCK_AHEAD).s);
+    nib_say_prefetch(t->e, nib_word_of("w + %lld", (ll)at).s, NIB_BLOCK_AHEAD, t->size.rows == 1);
   nib_text_line(t->e->body, "w += %lld;", (ll)(factors + (p->spread > 1 ? codes : 0)));
   if (p->spread > 1)
     advance(t, p->spread * p->step);

@@ -141,7 +141,7 @@ static void emit_indices(const nib_block_dots *d, const char *from) {
     const nib_word at = nib_word_of("%s + %d", from, r * COLUMNS * d->pack.lanes);
     say(e, NIB_PRIM_BYTES_LOAD, nib_word_of("w%d", r).s, at.s, NULL, NULL);
     if (r * COLUMNS * d->pack.lanes % 64 == 0)
-      say(e, NIB_PRIM_PREFETCH, NULL, at.s, nib_word_of("%d", NIB_BLOCK_AHEAD).s, NULL);
+      nib_say_prefetch(e, at.s, NIB_BLOCK_AHEAD, true);
   }
   declare(e, "shifted0, shifted1, shifted2");
   for (int r = 0; r < 3; ++r)

@@ -214,7 +214,7 @@ static void load_codes(const tile *t, int c, int64_t at, bool first) {
   nib_text_line(t->e->body, "%s w%d;", t->e->vocab->type_i32, c);
   say(t, NIB_PRIM_BYTES_LOAD, nib_word_of("w%d", c).s, from.s, NULL);
   if (first && !t->d->unpacks && at % 64 == 0)
-    say(t, NIB_PRIM_PREFETCH, NULL, from.s, nib_word_of("%d", NIB_BLOCK_AHEAD).s);
+    nib_say_prefetch(t->e, from.s, NIB_BLOCK_AHEAD, t->size.rows == 1);
 }
 
 static void emit_unit(tile *t, int64_t u) {
@@ -560,8 +560,7 @@ static void emit_bundle(tile *t, const char *step) {
 
 static void skip_factors(tile *t) {
   for (int64_t at = 0; !t->d->unpacks && at < factor_bytes(t); at += 64)
-    say(t, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-        nib_word_of("%d", NIB_BLOCK_AHEAD).s);
+    nib_say_prefetch(t->e, nib_word_of("w + %lld", (ll)at).s, NIB_BLOCK_AHEAD, t->size.rows == 1);
   nib_text_line(t->e->body, "w += %lld;", (ll)factor_bytes(t));
 }
 

@@ -22,8 +22,8 @@ static int64_t row_share(const nib_conv_walk *w, const nib_stage *s, int64_t pix
   enum { least_bytes = 64 * 1024, least_run = 512, most_lines = 8 };
   const nib_conv_shape *c = &w->shape;
   const int64_t bytes = c->in_h * c->in_w * c->in_c + weight_bytes + c->out_h * c->out_w * c->out_c;
-  const bool one_by_one =
-      nib_pack_is_pointwise(c) && !nib_pack_has_phases(w) && c->groups == 1 && c->batch == 1 && c->out_h > 1;
+  const bool one_by_one = nib_pack_is_pointwise(c) && !nib_pack_has_phases(w) && c->groups == 1 &&
+                          c->batch == 1 && c->out_h > 1;
   if (w->is_float || s->direct || s->source_ring || s->skips || s->cut_pixels || !one_by_one ||
       bytes < near_bytes || w->run < least_run || c->in_w * c->in_c < least_bytes)
     return 0;
@@ -46,8 +46,7 @@ void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_c
   const int ahead_bytes = w->shape.out_w > 1 ? 12288 : 4096;
   const int64_t at = n * w->lanes * w->dot_k;
   if (f->weights && at * nib_pack_elem_bytes(w, e->vocab) % line_bytes == 0)
-    nib_say(e, NIB_PRIM_PREFETCH, NULL, nib_word_of("w + %lld", (ll)at).s,
-            nib_word_of("%d", ahead_bytes).s, NULL, NULL);
+    nib_say_prefetch(e, nib_word_of("w + %lld", (ll)at).s, ahead_bytes, w->shape.out_w == 1);
 }
 
 void nib_conv_fetch_row(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,

@@ -591,6 +591,7 @@ const nib_vocab nib_vocab_avx2 = {
                 "_mm256_setzero_si256())));",
             [NIB_PRIM_F32_EXP] = "$d = nib_avx2_exp($a);",
             [NIB_PRIM_PREFETCH] = NIB_X86_PREFETCH,
+            [NIB_PRIM_PREFETCH_HERE] = NIB_X86_PREFETCH_HERE,
         },
     .dot_cycles = 0.67, /* two of three ports */
     .fma_cycles = 0.5,

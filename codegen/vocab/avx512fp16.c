@@ -149,6 +149,7 @@ const nib_vocab nib_vocab_avx512fp16 = {
             [NIB_PRIM_STAGE_TWICE] = "nib_avx512fp16_stage_twice($d, $a, $n);",
             [NIB_PRIM_F32_TWICE] = "$d = _mm512_castsi512_ph(_mm512_set1_epi32((int32_t)*($a)));",
             [NIB_PRIM_PREFETCH] = NIB_X86_PREFETCH,
+            [NIB_PRIM_PREFETCH_HERE] = NIB_X86_PREFETCH_HERE,
         },
     .dot_cycles = 1000,
     .fma_cycles = 0.52, /* staging, and rows twice as long: pairs of K are faster where K is long */

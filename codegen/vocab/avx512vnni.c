@@ -614,6 +614,7 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "$d = _mm512_mask_blend_ps(_mm512_test_epi32_mask($a, $a), $c, $b);",
             [NIB_PRIM_F32_EXP] = "$d = nib_avx512_exp($a);",
             [NIB_PRIM_PREFETCH] = NIB_X86_PREFETCH,
+            [NIB_PRIM_PREFETCH_HERE] = NIB_X86_PREFETCH_HERE,
         },
     .dot_cycles = 0.5,
     .fma_cycles = 0.5,

@@ -184,7 +184,8 @@ extern "C" {
   X(F32_WHERE, "f32_where")         /* d = a (i32) != 0 ? b : c, lane by lane */                     \
   X(F32_EXP, "f32_exp")             /* d = exp(a) within 2 units in the last place, subnormal        \
                                      * results included */                                          \
-  X(PREFETCH, "prefetch")           /* the line b bytes behind pointer a will be read */
+  X(PREFETCH, "prefetch")           /* the line b bytes behind pointer a will be read */             \
+  X(PREFETCH_HERE, "prefetch_here") /* the same, between the reads that it is said between; optional */
 
 typedef enum nib_prim {
 #define X(ID, name) NIB_PRIM_##ID,

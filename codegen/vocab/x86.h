@@ -3,11 +3,11 @@
 #ifndef NIB_VOCAB_X86_H
 #define NIB_VOCAB_X86_H
 
+#define NIB_X86_PREFETCH "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);"
+
 /* Compilers gather the prefetches of a loop at its start, where they fill the buffers for misses
  * that its own reads then wait for: the empty statement keeps each between the reads that it was
- * said between. */
-#define NIB_X86_PREFETCH                                                                           \
-  "__asm__ volatile(\"\" ::: \"memory\");\n"                                                       \
-  "_mm_prefetch((const char *)((uintptr_t)($a) + $b), _MM_HINT_T0);"
+ * said between. Where registers are scarce, that costs more than it gains. */
+#define NIB_X86_PREFETCH_HERE "__asm__ volatile(\"\" ::: \"memory\");\n" NIB_X86_PREFETCH
 
 #endif

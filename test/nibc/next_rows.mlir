@@ -6,9 +6,7 @@
 // CHECK: nib_avx512_stage_i8(staged + 0, in0 + (next - 0) * [[ROW:[0-9]+]],
 // CHECK: for (int32_t c = 0; c < 512; c += 64) {
 // CHECK: for (int32_t x = 0;
-// CHECK-NEXT: __asm__ volatile("" ::: "memory");
 // CHECK-NEXT: _mm_prefetch((const char *)((uintptr_t)(in0 + next * [[ROW]] + c / 64 * {{[0-9]+}} + x * 64) + 0), _MM_HINT_T0);
-// CHECK-NEXT: __asm__ volatile("" ::: "memory");
 // CHECK-NEXT: _mm_prefetch((const char *)((uintptr_t)(in0 + next * [[ROW]] + c / 64 * {{[0-9]+}} + x * 64) + 64), _MM_HINT_T0);
 func.func @net(%x: tensor<2048x512x!quant.uniform<i8:f32, 0.5>>) -> tensor<2048x512x!quant.uniform<i8:f32, 64.0>> attributes {nib.rounding = "nearest-even"} {
   %w = nib.constant dense<3> : tensor<512x512xi8> loc("w")

@@ -410,7 +410,7 @@ static void write_bytes(nib_emitter *e) {
     nib_text_line(e->body, "%s d;", v->type_f32);
     nib_say(e, i ? NIB_PRIM_BF16_LOAD : NIB_PRIM_F16_LOAD, "d", "(const uint16_t *)pa", NULL, NULL,
             NULL);
-    nib_say(e, NIB_PRIM_PREFETCH, NULL, "(const uint8_t *)pa", "64", NULL, NULL);
+    nib_say_prefetch(e, "(const uint8_t *)pa", 64, i == 0);
     store_register(e, F32, "d");
     close_function(e);
   }
