@@ -42,6 +42,19 @@ void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, 
     nib_say(e, prim, d, a, b, NULL, NULL);
 }
 
+void nib_declare_registers(nib_emitter *e, const char *type, const char *stem, int64_t count) {
+  nib_text_printf(e->body, "%*s%s ", 2 * e->body->indent, "", type);
+  for (int64_t i = 0; i < count; i++)
+    nib_text_printf(e->body, "%s%s%lld", i ? ", " : "", stem, (long long)i);
+  nib_text_printf(e->body, ";\n");
+}
+
+void nib_declare_tile(nib_emitter *e, const char *type, const char *stem, int64_t rows,
+                      int64_t columns) {
+  for (int64_t m = 0; m < rows; m++)
+    nib_declare_registers(e, type, nib_word_of("%s%lld_", stem, (long long)m).s, columns);
+}
+
 void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at) {
   const nib_prim load = format == NIB_F16    ? NIB_PRIM_F16_LOAD
                         : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD

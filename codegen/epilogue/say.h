@@ -27,6 +27,11 @@ void nib_say(nib_emitter *e, nib_prim prim, const char *d, const char *a, const 
 /** The form of `prim` for `n` lanes of the vocabulary: `tail` (the next primitive) when n > 0. */
 void nib_say_lanes(nib_emitter *e, nib_prim prim, const char *d, const char *a, const char *b,
                    int n);
+/** Declares <stem>0 … <stem>(count - 1). */
+void nib_declare_registers(nib_emitter *e, const char *type, const char *stem, int64_t count);
+/** Declares <stem><row>_<column> of a tile. */
+void nib_declare_tile(nib_emitter *e, const char *type, const char *stem, int64_t rows,
+                      int64_t columns);
 /** to = reals of `format`, f32, f16 or bf16, as f32, at byte `at` behind the pointer `w` to bytes.
  */
 void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at);

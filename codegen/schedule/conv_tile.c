@@ -6,16 +6,6 @@
 
 typedef long long ll;
 
-static void declare_registers(nib_emitter *e, const char *type, const char *stem, int64_t pixels,
-                              int64_t columns) {
-  for (int64_t m = 0; m < pixels; m++) {
-    nib_text_printf(e->body, "%*s%s ", 2 * e->body->indent, "", type);
-    for (int64_t n = 0; n < columns; n++)
-      nib_text_printf(e->body, "%s%s%lld_%lld", n ? ", " : "", stem, (ll)m, (ll)n);
-    nib_text_printf(e->body, ";\n");
-  }
-}
-
 /* Whether products are summed in registers of their own kind. */
 static bool sums_apart(const nib_conv_rows *r) {
   return r->block->walk.is_float && r->e->vocab->type_sum;
@@ -31,7 +21,7 @@ static nib_word sum_register(const nib_conv_rows *r, const nib_conv_tile *t, int
 
 /* Sums in registers of their own kind begin with 0. */
 static void emit_zeros(nib_conv_rows *r, const nib_conv_tile *t) {
-  declare_registers(r->e, r->e->vocab->type_sum, "sum", t->pixels, t->columns);
+  nib_declare_tile(r->e, r->e->vocab->type_sum, "sum", t->pixels, t->columns);
   for (int64_t m = 0; m < t->pixels; m++)
     for (int64_t n = 0; n < t->columns; n++)
       nib_say(r->e, NIB_PRIM_SUM_ZERO, sum_register(r, t, m, n).s, NULL, NULL, NULL, NULL);
@@ -40,7 +30,7 @@ static void emit_zeros(nib_conv_rows *r, const nib_conv_tile *t) {
 /* And are added to the biases in the end, one after another: the registers of the sums are free
  * then. */
 static void emit_totals(nib_conv_rows *r, const nib_conv_tile *t) {
-  declare_registers(r->e, r->e->vocab->type_f32, "acc", t->pixels, t->columns);
+  nib_declare_tile(r->e, r->e->vocab->type_f32, "acc", t->pixels, t->columns);
   for (int64_t m = 0; m < t->pixels; m++)
     for (int64_t n = 0; n < t->columns; n++) {
       const nib_word acc = nib_word_of("acc%lld_%lld", (ll)m, (ll)n);
@@ -54,7 +44,7 @@ static void emit_totals(nib_conv_rows *r, const nib_conv_tile *t) {
 static void emit_initial(nib_conv_rows *r, const nib_conv_tile *t) {
   nib_emitter *e = r->e;
   const bool f = r->block->walk.is_float;
-  declare_registers(e, f ? e->vocab->type_f32 : e->vocab->type_i32, "acc", t->pixels, t->columns);
+  nib_declare_tile(e, f ? e->vocab->type_f32 : e->vocab->type_i32, "acc", t->pixels, t->columns);
   for (int64_t n = 0; n < t->columns; n++) {
     const nib_word from =
         nib_word_of("%s + channel + %lld", r->bias, (ll)(n * r->block->walk.lanes));
@@ -188,7 +178,7 @@ static void emit_columns(nib_conv_rows *r, const nib_conv_tile *t) {
   const nib_conv_walk *w = &r->block->walk;
   const nib_conv_shape *s = &w->shape;
   const int64_t register_elems = w->lanes * w->dot_k;
-  declare_registers(e, weight_register(r), "w", w->segments, t->columns);
+  nib_declare_tile(e, weight_register(r), "w", w->segments, t->columns);
   for (int64_t kx = 0; kx < w->segments; kx++)
     for (int64_t n = 0; n < t->columns; n++)
       nib_say(e, weight_prim(r), nib_word_of("w%lld_%lld", (ll)kx, (ll)n).s,

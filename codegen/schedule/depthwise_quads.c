@@ -263,20 +263,10 @@ static void emit_staging(depthwise_quads *r) {
   nib_text_close(e->body, "");
 }
 
-static void declare(nib_emitter *e, const char *type, const char *stem, int64_t rows,
-                    int64_t columns) {
-  for (int64_t m = 0; m < rows; m++) {
-    nib_text_printf(e->body, "%*s%s ", 2 * e->body->indent, "", type);
-    for (int64_t i = 0; i < columns; i++)
-      nib_text_printf(e->body, "%s%s%lld_%lld", i ? ", " : "", stem, (ll)m, (ll)i);
-    nib_text_printf(e->body, ";\n");
-  }
-}
-
 static void emit_weights(depthwise_quads *r, int64_t q) {
   nib_emitter *e = r->e;
   const int64_t kernel_w = r->walk.shape.kernel_w, elems = r->walk.lanes * quad;
-  declare(e, e->vocab->type_weight, "w", r->quads.rows, kernel_w);
+  nib_declare_tile(e, e->vocab->type_weight, "w", r->quads.rows, kernel_w);
   for (int64_t kx = 0; kx < kernel_w; kx++)
     for (int64_t m = 0; m < r->quads.rows; m++)
       nib_say(e, NIB_PRIM_WEIGHT_LOAD, nib_word_of("w%lld_%lld", (ll)m, (ll)kx).s,
@@ -340,7 +330,7 @@ static void emit_products(depthwise_quads *r, int64_t pixels) {
   nib_emitter *e = r->e;
   const nib_conv_shape *s = &r->walk.shape;
   const bool hoisted = r->quads.quads == 1; /* weights stay in registers for the whole row */
-  declare(e, e->vocab->type_i32, "acc", r->quads.rows, pixels);
+  nib_declare_tile(e, e->vocab->type_i32, "acc", r->quads.rows, pixels);
   nib_say(e, NIB_PRIM_I32_LOAD, "acc0_0", nib_word_of("%s + c", r->constants.bias).s, NULL, NULL,
           NULL);
   for (int64_t i = 1; i < r->quads.rows * pixels; i++)
@@ -431,10 +421,10 @@ static void emit_part_stores(depthwise_quads *r, int64_t pixels) {
 /* A tile of the registers from channel first_c that are packed together: joined as they come. */
 static void emit_part_tile(depthwise_quads *r, int64_t pixels) {
   nib_emitter *e = r->e;
-  declare(e, e->vocab->type_i32, "part", r->quads.rows, pixels);
-  declare(e, e->vocab->type_bytes, "low", r->quads.rows, pixels);
+  nib_declare_tile(e, e->vocab->type_i32, "part", r->quads.rows, pixels);
+  nib_declare_tile(e, e->vocab->type_bytes, "low", r->quads.rows, pixels);
   if (r->parts == 4)
-    declare(e, e->vocab->type_bytes, "high", r->quads.rows, pixels);
+    nib_declare_tile(e, e->vocab->type_bytes, "high", r->quads.rows, pixels);
   emit_place(r, "first_c");
   for (int64_t part = 0; part < r->parts; part++) {
     nib_text_open(e->body, "{");

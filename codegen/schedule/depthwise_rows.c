@@ -124,20 +124,13 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
 
 /* ---- emission ---- */
 
-static void declare(nib_emitter *e, const char *type, const char *stem, int64_t count) {
-  nib_text_printf(e->body, "%*s%s ", 2 * e->body->indent, "", type);
-  for (int64_t i = 0; i < count; i++)
-    nib_text_printf(e->body, "%s%s%lld", i ? ", " : "", stem, (ll)i);
-  nib_text_printf(e->body, ";\n");
-}
-
 static const char *register_type(const depthwise_rows *r) {
   return r->walk.is_float ? r->e->vocab->type_f32 : r->e->vocab->type_i32;
 }
 
 static void emit_initial(depthwise_rows *r, int64_t pixels) {
   nib_emitter *e = r->e;
-  declare(e, register_type(r), "acc", pixels);
+  nib_declare_registers(e, register_type(r), "acc", pixels);
   nib_say(e, r->walk.is_float ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD, "acc0",
           nib_word_of("%s + c", r->constants.bias).s, NULL, NULL, NULL);
   for (int64_t m = 1; m < pixels; m++)
@@ -153,7 +146,7 @@ static void emit_taps(depthwise_rows *r, int64_t pixels, int64_t taps, const cha
   const char *type = f && v->type_half    ? v->type_half
                      : !f && v->lanes_i16 ? v->type_lane
                                           : register_type(r);
-  declare(e, type, "w", taps);
+  nib_declare_registers(e, type, "w", taps);
   for (int64_t t = 0; t < taps; t++)
     nib_say(e, weight_prim(&r->walk, v), nib_word_of("w%lld", (ll)t).s,
             nib_word_of("w + %s%lld", kx, (ll)(t * r->padded)).s, NULL, NULL, NULL);
