@@ -26,12 +26,7 @@ static void emit_body(nib_emitter *e, const char *table, const nib_tensor *x, co
   const nib_vocab *v = e->vocab;
   const int64_t bytes = register_bytes(v), whole = elems / bytes * bytes;
   nib_text *t = e->body;
-  if (e->cut)
-    nib_text_open(
-        t, "for (int32_t i = begin * %lld; i < (end < %lld ? end : %lld) * %lld; i += %lld) {",
-        (ll)bytes, (ll)(whole / bytes), (ll)(whole / bytes), (ll)bytes, (ll)bytes);
-  else
-    nib_text_open(t, "for (int32_t i = 0; i < %lld; i += %lld) {", (ll)whole, (ll)bytes);
+  nib_emitter_open_steps(e, whole, bytes, e->cut);
   nib_text_line(t, "%s codes;", v->type_bytes);
   nib_say(e, NIB_PRIM_BYTES_LOAD, "codes", "(const uint8_t *)in0 + i", NULL, NULL, NULL);
   nib_say(e, NIB_PRIM_BYTES_LOOKUP256, "codes", table, "codes", NULL, NULL);

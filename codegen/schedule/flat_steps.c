@@ -72,13 +72,7 @@ static void emit_run(nib_epilogue *p, int64_t elems, const char *at, bool cut) {
   nib_emitter *e = p->e;
   const int64_t lanes = e->vocab->lanes, whole = elems / lanes * lanes;
   if (whole > 0) {
-    if (cut)
-      nib_text_open(
-          e->body,
-          "for (int32_t i = begin * %lld; i < (end < %lld ? end : %lld) * %lld; i += %lld) {",
-          (ll)lanes, (ll)(whole / lanes), (ll)(whole / lanes), (ll)lanes, (ll)lanes);
-    else
-      nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i += %lld) {", (ll)whole, (ll)lanes);
+    nib_emitter_open_steps(e, whole, lanes, cut);
     emit_register(p, nib_word_of("%si", at).s, 0);
     nib_text_close(e->body, "");
   }

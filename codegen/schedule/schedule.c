@@ -74,8 +74,24 @@ bool nib_schedule_fits(const nib_schedule *s, const nib_graph *g, const nib_kern
          s->accepts(g, kernel, v);
 }
 
+int64_t nib_schedule_saved_bytes(const nib_schedule *s, const nib_graph *g,
+                                 const nib_kernel *kernel) {
+  return s && s->saved_bytes ? s->saved_bytes(g, kernel) : 0;
+}
+
 int32_t nib_emitter_unroll(const nib_emitter *e) {
   return e->unroll > 0 ? e->unroll : e->size ? 1 : e->vocab->unroll;
+}
+
+void nib_emitter_open_steps(nib_emitter *e, int64_t whole, int64_t step, bool cut) {
+  const long long units = whole / step, by = step;
+  if (cut)
+    nib_text_open(
+        e->body,
+        "for (int32_t i = begin * %lld; i < (end < %lld ? end : %lld) * %lld; i += %lld) {", by,
+        units, units, by, by);
+  else
+    nib_text_open(e->body, "for (int32_t i = 0; i < %lld; i += %lld) {", (long long)whole, by);
 }
 
 int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,

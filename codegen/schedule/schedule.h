@@ -60,6 +60,10 @@ typedef struct nib_emitter {
  * below 2: none. */
 int32_t nib_emitter_unroll(const nib_emitter *e);
 
+/** Opens the loop over i of elements [0, whole) in steps of `step`; `cut`: of units [begin, end),
+ * which are steps. */
+void nib_emitter_open_steps(nib_emitter *e, int64_t whole, int64_t step, bool cut);
+
 /** A kernel function is emitted as
  *      static void NAME_kNN_<kernel name>(const T *restrict in0, …, T *restrict out,
  *                                         uint8_t *scratch, int32_t begin, int32_t end)
@@ -124,6 +128,11 @@ const nib_schedule *nib_schedule_find(const char *name);
 /** Whether `s` can run `kernel` with `v` on `target`. */
 bool nib_schedule_fits(const nib_schedule *s, const nib_graph *g, const nib_kernel *kernel,
                        const nib_vocab *v, const nib_target *target);
+
+/** What the weights of `kernel`, in its tile, take less than their tensors where `s` runs it; 0 of
+ * NULL. */
+int64_t nib_schedule_saved_bytes(const nib_schedule *s, const nib_graph *g,
+                                 const nib_kernel *kernel);
 
 /** `tiles` of a schedule that has only one, all zeros. */
 int nib_schedule_one_tile(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *vocab,

@@ -146,10 +146,6 @@ static bool has_few_bits(const nib_kernel_desc *d) {
   return false;
 }
 
-static int64_t saved_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_schedule *s) {
-  return s && s->saved_bytes ? s->saved_bytes(g, kernel) : 0;
-}
-
 /* What the innermost loops touch again and again: the weights of one column tile, and the input. A
  * single row takes every weight once, from where they all are: as far as that is the second level
  * of the caches. What streams from farther takes as long in any code by this measure, and would be
@@ -197,7 +193,7 @@ nib_status nib_select_describe(const nib_graph *g, const nib_kernel *kernel,
   nib_select_candidate c = {.schedule = kernel->schedule,
                             .vocab = kernel->vocab,
                             .scratch_bytes = kernel->scratch_bytes,
-                            .saved_bytes = saved_bytes(g, kernel, s)};
+                            .saved_bytes = nib_schedule_saved_bytes(s, g, kernel)};
   memcpy(c.tile, kernel->tile, sizeof c.tile);
   const nib_kernel_desc base = *out_desc;
   describe_candidate(&base, &c, out_desc);
@@ -220,7 +216,7 @@ static bool make_candidate(const nib_graph *g, nib_kernel *trial, const nib_sche
   *c = (nib_select_candidate){.schedule = s->name, .vocab = v->name, .parts = trial->parts};
   memcpy(c->tile, trial->tile, sizeof c->tile);
   c->scratch_bytes = s->scratch_bytes ? s->scratch_bytes(g, trial, v) : 0;
-  c->saved_bytes = saved_bytes(g, trial, s);
+  c->saved_bytes = nib_schedule_saved_bytes(s, g, trial);
   if (c->parts > 1)
     c->scratch_bytes = align_scratch(c->scratch_bytes) * c->parts;
   return true;

@@ -43,8 +43,7 @@ void nibc_count_work(const nib_graph *g, const int32_t *nodes, int32_t n, int64_
 
 /* What the weights of a kernel take less than their tensors: several may share a byte. */
 static int64_t saved_bytes(const nib_graph *g, const nib_kernel *k) {
-  const nib_schedule *s = k->schedule ? nib_schedule_find(k->schedule) : NULL;
-  return s && s->saved_bytes ? s->saved_bytes(g, k) : 0;
+  return k->schedule ? nib_schedule_saved_bytes(nib_schedule_find(k->schedule), g, k) : 0;
 }
 
 static void count_kernel(const nib_graph *g, const nib_kernel *k, int64_t *out_macs,
