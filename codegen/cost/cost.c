@@ -404,12 +404,13 @@ static double count_lookups(const nib_kernel_desc *d) {
   return lookups;
 }
 
-/* Cycles of a byte that is looked up in a register of them; 0: each is gathered. */
+/* Cycles of a byte that the last operator looks up in a register of them; 0: it gathers each, or is
+ * another one. */
 static double byte_lookup_cycles(const nib_kernel_desc *d) {
   const bool alone = d->macs == 0;
   const bool packs = !alone || d->schedule[0] == '\0' || strcmp(d->schedule, "byte_tables") == 0;
   const nib_vocab *v = nib_vocab_find(d->vocab);
-  if (!packs || strcmp(d->ops[d->n_ops - 1], "lookup") != 0)
+  if (!packs || d->n_ops == 0 || strcmp(d->ops[d->n_ops - 1], "lookup") != 0)
     return 0;
   return v ? nib_vocab_lookup_cycles(v, alone) / (4.0 * v->lanes) : k_byte_lookup_cycles;
 }
@@ -417,7 +418,7 @@ static double byte_lookup_cycles(const nib_kernel_desc *d) {
 /* Tables of bytes: the last one may be of whole registers of them. */
 static double lookup_cycles(const nib_kernel_desc *d, bool scalar) {
   const double lookups = count_lookups(d), elements = nib_cost_rows(d) * nib_cost_columns(d);
-  const double whole = lookups > 0 ? byte_lookup_cycles(d) : 0;
+  const double whole = byte_lookup_cycles(d);
   return elements *
          (whole + (lookups - (whole > 0)) * (scalar ? k_scalar_lookup_cycles : k_gather_cycles));
 }
@@ -446,9 +447,7 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
   const double element = pools(d)                         ? k_pool_cycles
                          : real && nib_cost_is_float(out) ? r->element / 2
                                                           : r->element;
-  const double looked_up = count_lookups(d) > 0 && byte_lookup_cycles(d) > 0
-                               ? nib_cost_rows(d) * nib_cost_columns(d)
-                               : 0;
+  const double looked_up = byte_lookup_cycles(d) > 0 ? nib_cost_rows(d) * nib_cost_columns(d) : 0;
   cycles += fmax(other_elements(d, requantized) - looked_up, 0) / r->lanes * element /
             fmax(lanes_used, 1.0 / r->lanes);
   if (requantized)

@@ -523,24 +523,17 @@ bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t ind
   return operand_fits(g, kernel, n, n->in[0] == running ? n->in[1] : n->in[0]);
 }
 
-/* Of a table in which all bits of a byte choose. */
-static nib_status fill_byte_table(const nib_graph *g, const nib_node *n, const nib_vocab *v,
-                                  uint8_t out_table[256]) {
-  uint8_t by_code[256];
-  NIB_RETURN_IF_ERROR(fill_table(g, n, by_code));
-  for (int byte = 0; byte < 256; byte++)
-    out_table[byte] = by_code[nib_node_input(g, n, 0)->format == NIB_I8 ? byte ^ 0x80 : byte];
-  nib_vocab_byte_table(v, out_table);
-  return NIB_OK;
-}
-
 const char *nib_epilogue_add_byte_table(nib_emitter *e, const nib_kernel *kernel,
                                         const nib_node *n) {
-  uint8_t table[256];
-  return fill_byte_table(e->graph, n, e->vocab, table) == NIB_OK
-             ? nib_constants_add(e->constants, nib_word_of("%s_bytes", kernel->name).s, "uint8_t",
-                                 table, sizeof table)
-             : NULL;
+  const bool is_signed = nib_node_input(e->graph, n, 0)->format == NIB_I8;
+  uint8_t by_code[256], by_byte[256];
+  if (fill_table(e->graph, n, by_code) != NIB_OK)
+    return NULL;
+  for (int byte = 0; byte < 256; byte++)
+    by_byte[byte] = by_code[is_signed ? byte ^ 0x80 : byte];
+  nib_vocab_byte_table(e->vocab, by_byte);
+  return nib_constants_add(e->constants, nib_word_of("%s_bytes", kernel->name).s, "uint8_t",
+                           by_byte, sizeof by_byte);
 }
 
 bool nib_epilogue_is_byte_table(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
