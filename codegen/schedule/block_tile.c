@@ -14,8 +14,7 @@ enum {
   MAX_KEYS = 16,
   UNROLLED_UNITS = 8,
   UNROLLED_DOTS = 512,
-  MAX_NEAR =
-      2, /* pieces of a register: a core reads as often as it multiplies, and reads codes too */
+  MAX_NEAR = 2 /* pieces of a register: a core reads as often as it multiplies, and codes too */
 };
 
 /* Sums of products with codes `shift` bits too high (below 0: too low). */

@@ -11,8 +11,8 @@ int64_t nib_conv_codes(const nib_graph *g, const nib_node *n, const nib_vocab *v
   static const nib_prim needed[] = {NIB_PRIM_BYTES_SET, NIB_PRIM_BYTES_AND, NIB_PRIM_BYTES_SHL,
                                     NIB_PRIM_BYTES_SHR, NIB_PRIM_I32_ADD,   NIB_PRIM_I32_SET};
   const int64_t codes = nib_pack_shared_codes(nib_node_input(g, n, 1)).codes;
-  if (w->is_float || codes < 2 || nib_pack_has_gaps(w) || v->dot_k != 4 || v->weights_i16 || v->stage != NIB_STAGE_U8 ||
-      strcmp(v->type_weight, v->type_i32) != 0 ||
+  if (w->is_float || codes < 2 || nib_pack_has_gaps(w) || v->dot_k != 4 || v->weights_i16 ||
+      v->stage != NIB_STAGE_U8 || strcmp(v->type_weight, v->type_i32) != 0 ||
       !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
     return 1;
   const bool sums = nib_pack_weight_zero(g, n, v, codes) != 0;

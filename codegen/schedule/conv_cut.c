@@ -11,8 +11,8 @@ nib_conv_cut nib_conv_choose_cut(const nib_conv_walk *w, const nib_stage *stage,
                                  int64_t parts, int64_t *out_units) {
   const nib_conv_shape *s = &w->shape;
   const int64_t panels = s->groups == 1 ? w->full_panels + (w->last_columns > 0) : 1;
-  const bool single_row = !nib_pack_has_phases(w) && s->out_h == 1 && s->batch == 1 && s->kernel_h == 1 && s->kernel_w == 1 &&
-                          stage->pixels == stage->copied;
+  const bool single_row = !nib_pack_has_phases(w) && s->out_h == 1 && s->batch == 1 &&
+                          s->kernel_h == 1 && s->kernel_w == 1 && stage->pixels == stage->copied;
   const int64_t tiles = single_row ? (s->out_w + pixels - 1) / pixels : 1;
   const bool heavy = w->group_elems > s->in_h * s->in_w * s->in_c;
   const double shares[] = {

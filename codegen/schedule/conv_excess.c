@@ -11,8 +11,8 @@ static const char *add(nib_emitter *e, const char *kernel, const char *what, con
                            (size_t)bytes);
 }
 
-nib_status nib_conv_excess_tables(nib_emitter *e, const char *kernel, int64_t elems,
-                                  nib_excess *x, nib_conv_excess *out_excess) {
+nib_status nib_conv_excess_tables(nib_emitter *e, const char *kernel, int64_t elems, nib_excess *x,
+                                  nib_conv_excess *out_excess) {
   nib_conv_excess *o = out_excess;
   *o = (nib_conv_excess){0};
   bool good = true;
@@ -44,7 +44,7 @@ nib_word nib_conv_first_element(const nib_conv_walk *w, const nib_stage *stage) 
   const nib_conv_shape *s = &w->shape;
   const nib_conv_phases *p = &w->phases;
   const nib_word row = nib_stage_row_of(stage, p->first_row, s->kernel_h);
-  const nib_word from = s->groups > 1       ? nib_word_of(" + g * %lld", (ll)w->group_in)
+  const nib_word from = s->groups > 1     ? nib_word_of(" + g * %lld", (ll)w->group_in)
                         : p->first_column ? nib_word_of(" + %lld", (ll)(p->first_column * s->in_c))
                                           : nib_word_of("%s", "");
   return nib_word_of("%s + x * %lld%s", row.s, (ll)(s->stride_w * s->in_c), from.s);
@@ -75,10 +75,10 @@ void nib_conv_excess_emit(nib_emitter *e, const nib_conv_excess *x, const nib_co
   if (!x->weights)
     return;
   const int64_t of_group = w->full_panels * w->columns + w->last_columns;
-  const nib_word group =
-      w->shape.groups > 1            ? nib_word_of("g * %lld + ", (ll)of_group)
-      : nib_pack_phase_count(w) > 1 ? nib_word_of("phase * %lld + ", (ll)of_group)
-                                    : nib_word_of("%s", "");
+  const nib_word group = w->shape.groups > 1 ? nib_word_of("g * %lld + ", (ll)of_group)
+                         : nib_pack_phase_count(w) > 1
+                             ? nib_word_of("phase * %lld + ", (ll)of_group)
+                             : nib_word_of("%s", "");
   nib_text_open(e->body, "{ /* what would saturate pairs in the loop below */");
   nib_text_line(e->body, "const int32_t *const sums = %s + %sc / %lld + %lld;", x->first_sum,
                 group.s, (ll)w->lanes, (ll)column);

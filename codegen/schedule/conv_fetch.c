@@ -8,8 +8,7 @@ typedef long long ll;
 /* Second-level caches hold no more than near_bytes. */
 enum { line_bytes = 64, near_bytes = 3 << 19 };
 
-/* Weights that no second-level cache holds, where so few tiles of a panel share them that they
- * wait. */
+/* Weights that no second-level cache holds, where few tiles of a panel share them and wait. */
 static bool streams_weights(const nib_conv_walk *w, int64_t pixels, int64_t weight_bytes) {
   enum { few_tiles = 8 };
   return w->shape.out_w <= few_tiles * pixels && weight_bytes > near_bytes;
@@ -43,10 +42,11 @@ nib_conv_fetch nib_conv_fetch_plan(const nib_vocab *v, const nib_conv_walk *w, c
 
 void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
                             int64_t n) {
-  const int ahead_bytes = w->shape.out_w > 1 ? 12288 : 4096;
+  enum { ahead_of_one = 4096, ahead_of_more = 12288 };
+  const bool one = w->shape.out_w == 1;
   const int64_t at = n * w->lanes * w->dot_k;
   if (f->weights && at * nib_pack_elem_bytes(w, e->vocab) % line_bytes == 0)
-    nib_say_prefetch(e, nib_word_of("w + %lld", (ll)at).s, ahead_bytes, w->shape.out_w == 1);
+    nib_say_prefetch(e, nib_word_of("w + %lld", (ll)at).s, one ? ahead_of_one : ahead_of_more, one);
 }
 
 void nib_conv_fetch_row(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
