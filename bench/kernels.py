@@ -113,7 +113,7 @@ def peer_line(case: Case, copies: int) -> str:
 
 def limit_lines(case: Case, data: Data, copies: int) -> str:
     names = case.values["limit"].split("+")
-    return "".join(f"limit read {weight_bytes(case, data) * copies}\n" if n == "read" else f"limit {n}\n" for n in names)
+    return "".join(f"limit read {weight_bytes(case, data)} {copies}\n" if n == "read" else f"limit {n}\n" for n in names)
 
 
 def arithmetic(variant: str) -> str:

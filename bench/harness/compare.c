@@ -5,7 +5,8 @@
  *
  * A job is lines of a keyword and its values: cpu N, rounds N, budget SECONDS, canary BEST, input
  * FILE TYPE, expected FILE TYPE, weights FILE, bias FILE, scales FILE, and entries in the order of
- * their turns: limit NAME [BYTES], network NAME FILE TOLERANCE [COPIES], onednn KIND …, ggml …. */
+ * their turns: limit NAME [BYTES [COPIES]], network NAME FILE TOLERANCE [COPIES], onednn KIND …,
+ * ggml …. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -45,6 +46,11 @@ void *bench_read_file(const char *path, size_t *bytes) {
   return ok ? p : NULL;
 }
 
+int bench_next_copy(int copies) {
+  static unsigned turn;
+  return (int)(turn++ % (unsigned)copies);
+}
+
 bench_entry *bench_add(bench_job *job, const char *name, bool (*run)(void *), void *context) {
   if (job->n_entries == BENCH_MAX_ENTRIES) {
     fprintf(stderr, "more than %d entries\n", BENCH_MAX_ENTRIES);
@@ -60,27 +66,23 @@ bench_entry *bench_add(bench_job *job, const char *name, bool (*run)(void *), vo
 
 /* ---- compiled networks ---- */
 
-enum { MAX_COPIES = 64 };
-
 typedef struct network {
-  int (*run[MAX_COPIES])(const void *, void *);
+  int (*run[BENCH_MAX_COPIES])(const void *, void *);
   const void *in;
   void *out;
-  int copies, next;
+  int copies;
 } network;
 
 static bool run_network(void *context) {
   network *const n = context;
-  n->next = (n->next + 1) % n->copies;
-  return n->run[n->next](n->in, n->out) == 0;
+  return n->run[bench_next_copy(n->copies)](n->in, n->out) == 0;
 }
 
 /* The largest part of the object that holds `address` which is read, not written or run: constants.
  */
 typedef struct constants {
   uintptr_t address;
-  const unsigned char *bytes;
-  size_t n;
+  bench_constants found;
 } constants;
 
 static int find_constants(struct dl_phdr_info *object, size_t size, void *user) {
@@ -98,8 +100,8 @@ static int find_constants(struct dl_phdr_info *object, size_t size, void *user) 
   }
   if (!holds || !largest)
     return holds;
-  c->bytes = (const unsigned char *)(object->dlpi_addr + largest->p_vaddr);
-  c->n = largest->p_filesz;
+  c->found = (bench_constants){(const unsigned char *)(object->dlpi_addr + largest->p_vaddr),
+                               largest->p_filesz};
   return 1;
 }
 
@@ -110,7 +112,7 @@ bool bench_add_network(bench_job *job, const char *line) {
   double tolerance = 0;
   n->copies = 1;
   if (sscanf(line, "%63s %2047s %lf %d", name, path, &tolerance, &n->copies) < 2 ||
-      n->copies > MAX_COPIES)
+      n->copies > BENCH_MAX_COPIES)
     return false;
   for (int i = 0; i < n->copies; ++i) {
     snprintf(file, sizeof file, i ? "%s.%d" : "%s", path, i);
@@ -122,11 +124,10 @@ bool bench_add_network(bench_job *job, const char *line) {
       return false;
     }
   }
-  constants c = {.address = (uintptr_t)n->run[0]};
-  dl_iterate_phdr(find_constants, &c);
-  if (n->copies == 1 && !job->constants) {
-    job->constants = c.bytes;
-    job->constant_bytes = c.n;
+  for (int i = 0; i < n->copies && job->n_constants == i; ++i) {
+    constants c = {.address = (uintptr_t)n->run[i]};
+    dl_iterate_phdr(find_constants, &c);
+    job->constants[job->n_constants++] = c.found;
   }
   n->in = job->input;
   n->out = bench_alloc(job->outputs * bench_type_bytes(job->out_type));

@@ -10,12 +10,12 @@
 #include <ggml.h>
 #include <string.h>
 
-enum { MAX_COPIES = 64 };
-
 typedef struct product {
   ggml_backend_t backend;
-  struct ggml_cgraph *graphs[MAX_COPIES];
-  int copies, next;
+  struct ggml_cgraph *graphs[BENCH_MAX_COPIES];
+  const void *results[BENCH_MAX_COPIES];
+  int copies;
+  bench_entry *entry;
 } product;
 
 static const struct type_name {
@@ -25,8 +25,9 @@ static const struct type_name {
 
 static bool run_product(void *context) {
   product *const p = context;
-  p->next = (p->next + 1) % p->copies;
-  return ggml_backend_graph_compute(p->backend, p->graphs[p->next]) == GGML_STATUS_SUCCESS;
+  const int copy = bench_next_copy(p->copies);
+  p->entry->result = p->results[copy];
+  return ggml_backend_graph_compute(p->backend, p->graphs[copy]) == GGML_STATUS_SUCCESS;
 }
 
 /* A context that holds descriptions only: memory comes from buffers. */
@@ -35,10 +36,10 @@ static struct ggml_context *make_context(void) {
       (struct ggml_init_params){ggml_tensor_overhead() * 16 + ggml_graph_overhead(), NULL, true});
 }
 
-/* One copy of the weights and the graph that reads it; all copies share input and result. */
+/* One copy of the weights and the graph that reads it and writes *result. */
 static struct ggml_cgraph *make_graph(bench_job *job, enum ggml_type type, const long *mnk,
                                       ggml_backend_buffer_type_t where, ggml_backend_dev_t device,
-                                      void **result) {
+                                      const void **result) {
   const long m = mnk[0], n = mnk[1], k = mnk[2];
   struct ggml_context *const held = make_context(), *const c = make_context();
   struct ggml_tensor *const w = ggml_new_tensor_2d(held, type, k, n);
@@ -55,23 +56,20 @@ static struct ggml_cgraph *make_graph(bench_job *job, enum ggml_type type, const
     return NULL;
   ggml_backend_tensor_set(w, job->weights, 0, ggml_nbytes(w));
   ggml_backend_tensor_set(x, job->input, 0, ggml_nbytes(x));
-  if (!*result) /* of the copy that runs first */
-    *result = y->data;
+  *result = y->data;
   return graph;
 }
 
 static bool add_product(bench_job *job, enum ggml_type type, const long *mnk, int copies,
                         ggml_backend_buffer_type_t where, ggml_backend_dev_t device) {
   product *const p = bench_alloc(sizeof *p);
-  void *result = NULL;
   p->backend = ggml_backend_cpu_init();
   p->copies = copies;
-  p->next = copies - 1;
   ggml_backend_cpu_set_n_threads(p->backend, 1);
   for (int i = 0; i < copies; ++i)
-    if (!(p->graphs[i] = make_graph(job, type, mnk, where, device, &result)))
+    if (!(p->graphs[i] = make_graph(job, type, mnk, where, device, &p->results[i])))
       return true; /* this layout has no kernel for it */
-  bench_entry *const e = bench_add(job, "ggml", run_product, p);
+  bench_entry *const e = p->entry = bench_add(job, "ggml", run_product, p);
   if (!e)
     return false;
   snprintf(e->info, sizeof e->info, "%s, %s, %s%s, one thread", ggml_version(),
@@ -80,7 +78,7 @@ static bool add_product(bench_job *job, enum ggml_type type, const long *mnk, in
            : ggml_cpu_has_avx2()      ? "AVX2"
                                       : "",
            ggml_cpu_has_llamafile() ? ", llamafile" : "");
-  e->result = result;
+  e->result = p->results[0];
   e->tolerance = 0.03; /* it rounds activations to 8 bits */
   return true;
 }
@@ -94,7 +92,7 @@ bool bench_add_ggml(bench_job *job, const char *line) {
   long mnk[3];
   int copies = 1;
   if (sscanf(line, "%31s %ld %ld %ld %d", name, &mnk[0], &mnk[1], &mnk[2], &copies) < 4 ||
-      copies > MAX_COPIES)
+      copies > BENCH_MAX_COPIES)
     return false;
   ggml_log_set(stay_silent, NULL);
   ggml_backend_reg_t reg = ggml_backend_cpu_reg();

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { BENCH_MAX_ENTRIES = 32, BENCH_MAX_ROUNDS = 1000 };
+enum { BENCH_MAX_ENTRIES = 32, BENCH_MAX_ROUNDS = 1000, BENCH_MAX_COPIES = 64 };
 
 typedef enum bench_type { BENCH_I8, BENCH_F32, BENCH_F16 } bench_type;
 
@@ -26,21 +26,32 @@ typedef struct bench_entry {
   double tolerance; /* accepted difference: codes, or a share of the largest expected magnitude */
 } bench_entry;
 
+/* Constants of one copy of a network, in its shared object. */
+typedef struct bench_constants {
+  const unsigned char *bytes;
+  size_t n;
+} bench_constants;
+
 /* What all entries of a comparison compute, as the job file says. */
 typedef struct bench_job {
   int cpu, rounds;
   double budget; /* seconds that one entry may take in all rounds */
-  double canary; /* instructions that a cycle starts in a core that is not shared, as far as known */
+  double
+      canary; /* instructions that a cycle starts in a core that is not shared, as far as known */
   bench_type in_type, out_type;
   void *input;
   size_t input_bytes, outputs; /* elements of the result */
   void *expected;
   void *weights, *bias, *scales;
-  const unsigned char *constants; /* of the first network that has no copies, or NULL */
-  size_t constant_bytes;
+  bench_constants constants[BENCH_MAX_COPIES]; /* of the first network, by copy */
+  int n_constants;
   bench_entry entries[BENCH_MAX_ENTRIES];
   int n_entries;
 } bench_job;
+
+/* Which of its copies of the weights an entry uses now. All take turns in one order: then none
+ * finds in a cache what another has just read. */
+int bench_next_copy(int copies);
 
 /* Adds an entry; NULL when there is no room. */
 bench_entry *bench_add(bench_job *job, const char *name, bool (*run)(void *), void *context);
@@ -55,7 +66,8 @@ size_t bench_type_bytes(bench_type type);
 
 /* ---- adding entries: words of a line of the job file, without its first ---- */
 
-/* NAME [BYTES]: a loop of limits.c, if this processor can run it. */
+/* NAME [BYTES [COPIES]]: a loop of limits.c, if this processor can run it; one call reads BYTES of
+ * the next copy. */
 bool bench_add_limit(bench_job *job, const char *line);
 /* NAME FILE.so [COPIES]: networks built from `nibc`'s output with network.c. */
 bool bench_add_network(bench_job *job, const char *line);

@@ -75,12 +75,14 @@ __attribute__((target("avx2,fma"))) static bool fma_ymm(void *context) {
 /* ---- reads ---- */
 
 typedef struct reading {
-  const unsigned char *bytes;
-  size_t n, ahead; /* ahead: bytes of software prefetch of one stream, or 0 */
+  const unsigned char *copies[BENCH_MAX_COPIES];
+  size_t n, ahead; /* bytes of a copy; of software prefetch of one stream, or 0 */
+  bool pages;      /* prefetches a line of each page well before */
   size_t streams;
+  int n_copies;
 } reading;
 
-enum { LINE = 64, UNROLL = 8 };
+enum { LINE = 64, UNROLL = 8, PAGE = 4096, PAGE_AHEAD = 4 * PAGE };
 
 #define LOAD_ZMM(r) "vmovdqa64 " #r "*64(%0), %%zmm" #r "\n\t"
 #define LOAD_YMM(r) "vmovdqa " #r "*64(%0), %%ymm" #r "\n\tvmovdqa " #r "*64+32(%0), %%ymm8\n\t"
@@ -89,13 +91,16 @@ enum { LINE = 64, UNROLL = 8 };
 
 #define READ_LOOP(name, attribute, LOAD)                                                           \
   __attribute__((target(attribute))) static bool name(void *context) {                             \
-    const reading *const r = context;                                                              \
+    reading *const r = context;                                                                    \
     const size_t part = r->n / r->streams;                                                         \
-    const unsigned char *const end = r->bytes + part;                                              \
-    const unsigned char *p = r->bytes;                                                             \
+    const unsigned char *p = r->copies[bench_next_copy(r->n_copies)];                              \
+    const unsigned char *const end = p + part;                                                     \
     if (r->ahead)                                                                                  \
-      for (; p < end; p += UNROLL * LINE)                                                          \
+      for (; p < end; p += UNROLL * LINE) {                                                        \
+        if (r->pages && (uintptr_t)p % PAGE < UNROLL * LINE)                                       \
+          __builtin_prefetch(p + PAGE_AHEAD);                                                      \
         __asm__ volatile(EIGHT(PREFETCH) EIGHT(LOAD)::"r"(p), "r"(p + r->ahead) : CLOBBERS);       \
+      }                                                                                            \
     for (; r->streams > 1 && p < end; p += UNROLL * LINE)                                          \
       for (size_t i = 0; i < r->streams; ++i)                                                      \
         __asm__ volatile(EIGHT(LOAD)::"r"(p + i * part) : CLOBBERS);                               \
@@ -108,37 +113,50 @@ enum { LINE = 64, UNROLL = 8 };
 READ_LOOP(read_zmm, "avx512f", LOAD_ZMM)
 READ_LOOP(read_ymm, "avx2", LOAD_YMM)
 
-/* What is read: the network's own constants, so that both have the same place in the caches, else
- * memory of ours; *n: bytes, whole steps of them. */
-static const unsigned char *to_read(const bench_job *job, size_t step, size_t *n) {
-  const size_t skip = (64 - (uintptr_t)job->constants % 64) % 64;
-  if (job->constants && job->constant_bytes >= *n + skip) {
-    *n = *n / step * step;
-    return job->constants + skip;
+/* What is read, copy by copy as the network does: its own constants, so that both have the same
+ * place in the caches, else memory of ours. Bytes are whole steps. */
+static void find_memory(const bench_job *job, size_t bytes, int copies, reading *r) {
+  enum { STEP = 4 * UNROLL * LINE };
+  r->n = bytes / STEP * STEP;
+  r->n_copies = copies;
+  bool theirs = job->n_constants == copies;
+  for (int i = 0; theirs && i < copies; ++i) {
+    const bench_constants *const c = &job->constants[i];
+    const size_t skip = (LINE - (uintptr_t)c->bytes % LINE) % LINE;
+    r->copies[i] = c->bytes + skip;
+    theirs = c->n >= r->n + skip;
   }
-  *n = (*n + step - 1) / step * step;
-  unsigned char *const buffer = bench_alloc(*n);
-  return memset(buffer, 1, *n); /* untouched pages would all be one page of zeros */
+  if (theirs)
+    return;
+  unsigned char *const buffer = bench_alloc(r->n * (size_t)copies);
+  memset(buffer, 1, r->n * (size_t)copies); /* untouched pages would all be one page of zeros */
+  for (int i = 0; i < copies; ++i)
+    r->copies[i] = buffer + r->n * (size_t)i;
 }
 
-/* Adds loops over one buffer, in one to four streams, without prefetch and with; the best counts.
- */
-static bool add_reads(bench_job *job, const char *name, size_t bytes) {
+/* Adds loops over the same memory, in one to four streams, without prefetch and with; the best
+ * counts. */
+static bool add_reads(bench_job *job, const char *name, size_t bytes, int copies) {
   static const struct {
     size_t streams, ahead;
-  } WAYS[] = {{1, 0}, {2, 0}, {4, 0}, {1, 2304}, {1, 4096}};
-  size_t n = bytes;
-  const unsigned char *const buffer = to_read(job, 4 * (size_t)UNROLL * LINE, &n);
+    bool pages;
+  } WAYS[] = {{1, 0, false},    {2, 0, false},    {4, 0, false},
+              {1, 2304, false}, {1, 4096, false}, {1, 4096, true}};
+  reading memory = {0};
+  find_memory(job, bytes, copies, &memory);
   const bool wide = __builtin_cpu_supports("avx512f");
   for (size_t i = 0; i < sizeof WAYS / sizeof *WAYS; ++i) {
     reading *const r = bench_alloc(sizeof *r);
-    *r = (reading){buffer, n, WAYS[i].ahead, WAYS[i].streams};
+    *r = memory;
+    r->ahead = WAYS[i].ahead;
+    r->pages = WAYS[i].pages;
+    r->streams = WAYS[i].streams;
     bench_entry *const e = bench_add(job, name, wide ? read_zmm : read_ymm, r);
     if (!e)
       return false;
-    e->work = (double)n / 1e9;
-    snprintf(e->info, sizeof e->info, "GB/s, %zu KiB, streams %zu, prefetch %zu", n / 1024,
-             r->streams, r->ahead);
+    e->work = (double)r->n / 1e9;
+    snprintf(e->info, sizeof e->info, "GB/s, %zu KiB, streams %zu, prefetch %zu%s",
+             r->n * (size_t)copies / 1024, r->streams, r->ahead, r->pages ? " and pages" : "");
   }
   return true;
 }
@@ -171,9 +189,10 @@ static const struct limit {
 bool bench_add_limit(bench_job *job, const char *line) {
   char name[64] = "";
   unsigned long bytes = 0;
-  sscanf(line, "%63s %lu", name, &bytes);
+  int copies = 1;
+  sscanf(line, "%63s %lu %d", name, &bytes, &copies);
   if (bytes)
-    return add_reads(job, name, bytes);
+    return copies > 0 && copies <= BENCH_MAX_COPIES && add_reads(job, name, bytes, copies);
   for (size_t i = 0; i < sizeof LIMITS / sizeof *LIMITS; ++i) {
     const struct limit *const l = &LIMITS[i];
     if (strcmp(l->name, name) != 0)

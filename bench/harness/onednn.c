@@ -17,7 +17,7 @@
     }                                                                                              \
   } while (0)
 
-enum { MAX_ARGUMENTS = 4, MAX_COPIES = 64 };
+enum { MAX_ARGUMENTS = 4 };
 
 typedef struct peer {
   dnnl_primitive_t primitive;
@@ -25,14 +25,13 @@ typedef struct peer {
   dnnl_exec_arg_t arguments[MAX_ARGUMENTS];
   int n_arguments;
   /* Copies of the weights, used in turn, and the argument that is one of them. */
-  dnnl_memory_t weights[MAX_COPIES];
-  int copies, next, weights_argument;
+  dnnl_memory_t weights[BENCH_MAX_COPIES];
+  int copies, weights_argument;
 } peer;
 
 static bool run_peer(void *context) {
   peer *const p = context;
-  p->next = (p->next + 1) % p->copies;
-  p->arguments[p->weights_argument].memory = p->weights[p->next];
+  p->arguments[p->weights_argument].memory = p->weights[bench_next_copy(p->copies)];
   return dnnl_primitive_execute(p->primitive, p->stream, p->n_arguments, p->arguments) ==
              dnnl_success &&
          dnnl_stream_wait(p->stream) == dnnl_success;
@@ -165,7 +164,7 @@ static bool add_layer(bench_job *job, const layer *l) {
 static bool add_gemm(bench_job *job, const char *line) {
   long m, n, k;
   int copies = 1;
-  if (sscanf(line, "%ld %ld %ld %d", &m, &n, &k, &copies) < 3 || copies > MAX_COPIES)
+  if (sscanf(line, "%ld %ld %ld %d", &m, &n, &k, &copies) < 3 || copies > BENCH_MAX_COPIES)
     return false;
   const dnnl_data_type_t type = data_type(job->in_type),
                          bias = job->in_type == BENCH_I8 ? dnnl_s32 : dnnl_f32;

@@ -38,6 +38,10 @@ void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64
 /** Prefetches the line `ahead` bytes behind `pointer`; `here`: between the reads that it is said
  * between, where the vocabulary can say that. */
 void nib_say_prefetch(nib_emitter *e, const char *pointer, int ahead, bool here);
+/** Prefetches a line of a page well behind `pointer`, once for each so many bytes that are read from
+ * there: where a page lies takes longer to find than a line takes to come, if nobody knows any more. */
+enum { NIB_PAGE_BYTES = 4096 };
+void nib_say_prefetch_page(nib_emitter *e, const char *pointer, bool here);
 bool nib_vocab_has(const nib_vocab *v, const nib_prim *prims, size_t n);
 
 #ifdef __cplusplus

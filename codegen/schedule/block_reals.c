@@ -365,6 +365,8 @@ static void emit_groups(const tile *t) {
       close_group(t, j, p->spread > 1 ? codes : 0);
     nib_text_close(t->e->body, "");
   }
+  for (int64_t at = 0; at < codes + factors; at += NIB_PAGE_BYTES)
+    nib_say_prefetch_page(t->e, nib_word_of("w + %lld", (ll)at).s, t->size.rows == 1);
   for (int64_t at = 0; at < factors; at += 64)
     nib_say_prefetch(t->e, nib_word_of("w + %lld", (ll)at).s, NIB_BLOCK_AHEAD, t->size.rows == 1);
   nib_text_line(t->e->body, "w += %lld;", (ll)(factors + (p->spread > 1 ? codes : 0)));

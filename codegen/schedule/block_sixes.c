@@ -241,6 +241,8 @@ static void emit_group(const plan *p) {
   nib_text_close(e->body, "");
   add_pass(p);
   nib_text_close(e->body, "");
+  for (int64_t at = 0; at < d->pack.group_bytes * COLUMNS; at += NIB_PAGE_BYTES)
+    nib_say_prefetch_page(e, nib_word_of("w + %lld", (ll)at).s, true);
   nib_text_line(e->body, "w += %lld;", (ll)(d->pack.group_bytes * COLUMNS));
   nib_text_line(e->body, "a += %lld;", (ll)group_tables(p));
 }
