@@ -53,8 +53,9 @@ static int planes_of(const nib_desc_tensor *t) {
 static const double k_steady_loads_per_cycle = 1.7;
 
 /* Bytes by codes of few bits. Of a step that shares scales: dot products, and masks on the codes
- * where these are not unpacked once (tile[2]), then two products of each sum by scales; loads of
- * activations, codes, and of three numbers of each row. */
+ * where these are not unpacked once (tile[2]), all but one of a register where its sums are nested;
+ * then two products of each sum by scales; loads of activations, codes, and of three numbers of
+ * each row. */
 static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = nib_cost_columns(d), m = nib_cost_rows(d),
                k = fmax(1.0, (double)d->macs / (n * m));
@@ -65,8 +66,9 @@ static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double step =
       fmin(group_of(nib_cost_role(d, "in"), k), group_of(nib_cost_role(d, "weight"), k));
   const double quads = ceil(step / 4), codes = unpacks ? nr : nr * bytes;
+  const double masks = unpacks ? 0 : strcmp(d->schedule, "block_nested") == 0 ? nr - codes : nr;
   const double stored = planes_of(nib_cost_role(d, "weight")), planes = unpacks ? 1 : stored;
-  const double issue = quads * planes * (mr * nr * dot + (unpacks ? 0.0 : nr * simple)) +
+  const double issue = quads * planes * (mr * nr * dot + masks * simple) +
                        (mr * nr + (unpacks ? 0.0 : nr)) * 2 * simple;
   const double loads = quads * (planes * mr + codes) + 3 * mr + nr;
   const double tile = ceil(k / step) * fmax(issue, loads / k_steady_loads_per_cycle);
@@ -130,11 +132,9 @@ static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 static const struct {
   const char *schedule;
   double (*cycles)(const nib_kernel_desc *d, const nib_vocab *v);
-} few_bits[] = {{"bit_planes", bit_cycles},
-                {"block_reals", block_real_cycles},
-                {"block_tables", block_table_cycles},
-                {"block_sixes", block_six_cycles},
-                {"block_dots", block_dot_cycles}};
+} few_bits[] = {{"bit_planes", bit_cycles},           {"block_reals", block_real_cycles},
+                {"block_tables", block_table_cycles}, {"block_sixes", block_six_cycles},
+                {"block_nested", block_dot_cycles},   {"block_dots", block_dot_cycles}};
 
 double nib_cost_few_bits_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   for (size_t i = 0; i < sizeof few_bits / sizeof *few_bits; ++i)

@@ -180,6 +180,7 @@ static bool plan_pack(const nib_tensor *w, int64_t act_group, bool reals, const 
   if (reals ? !plan_reals(element, zero, exponent, v, p) : !plan_numbers(element, zero, v, p))
     return false;
   p->unit_exponent += exponent;
+  p->fields = 1;
   if (!plan_k(p, act_group) || !plan_planes(p, v))
     return false;
   plan_spread(p);
@@ -223,6 +224,17 @@ bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_
   p->padded_step = round_up(p->step, p->unit);
   set_bytes(p);
   return true;
+}
+
+bool nib_block_pack_plan_nested(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
+                                int columns, nib_block_pack *out_pack) {
+  nib_block_pack *p = out_pack;
+  if (!nib_block_pack_plan(w, act_group, false, v, columns, p) || p->n_planes > 1 || p->n_tables ||
+      p->mul_log2 || !p->has_scales || (p->planes[0].bits != 2 && p->planes[0].bits != 4))
+    return false;
+  p->fields = 8 / p->planes[0].bits;
+  return p->columns == columns && columns % p->fields == 0 &&
+         p->outputs % (columns * (int64_t)p->lanes) == 0;
 }
 
 bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
@@ -341,6 +353,15 @@ static void put_six(const nib_block_pack *p, uint8_t *registers, int64_t in_pane
   *byte = (uint8_t)(*byte | code << bit);
 }
 
+/* The same where columns share bytes: `registers` is the first byte of the step's. */
+static void put_nested(const nib_block_pack *p, uint8_t *registers, int64_t in_panel, int64_t at,
+                       int code) {
+  const int64_t column = in_panel / p->lanes, bytes = 4 * p->lanes;
+  uint8_t *byte = registers + (at / 4 * (p->columns / p->fields) + column / p->fields) * bytes +
+                  in_panel % p->lanes * 4 + at % 4;
+  *byte = (uint8_t)(*byte | code << column % p->fields * p->planes[0].bits);
+}
+
 /* The same of step number `s` of a bundle. */
 static void put_spread(const nib_block_pack *p, uint8_t *lane, int64_t stride, int64_t s,
                        int64_t at, int code) {
@@ -382,20 +403,23 @@ static void put_sixes(const nib_code_reader *codes, const nib_block_pack *p, int
   }
 }
 
-/* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step.
- */
+/* The codes of one output in step `s` of group `g`. `to`: first byte of the bundle, or of the step,
+ * of a panel `width` columns wide. */
 static void put_step(const nib_code_reader *codes, const nib_block_pack *p, int64_t o, int64_t g,
-                     int64_t s, uint8_t *lane, int64_t stride) {
+                     int64_t s, uint8_t *to, int64_t width) {
   const int64_t first = o * p->k + g * p->group + s * p->step;
   const int64_t in_bundle = (p->steps_of_group > 1 ? s : g) % p->spread;
+  const int64_t in_panel = o % (p->lanes * p->columns);
   for (int64_t i = 0; i < p->step; ++i) {
     uint8_t stored;
     nib_code_reader_get(codes, first + i, 1, &stored);
     const int code = p->stored[stored];
     if (p->spread > 1)
-      put_spread(p, lane, stride, in_bundle, i, code);
+      put_spread(p, to + 4 * in_panel, 4 * width, in_bundle, i, code);
+    else if (p->fields > 1)
+      put_nested(p, to, in_panel, i, code);
     else
-      put_code(p, lane, stride, i, code);
+      put_code(p, to + 4 * in_panel, 4 * width, i, code);
   }
 }
 
@@ -415,8 +439,7 @@ static void pack_output(const nib_code_reader *codes, const nib_block_pack *p,
     if (p->by_sixes)
       put_sixes(codes, p, o, g, to);
     for (int64_t s = 0; !p->by_sixes && s < p->steps_of_group; ++s)
-      put_step(codes, p, o, g, s, to + (s - s % p->spread) * columns * p->step_bytes + 4 * in_panel,
-               4 * width);
+      put_step(codes, p, o, g, s, to + (s - s % p->spread) * columns * p->step_bytes, width);
     to += bundled * p->steps_of_group * columns * p->step_bytes;
     if (p->has_scales)
       nib_format_store_real(p->scale_format, to, in_bundle * width + in_panel,

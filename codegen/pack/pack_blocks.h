@@ -48,6 +48,7 @@ typedef struct nib_block_pack {
   int64_t
       chunk_groups; /**< groups of a chunk of K, one of which lies behind the other: whole ones */
   int spread;       /**< steps of a bundle; 1: codes are not spread */
+  int fields;       /**< column registers whose codes share a byte; 1: see plan_nested */
   /* columns */
   int lanes, columns; /**< a panel is `columns` registers wide; the last may be narrower */
   int64_t panels, last_columns;
@@ -95,6 +96,13 @@ bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_
  * bits 0 to 5: what bits 6 and 7 are for. */
 bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
                                nib_block_pack *out_pack);
+
+/** The same for codes of 2 or 4 bits of which a byte has those of 8 / bits column registers
+ * (fields) at one element, where panels are `columns` registers wide, a multiple of fields, and all
+ * full. Of register c of a panel, bits f * bits and up of a byte belong to column register c *
+ * fields + f. */
+bool nib_block_pack_plan_nested(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
+                                int columns, nib_block_pack *out_pack);
 
 /** The byte of column `in_panel` of a panel of 4 * lanes columns: zipping bytes and taking even or
  * odd words brings it to its place. */

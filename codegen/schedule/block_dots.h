@@ -110,6 +110,12 @@ int64_t nib_block_table_excess(const nib_block_pack *p);
 void nib_block_lookup_declare(const nib_block_dots *d);
 void nib_block_lookup_emit(const nib_block_dots *d, const nib_block_tile *size, int64_t at);
 
+/** Constants of nested sums, and the products of the registers w0 … of codes that columns share
+ * with the activations at `a` + `at`: acc0_<c>_0 += those of column register c and, times powers of
+ * two, of the ones behind it in the byte. */
+void nib_block_nested_declare(const nib_block_dots *d);
+void nib_block_nested_emit(const nib_block_dots *d, const nib_block_tile *size, int64_t at);
+
 /** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to `unpacked`: of
  * each group the bytes [step][element / 4][column register], then scales and offsets in f32
  * (block_unpack.c). */

@@ -49,7 +49,7 @@ static bool is_magic(const nib_block_rows *r, const nib_block_pack *p, const nib
   const nib_block_layout *b = &nib_format_get(r->x->format)->block;
   const int64_t most = (int64_t)p->largest << (p->mul_log2 + p->fours_log2);
   const int64_t element = most - p->zero > p->zero ? most - p->zero : p->zero;
-  const int places = p->spread > 1 ? 8 - p->planes[0].bits : 0;
+  const int places = p->spread > 1 || p->fields > 1 ? 8 - p->planes[0].bits : 0;
   return r->is_block && b->scale != NIB_F32 && p->steps_of_group == 1 && p->n_tables == 0 &&
          !p->by_sixes && (element * 128 * p->step) << places < INT64_C(1) << 22 &&
          nib_vocab_prim(v, NIB_PRIM_F32_OF_BITS);
@@ -75,7 +75,7 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   r->has_bases = r->magic || pack->zero != 0 || pack->by_fours;
   r->has_scales = r->is_block;
   r->has_offset_sums = pack->has_offsets;
-  const int64_t words = r->rows * r->chunks * r->chunk_steps * 4;
+  const int64_t words = r->rows * r->chunks * r->chunk_steps * pack->fields * 4;
   r->codes_at = place(r, r->rows * r->chunks * r->stride);
   r->bases_at = place(r, r->has_bases ? words : 0);
   r->scales_at = place(r, r->has_scales ? words : 0);
@@ -140,6 +140,53 @@ static void emit_sum(const nib_block_dots *d, int64_t n) {
   nib_text_line(t, "  sum += to[k];");
 }
 
+/* What sums of field `f` of step number `s` are too large by: a power of two, since codes are
+ * multiplied where they lie; empty: 1. */
+static nib_word power_of(const nib_block_dots *d, int f) {
+  const int bits = d->pack.planes[0].bits;
+  return d->in_place > 1 ? nib_word_of("(1 << s %% %d * %d)", d->in_place, bits)
+         : f > 0         ? nib_word_of("%d", 1 << f * bits)
+                         : nib_word_of("%s", "");
+}
+
+/* The zero of the codes of field `f`, with those of the fields behind it, which its sum has in it.
+ */
+static int zero_of(const nib_block_pack *p, int f) {
+  int zero = 0;
+  for (int behind = f; behind < p->fields; ++behind)
+    zero += p->zero << behind * p->planes[0].bits;
+  return zero;
+}
+
+/* As text, the bits of a float from which the sum counts, and likewise those of the fields behind.
+ */
+static nib_word magic_of(const nib_block_dots *d, int f) {
+  const uint32_t bits = 0x4B400000u * (uint32_t)(d->pack.fields - f);
+  return !d->rows.magic      ? nib_word_of("%s", "")
+         : bits <= INT32_MAX ? nib_word_of(" + 0x%X", bits)
+                             : nib_word_of(" - 0x%X", -bits);
+}
+
+/* Base, scale and magic number of field `f` of step number `s` of the row. */
+static void emit_factors(const nib_block_dots *d, int f, const char *scale) {
+  const nib_block_pack *p = &d->pack;
+  const nib_block_rows *r = &d->rows;
+  nib_text *t = d->e->body;
+  const nib_word at = p->fields > 1 ? nib_word_of("at * %d + %d", p->fields, f) : nib_word_of("at");
+  const nib_word power = power_of(d, f);
+  if (r->has_bases)
+    nib_text_line(t, "bases[%s] = sum * %d%s%s%s%s;", at.s, -zero_of(p, f),
+                  d->in_place > 1 ? " * " : "", d->in_place > 1 ? power.s : "",
+                  p->by_fours ? nib_word_of(" - %lld", (ll)nib_block_table_excess(p)).s : "",
+                  magic_of(d, f).s);
+  if (r->has_scales && *power.s)
+    nib_text_line(t, "row_scales[%s] = %s / (float)%s;", at.s, scale, power.s);
+  else if (r->has_scales)
+    nib_text_line(t, "row_scales[%s] = %s;", at.s, scale);
+  if (r->magic)
+    nib_text_line(t, "row_magics[%s] = -12582912.0f * row_scales[%s];", at.s, at.s);
+}
+
 /* A step whose codes are at `from`, as step number `s` of the row. */
 static void emit_step(const nib_block_dots *d, const char *from, const char *scale) {
   const nib_block_pack *p = &d->pack;
@@ -163,20 +210,8 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
   if (d->rows.has_bases || d->rows.has_offset_sums) {
     emit_sum(d, p->step);
   }
-  /* Codes that are multiplied where they lie make sums too large by a power of two. */
-  const bool shifted = d->in_place > 1;
-  const nib_word power = nib_word_of("(1 << s %% %d * %d)", d->in_place, p->planes[0].bits);
-  if (d->rows.has_bases)
-    nib_text_line(t, "bases[at] = sum * %d%s%s%s%s;", -p->zero, shifted ? " * " : "",
-                  shifted ? power.s : "",
-                  p->by_fours ? nib_word_of(" - %lld", (ll)nib_block_table_excess(p)).s : "",
-                  r->magic ? " + 0x4B400000" : "");
-  if (d->rows.has_scales && shifted)
-    nib_text_line(t, "row_scales[at] = %s / (float)%s;", scale, power.s);
-  else if (d->rows.has_scales)
-    nib_text_line(t, "row_scales[at] = %s;", scale);
-  if (r->magic)
-    nib_text_line(t, "row_magics[at] = -12582912.0f * row_scales[at];");
+  for (int f = 0; f < p->fields; ++f)
+    emit_factors(d, f, scale);
   if (d->rows.has_offset_sums)
     nib_text_line(t, "offset_sums[m * %lld + s / %lld] += real * (float)sum;", (ll)p->groups,
                   (ll)p->steps_of_group);

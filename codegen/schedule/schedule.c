@@ -6,6 +6,7 @@
 
 /* One row per schedule; the last one accepts everything that the operator table allows. */
 #define NIB_SCHEDULES(X)                                                                           \
+  X(nib_schedule_block_nested)                                                                     \
   X(nib_schedule_block_dots)                                                                       \
   X(nib_schedule_block_sixes)                                                                      \
   X(nib_schedule_block_tables)                                                                     \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_block_dots
  * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots; of
- * one bit also block_tables and block_sixes) or in f32 (block_reals): every format that the
- * schedules take, in each vocabulary and tile, over shapes with tails, on random and extreme codes,
- * against the reference in f32 and f64. */
+ * one bit also block_tables and block_sixes, of two or four block_nested) or in f32 (block_reals):
+ * every format that the schedules take, in each vocabulary and tile, over shapes with tails, on
+ * random and extreme codes, against the reference in f32 and f64. */
 #include "kernel_harness.h"
 
 enum { MAX_CASES = 400 };
@@ -60,6 +60,21 @@ static const char *const six_formats[] = {
     "ui1:block=64,scale=bf16",       "ui1:block=192,scale=f32",
     "book:-1,1:block=64,scale=e8m0", "bipolar1:block=1024,scale=f32"};
 #define N_SIX_FORMATS ((int)(sizeof six_formats / sizeof *six_formats))
+
+/* Of two and four bits, with steps of one unit, of several, and of groups of several steps. */
+static const char *const nested_formats[] = {"q4_0",
+                                             "q4_1",
+                                             "q4_k",
+                                             "q2_k",
+                                             "tq2_0",
+                                             "i4:block=64,scale=f32",
+                                             "ui4:block=32,scale=f16,zero=ui4",
+                                             "i4:block=8,scale=bf16",
+                                             "ui2:block=16,scale=bf16,offset=f16",
+                                             "i2:block=32,scale=e8m0",
+                                             "ternary:block=64,scale=f16",
+                                             "ternary:block=1024,scale=f32"};
+#define N_NESTED_FORMATS ((int)(sizeof nested_formats / sizeof *nested_formats))
 
 static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=f32"};
 
@@ -284,6 +299,18 @@ static void add_six_cases(suite *s, int lanes) {
   add_case(s, "bipolar1:block=1024,scale=f32", "i8:block=1024,scale=f32", 1, 4 * lanes, 3, EXTREME);
 }
 
+/* Nested sums: one row, panels of one register of codes and of two, one to three of them. */
+static void add_nested_cases(suite *s, int lanes) {
+  for (int i = 0; i < N_NESTED_FORMATS; ++i)
+    for (int extreme = 0; extreme <= APART; ++extreme)
+      for (int panels = 1; panels <= 3; ++panels)
+        add_case(s, nested_formats[i], row_formats[(i + panels) % 3], 1, 8 * lanes * panels,
+                 1 + (i + extreme + panels) % 4, extreme);
+  for (int outputs = 2 * lanes; outputs <= 6 * lanes; outputs += 2 * lanes)
+    add_case(s, "q4_0", "q8_0", 1, outputs, 5, outputs == 4 * lanes);
+  add_case(s, "tq2_0", "q8_0", 1, 4 * lanes, 3, EXTREME);
+}
+
 static void test_vocabulary(const char *vocab, const char *target_name, const char *schedule) {
   const nib_vocab *v = nib_vocab_find(vocab);
   nib_target target;
@@ -296,6 +323,8 @@ static void test_vocabulary(const char *vocab, const char *target_name, const ch
   suite s = suite_open("dots", "nearest-even", 11);
   if (schedule && strcmp(schedule, "block_sixes") == 0)
     add_six_cases(&s, v->lanes);
+  else if (schedule && strcmp(schedule, "block_nested") == 0)
+    add_nested_cases(&s, v->lanes);
   else if (schedule)
     add_bit_cases(&s, v->lanes);
   else
@@ -314,6 +343,9 @@ int main(void) {
   test_vocabulary("c99", "c99", NULL);
   test_vocabulary("avx2", "x86-64-v3", NULL);
   test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni", NULL);
+  test_vocabulary("c99", "c99", "block_nested");
+  test_vocabulary("avxvnni", "x86-64-v3+avxvnni", "block_nested");
+  test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni", "block_nested");
   test_vocabulary("c99", "c99", "block_tables");
   test_vocabulary("avx512vbmi", "x86-64-v4+avx512vnni+avx512vbmi", "block_tables");
   test_vocabulary("c99", "c99", "block_sixes");

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * block_nested: a row of activations in blocks of bytes by a dense layer's weights of 2 or 4 bits
+ * in blocks. The codes that share a byte are of neighbouring registers of columns at one element,
+ * and meet the same activation: products are with the whole byte, then with what is left of it
+ * without its lowest code, and so on. Each sum has those of the columns behind it in it, times
+ * powers of two; a difference of two is the sum of one column. That takes one mask fewer for each
+ * register than codes apart, and one activation for all of them, so that more reads of weights are
+ * on their way at a time. tile[1] is registers of columns; everything but the sums is as in
+ * block_dots. */
+#include "schedule/block_dots.h"
+
+#include "epilogue/say.h"
+
+#include <string.h>
+
+extern const nib_schedule nib_schedule_block_dots;
+
+/* ---- what it accepts ---- */
+
+/* Registers of columns of a panel: two registers of codes, or one. */
+static const int32_t widths[] = {8, 4, 2};
+
+static bool plan_columns(const nib_graph *g, const nib_node *n, const nib_vocab *v, int32_t columns,
+                         nib_block_dots *d) {
+  const nib_tensor *x = nib_node_input(g, n, 0);
+  memset(d, 0, sizeof *d);
+  d->g = g;
+  d->n = n;
+  d->v = v;
+  d->tile_rows = d->in_place = 1;
+  const int64_t act_group = nib_block_rows_group(x);
+  if (act_group == 0 ||
+      !nib_block_pack_plan_nested(nib_node_input(g, n, 1), act_group, v, columns, &d->pack) ||
+      columns / d->pack.fields > 2 ||
+      !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
+    return false;
+  d->scratch_bytes = d->rows.bytes;
+  return d->rows.rows == 1;
+}
+
+static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 nib_block_dots *d) {
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; ++i)
+    if ((kernel->tile[1] == 0 || kernel->tile[1] == widths[i]) &&
+        plan_columns(g, n, v, widths[i], d))
+      return true;
+  return false;
+}
+
+/* Sums of whole bytes are too large for those of 16 bits. */
+static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  static const nib_prim needed[] = {NIB_PRIM_I32_SUB};
+  nib_block_dots d;
+  return nib_vocab_has(v, needed, 1) && !v->dot8_limit &&
+         nib_schedule_block_dots.accepts(g, kernel, v) && plan(g, kernel, v, &d);
+}
+
+static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
+                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
+  int count = 0;
+  for (size_t i = 0; i < sizeof widths / sizeof *widths && count < capacity; ++i) {
+    nib_block_dots d;
+    if (!plan_columns(g, &g->nodes[kernel->nodes[0]], v, widths[i], &d))
+      continue;
+    memset(out_tiles[count], 0, sizeof out_tiles[count]);
+    out_tiles[count][0] = 1;
+    out_tiles[count++][1] = widths[i];
+  }
+  return count;
+}
+
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  nib_block_dots d;
+  return plan(g, kernel, v, &d) ? (d.scratch_bytes + 63) / 64 * 64 : 0;
+}
+
+/* ---- sums ---- */
+
+/* A mask for what is left of a byte from field `f` on. */
+static nib_word mask_of(const nib_block_dots *d, int f) {
+  return nib_word_of("mask%d", 0xFF << f * d->pack.planes[0].bits & 0xFF);
+}
+
+void nib_block_nested_declare(const nib_block_dots *d) {
+  nib_emitter *e = d->e;
+  for (int f = 1; f < d->pack.fields; ++f) {
+    const nib_word mask = mask_of(d, f);
+    nib_text_line(e->body, "%s %s;", e->vocab->type_i32, mask.s);
+    nib_say(e, NIB_PRIM_BYTES_SET, mask.s, mask.s + strlen("mask"), NULL, NULL, NULL);
+  }
+}
+
+void nib_block_nested_emit(const nib_block_dots *d, const nib_block_tile *size, int64_t at) {
+  nib_emitter *e = d->e;
+  const int fields = d->pack.fields, registers = size->columns / fields;
+  nib_text_line(e->body, "%s x, left;", e->vocab->type_i32);
+  nib_say(e, NIB_PRIM_BYTES_BCAST, "x", nib_word_of("a + %lld", (long long)at).s, NULL, NULL, NULL);
+  for (int f = 0; f < fields; ++f)
+    for (int c = 0; c < registers; ++c) {
+      const nib_word w = nib_word_of("w%d", c);
+      if (f)
+        nib_say(e, NIB_PRIM_BYTES_AND, "left", w.s, mask_of(d, f).s, NULL, NULL);
+      nib_say(e, NIB_PRIM_DOT8, nib_word_of("acc0_%d_0", c * fields + f).s, f ? "left" : w.s, "x",
+              NULL, NULL);
+    }
+}
+
+/* ---- the kernel ---- */
+
+static void emit_panel(nib_block_dots *d, int columns, int tail) {
+  nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  nib_block_dots d;
+  NIB_RETURN_IF_ERROR(nib_block_begin(e, kernel, plan, &d));
+  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
+  nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
+  nib_block_rows_emit(&d);
+  nib_block_emit_panels(&d, emit_panel);
+  nib_epilogue_release(&d.epilogue);
+  return NIB_OK;
+}
+
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  nib_block_dots d;
+  return plan(g, kernel, v, &d) ? d.pack.panels : 1;
+}
+
+const nib_schedule nib_schedule_block_nested = {
+    .name = "block_nested",
+    .accepts = accepts,
+    .tiles = tiles,
+    .scratch_bytes = scratch_bytes,
+    .emit = emit,
+    .units = units,
+};
