@@ -21,6 +21,12 @@ extern const nib_schedule nib_schedule_block_dots;
 /* Registers of columns of a panel: two registers of codes, or one. */
 static const int32_t widths[] = {8, 4, 2};
 
+/* A sum and a total of each, masks, codes, an activation, and what is left of codes. */
+static bool fits(const nib_block_pack *p, const nib_vocab *v) {
+  const int codes = p->columns / p->fields;
+  return codes <= 2 && 2 * p->columns + p->fields - 1 + codes + 2 <= v->registers;
+}
+
 static bool plan_columns(const nib_graph *g, const nib_node *n, const nib_vocab *v, int32_t columns,
                          nib_block_dots *d) {
   const nib_tensor *x = nib_node_input(g, n, 0);
@@ -32,8 +38,7 @@ static bool plan_columns(const nib_graph *g, const nib_node *n, const nib_vocab 
   const int64_t act_group = nib_block_rows_group(x);
   if (act_group == 0 ||
       !nib_block_pack_plan_nested(nib_node_input(g, n, 1), act_group, v, columns, &d->pack) ||
-      columns / d->pack.fields > 2 ||
-      !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
+      !fits(&d->pack, v) || !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
     return false;
   d->scratch_bytes = d->rows.bytes;
   return d->rows.rows == 1;
