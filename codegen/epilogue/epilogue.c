@@ -70,7 +70,7 @@ bool nib_epilogue_can_emit(const nib_graph *g, const nib_kernel *kernel, const n
     return false;
   for (int32_t i = 1; i < kernel->n_nodes; i++)
     if (!nib_epilogue_accepts(g, kernel->nodes[0], kernel->nodes[i]) ||
-        !nib_step_can_emit(g, kernel, i, vocab))
+        !nib_step_can_emit(g, kernel, i, false, vocab))
       return false;
   return true;
 }
@@ -571,7 +571,7 @@ bool nib_epilogue_can_finish(const nib_graph *g, const nib_kernel *kernel, int32
   if (kernel->n_nodes > NIB_EPILOGUE_MAX_NODES)
     return false;
   for (int32_t i = first; i < kernel->n_nodes; i++)
-    if (!nib_step_can_emit(g, kernel, i, vocab))
+    if (!nib_step_can_emit(g, kernel, i, first == 0, vocab))
       return false;
   return true;
 }

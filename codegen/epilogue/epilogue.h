@@ -58,6 +58,13 @@ typedef struct nib_finish {
   int tail;
 } nib_finish;
 
+/** Where a step's operand from memory lies: element expression `at`, which all lanes read, or the
+ * first lane. NULL: all elements, one row, or one element. */
+typedef struct nib_operand_place {
+  const char *at;
+  bool one;
+} nib_operand_place;
+
 typedef struct nib_epilogue {
   nib_emitter *e;
   const nib_kernel *kernel;
@@ -88,7 +95,8 @@ typedef struct nib_epilogue {
   int32_t first;           /**< position of the first node that is a step: 1, or 0 for the root */
   const char *channel;     /**< expression of the first lane's channel, for operands of one row */
   const char *code, *real; /**< registers of the running value by type where steps convert it */
-  nib_linear_add adds[NIB_EPILOGUE_MAX_NODES]; /**< of each follower that is an add or sub */
+  nib_operand_place places[NIB_EPILOGUE_MAX_NODES]; /**< set by schedules after begin */
+  nib_linear_add adds[NIB_EPILOGUE_MAX_NODES];      /**< of each follower that is an add or sub */
 } nib_epilogue;
 
 /** Whether the vector epilogue can run this kernel: its root and every follower, in `vocab`. */
@@ -116,7 +124,8 @@ nib_status nib_epilogue_end(nib_epilogue *p, nib_emitter *e, size_t before);
 /** For schedules whose root is not a convolution. Nodes from position `first` on are steps:
  * operators on a register, which may also convert its type and have a constant second operand, of
  * all elements, one row of the last dimension, or one element. first is 1, or 0 for a root that is
- * a step itself. */
+ * a step itself; then operands, the one that it starts with too, may be repeated along any
+ * dimensions, and the schedule says where they lie (`places`). */
 bool nib_epilogue_can_finish(const nib_graph *g, const nib_kernel *kernel, int32_t first,
                              const nib_vocab *vocab);
 /** Instead of prepare. Set `channel`, `code` and `real` of *p before finish where they are needed.
@@ -127,6 +136,8 @@ nib_status nib_epilogue_begin(nib_epilogue *p, nib_emitter *e, const nib_kernel 
 void nib_epilogue_finish(nib_epilogue *p, const char *value, const char *at, int tail);
 /** The operand of a root that is a step whose elements the register holds first. */
 int32_t nib_epilogue_start(const nib_graph *g, const nib_kernel *kernel);
+/** The operand that step `index` reads from memory beside the running value, or NIB_NONE. */
+int32_t nib_epilogue_beside(const nib_graph *g, const nib_kernel *kernel, int32_t index);
 /** Name of the kernel's parameter that `tensor` is. */
 nib_word nib_epilogue_input(const nib_epilogue *p, int32_t tensor);
 /** to = a register of `tensor`'s elements at pointer expression `at`. */

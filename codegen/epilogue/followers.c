@@ -116,10 +116,11 @@ static void to_codes(nib_epilogue *p, const char *value, const char *real, float
     nib_epilogue_with_constant(e, NIB_PRIM_I32_ADD, value, codes->zero_point);
 }
 
+/* The larger one is, which has the result's elements unless both are repeated; no constant. */
 static bool starts_with_rhs(const nib_graph *g, const nib_node *n) {
-  const nib_tensor *lhs = nib_node_input(g, n, 0);
-  return is_binary(n->op) &&
-         (lhs->data || nib_tensor_elems(lhs) != nib_tensor_elems(&g->tensors[n->out]));
+  const nib_tensor *lhs = nib_node_input(g, n, 0), *rhs = nib_node_input(g, n, 1);
+  return is_binary(n->op) && (lhs->data || nib_tensor_elems(lhs) < nib_tensor_elems(rhs)) &&
+         !rhs->data;
 }
 
 int32_t nib_epilogue_start(const nib_graph *g, const nib_kernel *kernel) {
@@ -127,11 +128,19 @@ int32_t nib_epilogue_start(const nib_graph *g, const nib_kernel *kernel) {
   return n->in[starts_with_rhs(g, n) ? 1 : 0];
 }
 
-/* Which operand of `n` is the running value: the other one comes from memory. */
-static bool running_is_lhs(const nib_epilogue *p, const nib_node *n, int32_t index) {
-  if (index == 0)
-    return !starts_with_rhs(p->e->graph, n);
-  return n->in[0] == p->e->graph->nodes[p->kernel->nodes[index - 1]].out;
+/* Which operand of step `index` is the running value: the other one comes from memory. */
+static bool lhs_runs(const nib_graph *g, const nib_kernel *kernel, int32_t index) {
+  const nib_node *n = &g->nodes[kernel->nodes[index]];
+  return index == 0 ? !starts_with_rhs(g, n) : n->in[0] == g->nodes[kernel->nodes[index - 1]].out;
+}
+
+static bool running_is_lhs(const nib_epilogue *p, int32_t index) {
+  return lhs_runs(p->e->graph, p->kernel, index);
+}
+
+int32_t nib_epilogue_beside(const nib_graph *g, const nib_kernel *kernel, int32_t index) {
+  const nib_node *n = &g->nodes[kernel->nodes[index]];
+  return is_binary(n->op) ? n->in[lhs_runs(g, kernel, index) ? 1 : 0] : NIB_NONE;
 }
 
 /* value = rint(value * scale + (other * scale + offset)), zero points included. */
@@ -160,7 +169,7 @@ static void apply_activation(nib_epilogue *p, const nib_node *n, const char *val
 static void apply_add(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                       const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
-  const bool lhs = running_is_lhs(p, n, index);
+  const bool lhs = running_is_lhs(p, index);
   if (is_real(&e->graph->tensors[n->out])) {
     nib_say(e, n->op == NIB_OP_SUB ? NIB_PRIM_F32_SUB : NIB_PRIM_F32_ADD, value,
             lhs ? value : other, lhs ? other : value, NULL, NULL);
@@ -216,7 +225,7 @@ static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, con
   nib_mul_params q;
   if (nib_params_mul(e->graph, n, &q) != NIB_OK)
     return;
-  const bool lhs = running_is_lhs(p, n, index);
+  const bool lhs = running_is_lhs(p, index);
   nib_codes out = *codes;
   out.zero_point = q.out_zp, out.lo = q.lo, out.hi = q.hi;
   out.may_wrap = q.out.shift > 0;
@@ -237,7 +246,7 @@ static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, con
 static void apply_div(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                       const nib_codes *codes, int32_t index) {
   (void)codes;
-  const bool lhs = running_is_lhs(p, n, index);
+  const bool lhs = running_is_lhs(p, index);
   nib_say(p->e, NIB_PRIM_F32_DIV, value, lhs ? value : other, lhs ? other : value, NULL, NULL);
   apply_activation(p, n, value);
 }
@@ -473,9 +482,10 @@ static bool can_say(const nib_graph *g, const nib_node *n, const nib_vocab *voca
          (away && is_integer_mode(nib_node_rounding(g, n)) && n->op != NIB_OP_QUANTIZE);
 }
 
-/* An operand from memory: all elements, one row of the last dimension, or one element. */
+/* An operand from memory: all elements, one row of the last dimension, or one element; or any that
+ * is repeated. */
 static bool operand_fits(const nib_graph *g, const nib_kernel *kernel, const nib_node *n,
-                         int32_t tensor) {
+                         int32_t tensor, bool repeats) {
   const nib_tensor *t = &g->tensors[tensor], *y = &g->tensors[n->out];
   const nib_tensor *root = &g->tensors[g->nodes[kernel->nodes[0]].out];
   const int64_t elems = nib_tensor_elems(t);
@@ -484,7 +494,7 @@ static bool operand_fits(const nib_graph *g, const nib_kernel *kernel, const nib
       return false;
   if (elems == 1)
     return t->data || t->format == NIB_F32 || !is_real(t);
-  if (elems == nib_tensor_elems(y))
+  if (elems == nib_tensor_elems(y) || repeats)
     return true;
   return t->rank > 0 && y->rank > 0 && root->rank > 0 && elems == t->dims[t->rank - 1] &&
          elems == y->dims[y->rank - 1] && elems == root->dims[root->rank - 1];
@@ -500,7 +510,7 @@ static bool holds_reals(const nib_graph *g, const nib_node *n, const nib_vocab *
   return is_real(y) ? nib_vocab_holds(vocab, y->format) : !vocab->real_f16;
 }
 
-bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
+bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index, bool repeats,
                        const nib_vocab *vocab) {
   const nib_node *n = &g->nodes[kernel->nodes[index]];
   if (!holds_reals(g, n, vocab))
@@ -513,14 +523,16 @@ bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t ind
   const int32_t running =
       index == 0 ? nib_epilogue_start(g, kernel) : g->nodes[kernel->nodes[index - 1]].out;
   const nib_tensor *t = &g->tensors[running];
-  if (nib_tensor_elems(t) != elems || t->data)
+  if (t->data)
+    return false;
+  if (nib_tensor_elems(t) != elems && !(repeats && index == 0 && is_binary(n->op)))
     return false;
   if (!is_binary(n->op))
     return n->in[0] == running;
   /* One operand is the running value; the other one comes from memory. */
   if (index > 0 && (n->in[0] == running) == (n->in[1] == running))
     return false;
-  return operand_fits(g, kernel, n, n->in[0] == running ? n->in[1] : n->in[0]);
+  return operand_fits(g, kernel, n, nib_epilogue_beside(g, kernel, index), repeats);
 }
 
 const char *nib_epilogue_add_byte_table(nib_emitter *e, const nib_kernel *kernel,
@@ -555,12 +567,9 @@ static nib_status add_table(nib_epilogue *p, int32_t index, const nib_node *n) {
   return p->tables[index] ? NIB_OK : NIB_ERROR_OUT_OF_MEMORY;
 }
 
-static int32_t other_operand(const nib_epilogue *p, const nib_node *n, int32_t index) {
-  return n->in[running_is_lhs(p, n, index) ? 1 : 0];
-}
-
-static nib_status add_operand(nib_epilogue *p, int32_t index, const nib_node *n) {
-  const nib_tensor *t = &p->e->graph->tensors[other_operand(p, n, index)];
+static nib_status add_operand(nib_epilogue *p, int32_t index) {
+  const nib_graph *g = p->e->graph;
+  const nib_tensor *t = &g->tensors[nib_epilogue_beside(g, p->kernel, index)];
   if (!t->data || nib_tensor_elems(t) == 1)
     return NIB_OK;
   p->operands[index] =
@@ -576,11 +585,11 @@ nib_status nib_followers_prepare(nib_epilogue *p) {
     if (uses_table(g, n))
       NIB_RETURN_IF_ERROR(add_table(p, i, n));
     if (is_binary(n->op))
-      NIB_RETURN_IF_ERROR(add_operand(p, i, n));
+      NIB_RETURN_IF_ERROR(add_operand(p, i));
     const bool sum = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB;
     if (sum && !g->integer_only && is_byte(&g->tensors[n->out]) &&
         nib_vocab_prim(p->e->vocab, NIB_PRIM_RQ_LINEAR))
-      p->adds[i].proven = nib_linear_add_prove(g, n, !running_is_lhs(p, n, i), &p->adds[i]);
+      p->adds[i].proven = nib_linear_add_prove(g, n, !running_is_lhs(p, i), &p->adds[i]);
   }
   return NIB_OK;
 }
@@ -616,18 +625,26 @@ static nib_word only_element(const nib_tensor *t) {
 static void load_other(nib_epilogue *p, const nib_node *n, int32_t index, const char *at,
                        int tail) {
   nib_emitter *e = p->e;
-  const int32_t tensor = other_operand(p, n, index);
+  const int32_t tensor = nib_epilogue_beside(e->graph, p->kernel, index);
+  const nib_operand_place *place = &p->places[index];
   const nib_tensor *t = &e->graph->tensors[tensor];
   const int64_t elems = nib_tensor_elems(t);
   const bool real = is_real(t), whole = elems == nib_tensor_elems(&e->graph->tensors[n->out]);
   const nib_word from =
       p->operands[index] ? nib_word_of("%s", p->operands[index]) : nib_epilogue_input(p, tensor);
   nib_text_line(e->body, "%s other;", real ? e->vocab->type_f32 : e->vocab->type_i32);
-  if (elems == 1)
+  if (elems == 1 || place->one)
     nib_say(e, real ? NIB_PRIM_F32_SET : NIB_PRIM_I32_SET, "other",
-            t->data ? only_element(t).s : nib_word_of("%s[0]", from.s).s, NULL, NULL, NULL);
+            t->data && elems == 1 ? only_element(t).s
+                                  : nib_word_of("%s[%s]", from.s, place->one ? place->at : "0").s,
+            NULL, NULL, NULL);
   else
-    nib_epilogue_load(p, tensor, "other", nib_word_of("%s + %s", from.s, whole ? at : p->channel).s,
+    nib_epilogue_load(p, tensor, "other",
+                      nib_word_of("%s + %s", from.s,
+                                  place->at ? place->at
+                                  : whole   ? at
+                                            : p->channel)
+                          .s,
                       tail);
 }
 

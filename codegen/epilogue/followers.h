@@ -6,7 +6,8 @@
 
 #include "epilogue/epilogue.h"
 
-bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index,
+/** `repeats`: operands may be repeated along any dimensions. */
+bool nib_step_can_emit(const nib_graph *g, const nib_kernel *kernel, int32_t index, bool repeats,
                        const nib_vocab *vocab);
 nib_status nib_followers_prepare(nib_epilogue *p);
 void nib_follower_apply(nib_epilogue *p, int32_t index, const char *value, const char *at,
