@@ -10,16 +10,21 @@
 /* A bit of a code into its plane, eight at a time. */
 static const double k_pack_cycles = 0.6;
 
-static int bits_of(const nib_desc_tensor *t) {
+/* Bits of a code, without what a block has beside its codes. */
+static int code_bits(const nib_desc_tensor *t) {
   const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
-  return format != NIB_FORMAT_COUNT ? nib_format_get(format)->bits : 8;
+  if (format == NIB_FORMAT_COUNT)
+    return 8;
+  const nib_format_info *info = nib_format_get(format);
+  return info->kind == NIB_KIND_BLOCK ? nib_format_get((nib_format)info->block.element)->bits
+                                      : info->bits;
 }
 
 /* Every word of 64 of K, for each pair of planes: counted bit_words outputs at a time. */
 static double bit_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = nib_cost_columns(d), m = nib_cost_rows(d),
                k = fmax(1.0, (double)d->macs / (n * m));
-  const double x = bits_of(nib_cost_role(d, "in")), w = bits_of(nib_cost_role(d, "weight"));
+  const double x = code_bits(nib_cost_role(d, "in")), w = code_bits(nib_cost_role(d, "weight"));
   const double lanes = v->bit_words > 0 ? v->bit_words : 1;
   const double counts = ceil(k / 64) * ceil(n / lanes) * x * w;
   return m * (counts * nib_cost_or(v->bit_count_cycles, 5) + k * x * k_pack_cycles) + m * n;
@@ -36,16 +41,10 @@ static double group_of(const nib_desc_tensor *t, double k) {
 
 /* Planes of 1, 2, 4 or 8 bits that codes are cut into, each with dot products of its own. */
 static int planes_of(const nib_desc_tensor *t) {
-  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
-  if (format == NIB_FORMAT_COUNT)
-    return 1;
-  const nib_format_info *info = nib_format_get(format);
-  int bits = info->kind == NIB_KIND_BLOCK ? nib_format_get((nib_format)info->block.element)->bits
-                                          : info->bits;
   int planes = 0;
-  for (; bits > 0; bits &= bits - 1)
+  for (int bits = code_bits(t); bits > 0; bits &= bits - 1)
     ++planes;
-  return planes > 1 ? planes : 1;
+  return planes;
 }
 
 /* Of whole registers and of values in all lanes, a cycle: fewer than NIB_COST_LOADS_PER_CYCLE where
@@ -59,14 +58,18 @@ static const double k_steady_loads_per_cycle = 1.7;
 static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = nib_cost_columns(d), m = nib_cost_rows(d),
                k = fmax(1.0, (double)d->macs / (n * m));
-  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
+  const bool nested = strcmp(d->schedule, "block_nested") == 0, unpacks = d->tile[2] > 0;
+  const double bytes = (double)d->weight_bytes / (n * k);
+  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m);
+  const double nr = nested           ? 16.0 / code_bits(nib_cost_role(d, "weight"))
+                    : d->tile[1] > 0 ? d->tile[1]
+                                     : 1;
   const double dot = nib_cost_or(v->dot8_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
-  const bool unpacks = d->tile[2] > 0;
-  const double panels = ceil(ceil(n / v->lanes) / nr), bytes = (double)d->weight_bytes / (n * k);
+  const double panels = ceil(ceil(n / v->lanes) / nr);
   const double step =
       fmin(group_of(nib_cost_role(d, "in"), k), group_of(nib_cost_role(d, "weight"), k));
-  const double quads = ceil(step / 4), codes = unpacks ? nr : nr * bytes;
-  const double masks = unpacks ? 0 : strcmp(d->schedule, "block_nested") == 0 ? nr - codes : nr;
+  const double quads = ceil(step / 4), codes = unpacks ? nr : nested ? 2 : nr * bytes;
+  const double masks = unpacks ? 0 : nested ? nr - 2 : nr;
   const double stored = planes_of(nib_cost_role(d, "weight")), planes = unpacks ? 1 : stored;
   const double issue = quads * planes * (mr * nr * dot + masks * simple) +
                        (mr * nr + (unpacks ? 0.0 : nr)) * 2 * simple;

@@ -227,14 +227,14 @@ bool nib_block_pack_plan_sums(const nib_tensor *w, int64_t act_group, const nib_
 }
 
 bool nib_block_pack_plan_nested(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
-                                int columns, nib_block_pack *out_pack) {
+                                int registers, nib_block_pack *out_pack) {
   nib_block_pack *p = out_pack;
-  if (!nib_block_pack_plan(w, act_group, false, v, columns, p) || p->n_planes > 1 || p->n_tables ||
+  if (!nib_block_pack_plan(w, act_group, false, v, 1, p) || p->n_planes > 1 || p->n_tables ||
       p->mul_log2 || !p->has_scales || (p->planes[0].bits != 2 && p->planes[0].bits != 4))
     return false;
   p->fields = 8 / p->planes[0].bits;
-  return p->columns == columns && columns % p->fields == 0 &&
-         p->outputs % (columns * (int64_t)p->lanes) == 0;
+  plan_columns(p, v, registers * p->fields);
+  return p->outputs % (registers * p->fields * (int64_t)p->lanes) == 0;
 }
 
 bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib_vocab *v,

@@ -98,11 +98,10 @@ bool nib_block_pack_plan_sixes(const nib_tensor *w, int64_t act_group, const nib
                                nib_block_pack *out_pack);
 
 /** The same for codes of 2 or 4 bits of which a byte has those of 8 / bits column registers
- * (fields) at one element, where panels are `columns` registers wide, a multiple of fields, and all
- * full. Of register c of a panel, bits f * bits and up of a byte belong to column register c *
- * fields + f. */
+ * (fields) at one element, where a panel is `registers` registers of codes wide, and all are full.
+ * Of register c, bits f * bits and up of a byte belong to column register c * fields + f. */
 bool nib_block_pack_plan_nested(const nib_tensor *w, int64_t act_group, const nib_vocab *v,
-                                int columns, nib_block_pack *out_pack);
+                                int registers, nib_block_pack *out_pack);
 
 /** The byte of column `in_panel` of a panel of 4 * lanes columns: zipping bytes and taking even or
  * odd words brings it to its place. */

@@ -18,40 +18,30 @@ extern const nib_schedule nib_schedule_block_dots;
 
 /* ---- what it accepts ---- */
 
-/* Registers of columns of a panel: two registers of codes, or one. */
-static const int32_t widths[] = {8, 4, 2};
+/* Of codes in a panel: of one register there are so few sums that each waits for its last product.
+ */
+enum { REGISTERS = 2 };
 
-/* A sum and a total of each, masks, codes, an activation, and what is left of codes. */
+/* A sum and a total of each column, masks, codes, an activation, and what is left of codes. */
 static bool fits(const nib_block_pack *p, const nib_vocab *v) {
-  const int codes = p->columns / p->fields;
-  return codes <= 2 && 2 * p->columns + p->fields - 1 + codes + 2 <= v->registers;
-}
-
-static bool plan_columns(const nib_graph *g, const nib_node *n, const nib_vocab *v, int32_t columns,
-                         nib_block_dots *d) {
-  const nib_tensor *x = nib_node_input(g, n, 0);
-  memset(d, 0, sizeof *d);
-  d->g = g;
-  d->n = n;
-  d->v = v;
-  d->tile_rows = d->in_place = 1;
-  const int64_t act_group = nib_block_rows_group(x);
-  if (act_group == 0 ||
-      !nib_block_pack_plan_nested(nib_node_input(g, n, 1), act_group, v, columns, &d->pack) ||
-      !fits(&d->pack, v) || !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
-    return false;
-  d->scratch_bytes = d->rows.bytes;
-  return d->rows.rows == 1;
+  return 2 * p->columns + p->fields - 1 + REGISTERS + 2 <= v->registers;
 }
 
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
-  for (size_t i = 0; i < sizeof widths / sizeof *widths; ++i)
-    if ((kernel->tile[1] == 0 || kernel->tile[1] == widths[i]) &&
-        plan_columns(g, n, v, widths[i], d))
-      return true;
-  return false;
+  memset(d, 0, sizeof *d);
+  d->g = g;
+  d->n = n;
+  d->v = v;
+  d->tile_rows = d->in_place = 1;
+  const int64_t act_group = nib_block_rows_group(nib_node_input(g, n, 0));
+  if (act_group == 0 ||
+      !nib_block_pack_plan_nested(nib_node_input(g, n, 1), act_group, v, REGISTERS, &d->pack) ||
+      !fits(&d->pack, v) || !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
+    return false;
+  d->scratch_bytes = d->rows.bytes;
+  return d->rows.rows == 1;
 }
 
 /* Sums of whole bytes are too large for those of 16 bits. */
@@ -60,20 +50,6 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   nib_block_dots d;
   return nib_vocab_has(v, needed, 1) && !v->dot8_limit &&
          nib_schedule_block_dots.accepts(g, kernel, v) && plan(g, kernel, v, &d);
-}
-
-static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
-                 int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
-  int count = 0;
-  for (size_t i = 0; i < sizeof widths / sizeof *widths && count < capacity; ++i) {
-    nib_block_dots d;
-    if (!plan_columns(g, &g->nodes[kernel->nodes[0]], v, widths[i], &d))
-      continue;
-    memset(out_tiles[count], 0, sizeof out_tiles[count]);
-    out_tiles[count][0] = 1;
-    out_tiles[count++][1] = widths[i];
-  }
-  return count;
 }
 
 static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
@@ -137,7 +113,7 @@ static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_voc
 const nib_schedule nib_schedule_block_nested = {
     .name = "block_nested",
     .accepts = accepts,
-    .tiles = tiles,
+    .tiles = nib_schedule_one_tile,
     .scratch_bytes = scratch_bytes,
     .emit = emit,
     .units = units,
