@@ -348,6 +348,7 @@ def Nib_GeluOp : Nib_Function<"gelu", "x times the normal distribution function 
 def Nib_GeluTanhOp : Nib_Function<"gelu_tanh", "GELU by its approximation with tanh">;
 def Nib_SiluOp : Nib_Function<"silu", "x * sigmoid(x)">;
 def Nib_MishOp : Nib_Function<"mish", "x * tanh(softplus(x))">;
+def Nib_HardSwishOp : Nib_Function<"hard_swish", "x * min(max(x + 3, 0), 6) / 6">;
 
 // Two operands of one plain type: a row of codegen/params/binary.def.
 class Nib_PlainBinary<string mnemonic, string text, string element, string result>

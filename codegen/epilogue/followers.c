@@ -422,6 +422,7 @@ static const follower followers[NIB_OP_COUNT] = {
     [NIB_OP_LOOKUP] = {accepts_table, apply_table, {NIB_PRIM_LOOKUP8}},
     [NIB_OP_SIGMOID] = {accepts_range, apply_function, {NIB_PRIM_F32_SET}},
     [NIB_OP_TANH] = {accepts_range, apply_function, {NIB_PRIM_F32_SET}},
+    [NIB_OP_HARD_SWISH] = {accepts_range, apply_function, {NIB_PRIM_F32_SET}},
     [NIB_OP_SILU] = {all_real, apply_function, {NIB_PRIM_F32_SET}},
     [NIB_OP_EXP] = {all_real, apply_function, {NIB_PRIM_F32_SET}},
     [NIB_OP_ERF] = {all_real, apply_function, {NIB_PRIM_F32_SET}},

@@ -178,6 +178,19 @@ static void say_gelu_tanh(nib_emitter *e, const char *value) {
   say(e, NIB_PRIM_F32_DIV, value, value, "power");
 }
 
+/* The same steps as the f32 expression. */
+static void say_hard_swish(nib_emitter *e, const char *value) {
+  constant(e, "gate", 3.0f);
+  constant(e, "zero", 0.0f);
+  constant(e, "six", 6.0f);
+  constant(e, "sixth", 1.0f / 6.0f);
+  say(e, NIB_PRIM_F32_ADD, "gate", "gate", value);
+  say(e, NIB_PRIM_F32_MAX, "gate", "gate", "zero");
+  say(e, NIB_PRIM_F32_MIN, "gate", "gate", "six");
+  say(e, NIB_PRIM_F32_MUL, "gate", "gate", "sixth");
+  say(e, NIB_PRIM_F32_MUL, value, value, "gate");
+}
+
 static const struct {
   nib_op op;
   void (*say)(nib_emitter *e, const char *value);
@@ -187,7 +200,8 @@ static const struct {
                  {NIB_OP_TANH, say_tanh},
                  {NIB_OP_ERF, say_erf},
                  {NIB_OP_GELU, say_gelu},
-                 {NIB_OP_GELU_TANH, say_gelu_tanh}};
+                 {NIB_OP_GELU_TANH, say_gelu_tanh},
+                 {NIB_OP_HARD_SWISH, say_hard_swish}};
 enum { n_functions = sizeof functions / sizeof *functions };
 
 bool nib_real_function_is(nib_op op) {

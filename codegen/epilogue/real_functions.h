@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
- * Functions of reals in registers: sigmoid, silu, exp, tanh, erf and both forms of gelu, within a
- * few units in the last place, and of sums such as 1 + erf(x) as well as these in f32 allow. */
+ * Functions of reals in registers: sigmoid, silu, exp, tanh, erf, both forms of gelu and
+ * hard_swish, within a few units in the last place, and of sums such as 1 + erf(x) as well as these
+ * in f32 allow. */
 #ifndef NIB_EPILOGUE_REAL_FUNCTIONS_H
 #define NIB_EPILOGUE_REAL_FUNCTIONS_H
 

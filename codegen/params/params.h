@@ -175,18 +175,23 @@ bool nib_params_is_comparison(nib_op op); /**< its result is an i1 */
 
 /** An elementwise operator from codes to codes: the family FUNCTION and requantize (without
  * `scales`). Fill with begin, then ask for each code. */
-typedef struct nib_unary_code {
+typedef struct nib_unary_code nib_unary_code;
+struct nib_unary_code {
   const nib_node *n;
   nib_unary_params p;
-  int32_t multiplier, shift, radius; /**< of fixed-point sigmoid and tanh */
+  /** The fixed-point code of code - in_zp in 8 bits; NULL where the operator or mode has none. */
+  int64_t (*fixed)(const nib_unary_code *u, int32_t x);
+  int32_t multiplier, shift, radius;   /**< of fixed-point sigmoid, tanh and hard_swish */
+  int32_t gate_multiplier, gate_shift; /**< of hard_swish: to 1/32768 of 3 */
   bool sixteen;
   uint16_t table[256];
-} nib_unary_code;
+};
 nib_status nib_params_unary_begin(const nib_graph *g, const nib_node *n, nib_unary_code *out_unary);
 int64_t nib_params_unary_code(const nib_unary_code *u, int64_t code);
 
-/** Whether codes go through real numbers: dequantize, the function in f32, quantize. Functions
- *  without fixed-point arithmetic of TensorFlow Lite do in every mode. */
+/** Whether codes that are no table of nib_params_unary_table go through real numbers: dequantize,
+ *  the function in f32, quantize. Functions without fixed-point arithmetic of TensorFlow Lite for
+ *  16 bits do in every mode. */
 bool nib_params_unary_by_reals(nib_op op, nib_rounding rounding);
 
 /** The same for 8 bits to 8 bits as the table of `lookup`: out_table[code - min(input format)] is

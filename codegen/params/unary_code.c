@@ -39,7 +39,7 @@ static int64_t float_code(const nib_unary_code *u, int32_t x) {
 }
 
 /* TFLite's fixed-point sigmoid and tanh: results in steps of 1/256 and 1/128. */
-static int64_t fixed_code(const nib_unary_code *u, int32_t x) {
+static int64_t sigmoidal_code(const nib_unary_code *u, int32_t x) {
   const bool tanh_op = u->n->op == NIB_OP_TANH;
   if (x <= -u->radius)
     return u->p.lo;
@@ -51,6 +51,46 @@ static int64_t fixed_code(const nib_unary_code *u, int32_t x) {
   return clamp64(code, u->p.lo, u->p.hi);
 }
 
+/* 16-bit factors: twice the upper half of the product, rounded half up. */
+static int32_t high_round16(int32_t a, int32_t b) { return (a * b + (1 << 14)) >> 15; }
+
+static int32_t shift_left16(int32_t x, int32_t n) {
+  return (int32_t)clamp64((int64_t)x * (INT64_C(1) << n), INT16_MIN, INT16_MAX);
+}
+
+/* Ties away from zero. The mask has 16 bits: by 16 places or more, 0 and above become 1, others -1. */
+static int32_t shift_right16(int32_t x, int32_t n) {
+  const int16_t mask = (int16_t)(uint16_t)((UINT32_C(1) << n) - 1);
+  return (x >> n) + ((x & mask) > (mask >> 1) + (x < 0));
+}
+
+/* TFLite's hard_swish, all in 16 bits: x in 1/128 of its scale, at the result's scale but for the
+ * last shift, times the gate (x + 3) / 6 in 1/32768; -3 … 3 are the gate's range, saturated. */
+static int64_t hard_swish_code(const nib_unary_code *u, int32_t x) {
+  const int32_t fine = x * 128, value = high_round16(fine, u->multiplier);
+  int32_t gate = u->gate_shift > 0 ? shift_left16(fine, u->gate_shift - 1) : fine;
+  gate = high_round16(gate, u->gate_multiplier);
+  gate = u->gate_shift > 0 ? shift_left16(gate, 1) : shift_right16(gate, -u->gate_shift);
+  gate = (gate + (1 << 15)) >> 1;
+  const int32_t y = shift_right16(gate * value / (1 << 15), -u->shift);
+  return clamp64(y + u->p.out_zp, u->p.lo, u->p.hi);
+}
+
+/* A multiplier of 16 bits instead of 32. */
+static void quantize_multiplier16(float real, int32_t *out_multiplier, int32_t *out_shift) {
+  nib_quantize_multiplier((double)real, out_multiplier, out_shift);
+  const int64_t rounded = ((int64_t)*out_multiplier + (1 << 15)) >> 16;
+  *out_multiplier = (int32_t)clamp64(rounded, 0, INT16_MAX);
+}
+
+/* Results in steps below 1/128 of the operand's have no such arithmetic. */
+static void begin_hard_swish(nib_unary_code *u) {
+  const float fine_scale = u->p.in_scale * (1.0f / 128.0f);
+  quantize_multiplier16(fine_scale / u->p.out_scale, &u->multiplier, &u->shift);
+  quantize_multiplier16(fine_scale / (3.0f / 32768.0f), &u->gate_multiplier, &u->gate_shift);
+  u->fixed = u->shift <= 0 ? hard_swish_code : NULL;
+}
+
 bool nib_params_unary_by_reals(nib_op op, nib_rounding rounding) {
   if (op == NIB_OP_SIGMOID || op == NIB_OP_TANH || op == NIB_OP_LEAKY_RELU)
     return is_float_mode(rounding);
@@ -60,14 +100,13 @@ bool nib_params_unary_by_reals(nib_op op, nib_rounding rounding) {
 int64_t nib_params_unary_code(const nib_unary_code *u, int64_t code) {
   const int32_t x = (int32_t)(code - u->p.in_zp);
   const nib_op op = u->n->op;
-  const bool nonlinear = op == NIB_OP_SIGMOID || op == NIB_OP_TANH;
+  if (u->fixed)
+    return u->fixed(u, x);
   if (nib_params_unary_by_reals(op, u->p.rounding))
     return float_code(u, x);
   if (u->sixteen)
     return op == NIB_OP_TANH ? nib_tanh_i16(x, u->multiplier, u->shift, u->table)
                              : nib_logistic_i16(x, u->multiplier, u->shift, u->table);
-  if (nonlinear)
-    return fixed_code(u, x);
   const bool negative = op == NIB_OP_LEAKY_RELU && x < 0;
   if (negative && u->p.alpha.multiplier < 0) { /* a negative slope: the multiplier stays positive */
     nib_requant positive = u->p.alpha;
@@ -87,12 +126,16 @@ nib_status nib_params_unary_begin(const nib_graph *g, const nib_node *n,
   nib_unary_code *u = out_unary;
   memset(u, 0, sizeof *u);
   u->n = n;
-  const nib_tensor *x = nib_node_input(g, n, 0);
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
   if (!is_unary_op(n->op) || !x)
     return NIB_ERROR_UNSUPPORTED;
   NIB_RETURN_IF_ERROR(nib_params_unary(g, n, &u->p));
-  const bool nonlinear = n->op == NIB_OP_SIGMOID || n->op == NIB_OP_TANH;
-  if (!nonlinear || is_float_mode(u->p.rounding))
+  if (is_float_mode(u->p.rounding))
+    return NIB_OK;
+  if (n->op == NIB_OP_HARD_SWISH && nib_format_bytes(x->format) == 1 &&
+      nib_format_bytes(y->format) == 1)
+    begin_hard_swish(u);
+  if (n->op != NIB_OP_SIGMOID && n->op != NIB_OP_TANH)
     return NIB_OK;
   if (x->format == NIB_I16) {
     nib_logistic_params p;
@@ -105,6 +148,7 @@ nib_status nib_params_unary_begin(const nib_graph *g, const nib_node *n,
   }
   nib_quantize_multiplier(ldexp(x->scale, 31 - LOGISTIC_INTEGER_BITS), &u->multiplier, &u->shift);
   u->radius = nib_params_input_radius(LOGISTIC_INTEGER_BITS, u->shift);
+  u->fixed = sigmoidal_code;
   return NIB_OK;
 }
 

@@ -96,6 +96,17 @@ def functions(kind):
             yield f"{name}_{kind}_{v}", m.build(code, 3, options, [x], [y], [x])
 
 
+def hard_swishes(kind):
+    """Every code: in and out of -3 to 3, shifts of the gate to both sides, coarse and fine results."""
+    rows = [(0.05, 3, 0.04, -7), (0.01, -128, 0.01, -128), (0.1, 127, 0.3, 0), (7.5, 0, 0.06, 5), (0.0003, -50, 0.0001, 127),
+            (1 / 32, 0, 1 / 64, -100), (0.02, 60, 500.0, 1), (1e-7, 0, 2e-9, -9)]
+    for v, (sx, zx, sy, zy) in enumerate(rows if kind != "i16" else []):  # 16 bits: not in TensorFlow Lite
+        m = Model()
+        x = m.tensor([3, 256], kind, sx, zero(kind, zx))
+        y = m.tensor([3, 256], kind, sy, zero(kind, zy))
+        yield f"hardswish_{kind}_{v}", m.build(117, 1, None, [x], [y], [x])
+
+
 def means(kind):
     fine, shape = FINE[kind], [2, 5, 7, 9]
     rows = [(0.1, 0.1, 3, 3, [1, 2], False), (0.1, 0.07, 3, -4, [1, 2], True), (0.05, 0.1, 0, 0, [2], False),
@@ -240,7 +251,7 @@ def dense(kind):
 def all_models():
     """Names and files, in the order of the golden file."""
     for kind in ("i8", "u8", "i16"):
-        for family in (elementwise, activations, functions, means, pools, conversions, movement, dense):
+        for family in (elementwise, activations, functions, hard_swishes, means, pools, conversions, movement, dense):
             yield from family(kind)
 
 

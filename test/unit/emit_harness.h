@@ -108,6 +108,8 @@ static bool harness_tame_halves;
 static int harness_whole_halves;
 /* What sums of f16 may differ by, as a share of the largest result, beside a step of rounding. */
 static double harness_half_error = 1e-5;
+/* The same of f32. */
+static double harness_real_error = 1e-5;
 
 /* Random contents; floats in [-1, 1), integers within `span` of 0 (0: the whole range). */
 HARNESS_UNUSED static void fill_random(uint64_t *rng, nib_format f, void *data, int64_t n,
@@ -317,7 +319,7 @@ HARNESS_UNUSED static void fill_input(uint64_t *rng, const nib_tensor *t, void *
   }
 }
 
-/* Number of elements that differ: any difference of integers, 1e-5 of the largest for floats. */
+/* Number of elements that differ: any difference of integers, a share of the largest for floats. */
 HARNESS_UNUSED static int64_t count_differences(const nib_tensor *t, const void *want,
                                                 const void *got, int64_t *out_first) {
   const int64_t n = nib_tensor_elems(t);
@@ -336,7 +338,7 @@ HARNESS_UNUSED static int64_t count_differences(const nib_tensor *t, const void 
     }
     if (!same && t->format == NIB_F32) {
       const double w = (double)((const float *)want)[i], x = (double)((const float *)got)[i];
-      same = fabs(w - x) <= 1e-5 * largest || (isnan(w) && isnan(x));
+      same = fabs(w - x) <= harness_real_error * largest || (isnan(w) && isnan(x));
     }
     if (!same && (t->format == NIB_F16 || t->format == NIB_BF16 ||
                   t->format == NIB_F8E4M3FN)) { /* a step of rounding apart */

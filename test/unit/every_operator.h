@@ -179,9 +179,9 @@ static void add_arithmetic(suite *s, nib_format f) {
 }
 
 static void add_unaries(suite *s, nib_format f) {
-  static const nib_op list[] = {NIB_OP_RELU,    NIB_OP_CLAMP, NIB_OP_LEAKY_RELU,
-                                NIB_OP_SIGMOID, NIB_OP_TANH,  NIB_OP_REQUANTIZE};
-  for (int i = 0; i < 6; ++i) {
+  static const nib_op list[] = {NIB_OP_RELU, NIB_OP_CLAMP,      NIB_OP_LEAKY_RELU, NIB_OP_SIGMOID,
+                                NIB_OP_TANH, NIB_OP_HARD_SWISH, NIB_OP_REQUANTIZE};
+  for (int i = 0; i < 7; ++i) {
     if (f == NIB_F32 && list[i] == NIB_OP_REQUANTIZE)
       continue;
     label(s, "%s %s", nib_op_get(list[i])->mnemonic, nib_format_get(f)->name);

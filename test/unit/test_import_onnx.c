@@ -93,6 +93,34 @@ static void test_versions(void) {
   CHECK(import_once(model, &plain) == NIB_OK);
 }
 
+static pb hard_swish(int type, int64_t opset) {
+  pb g = {0};
+  pb_message(&g, 1, onnx_node("HardSwish", "x", "y"));
+  pb_message(&g, 11, onnx_value("x", type, 1, vector, ""));
+  pb_message(&g, 12, onnx_value("y", type, 1, vector, ""));
+  return onnx_model(g, opset);
+}
+
+static void test_hard_swish(void) {
+  CHECK(import_once(hard_swish(ONNX_FLOAT, 13), &plain) == NIB_ERROR_UNSUPPORTED);
+  CHECK(import_once(hard_swish(ONNX_INT32, 14), &plain) == NIB_ERROR_UNSUPPORTED);
+  CHECK(import_once(hard_swish(ONNX_HALF, 14), &plain) == NIB_OK);
+  pb model = hard_swish(ONNX_FLOAT, 14);
+  nib_graph *g = NULL;
+  nib_reference *r = NULL;
+  CHECK(import_with(&model, &plain, &g) == NIB_OK);
+  CHECK(g && g->n_nodes == 1 && g->nodes[0].op == NIB_OP_HARD_SWISH);
+  CHECK(nib_reference_create(g, &r, &diag) == NIB_OK);
+  static const float x[] = {-4, -1.5f, 1, 3e38f}, y[] = {0, -0.375f, 2.0f / 3, 3e38f};
+  CHECK(nib_reference_run(r, (const void *[]){x}, &diag) == NIB_OK);
+  const float *got = nib_reference_tensor(r, g->outputs[0]);
+  for (int i = 0; i < 4; ++i)
+    CHECK(fabsf(got[i] - y[i]) <= 1e-7f * fabsf(y[i]));
+  nib_reference_destroy(r);
+  nib_graph_destroy(g);
+  free(model.bytes);
+}
+
 static pb chain(const char *first, const char *second) {
   pb g = {0};
   pb_message(&g, 1, onnx_node(first, "x", "a"));
@@ -405,6 +433,7 @@ static void test_tensor_file(void) {
 int main(void) {
   test_dimensions();
   test_versions();
+  test_hard_swish();
   test_unsupported();
   test_order();
   test_index_range();

@@ -324,6 +324,26 @@ static void add_parameter(tiny_model *m, const int32_t *values, int rows, int co
   m->ops[0].in[m->ops[0].n_in++] = m->n_tensors++;
 }
 
+static void test_hard_swish(void) {
+  tiny_model m = unary_model(117, 1, 0, 4, (const int32_t[]){1, 4, 4, 2});
+  nib_graph *g = import_model(&m, NULL, NIB_OK);
+  CHECK(g && g->n_nodes == 1 && g->nodes[0].op == NIB_OP_HARD_SWISH);
+  nib_graph_destroy(g);
+  for (int i = 0; i < 2; ++i) {
+    m.tensors[i].type = 9;
+    m.tensors[i].n_scales = m.tensors[i].n_zero_points = 1;
+    m.tensors[i].scales[0] = 1.0f;
+  }
+  m.tensors[1].scales[0] = 1.0f / 127;
+  g = import_model(&m, NULL, NIB_OK);
+  CHECK(g && g->n_nodes == 1 && g->tensors[g->outputs[0]].format == NIB_I8);
+  nib_graph_destroy(g);
+  m.tensors[1].scales[0] = 1.0f / 128;
+  expect_unsupported(&m, "less than 1/128 of 1");
+  m.tensors[0].type = m.tensors[1].type = 7;
+  expect_unsupported(&m, "i16");
+}
+
 static void test_parameters_become_attributes(void) {
   static const int32_t pads[8] = {0, 0, 1, 2, 3, 4, 0, 0}, axes[2] = {-2, 1},
                        perm[4] = {0, 3, 1, 2};
@@ -455,6 +475,7 @@ int main(void) {
   test_links_are_checked();
   test_everything_unsupported_is_listed_at_once();
   test_other_unsupported_things();
+  test_hard_swish();
   test_parameters_become_attributes();
   test_strided_slice_resolves_masks();
   test_malformed_files();

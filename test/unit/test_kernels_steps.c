@@ -185,13 +185,13 @@ static void add_two_kernels(suite *s) {
 static void add_steps(suite *s) {
   static const nib_op pairs[] = {NIB_OP_ADD, NIB_OP_SUB, NIB_OP_MUL, NIB_OP_DIV};
   static const nib_op unary[] = {NIB_OP_RELU, NIB_OP_CLAMP,  NIB_OP_LEAKY_RELU, NIB_OP_SIGMOID,
-                                 NIB_OP_TANH, NIB_OP_LOOKUP, NIB_OP_REQUANTIZE};
+                                 NIB_OP_TANH, NIB_OP_LOOKUP, NIB_OP_REQUANTIZE, NIB_OP_HARD_SWISH};
   static const nib_format formats[] = {I8, U8, F32};
   for (int f = 0; f < 3; f++) {
     for (size_t i = 0; i < 4; i++)
       for (int kind = 0; kind < KINDS && (pairs[i] != NIB_OP_DIV || formats[f] == F32); kind++)
         add_pair(s, pairs[i], formats[f], (second_kind)kind, (kind + (int)i + f) % 2);
-    for (size_t i = 0; i < (formats[f] == F32 ? 3 : 7); i++) {
+    for (size_t i = 0; i < (formats[f] == F32 ? 3 : 8); i++) {
       add_unary(s, unary[i], formats[f], formats[f], false);
       if (formats[f] != F32)
         add_unary(s, unary[i], formats[f], formats[f] == I8 && (i == 5 || i == 6) ? U8 : formats[f],

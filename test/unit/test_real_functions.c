@@ -14,6 +14,7 @@ typedef struct function_case {
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double silu(double x) { return x / (1 + exp(-x)); }
 static double gelu(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752); }
+static double hard_swish(double x) { return x * fmin(fmax(x / 6 + 0.5, 0), 1); }
 static double gelu_tanh(double x) {
   return x / (1 + exp(-2 * 0.79788456080286536 * (x + 0.044715 * x * x * x)));
 }
@@ -25,7 +26,8 @@ static const function_case functions[] = {{NIB_OP_EXP, exp, 3e-7},
                                           {NIB_OP_TANH, tanh, 4e-7},
                                           {NIB_OP_ERF, erf, 4e-7},
                                           {NIB_OP_GELU, gelu, 2e-5},
-                                          {NIB_OP_GELU_TANH, gelu_tanh, 2e-5}};
+                                          {NIB_OP_GELU_TANH, gelu_tanh, 2e-5},
+                                          {NIB_OP_HARD_SWISH, hard_swish, 2e-7}};
 enum { n_functions = sizeof functions / sizeof *functions, n_values = 6000 };
 
 /* Both signs of powers of 2^(1/64) from 1e-38 to 1e38, 0, infinity, NaN, and a fine grid. */

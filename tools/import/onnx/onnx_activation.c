@@ -20,19 +20,15 @@ static nib_status parameter(nib_onnx_node *n, const char *name, float if_absent,
   return isfinite(*out) ? NIB_OK : nib_onnx_invalid(n, "%s is not finite", name);
 }
 
-/* HardSigmoid, max(0, min(1, alpha x + beta)); HardSwish is x times that at 1/6 and 1/2. */
-nib_status nib_onnx_import_hard(nib_onnx_node *n) {
-  const bool swish = n->row->op == NIB_OP_MUL;
-  double alpha = (double)(1.0f / 6.0f), beta = 0.5;
+/* max(0, min(1, alpha x + beta)) */
+nib_status nib_onnx_import_hard_sigmoid(nib_onnx_node *n) {
+  double alpha, beta;
   NIB_RETURN_IF_ERROR(require_real(n));
-  if (!swish) {
-    NIB_RETURN_IF_ERROR(parameter(n, "alpha", 0.2f, &alpha));
-    NIB_RETURN_IF_ERROR(parameter(n, "beta", 0.5f, &beta));
-  }
-  const int32_t x = nib_onnx_in(n, 0);
-  const int32_t line = nib_onnx_with(n, NIB_OP_ADD, nib_onnx_with(n, NIB_OP_MUL, x, alpha), beta);
-  const int32_t gate = nib_onnx_clamped(n, line, 0, 1);
-  return nib_onnx_finish(n, swish ? nib_onnx_binary(n, NIB_OP_MUL, x, gate) : gate);
+  NIB_RETURN_IF_ERROR(parameter(n, "alpha", 0.2f, &alpha));
+  NIB_RETURN_IF_ERROR(parameter(n, "beta", 0.5f, &beta));
+  const int32_t scaled = nib_onnx_with(n, NIB_OP_MUL, nib_onnx_in(n, 0), alpha);
+  const int32_t line = nib_onnx_with(n, NIB_OP_ADD, scaled, beta);
+  return nib_onnx_finish(n, nib_onnx_clamped(n, line, 0, 1));
 }
 
 /* max(x, 0) + negative(min(x, 0)): the parts on both sides of 0. */

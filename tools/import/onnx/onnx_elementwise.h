@@ -32,7 +32,7 @@ nib_status nib_onnx_import_is_nan(nib_onnx_node *n);
 nib_status nib_onnx_import_is_inf(nib_onnx_node *n);
 
 /* onnx_activation.c */
-nib_status nib_onnx_import_hard(nib_onnx_node *n);
+nib_status nib_onnx_import_hard_sigmoid(nib_onnx_node *n);
 nib_status nib_onnx_import_elu(nib_onnx_node *n);
 nib_status nib_onnx_import_celu(nib_onnx_node *n);
 nib_status nib_onnx_import_gelu(nib_onnx_node *n);

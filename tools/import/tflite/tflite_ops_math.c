@@ -7,6 +7,7 @@
 
 #define FLOAT_OR_QUANT                                                                             \
   (UINT64_C(1) << NIB_F32 | UINT64_C(1) << NIB_I8 | UINT64_C(1) << NIB_U8 | UINT64_C(1) << NIB_I16)
+#define FLOAT_OR_BYTES (UINT64_C(1) << NIB_F32 | UINT64_C(1) << NIB_I8 | UINT64_C(1) << NIB_U8)
 #define QUANT (UINT64_C(1) << NIB_I8 | UINT64_C(1) << NIB_U8 | UINT64_C(1) << NIB_I16)
 
 /* A node of one input and one result, without attributes. */
@@ -124,6 +125,21 @@ static nib_status convert_tanh(nib_tfl_context *c) {
   return convert_unary(c, NIB_OP_TANH, &node);
 }
 
+/* Its arithmetic has no place for results in steps below 1/128 of the operand's. */
+static nib_status convert_hard_swish(nib_tfl_context *c) {
+  nib_tfl_tensor in, out;
+  int32_t node;
+  NIB_RETURN_IF_ERROR(nib_tfl_input(c, 0, &in));
+  NIB_RETURN_IF_ERROR(nib_tfl_output(c, &out));
+  if (in.scales.count && out.scales.count) {
+    const float from = nib_fb_f32_at(&in.scales, 0), to = nib_fb_f32_at(&out.scales, 0);
+    if (from * (1.0f / 128.0f) >= to)
+      return nib_tfl_unsupported(c, "scale %g of its result is less than 1/128 of %g", (double)to,
+                                 (double)from);
+  }
+  return convert_unary(c, NIB_OP_HARD_SWISH, &node);
+}
+
 static nib_status convert_softmax(nib_tfl_context *c) {
   static const fixed_result rules[] = {
       {NIB_I8, 1.0f / 256, -128}, {NIB_U8, 1.0f / 256, 0}, {NIB_I16, 1.0f / 32768, 0}};
@@ -205,6 +221,7 @@ const nib_tfl_op nib_tfl_math_ops[] = {
     {98, "LEAKY_RELU", 1, 2, TFL_LEAKY_RELU_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT, convert_leaky_relu},
     {114, "QUANTIZE", 1, 5, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT | UINT64_C(1) << NIB_I32,
      convert_quantize},
+    {117, "HARD_SWISH", 1, 1, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_BYTES, convert_hard_swish},
     {152, "RELU_0_TO_1", 1, 1, TFL_NO_OPTIONS, 1, 1, 0, FLOAT_OR_QUANT, convert_relu_0_to_1},
 };
 const size_t nib_tfl_n_math_ops = sizeof nib_tfl_math_ops / sizeof *nib_tfl_math_ops;
