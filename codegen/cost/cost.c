@@ -423,7 +423,20 @@ static double lookup_cycles(const nib_kernel_desc *d, bool scalar) {
          (whole + (lookups - (whole > 0)) * (scalar ? k_scalar_lookup_cycles : k_gather_cycles));
 }
 
+/* Loading, storing and interleaving registers of bytes, two of them a cycle. */
+static const double k_byte_register_cycles = 0.5;
+
+static double transpose_cycles(const nib_kernel_desc *d, const rates *r) {
+  const nib_desc_tensor *out = nib_cost_role(d, "out");
+  const nib_format format = out != NULL ? nib_format_find(out->format) : NIB_FORMAT_COUNT;
+  const double bytes = format < NIB_FORMAT_COUNT ? (double)nib_format_bytes(format) : 1.0;
+  const double registers = nib_cost_rows(d) * nib_cost_columns(d) * bytes / (4 * r->lanes);
+  return registers * (log2(fmax(16 / bytes, 1)) + 4) * k_byte_register_cycles;
+}
+
 static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
+  if (strcmp(d->schedule, "transpose_tiles") == 0)
+    return transpose_cycles(d, r);
   if (strcmp(d->schedule, "row_steps") == 0)
     return row_cycles(d, r);
   if (strcmp(d->schedule, "byte_tables") == 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Data movement: boxes of elements copied from a strided place to another, as runs of memcpy where
 // both sides are contiguous.
+#include "schedule/copy_box.h"
 #include "schedule/direct.h"
 
 #include "emit/storage.h"
@@ -9,42 +10,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-/* A copy of `dims` elements. Strides are in elements; they may be negative on the source side. */
-typedef struct box {
-  int32_t rank;
-  int64_t dims[NIB_MAX_RANK], from_stride[NIB_MAX_RANK], to_stride[NIB_MAX_RANK];
-  int64_t from_offset, to_offset;
-} box;
-
-static void row_major(const nib_tensor *t, int64_t strides[NIB_MAX_RANK]) {
-  int64_t stride = 1;
-  for (int32_t i = t->rank - 1; i >= 0; --i) {
-    strides[i] = stride;
-    stride *= t->dims[i];
-  }
-}
-
-/* Drops dimensions of one element and merges those that continue each other on both sides. */
-static void simplify_box(box *b) {
-  int32_t n = 0;
-  for (int32_t i = 0; i < b->rank; ++i) {
-    if (b->dims[i] == 1)
-      continue;
-    if (n && b->from_stride[n - 1] == b->from_stride[i] * b->dims[i] &&
-        b->to_stride[n - 1] == b->to_stride[i] * b->dims[i]) {
-      b->dims[n - 1] *= b->dims[i];
-      b->from_stride[n - 1] = b->from_stride[i];
-      b->to_stride[n - 1] = b->to_stride[i];
-      continue;
-    }
-    b->dims[n] = b->dims[i];
-    b->from_stride[n] = b->from_stride[i];
-    b->to_stride[n] = b->to_stride[i];
-    n++;
-  }
-  b->rank = n;
-}
 
 /* "3 + a * 12 + b": an index from loop variables a, b … */
 static nib_expr index_of(int64_t offset, const int64_t *strides, int32_t rank) {
@@ -71,14 +36,15 @@ static nib_expr advance(const char *pointer, nib_expr index) {
 }
 
 /* Emits the loops of a box. `change` is an expression of the element `x`; NULL copies. */
-static void copy_changed(nib_direct *d, box b, const char *from, const char *to, size_t element,
-                         const nib_expr *change) {
+static void copy_changed(nib_direct *d, nib_copy_box b, const char *from, const char *to,
+                         size_t element, const nib_expr *change) {
   for (int32_t i = 0; i < b.rank; ++i)
     if (b.dims[i] == 0)
       return;
-  simplify_box(&b);
+  nib_copy_box_simplify(&b);
   const bool run =
-      !change && !d->grid && (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1));
+      !change && !d->grid &&
+      (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1));
   const int32_t loops = run && b.rank > 0 ? b.rank - 1 : b.rank;
   for (int32_t i = 0; i < loops; ++i) {
     char var[] = {(char)('a' + i), 0};
@@ -101,7 +67,8 @@ static void copy_changed(nib_direct *d, box b, const char *from, const char *to,
     nib_text_close(d->t, "");
 }
 
-static void copy_box(nib_direct *d, box b, const char *from, const char *to, size_t element) {
+static void copy_box(nib_direct *d, nib_copy_box b, const char *from, const char *to,
+                     size_t element) {
   copy_changed(d, b, from, to, element, NULL);
 }
 
@@ -167,16 +134,8 @@ void nib_direct_unpack(nib_direct *d, const nib_node *n) {
 }
 
 void nib_direct_transpose(nib_direct *d, const nib_node *n) {
-  const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
-  int64_t strides[NIB_MAX_RANK];
-  box b = {.rank = y->rank};
-  row_major(x, strides);
-  row_major(y, b.to_stride);
-  for (int32_t i = 0; i < y->rank; ++i) {
-    const int64_t from = nib_node_ints_at(n, NIB_A_PERM, i, x->rank - 1 - i);
-    b.dims[i] = y->dims[i];
-    b.from_stride[i] = strides[from >= 0 && from < x->rank ? from : i];
-  }
+  nib_copy_box b;
+  nib_copy_box_transpose(d->g, n, &b);
   copy_box(d, b, nib_direct_pointer(d, n->in[0], "input").s, nib_direct_result_pointer(d, n).s,
            element_bytes(d, n));
 }
@@ -184,9 +143,9 @@ void nib_direct_transpose(nib_direct *d, const nib_node *n) {
 void nib_direct_broadcast(nib_direct *d, const nib_node *n) {
   const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
   int64_t strides[NIB_MAX_RANK];
-  box b = {.rank = y->rank};
-  row_major(x, strides);
-  row_major(y, b.to_stride);
+  nib_copy_box b = {.rank = y->rank};
+  nib_copy_box_strides(x, strides);
+  nib_copy_box_strides(y, b.to_stride);
   memcpy(b.dims, y->dims, sizeof b.dims);
   for (int32_t i = 0; i < y->rank; ++i) {
     const int32_t from = i - (y->rank - x->rank);
@@ -238,14 +197,15 @@ void nib_direct_concat(nib_direct *d, const nib_node *n) {
     char hint[32];
     snprintf(hint, sizeof hint, "input%d", i);
     nib_expr from = nib_direct_pointer(d, n->in[i], hint);
-    box b = {.rank = y->rank};
-    row_major(x, b.from_stride);
-    row_major(y, b.to_stride);
+    nib_copy_box b = {.rank = y->rank};
+    nib_copy_box_strides(x, b.from_stride);
+    nib_copy_box_strides(y, b.to_stride);
     memcpy(b.dims, x->dims, sizeof b.dims);
     b.to_offset = at * b.to_stride[axis];
     at += x->dims[axis];
     if (is_in_place(d, n, i)) {
-      nib_text_line(d->t, "(void)%s, (void)%s; /* its kernel writes into the result */", from.s, to.s);
+      nib_text_line(d->t, "(void)%s, (void)%s; /* its kernel writes into the result */", from.s,
+                    to.s);
       continue;
     }
     const bool rescaled = x->quantized && y->quantized && !nib_direct_same_codes(x, y) &&
@@ -257,9 +217,9 @@ void nib_direct_concat(nib_direct *d, const nib_node *n) {
 
 static void copy_slice(nib_direct *d, const nib_node *n, bool stepped) {
   const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
-  box b = {.rank = y->rank};
-  row_major(x, b.from_stride);
-  row_major(y, b.to_stride);
+  nib_copy_box b = {.rank = y->rank};
+  nib_copy_box_strides(x, b.from_stride);
+  nib_copy_box_strides(y, b.to_stride);
   memcpy(b.dims, y->dims, sizeof b.dims);
   for (int32_t i = 0; i < y->rank; ++i) {
     const int64_t begin = nib_node_ints_at(n, NIB_A_BEGIN, i, 0);
@@ -296,9 +256,9 @@ void nib_direct_pad(nib_direct *d, const nib_node *n) {
   const nib_tensor *x = nib_node_input(d->g, n, 0), *y = &d->g->tensors[n->out];
   const size_t bytes = nib_tensor_bytes(y);
   nib_expr to = nib_direct_result_pointer(d, n), value = pad_literal(d, n);
-  box b = {.rank = y->rank};
-  row_major(x, b.from_stride);
-  row_major(y, b.to_stride);
+  nib_copy_box b = {.rank = y->rank};
+  nib_copy_box_strides(x, b.from_stride);
+  nib_copy_box_strides(y, b.to_stride);
   for (int32_t i = 0; i < y->rank; ++i) {
     /* Negative padding crops. */
     const int64_t low = nib_node_ints_at(n, NIB_A_LOW, i, 0);

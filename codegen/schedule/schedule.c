@@ -20,6 +20,7 @@
   X(nib_schedule_depthwise_rows)                                                                   \
   X(nib_schedule_pool_channels)                                                                    \
   X(nib_schedule_byte_tables)                                                                      \
+  X(nib_schedule_transpose_tiles)                                                                  \
   X(nib_schedule_flat_steps)                                                                       \
   X(nib_schedule_row_steps)                                                                        \
   X(nib_schedule_warpgroup_gemm)                                                                   \

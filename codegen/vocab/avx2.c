@@ -431,6 +431,18 @@ static const char support[] =
     "    for (int k = 0; i + 8 * k < n; k++)\n"
     "      _mm256_storeu_si256((void *)(d + 4 * i + 32 * k), out[k]);\n"
     "  }\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_parts\n" INLINE
+    "__m256i nib_avx2_parts(const uint8_t *a, ptrdiff_t apart) {\n"
+    "  const __m256i low = _mm256_castsi128_si256(_mm_loadu_si128((const void *)a));\n"
+    "  return _mm256_inserti128_si256(low, _mm_loadu_si128((const void *)(a + apart)), 1);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_store_parts\n" INLINE
+    "void nib_avx2_store_parts(uint8_t *a, __m256i b, ptrdiff_t apart) {\n"
+    "  _mm_storeu_si128((void *)a, _mm256_castsi256_si128(b));\n"
+    "  _mm_storeu_si128((void *)(a + apart), _mm256_extracti128_si256(b, 1));\n"
     "}\n";
 
 const nib_vocab nib_vocab_avx2 = {
@@ -549,6 +561,10 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_BYTES_SET] = "$d = _mm256_set1_epi8((char)($a));",
             [NIB_PRIM_BYTES_LOAD] = "$d = _mm256_loadu_si256((const void *)($a));",
             [NIB_PRIM_BYTES_STORE] = "_mm256_storeu_si256((void *)($a), $b);",
+            [NIB_PRIM_ZIP_LOW] = "$d = _mm256_unpacklo_epi$n($a, $b);",
+            [NIB_PRIM_ZIP_HIGH] = "$d = _mm256_unpackhi_epi$n($a, $b);",
+            [NIB_PRIM_PARTS_LOAD] = "$d = nib_avx2_parts($a, $b);",
+            [NIB_PRIM_PARTS_STORE] = "nib_avx2_store_parts($a, $b, $c);",
             [NIB_PRIM_BYTES_BCAST] = "$d = _mm256_broadcastd_epi32(_mm_loadu_si32($a));",
             [NIB_PRIM_BYTES_LOOKUP] =
                 "$d = _mm256_shuffle_epi8(\n"

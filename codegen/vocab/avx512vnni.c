@@ -437,6 +437,23 @@ static const char support[] =
     "    sum = _mm512_dpbusd_epi32(sum, _mm512_maskz_loadu_epi8(rest, a + i), ones);\n"
     "  }\n"
     "  return _mm512_reduce_add_epi32(sum);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_parts\n" INLINE
+    "__m512i nib_avx512_parts(const uint8_t *a, ptrdiff_t apart) {\n"
+    "  __m256i low = _mm256_castsi128_si256(_mm_loadu_si128((const void *)a));\n"
+    "  __m256i high = _mm256_castsi128_si256(_mm_loadu_si128((const void *)(a + 2 * apart)));\n"
+    "  low = _mm256_inserti128_si256(low, _mm_loadu_si128((const void *)(a + apart)), 1);\n"
+    "  high = _mm256_inserti128_si256(high, _mm_loadu_si128((const void *)(a + 3 * apart)), 1);\n"
+    "  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_store_parts\n" INLINE
+    "void nib_avx512_store_parts(uint8_t *a, __m512i b, ptrdiff_t apart) {\n"
+    "  _mm_storeu_si128((void *)a, _mm512_castsi512_si128(b));\n"
+    "  _mm_storeu_si128((void *)(a + apart), _mm512_extracti32x4_epi32(b, 1));\n"
+    "  _mm_storeu_si128((void *)(a + 2 * apart), _mm512_extracti32x4_epi32(b, 2));\n"
+    "  _mm_storeu_si128((void *)(a + 3 * apart), _mm512_extracti32x4_epi32(b, 3));\n"
     "}\n";
 
 const nib_vocab nib_vocab_avx512vnni = {
@@ -571,6 +588,10 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_BYTES_SET] = "$d = _mm512_set1_epi8((char)($a));",
             [NIB_PRIM_BYTES_LOAD] = "$d = _mm512_loadu_si512((const void *)($a));",
             [NIB_PRIM_BYTES_STORE] = "_mm512_storeu_si512((void *)($a), $b);",
+            [NIB_PRIM_ZIP_LOW] = "$d = _mm512_unpacklo_epi$n($a, $b);",
+            [NIB_PRIM_ZIP_HIGH] = "$d = _mm512_unpackhi_epi$n($a, $b);",
+            [NIB_PRIM_PARTS_LOAD] = "$d = nib_avx512_parts($a, $b);",
+            [NIB_PRIM_PARTS_STORE] = "nib_avx512_store_parts($a, $b, $c);",
             [NIB_PRIM_BYTES_BCAST] = "$d = _mm512_broadcastd_epi32(_mm_loadu_si32($a));",
             [NIB_PRIM_BYTES_LOOKUP] =
                 "$d = _mm512_shuffle_epi8(\n"

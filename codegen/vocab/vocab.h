@@ -141,6 +141,10 @@ extern "C" {
   /* d = bytes of a and b in turns: of the lower, or upper, half of each part of 16 bytes, or of the register \
    * where it is shorter */                                                                        \
   X(BYTES_ZIP_LOW, "bytes_zip_low") X(BYTES_ZIP_HIGH, "bytes_zip_high")                            \
+  /* the same of elements of $n bits, 8 to 64 */                                                   \
+  X(ZIP_LOW, "zip_low") X(ZIP_HIGH, "zip_high")                                                    \
+  /* parts of 16 bytes: d = those at a, a + b, a + 2 * b …; and those of b to a, a + c, a + 2 * c … (uint8_t) */ \
+  X(PARTS_LOAD, "parts_load") X(PARTS_STORE, "parts_store")                                        \
   X(BYTES_PAIRS, "bytes_pairs")     /* d (i16 lanes) = sums of products of neighbours, a unsigned, b signed, \
                                      * saturated */                                                \
   X(DOT16, "dot16")                 /* d(i32) += sums of products of neighbours in i16 lanes of a and b */ \

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * transpose_tiles: transposes whose innermost dimension goes elsewhere. A register is parts of 16
+ * bytes; as many registers as a part has elements are a tile, of which each part is transposed by
+ * interleaving whole registers. Either the parts are read apart, rows of the operand, and results
+ * stored as they are (TALL), or rows are read as they are and the parts of results stored apart
+ * (WIDE). The last tiles along a dimension begin where they still fit, and copy some elements
+ * twice. */
+#include "epilogue/say.h"
+#include "schedule/copy_box.h"
+
+#include <string.h>
+
+typedef long long ll;
+
+enum { PART_BYTES = 16, MOST_BYTES = 8 };
+
+/* The dimension that is innermost in the result, and the one that is in the operand. */
+typedef struct plan {
+  nib_copy_box box;               /* others alone; strides in elements */
+  int64_t bytes;                  /* of an element */
+  int64_t rows, row_stride;       /* innermost in the result; in the operand */
+  int64_t columns, column_stride; /* innermost in the operand; in the result */
+  int64_t width, parts;           /* elements of a part; parts of a register */
+  bool tall;
+} plan;
+
+static void take_out(nib_copy_box *b, int32_t at) {
+  for (int32_t i = at; i + 1 < b->rank; ++i) {
+    b->dims[i] = b->dims[i + 1];
+    b->from_stride[i] = b->from_stride[i + 1];
+    b->to_stride[i] = b->to_stride[i + 1];
+  }
+  --b->rank;
+}
+
+/* A few bytes that stay together are one element. */
+static void widen_elements(plan *p) {
+  nib_copy_box *b = &p->box;
+  const int32_t last = b->rank - 1;
+  if (b->rank == 0 || b->from_stride[last] != 1 || b->to_stride[last] != 1)
+    return;
+  const int64_t size = b->dims[last];
+  p->bytes *= size;
+  take_out(b, last);
+  for (int32_t i = 0; i < b->rank; ++i) {
+    b->from_stride[i] /= size;
+    b->to_stride[i] /= size;
+  }
+}
+
+static bool find_dims(plan *p) {
+  nib_copy_box *b = &p->box;
+  const int32_t last = b->rank - 1;
+  if (b->rank < 2 || b->to_stride[last] != 1)
+    return false;
+  p->rows = b->dims[last];
+  p->row_stride = b->from_stride[last];
+  take_out(b, last);
+  for (int32_t i = 0; i < b->rank; ++i) {
+    if (b->from_stride[i] != 1)
+      continue;
+    p->columns = b->dims[i];
+    p->column_stride = b->to_stride[i];
+    take_out(b, i);
+    return true;
+  }
+  return false;
+}
+
+static bool plan_of(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v, plan *p) {
+  static const nib_prim prims[] = {NIB_PRIM_ZIP_LOW,     NIB_PRIM_ZIP_HIGH,   NIB_PRIM_PARTS_LOAD,
+                                   NIB_PRIM_PARTS_STORE, NIB_PRIM_BYTES_LOAD, NIB_PRIM_BYTES_STORE};
+  const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
+  if (kernel->n_nodes != 1 || n->op != NIB_OP_TRANSPOSE || x->data ||
+      !nib_vocab_has(v, prims, sizeof prims / sizeof *prims))
+    return false;
+  memset(p, 0, sizeof *p);
+  p->bytes = (int64_t)nib_format_bytes(y->format);
+  const int64_t all = nib_tensor_elems(y) * p->bytes;
+  if (all == 0 || all != (int64_t)nib_tensor_bytes(y) || all > INT32_MAX)
+    return false;
+  nib_copy_box_transpose(g, n, &p->box);
+  nib_copy_box_simplify(&p->box);
+  widen_elements(p);
+  if (p->bytes > MOST_BYTES || (p->bytes & (p->bytes - 1)) != 0 || !find_dims(p))
+    return false;
+  p->width = PART_BYTES / p->bytes;
+  p->parts = 4 * v->lanes / PART_BYTES;
+  const int64_t whole = p->width * p->parts;
+  p->tall = p->rows >= whole && p->columns >= p->width;
+  return p->tall || (p->rows >= p->width && p->columns >= whole);
+}
+
+static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  plan p;
+  return plan_of(g, kernel, v, &p);
+}
+
+/* ---- one tile ---- */
+
+static nib_word register_of(int stage, int64_t i) {
+  return nib_word_of("%c%lld", 'p' + stage, (ll)i);
+}
+
+/* From registers, one for each element of a part, to as many: each stage brings the upper half
+ * between the lower, so that after all of them registers and places have changed their meaning. */
+static int say_stages(nib_emitter *e, const plan *p) {
+  const nib_word bits = nib_word_of("%lld", (ll)(8 * p->bytes));
+  int stage = 0;
+  for (int64_t left = p->width; left > 1; left /= 2, ++stage) {
+    const int64_t half = p->width / 2;
+    for (int64_t i = 0; i < p->width; ++i)
+      nib_text_line(e->body, "%s %s;", e->vocab->type_bytes, register_of(stage + 1, i).s);
+    for (int64_t i = 0; i < p->width; ++i)
+      nib_say(e, i % 2 ? NIB_PRIM_ZIP_HIGH : NIB_PRIM_ZIP_LOW, register_of(stage + 1, i).s,
+              register_of(stage, i / 2).s, register_of(stage, i / 2 + half).s, NULL, bits.s);
+  }
+  return stage;
+}
+
+static void say_tile(nib_emitter *e, const plan *p) {
+  const ll from_row = (ll)(p->row_stride * p->bytes), to_row = (ll)(p->column_stride * p->bytes);
+  const nib_word from_part = nib_word_of("%lld", from_row * (ll)p->width);
+  const nib_word to_part = nib_word_of("%lld", to_row * (ll)p->width);
+  for (int64_t i = 0; i < p->width; ++i) {
+    nib_text_line(e->body, "%s %s;", e->vocab->type_bytes, register_of(0, i).s);
+    const nib_word at = nib_word_of("from + %lld", from_row * (ll)i);
+    nib_say(e, p->tall ? NIB_PRIM_PARTS_LOAD : NIB_PRIM_BYTES_LOAD, register_of(0, i).s, at.s,
+            p->tall ? from_part.s : NULL, NULL, NULL);
+  }
+  const int last = say_stages(e, p);
+  for (int64_t i = 0; i < p->width; ++i) {
+    const nib_word at = nib_word_of("to + %lld", to_row * (ll)i);
+    nib_say(e, p->tall ? NIB_PRIM_BYTES_STORE : NIB_PRIM_PARTS_STORE, NULL, at.s,
+            register_of(last, i).s, p->tall ? NULL : to_part.s, NULL);
+  }
+}
+
+/* ---- loops ---- */
+
+static int64_t tiles_of(int64_t size, int64_t step) { return (size + step - 1) / step; }
+
+static void open_loop(nib_emitter *e, const char *var, int64_t n, bool *cut) {
+  if (*cut)
+    nib_text_open(e->body, "for (int32_t %s = begin; %s < end; ++%s) {", var, var, var);
+  else
+    nib_text_open(e->body, "for (int32_t %s = 0; %s < %lld; ++%s) {", var, var, (ll)n, var);
+  *cut = false;
+}
+
+/* Declares `name`, the first element of tile `var`. */
+static void say_first(nib_emitter *e, const char *name, const char *var, int64_t size,
+                      int64_t step) {
+  if (size % step == 0)
+    nib_text_line(e->body, "const int32_t %s = %s * %lld;", name, var, (ll)step);
+  else
+    nib_text_line(e->body, "const int32_t %s = %s < %lld ? %s * %lld : %lld;", name, var,
+                  (ll)(size / step), var, (ll)step, (ll)(size - step));
+}
+
+static nib_word index_of(const plan *p, const int64_t *strides, const char *row, int64_t row_stride,
+                         const char *column, int64_t column_stride) {
+  nib_word sum = {""};
+  for (int32_t i = 0; i < p->box.rank; ++i)
+    sum = nib_word_of("%s%c * %lld + ", sum.s, 'a' + i, (ll)(strides[i] * p->bytes));
+  return nib_word_of("%s%s * %lld + %s * %lld", sum.s, row, (ll)(row_stride * p->bytes), column,
+                     (ll)(column_stride * p->bytes));
+}
+
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  plan p;
+  bool cut = e->cut;
+  if (!plan_of(e->graph, kernel, e->vocab, &p))
+    return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "kernel '%s' has no tiles", kernel->name);
+  const int64_t rows = p.width * (p.tall ? p.parts : 1), columns = p.width * (p.tall ? 1 : p.parts);
+  nib_text_line(e->body, "/* tiles of %lld x %lld elements of %lld bytes */", (ll)rows, (ll)columns,
+                (ll)p.bytes);
+  for (int32_t i = 0; i < p.box.rank; ++i)
+    open_loop(e, nib_word_of("%c", 'a' + i).s, p.box.dims[i], &cut);
+  open_loop(e, "i", tiles_of(p.rows, rows), &cut);
+  say_first(e, "row", "i", p.rows, rows);
+  open_loop(e, "j", tiles_of(p.columns, columns), &cut);
+  say_first(e, "column", "j", p.columns, columns);
+  nib_text_line(e->body, "const uint8_t *const from = (const uint8_t *)in0 + %s;",
+                index_of(&p, p.box.from_stride, "row", p.row_stride, "column", 1).s);
+  nib_text_line(e->body, "uint8_t *const to = (uint8_t *)out + %s;",
+                index_of(&p, p.box.to_stride, "row", 1, "column", p.column_stride).s);
+  say_tile(e, &p);
+  for (int32_t i = 0; i < p.box.rank + 2; ++i)
+    nib_text_close(e->body, "");
+  return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
+                         : NIB_OK;
+}
+
+static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  plan p;
+  if (!plan_of(g, kernel, v, &p))
+    return 1;
+  return p.box.rank > 0 ? p.box.dims[0] : tiles_of(p.rows, p.width * (p.tall ? p.parts : 1));
+}
+
+const nib_schedule nib_schedule_transpose_tiles = {
+    .name = "transpose_tiles",
+    .accepts = accepts,
+    .tiles = nib_schedule_one_tile,
+    .scratch_bytes = nib_schedule_no_scratch,
+    .emit = emit,
+    .units = units,
+};
