@@ -49,6 +49,14 @@ void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_c
     nib_say_prefetch(e, nib_word_of("w + %lld", (ll)at).s, one ? ahead_of_one : ahead_of_more, one);
 }
 
+void nib_conv_fetch_page(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
+                         int64_t columns) {
+  enum { fewest_lines = 4 };
+  const int64_t bytes = columns * w->lanes * w->dot_k * nib_pack_elem_bytes(w, e->vocab);
+  if (f->weights && w->shape.out_w == 1 && bytes >= fewest_lines * line_bytes)
+    nib_say_prefetch_page(e, "w", true);
+}
+
 void nib_conv_fetch_row(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
                         int64_t pixels) {
   const nib_conv_shape *c = &w->shape;

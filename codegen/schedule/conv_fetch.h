@@ -23,6 +23,9 @@ nib_conv_fetch nib_conv_fetch_plan(const nib_vocab *v, const nib_conv_walk *w, c
 /** Where register `n` of a step's weights is loaded, from `w`. */
 void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
                             int64_t n);
+/** Behind these `columns` registers: one row also touches a page that it reads well later. */
+void nib_conv_fetch_page(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
+                         int64_t columns);
 /** At the top of a tile of `pixels` pixels from x and of the panel at channel c: its share of the
  * row that is staged next. */
 void nib_conv_fetch_row(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,

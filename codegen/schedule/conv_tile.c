@@ -133,6 +133,7 @@ static void load_weights(nib_conv_rows *r, const nib_conv_tile *t, char stem) {
             nib_word_of("w + %lld", (ll)(n * register_elems)).s, NULL, NULL, NULL);
     nib_conv_fetch_weights(e, &r->block->fetch, &r->block->walk, n);
   }
+  nib_conv_fetch_page(e, &r->block->fetch, &r->block->walk, t->columns);
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
 }
 
