@@ -31,6 +31,8 @@
 static const nib_simplify_rule k_sink[] = {
     CLEANUP,
     {NIB_OP_MATMUL, nib_simplify_matmul_to_dense},
+    {NIB_OP_MUL, nib_simplify_hard_swish},
+    {NIB_OP_DIV, nib_simplify_hard_swish},
     {ANY, nib_simplify_transpose_sink},
 };
 

@@ -236,27 +236,65 @@ bool nib_simplify_table_of_cone(nib_simplify *s, int32_t node) {
   return become_lookup(s, node, c.code, nib_simplify_tabulate(s, c.nodes, c.n, c.code));
 }
 
-/* An integer operator of one 8-bit operand; other operands are constants of one element. */
-bool nib_simplify_table_of_op(nib_simplify *s, int32_t node) {
-  const nib_node *n = nib_simplify_node(s, node);
-  const bool listed =
-      is_arithmetic(n->op) || n->op == NIB_OP_QUANTIZE || n->op == NIB_OP_REQUANTIZE;
-  if (!listed || !nib_simplify_is_8bit(&s->g->tensors[n->out]))
-    return false;
-  int32_t x = NIB_NONE;
+/* The lookup in a constant table that makes `tensor` of codes of the same shape, or NIB_NONE. */
+static int32_t lookup_behind(const nib_simplify *s, int32_t tensor) {
+  const int32_t p = nib_simplify_producer_of(s, tensor, NIB_OP_LOOKUP);
+  const nib_tensor *t = s->g->tensors;
+  const bool fits = p != NIB_NONE && t[s->g->nodes[p].in[1]].data != NULL &&
+                    nib_simplify_same_shape(&t[s->g->nodes[p].in[0]], &t[tensor]);
+  return fits ? p : NIB_NONE;
+}
+
+/* Operands that are not constants of one element, each once: their number, or -1 if they are not
+ * codes of 8 bits, or more than two. */
+static int code_operands(const nib_simplify *s, const nib_node *n, int32_t out[2]) {
+  int count = 0;
   for (int32_t i = 0; i < n->n_in; ++i) {
     if (n->in[i] == NIB_NONE)
       continue;
     const nib_tensor *t = &s->g->tensors[n->in[i]];
     if (t->data != NULL && nib_tensor_elems(t) == 1)
       continue;
-    if (t->data != NULL || !nib_simplify_is_8bit(t) || (x != NIB_NONE && x != n->in[i]))
-      return false;
-    x = n->in[i];
+    if (t->data != NULL || !nib_simplify_is_8bit(t))
+      return -1;
+    if ((count > 0 && n->in[i] == out[0]) || (count > 1 && n->in[i] == out[1]))
+      continue;
+    if (count == 2)
+      return -1;
+    out[count++] = n->in[i];
   }
-  if (x == NIB_NONE || !nib_simplify_same_shape(&s->g->tensors[x], &s->g->tensors[n->out]))
+  return count;
+}
+
+/* An integer operator of one 8-bit operand, or of two that are functions of one by tables, such as
+ * x and a gate of x; other operands are constants of one element. */
+bool nib_simplify_table_of_op(nib_simplify *s, int32_t node) {
+  const nib_node *n = nib_simplify_node(s, node);
+  const bool listed =
+      is_arithmetic(n->op) || n->op == NIB_OP_QUANTIZE || n->op == NIB_OP_REQUANTIZE;
+  if (!listed || !nib_simplify_is_8bit(&s->g->tensors[n->out]))
     return false;
-  return become_lookup(s, node, x, nib_simplify_tabulate(s, &node, 1, x));
+  int32_t in[2], nodes[3], count = 0;
+  const int operands = code_operands(s, n, in);
+  if (operands < 1)
+    return false;
+  int32_t x = in[0];
+  if (operands == 2) {
+    const int32_t p = lookup_behind(s, in[0]), q = lookup_behind(s, in[1]);
+    const int32_t a = p == NIB_NONE ? NIB_NONE : s->g->nodes[p].in[0];
+    const int32_t b = q == NIB_NONE ? NIB_NONE : s->g->nodes[q].in[0];
+    x = a == in[1] || (a != NIB_NONE && a == b) ? a : b == in[0] ? b : NIB_NONE;
+    if (x == NIB_NONE)
+      return false;
+    if (in[0] != x)
+      nodes[count++] = p;
+    if (in[1] != x)
+      nodes[count++] = q;
+  }
+  nodes[count++] = node;
+  if (!nib_simplify_same_shape(&s->g->tensors[x], &s->g->tensors[n->out]))
+    return false;
+  return become_lookup(s, node, x, nib_simplify_tabulate(s, nodes, count, x));
 }
 
 /* lookup(lookup(x)) is one table. */

@@ -392,6 +392,81 @@ static void test_float_absorption(void) {
   nib_graph_destroy(n.g);
 }
 
+/* x op number, or number op x. */
+static int32_t with(net *n, nib_op op, int32_t x, float number, bool swapped) {
+  const int32_t c = new_constant(n->g, "c", NIB_F32, 0, NULL, &number);
+  const nib_tensor t = n->g->tensors[x];
+  const int32_t in[] = {swapped ? c : x, swapped ? x : c};
+  return step(n, op, 2, in, NIB_F32, t.rank, t.dims);
+}
+
+static int32_t clamp(net *n, int32_t x, double lo, double hi) {
+  const int32_t y = unary(n, NIB_OP_CLAMP, x);
+  nib_graph_set_float(n->g, n->g->tensors[y].producer, NIB_A_MIN, lo);
+  nib_graph_set_float(n->g, n->g->tensors[y].producer, NIB_A_MAX, hi);
+  return y;
+}
+
+static int32_t times(net *n, int32_t a, int32_t b) {
+  return like(n, NIB_OP_MUL, 2, (const int32_t[]){a, b});
+}
+
+/* Spellings of hard_swish, and what comes near it. */
+static int32_t hard_swish(net *n, int kind, int32_t x, int32_t other) {
+  const float sixth = 1.0f / 6;
+  int32_t y;
+  switch (kind) {
+  case 0:
+    y = times(n, x, clamp(n, with(n, NIB_OP_ADD, x, 3, false), 0, 6));
+    return with(n, NIB_OP_DIV, y, 6, false);
+  case 1:
+    y = with(n, NIB_OP_MUL, clamp(n, with(n, NIB_OP_ADD, x, 3, true), 0, 6), sixth, true);
+    return times(n, y, x);
+  case 2:
+    y = with(n, NIB_OP_ADD, with(n, NIB_OP_MUL, x, 0.1666667f, false), 0.5f, false);
+    return times(n, x, clamp(n, y, 0, 1));
+  case 3: /* as TensorFlow Lite's converter leaves it */
+    y = with(n, NIB_OP_SUB, x, -3, false);
+    nib_graph_set_string(n->g, n->g->tensors[y].producer, NIB_A_ACTIVATION, "relu6");
+    return with(n, NIB_OP_MUL, times(n, y, x), sixth, false);
+  case 4:
+    return times(n, with(n, NIB_OP_DIV, x, 6, false),
+                 clamp(n, with(n, NIB_OP_ADD, x, 3, false), 0, 6));
+  case 5: /* the gate of something else */
+    return times(n, other,
+                 clamp(n, with(n, NIB_OP_DIV, with(n, NIB_OP_ADD, x, 3, false), 6, false), 0, 1));
+  case 6: /* another line */
+    y = times(n, x, clamp(n, with(n, NIB_OP_ADD, x, 2.99f, false), 0, 6));
+    return with(n, NIB_OP_DIV, y, 6, false);
+  case 7: /* no division */
+    return times(n, x, clamp(n, with(n, NIB_OP_ADD, x, 3, false), 0, 6));
+  default: /* another end */
+    y = times(n, x, clamp(n, with(n, NIB_OP_ADD, x, 3, false), 0, 5));
+    return with(n, NIB_OP_DIV, y, 6, false);
+  }
+}
+
+static void test_hard_swish(void) {
+  const int64_t dims[] = {1, 8, 5, 6}, w_dims[] = {8, 3, 3, 8};
+  for (int kind = 0; kind < 9; ++kind)
+    for (int after_conv = 0; after_conv < 2; ++after_conv) {
+      net n;
+      char what[32];
+      snprintf(what, sizeof what, "hard swish %d", kind);
+      open_net(&n, "nearest-even");
+      const int32_t in = new_tensor(n.g, "x", NIB_F32, 4, dims);
+      int32_t x = in;
+      if (after_conv)
+        x = conv(&n, NIB_OP_CONV2D, x, random_constant(n.g, "w", NIB_F32, 4, w_dims), NIB_NONE);
+      const int32_t y = hard_swish(&n, kind, x, unary(&n, NIB_OP_ABS, x));
+      simplify(&n, &in, 1, y, 1e-5, what);
+      expect_ops(&n, NIB_OP_HARD_SWISH, kind < 5, what);
+      if (kind < 5)
+        CHECK(n.g->n_nodes == (after_conv ? 4 : 1), "%s: %d nodes", what, n.g->n_nodes);
+      nib_graph_destroy(n.g);
+    }
+}
+
 static void test_constant_folding(void) {
   net n;
   open_net(&n, "nearest-even");
@@ -406,6 +481,43 @@ static void test_constant_folding(void) {
 }
 
 /* --- TensorFlow Lite's integer operators: not a bit changes --- */
+
+static int32_t codes_of(net *n, nib_op op, int32_t a, int32_t b, float scale, int64_t zero_point) {
+  const nib_tensor t = n->g->tensors[a];
+  const int32_t y =
+      new_quantized(n->g, nib_op_get(op)->mnemonic, NIB_I8, t.rank, t.dims, scale, zero_point);
+  const int32_t in[] = {a, b};
+  new_node(n->g, op, nib_op_get(op)->mnemonic, b == NIB_NONE ? 1 : 2, in, y);
+  return y;
+}
+
+/* x by a gate of x, both by a number, and the sum of two functions of x, are tables; x by a gate of
+ * something else is none. */
+static void test_tables_of_two(void) {
+  const int64_t dims[] = {1, 4, 4, 3}, one = 1;
+  const int8_t code = 100;
+  for (int same = 0; same < 2; ++same) {
+    net n;
+    open_net(&n, "tflite-double");
+    const int32_t in[] = {new_quantized(n.g, "x", NIB_I8, 4, dims, 0.05f, 9),
+                          new_quantized(n.g, "z", NIB_I8, 4, dims, 0.05f, 9)};
+    const int32_t number = new_constant(n.g, "c", NIB_I8, 1, &one, &code);
+    nib_graph_set_quant(n.g, number, 0.03f, 0);
+    const int32_t gated = in[1 - same];
+    const int32_t line = codes_of(&n, NIB_OP_ADD, gated, number, 0.0235f, -128);
+    nib_graph_set_string(n.g, n.g->tensors[line].producer, NIB_A_ACTIVATION, "relu6");
+    const int32_t product = codes_of(&n, NIB_OP_MUL, in[0], line, 0.2f, -100);
+    const int32_t y = codes_of(&n, NIB_OP_MUL, product, number, 0.1f, -110);
+    const int32_t leaky = codes_of(&n, NIB_OP_LEAKY_RELU, in[0], NIB_NONE, 0.06f, 0);
+    const int32_t sum = codes_of(&n, NIB_OP_ADD, leaky, y, 0.2f, 3);
+    simplify(&n, in, 2, sum, 0, "tables of two");
+    if (same)
+      CHECK(n.g->n_nodes == 1 && count_ops(n.g, NIB_OP_LOOKUP) == 1, "%d nodes", n.g->n_nodes);
+    else
+      expect_ops(&n, NIB_OP_MUL, 1, "gate of something else");
+    nib_graph_destroy(n.g);
+  }
+}
 
 static void test_tflite_operators(void) {
   net n;
@@ -456,7 +568,9 @@ int main(void) {
   test_product_of_activations();
   test_notes();
   test_float_absorption();
+  test_hard_swish();
   test_constant_folding();
+  test_tables_of_two();
   test_tflite_operators();
   return failures != 0;
 }
