@@ -32,6 +32,15 @@ void nib_copy_box_simplify(nib_copy_box *b) {
   b->rank = n;
 }
 
+void nib_copy_box_take_out(nib_copy_box *b, int32_t at) {
+  for (int32_t i = at; i + 1 < b->rank; ++i) {
+    b->dims[i] = b->dims[i + 1];
+    b->from_stride[i] = b->from_stride[i + 1];
+    b->to_stride[i] = b->to_stride[i + 1];
+  }
+  --b->rank;
+}
+
 void nib_copy_box_transpose(const nib_graph *g, const nib_node *n, nib_copy_box *out_box) {
   const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
   int64_t strides[NIB_MAX_RANK];

@@ -20,6 +20,8 @@ typedef struct nib_copy_box {
 void nib_copy_box_strides(const nib_tensor *t, int64_t out_strides[NIB_MAX_RANK]);
 /** Drops dimensions of one element and merges those that continue each other on both sides. */
 void nib_copy_box_simplify(nib_copy_box *b);
+/** Removes dimension `at`. */
+void nib_copy_box_take_out(nib_copy_box *b, int32_t at);
 /** The copy that the transpose `n` is, in the order of its result's dimensions, not simplified. */
 void nib_copy_box_transpose(const nib_graph *g, const nib_node *n, nib_copy_box *out_box);
 

@@ -35,6 +35,28 @@ static nib_expr advance(const char *pointer, nib_expr index) {
                                    : nib_expr_printf("%s + %s", pointer, index.s);
 }
 
+enum { MOST_TOGETHER = 8 };
+
+/* The dimension of few elements that lie side by side on one side, but not on the other: compilers
+ * find vectors in a loop around all of them, not in a loop over them. -1: there is none. */
+static int32_t few_side_by_side(const nib_copy_box *b) {
+  for (int32_t i = b->rank - 1; i >= 0 && b->rank > 1; --i)
+    if (b->dims[i] <= MOST_TOGETHER && (b->to_stride[i] == 1 || b->from_stride[i] == 1))
+      return i;
+  return -1;
+}
+
+/* What is inside of the loops of a box: `count` elements, `from_step` and `to_step` apart. */
+static void copy_elements(nib_direct *d, nib_copy_box b, const char *from, const char *to,
+                          int64_t count, int64_t from_step, int64_t to_step) {
+  for (int64_t k = 0; k < count; ++k) {
+    nib_text_line(d->t, "%s[%s] = %s[%s];", to, index_of(b.to_offset, b.to_stride, b.rank).s, from,
+                  index_of(b.from_offset, b.from_stride, b.rank).s);
+    b.from_offset += from_step;
+    b.to_offset += to_step;
+  }
+}
+
 /* Emits the loops of a box. `change` is an expression of the element `x`; NULL copies. */
 static void copy_changed(nib_direct *d, nib_copy_box b, const char *from, const char *to,
                          size_t element, const nib_expr *change) {
@@ -42,28 +64,34 @@ static void copy_changed(nib_direct *d, nib_copy_box b, const char *from, const 
     if (b.dims[i] == 0)
       return;
   nib_copy_box_simplify(&b);
+  const int32_t last = b.rank - 1;
   const bool run =
-      !change && !d->grid &&
-      (b.rank == 0 || (b.from_stride[b.rank - 1] == 1 && b.to_stride[b.rank - 1] == 1));
-  const int32_t loops = run && b.rank > 0 ? b.rank - 1 : b.rank;
-  for (int32_t i = 0; i < loops; ++i) {
+      !change && !d->grid && (b.rank == 0 || (b.from_stride[last] == 1 && b.to_stride[last] == 1));
+  const int32_t few = run || change || d->grid || d->e->size ? -1 : few_side_by_side(&b);
+  const int32_t inside = run && b.rank > 0 ? last : few;
+  const int64_t count = inside >= 0 ? b.dims[inside] : 1;
+  const int64_t from_step = inside >= 0 ? b.from_stride[inside] : 0;
+  const int64_t to_step = inside >= 0 ? b.to_stride[inside] : 0;
+  if (inside >= 0)
+    nib_copy_box_take_out(&b, inside);
+  for (int32_t i = 0; i < b.rank; ++i) {
     char var[] = {(char)('a' + i), 0};
     nib_direct_each(d, var, b.dims[i]);
   }
-  if (change && loops == 0)
+  if (change && b.rank == 0)
     nib_text_open(d->t, "{");
-  nib_expr from_index = index_of(b.from_offset, b.from_stride, loops);
-  nib_expr to_index = index_of(b.to_offset, b.to_stride, loops);
-  if (run && b.rank > 0) {
+  nib_expr from_index = index_of(b.from_offset, b.from_stride, b.rank);
+  nib_expr to_index = index_of(b.to_offset, b.to_stride, b.rank);
+  if (run && inside >= 0) {
     nib_text_line(d->t, "memcpy(%s, %s, %lld);", advance(to, to_index).s,
-                  advance(from, from_index).s, (long long)(b.dims[b.rank - 1] * (int64_t)element));
+                  advance(from, from_index).s, (long long)(count * (int64_t)element));
   } else if (change) {
     nib_text_line(d->t, "const int32_t x = %s[%s];", from, from_index.s);
     nib_text_line(d->t, "%s[%s] = %s;", to, to_index.s, change->s);
   } else {
-    nib_text_line(d->t, "%s[%s] = %s[%s];", to, to_index.s, from, from_index.s);
+    copy_elements(d, b, from, to, count, from_step, to_step);
   }
-  for (int32_t i = 0; i < loops + (change && loops == 0); ++i)
+  for (int32_t i = 0; i < b.rank + (change && b.rank == 0); ++i)
     nib_text_close(d->t, "");
 }
 

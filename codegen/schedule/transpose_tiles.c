@@ -25,15 +25,6 @@ typedef struct plan {
   bool tall;
 } plan;
 
-static void take_out(nib_copy_box *b, int32_t at) {
-  for (int32_t i = at; i + 1 < b->rank; ++i) {
-    b->dims[i] = b->dims[i + 1];
-    b->from_stride[i] = b->from_stride[i + 1];
-    b->to_stride[i] = b->to_stride[i + 1];
-  }
-  --b->rank;
-}
-
 /* A few bytes that stay together are one element. */
 static void widen_elements(plan *p) {
   nib_copy_box *b = &p->box;
@@ -42,7 +33,7 @@ static void widen_elements(plan *p) {
     return;
   const int64_t size = b->dims[last];
   p->bytes *= size;
-  take_out(b, last);
+  nib_copy_box_take_out(b, last);
   for (int32_t i = 0; i < b->rank; ++i) {
     b->from_stride[i] /= size;
     b->to_stride[i] /= size;
@@ -56,13 +47,13 @@ static bool find_dims(plan *p) {
     return false;
   p->rows = b->dims[last];
   p->row_stride = b->from_stride[last];
-  take_out(b, last);
+  nib_copy_box_take_out(b, last);
   for (int32_t i = 0; i < b->rank; ++i) {
     if (b->from_stride[i] != 1)
       continue;
     p->columns = b->dims[i];
     p->column_stride = b->to_stride[i];
-    take_out(b, i);
+    nib_copy_box_take_out(b, i);
     return true;
   }
   return false;

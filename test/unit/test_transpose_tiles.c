@@ -8,29 +8,29 @@
 typedef struct transpose_case {
   shape_of from;
   int perm[5];
-  int together; /* elements that stay together; 0: 1 */
+  int together; /* elements that stay together */
 } transpose_case;
 
 static const transpose_case cases[] = {
-    {{2, {64, 64}}, {1, 0}}, /* whole tiles */
-    {{2, {16, 64}}, {1, 0}}, /* parts are stored apart */
-    {{2, {64, 16}}, {1, 0}},
-    {{2, {65, 17}}, {1, 0}}, /* one more than tiles */
-    {{2, {17, 65}}, {1, 0}},
-    {{2, {127, 79}}, {1, 0}}, /* one less */
-    {{2, {197, 131}}, {1, 0}},
-    {{4, {1, 64, 9, 13}}, {0, 2, 3, 1}}, /* images */
-    {{4, {2, 9, 13, 65}}, {0, 3, 1, 2}},
-    {{3, {3, 66, 71}}, {0, 2, 1}}, /* loops around */
-    {{4, {2, 67, 3, 65}}, {2, 3, 0, 1}},
-    {{4, {64, 2, 3, 65}}, {3, 1, 2, 0}}, /* the same dimensions in the middle, merged */
-    {{5, {2, 64, 3, 2, 67}}, {4, 2, 0, 3, 1}},
+    {{2, {64, 64}}, {1, 0}, 1}, /* whole tiles */
+    {{2, {16, 64}}, {1, 0}, 1}, /* parts are stored apart */
+    {{2, {64, 16}}, {1, 0}, 1},
+    {{2, {65, 17}}, {1, 0}, 1}, /* one more than tiles */
+    {{2, {17, 65}}, {1, 0}, 1},
+    {{2, {127, 79}}, {1, 0}, 1}, /* one less */
+    {{2, {197, 131}}, {1, 0}, 1},
+    {{4, {1, 64, 9, 13}}, {0, 2, 3, 1}, 1}, /* images */
+    {{4, {2, 9, 13, 65}}, {0, 3, 1, 2}, 1},
+    {{3, {3, 66, 71}}, {0, 2, 1}, 1}, /* loops around */
+    {{4, {2, 67, 3, 65}}, {2, 3, 0, 1}, 1},
+    {{4, {64, 2, 3, 65}}, {3, 1, 2, 0}, 1}, /* the same dimensions in the middle, merged */
+    {{5, {2, 64, 3, 2, 67}}, {4, 2, 0, 3, 1}, 1},
     {{3, {70, 66, 2}}, {1, 0, 2}, 2}, /* two elements that stay together */
     {{4, {2, 128, 64, 4}}, {0, 2, 1, 3}, 4},
-    {{2, {512, 512}}, {1, 0}}, /* addresses that caches keep in the same place */
-    {{3, {2, 64, 4096}}, {0, 2, 1}},
-    {{3, {2, 4096, 64}}, {0, 2, 1}},
-    {{2, {130, 4097}}, {1, 0}},
+    {{2, {512, 512}}, {1, 0}, 1}, /* addresses that caches keep in the same place */
+    {{3, {2, 64, 4096}}, {0, 2, 1}, 1},
+    {{3, {2, 4096, 64}}, {0, 2, 1}, 1},
+    {{2, {130, 4097}}, {1, 0}, 1},
 };
 
 static void add_case(suite *s, const transpose_case *k, nib_format f) {
