@@ -491,7 +491,8 @@ static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
   return (double)d->macs * fmax(mac, 1.0) * direct_mac_cycles(r) /
              found_vectors(d, r->found_lanes, real) +
-         convert_cycles(d) + (double)d->elementwise * scalar_element_cycles(d, r) +
+         convert_cycles(d) + nib_cost_encode_cycles(d) +
+         (double)d->elementwise * scalar_element_cycles(d, r) +
          count_lookups(d) * nib_cost_rows(d) * nib_cost_columns(d) * k_scalar_lookup_cycles +
          (real ? summed_elements(d) * k_accumulate_latency : 0.0) +
          (real || !rescales(d) ? 0.0 : nib_cost_rows(d) * nib_cost_columns(d) * r->requant);

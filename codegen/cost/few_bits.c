@@ -132,12 +132,30 @@ static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return panels * ceil(m / mr) * (k * fmax(issue, loads) + groups * mr * nr * 3 * simple);
 }
 
+/* An element of blocks of bytes that portable C encodes: in a schedule that does so, in any. */
+static const double k_code_cycles = 8.5, k_encode_cycles = 12;
+
+/* Reals to blocks of bytes: the largest of a block, its scale and the reciprocal, and a dozen
+ * instructions for a register of codes. */
+static double block_code_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
+  const double each = v->lanes > 1 ? 0.5 + 3.0 / v->lanes : k_code_cycles;
+  return nib_cost_rows(d) * nib_cost_columns(d) * each;
+}
+
+double nib_cost_encode_cycles(const nib_kernel_desc *d) {
+  const nib_desc_tensor *out = nib_cost_role(d, "out");
+  const nib_format format = out != NULL ? nib_format_find(out->format) : NIB_FORMAT_COUNT;
+  const bool blocks = format != NIB_FORMAT_COUNT && nib_format_get(format)->kind == NIB_KIND_BLOCK;
+  return blocks ? nib_cost_rows(d) * nib_cost_columns(d) * k_encode_cycles : 0;
+}
+
 static const struct {
   const char *schedule;
   double (*cycles)(const nib_kernel_desc *d, const nib_vocab *v);
-} few_bits[] = {{"bit_planes", bit_cycles},           {"block_reals", block_real_cycles},
-                {"block_tables", block_table_cycles}, {"block_sixes", block_six_cycles},
-                {"block_nested", block_dot_cycles},   {"block_dots", block_dot_cycles}};
+} few_bits[] = {{"bit_planes", bit_cycles},         {"block_codes", block_code_cycles},
+                {"block_reals", block_real_cycles}, {"block_tables", block_table_cycles},
+                {"block_sixes", block_six_cycles},  {"block_nested", block_dot_cycles},
+                {"block_dots", block_dot_cycles}};
 
 double nib_cost_few_bits_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   for (size_t i = 0; i < sizeof few_bits / sizeof *few_bits; ++i)

@@ -23,6 +23,8 @@ double nib_cost_or(double value, double if_zero);
 
 /** Cycles of a kernel on weights of few bits: blocks, or planes of bits. 0: it is another's. */
 double nib_cost_few_bits_cycles(const nib_kernel_desc *d, const nib_vocab *v);
+/** What portable C takes to encode the result in blocks, where it has any. */
+double nib_cost_encode_cycles(const nib_kernel_desc *d);
 
 /** A kernel of a GPU that moves `traffic` bytes. */
 void nib_cost_predict_device(const nib_kernel_desc *d, const nib_machine *m, double traffic,

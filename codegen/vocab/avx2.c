@@ -434,13 +434,13 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx2_parts\n" INLINE
-    "__m256i nib_avx2_parts(const uint8_t *a, ptrdiff_t apart) {\n"
+    "__m256i nib_avx2_parts(const uint8_t *a, int64_t apart) {\n"
     "  const __m256i low = _mm256_castsi128_si256(_mm_loadu_si128((const void *)a));\n"
     "  return _mm256_inserti128_si256(low, _mm_loadu_si128((const void *)(a + apart)), 1);\n"
     "}\n"
     "\n"
     "//@ nib_avx2_store_parts\n" INLINE
-    "void nib_avx2_store_parts(uint8_t *a, __m256i b, ptrdiff_t apart) {\n"
+    "void nib_avx2_store_parts(uint8_t *a, __m256i b, int64_t apart) {\n"
     "  _mm_storeu_si128((void *)a, _mm256_castsi256_si128(b));\n"
     "  _mm_storeu_si128((void *)(a + apart), _mm256_extracti128_si256(b, 1));\n"
     "}\n";

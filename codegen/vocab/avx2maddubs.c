@@ -27,6 +27,7 @@ const nib_vocab nib_vocab_avx2maddubs = {
     .description = "AVX2 and FMA with 8-bit dot products in pairs, 8 lanes",
     .requires_ = NIB_FEATURE_BIT(AVX2) | NIB_FEATURE_BIT(FMA) | NIB_FEATURE_BIT(F16C),
     .unless = NIB_FEATURE_BIT(AVXVNNI) | NIB_FEATURE_BIT(AVX512VNNI),
+    .serves = "conv_rows row_chain depthwise_quads", /* what has nothing of it is avx2's */
     .function_attr = TARGET,
     .includes = "#include <immintrin.h>\n",
     .support = support,

@@ -440,7 +440,7 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx512_parts\n" INLINE
-    "__m512i nib_avx512_parts(const uint8_t *a, ptrdiff_t apart) {\n"
+    "__m512i nib_avx512_parts(const uint8_t *a, int64_t apart) {\n"
     "  __m256i low = _mm256_castsi128_si256(_mm_loadu_si128((const void *)a));\n"
     "  __m256i high = _mm256_castsi128_si256(_mm_loadu_si128((const void *)(a + 2 * apart)));\n"
     "  low = _mm256_inserti128_si256(low, _mm_loadu_si128((const void *)(a + apart)), 1);\n"
@@ -449,7 +449,7 @@ static const char support[] =
     "}\n"
     "\n"
     "//@ nib_avx512_store_parts\n" INLINE
-    "void nib_avx512_store_parts(uint8_t *a, __m512i b, ptrdiff_t apart) {\n"
+    "void nib_avx512_store_parts(uint8_t *a, __m512i b, int64_t apart) {\n"
     "  _mm_storeu_si128((void *)a, _mm512_castsi512_si128(b));\n"
     "  _mm_storeu_si128((void *)(a + apart), _mm512_extracti32x4_epi32(b, 1));\n"
     "  _mm_storeu_si128((void *)(a + 2 * apart), _mm512_extracti32x4_epi32(b, 2));\n"
