@@ -39,6 +39,31 @@ typedef struct nib_linear_add {
   bool proven;
   float lhs_scale, rhs_scale, offset;
 } nib_linear_add;
+/** An accumulator for which a float form is off by one, and what to add there: 1 or -1. */
+typedef struct nib_fix {
+  int32_t acc, by;
+} nib_fix;
+#define NIB_MAX_FIXES 4
+
+/** Float forms of requantization. Rounding in two steps moves the steps of the result away from
+ *  zero on both sides, which the signed form follows; with results of one sign the others do. */
+typedef enum nib_linear_form {
+  NIB_LINEAR_PLAIN,   /**< rint(fma(acc, scale, offset)) */
+  NIB_LINEAR_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))), offset >= 0 */
+  NIB_LINEAR_STARTED, /**< rint(fma(x, scale, offset)), x the float whose bits are start + acc */
+} nib_linear_form;
+
+typedef struct nib_linear {
+  nib_linear_form form; /**< in: the form wanted */
+  bool zero_apart;      /**< in: whether the zero point is added afterwards, else it is part of the
+                           offset */
+  float scale, offset;
+  int32_t start; /**< of the started form */
+  int64_t zero_point;
+  int n_fixes;
+  nib_fix fixes[NIB_MAX_FIXES];
+} nib_linear;
+
 #define NIB_EPILOGUE_MAX_NODES 16
 
 /** Where requantized values go: + zero_point, clamped to [lo, hi]. */
@@ -97,6 +122,8 @@ typedef struct nib_epilogue {
   const char *code, *real; /**< registers of the running value by type where steps convert it */
   nib_operand_place places[NIB_EPILOGUE_MAX_NODES]; /**< set by schedules after begin */
   nib_linear_add adds[NIB_EPILOGUE_MAX_NODES];      /**< of each follower that is an add or sub */
+  bool linear_mul[NIB_EPILOGUE_MAX_NODES]; /**< whether a mul of codes has a proven form, */
+  nib_linear muls[NIB_EPILOGUE_MAX_NODES]; /**< which is this one, of their product */
 } nib_epilogue;
 
 /** Whether the vector epilogue can run this kernel: its root and every follower, in `vocab`. */
@@ -174,31 +201,6 @@ void nib_epilogue_store_parts(nib_epilogue *p, const char *low, const char *high
 /** Narrows those of two pixels, `channels` apart (second may be NULL), and stores their bytes. */
 void nib_epilogue_store_pairs(nib_epilogue *p, const char *first, const char *second,
                               const char *at, int64_t channels);
-
-/** An accumulator for which a float form is off by one, and what to add there: 1 or -1. */
-typedef struct nib_fix {
-  int32_t acc, by;
-} nib_fix;
-#define NIB_MAX_FIXES 4
-
-/** Float forms of requantization. Rounding in two steps moves the steps of the result away from
- *  zero on both sides, which the signed form follows; with results of one sign the others do. */
-typedef enum nib_linear_form {
-  NIB_LINEAR_PLAIN,   /**< rint(fma(acc, scale, offset)) */
-  NIB_LINEAR_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))), offset >= 0 */
-  NIB_LINEAR_STARTED, /**< rint(fma(x, scale, offset)), x the float whose bits are start + acc */
-} nib_linear_form;
-
-typedef struct nib_linear {
-  nib_linear_form form; /**< in: the form wanted */
-  bool zero_apart;      /**< in: whether the zero point is added afterwards, else it is part of the
-                           offset */
-  float scale, offset;
-  int32_t start; /**< of the started form */
-  int64_t zero_point;
-  int n_fixes;
-  nib_fix fixes[NIB_MAX_FIXES];
-} nib_linear;
 
 /** Searches scale and offset so that the form, with at most `most_fixes` fixes and clamped to [lo,
  * hi], equals the rounding's own result plus zero point for every acc in `range`. Returns whether

@@ -214,6 +214,19 @@ static bool accepts_pair(const nib_graph *g, const nib_node *n) {
          is_byte(&g->tensors[n->out]) && (is_integer_mode(r) || nib_epilogue_is_float_rounding(r));
 }
 
+/* value = rounded(product * scale + offset). */
+static void apply_linear_mul(nib_epilogue *p, const char *value, const nib_linear *l,
+                             nib_codes *out) {
+  nib_emitter *e = p->e;
+  say_f32_constant(e, "scale", l->scale);
+  say_f32_constant(e, "offset", l->offset);
+  nib_say(e, l->form == NIB_LINEAR_SIGNED ? NIB_PRIM_RQ_SIGNED : NIB_PRIM_RQ_LINEAR, value, value,
+          "scale", "offset", NULL);
+  out->zero_point = l->zero_apart ? out->zero_point : 0;
+  out->may_wrap = false;
+  nib_epilogue_offset_clamp(p, value, out);
+}
+
 static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, const char *other,
                       const nib_codes *codes, int32_t index) {
   nib_emitter *e = p->e;
@@ -229,7 +242,8 @@ static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, con
   nib_codes out = *codes;
   out.zero_point = q.out_zp, out.lo = q.lo, out.hi = q.hi;
   out.may_wrap = q.out.shift > 0;
-  if (nib_epilogue_is_float_rounding(q.rounding)) {
+  const bool linear = p->linear_mul[index];
+  if (!linear && nib_epilogue_is_float_rounding(q.rounding)) {
     real_operand(p, "left", lhs ? value : other, q.lhs_zp, q.lhs_scale);
     real_operand(p, "right", lhs ? other : value, q.rhs_zp, q.rhs_scale);
     nib_say(e, NIB_PRIM_F32_MUL, "left", "left", "right", NULL, NULL);
@@ -239,6 +253,10 @@ static void apply_mul(nib_epilogue *p, const nib_node *n, const char *value, con
   subtract(p, value, lhs ? q.lhs_zp : q.rhs_zp);
   subtract(p, other, lhs ? q.rhs_zp : q.lhs_zp);
   nib_say(e, NIB_PRIM_I32_MUL, value, value, other, NULL, NULL);
+  if (linear) {
+    apply_linear_mul(p, value, &p->muls[index], &out);
+    return;
+  }
   rescale(p, value, q.rounding, &q.out);
   nib_epilogue_offset_clamp(p, value, &out);
 }
@@ -588,9 +606,14 @@ nib_status nib_followers_prepare(nib_epilogue *p) {
     if (is_binary(n->op))
       NIB_RETURN_IF_ERROR(add_operand(p, i));
     const bool sum = n->op == NIB_OP_ADD || n->op == NIB_OP_SUB;
-    if (sum && !g->integer_only && is_byte(&g->tensors[n->out]) &&
-        nib_vocab_prim(p->e->vocab, NIB_PRIM_RQ_LINEAR))
+    if (g->integer_only || !is_byte(&g->tensors[n->out]) ||
+        !nib_vocab_prim(p->e->vocab, NIB_PRIM_RQ_LINEAR))
+      continue;
+    if (sum)
       p->adds[i].proven = nib_linear_add_prove(g, n, !running_is_lhs(p, i), &p->adds[i]);
+    if (n->op == NIB_OP_MUL)
+      p->linear_mul[i] = nib_linear_mul_prove(
+          g, n, nib_vocab_prim(p->e->vocab, NIB_PRIM_RQ_SIGNED) != NULL, &p->muls[i]);
   }
   return NIB_OK;
 }

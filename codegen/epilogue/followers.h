@@ -35,5 +35,8 @@ void nib_epilogue_store_packed(nib_epilogue *p, const nib_finish *registers, int
 /** Searches one for add or sub of 8-bit codes; `lhs_inner`: lhs is multiplied first. */
 bool nib_linear_add_prove(const nib_graph *g, const nib_node *n, bool lhs_inner,
                           nib_linear_add *out_add);
+/** Searches one for mul of 8-bit codes: of the product of both less their zero points. */
+bool nib_linear_mul_prove(const nib_graph *g, const nib_node *n, bool may_be_signed,
+                          nib_linear *out_linear);
 
 #endif

@@ -99,11 +99,41 @@ static void add_chain(suite *s, nib_format from, nib_format to) {
   output(s, t[5]);
 }
 
+/* All codes by all codes, at scales that make ties, results of one sign, and results past int32. */
+static void add_all_pairs(suite *s) {
+  static const struct {
+    double a, b, y;
+    int za, zb, zy;
+  } scales[] = {{0.5, 0.5, 1, 3, -4, 1},
+                {1, 1, 2, -128, -128, -128},
+                {0.0625, 0.0039, 0.05, 7, -128, 0},
+                {0.25, 1, 64, 127, -128, 5},
+                {0.03, 0.07, 0.11, -1, 2, 127},
+                {1, 1, 0.0001, 0, 0, 0}};
+  static const nib_op pairs[] = {NIB_OP_MUL, NIB_OP_ADD, NIB_OP_SUB};
+  for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+    for (int op = 0; op < 3; op++) {
+      const nib_format f = i % 2 ? U8 : I8;
+      const int shift = f == U8 ? 128 : 0;
+      snprintf(s->label, sizeof s->label, "pairs %d %s", (int)i, nib_op_get(pairs[op])->mnemonic);
+      const double sy = op == 0 ? scales[i].y : scales[i].a + scales[i].b;
+      const int32_t a =
+          input(s, f, shape(2, 256, 1), (double)(float)scales[i].a, scales[i].za + shift);
+      const int32_t b =
+          input(s, f, shape(2, 1, 256), (double)(float)scales[i].b, scales[i].zb + shift);
+      const int32_t y = value(s, f, shape(2, 256, 256), (double)(float)sy, scales[i].zy + shift);
+      node(s, pairs[op], y, 2, a, b);
+      output(s, y);
+    }
+  }
+}
+
 static void test_vocabulary(const nib_vocab *v, const char *target, const char *rounding,
                             uint64_t seed) {
   suite s = suite_open("repeated", rounding, seed);
   add_cases(&s);
   add_tails(&s);
+  add_all_pairs(&s);
   add_chain(&s, I8, U8);
   add_chain(&s, U8, I8);
   const bool clang = seed % 2 && shell("command -v clang-22 >/dev/null") == 0;
