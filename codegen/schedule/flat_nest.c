@@ -36,6 +36,8 @@ static int64_t run_of(const reading *o, int32_t *dim, bool *out_steps) {
 
 /* Elements of the operand from one element of the result to the one `apart` further. */
 static int64_t stride_of(const reading *o, int64_t apart) {
+  if (nib_tensor_elems(o->operand) == nib_tensor_elems(o->result))
+    return apart;
   int64_t at = 1, own = 1;
   for (int32_t dim = o->result->rank - 1; dim >= 0;) {
     bool steps = false;
@@ -90,6 +92,8 @@ bool nib_flat_nest_make(const nib_graph *g, const nib_kernel *kernel, nib_flat_n
     const reading o = reading_of(g, kernel, i);
     n = add_bounds(&o, bounds, n);
   }
+  if (n == 1) /* one element is a run of one */
+    bounds[n++] = 1;
   out_nest->levels = n > 1 ? n - 1 : 0;
   for (int32_t l = 0; l < out_nest->levels; ++l) {
     if (bounds[l + 1] % bounds[l] != 0)

@@ -33,6 +33,7 @@ static const repeat_case cases[] = {
     {"both inside", S(3, 3, 4, 21), S(3, 3, 1, 21), S(3, 1, 4, 1)},
     {"tall outer", S(2, 19, 8), S(2, 19, 1), S(2, 1, 8)},
     {"whole register", S(3, 3, 4, 16), S(3, 3, 4, 16), S(3, 3, 1, 16)},
+    {"one element", S(2, 1, 1), S(2, 1, 1), S(1, 1)},
     {"half a register", S(3, 3, 4, 8), S(3, 3, 4, 8), S(3, 3, 4, 1)},
 };
 
