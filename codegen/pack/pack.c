@@ -205,6 +205,8 @@ static bool weights_within(const nib_tensor *t, int64_t least, int64_t most) {
 
 bool nib_pack_fits_i8(const nib_tensor *t) { return weights_within(t, INT8_MIN, INT8_MAX); }
 
+bool nib_pack_fits_signs(const nib_tensor *t) { return weights_within(t, -INT8_MAX, INT8_MAX); }
+
 bool nib_pack_fits_two(const nib_tensor *t) {
   return weights_within(t, 2 * INT8_MIN, 2 * INT8_MAX);
 }

@@ -134,6 +134,8 @@ typedef struct nib_quads {
 } nib_quads;
 /** Whether all weights minus the zero point are int8, as quads need them. */
 bool nib_pack_fits_i8(const nib_tensor *weights);
+/** Whether they are i8 whose negatives are, too. */
+bool nib_pack_fits_signs(const nib_tensor *t);
 bool nib_pack_fits_two(const nib_tensor *weights); /**< whether each is the sum of two int8 */
 /** Weights minus zero point [channels / lanes][quad][kernel column][row][lane][row of the quad],
  * i8: row r of the results multiplies kernel row 4 * quad + i - r * stride by row i of the quad.

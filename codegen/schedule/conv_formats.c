@@ -43,6 +43,10 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
     return nib_params_is_real(w->format) &&
            !(bias && bias->format == NIB_F32 && (v->real_f16 || v->type_sum)) &&
            (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);
+  if (v->signed_row &&
+      (x->format != NIB_I8 || !w->data || nib_tensor_elems(y) != y->dims[y->rank - 1] ||
+       nib_pack_zero(w) != 0 || !nib_pack_fits_signs(w)))
+    return false;
   return is_byte(x) && x->quantized && (w->data ? fits_bytes(w) : is_byte(w)) &&
          (!bias || bias->format == NIB_I32);
 }
