@@ -210,8 +210,8 @@ static double tile_step_cycles(const nib_kernel_desc *d, const rates *r, double 
   return cycles;
 }
 
-/* Entering and leaving the loops over what would saturate pairs, and finding where the next is. */
-static const double k_excess_cycles = 12.0, k_excess_loop = 5.0;
+/* Entering and leaving the loops over what would saturate pairs. */
+static const double k_excess_cycles = 12.0;
 
 /* How many times faster compilers make the loop around one multiplication. */
 static double found_vectors(const nib_kernel_desc *d, double lanes, bool real) {
@@ -266,7 +266,7 @@ static double dot_cycles(const nib_kernel_desc *d, const rates *r, bool real) {
   cycles *= m / row * steps;
   cycles += real ? m * vectors * r->total : 0;
   if (d->excess_macs > 0) /* loops of their own for every column register of a tile */
-    cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * (r->dot8 + k_excess_loop / mr) +
+    cycles += (double)d->excess_macs / (r->lanes * r->dot_k) * r->dot8 +
               ceil(m / mr) * vectors * (k_excess_cycles + mr);
   if (!real && r->orders && (nr != k_ordered_vectors || rest_n > 0 || fmod(n, r->lanes) > 0))
     cycles += m * vectors * k_order_cycles;

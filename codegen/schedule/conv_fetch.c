@@ -5,13 +5,12 @@
 
 typedef long long ll;
 
-/* Second-level caches hold no more than near_bytes. */
-enum { line_bytes = 64, near_bytes = 3 << 19 };
+enum { line_bytes = 64 };
 
 /* Weights that no second-level cache holds, where few tiles of a panel share them and wait. */
 static bool streams_weights(const nib_conv_walk *w, int64_t pixels, int64_t weight_bytes) {
   enum { few_tiles = 8 };
-  return w->shape.out_w <= few_tiles * pixels && weight_bytes > near_bytes;
+  return w->shape.out_w <= few_tiles * pixels && weight_bytes > NIB_CONV_NEAR_BYTES;
 }
 
 /* Long rows of bytes that are staged one after another, between the products of long sums, of
@@ -24,7 +23,7 @@ static int64_t row_share(const nib_conv_walk *w, const nib_stage *s, int64_t pix
   const bool one_by_one = nib_pack_is_pointwise(c) && !nib_pack_has_phases(w) && c->groups == 1 &&
                           c->batch == 1 && c->out_h > 1;
   if (w->is_float || s->direct || s->source_ring || s->skips || s->cut_pixels || !one_by_one ||
-      bytes < near_bytes || w->run < least_run || c->in_w * c->in_c < least_bytes)
+      bytes < NIB_CONV_NEAR_BYTES || w->run < least_run || c->in_w * c->in_c < least_bytes)
     return 0;
   const int64_t panels = w->full_panels + (w->last_columns > 0);
   const int64_t share = (c->in_c + panels - 1) / panels;

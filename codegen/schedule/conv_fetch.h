@@ -11,6 +11,9 @@
 extern "C" {
 #endif
 
+/** Second-level caches hold no more. */
+enum { NIB_CONV_NEAR_BYTES = 3 << 19 };
+
 typedef struct nib_conv_fetch {
   bool weights; /**< those of later steps */
   int64_t

@@ -5,6 +5,7 @@
 #include "emit/constants.h"
 #include "epilogue/say.h"
 #include "params/params.h"
+#include "schedule/conv_fetch.h"
 
 static bool is_byte(const nib_tensor *t) { return t->format == NIB_I8 || t->format == NIB_U8; }
 
@@ -29,6 +30,13 @@ const char *nib_conv_bias_type(const nib_vocab *v, bool is_float) {
   return !is_float ? "int32_t" : v->real_f16 ? "uint16_t" : "float";
 }
 
+/* One row whose weights come from afar, which hides what their signs cost. */
+static bool is_signed_row(const nib_tensor *x, const nib_tensor *w, const nib_tensor *y) {
+  return x->format == NIB_I8 && w->data && nib_tensor_elems(w) > NIB_CONV_NEAR_BYTES &&
+         nib_tensor_elems(y) == y->dims[y->rank - 1] && nib_pack_zero(w) == 0 &&
+         nib_pack_fits_signs(w);
+}
+
 bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v, bool live) {
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
@@ -43,9 +51,7 @@ bool nib_conv_formats_fit(const nib_graph *g, const nib_node *n, const nib_vocab
     return nib_params_is_real(w->format) &&
            !(bias && bias->format == NIB_F32 && (v->real_f16 || v->type_sum)) &&
            (!bias || nib_params_is_real(bias->format)) && nib_params_is_real(y->format);
-  if (v->signed_row &&
-      (x->format != NIB_I8 || !w->data || nib_tensor_elems(y) != y->dims[y->rank - 1] ||
-       nib_pack_zero(w) != 0 || !nib_pack_fits_signs(w)))
+  if (v->signed_row && !is_signed_row(x, w, y))
     return false;
   return is_byte(x) && x->quantized && (w->data ? fits_bytes(w) : is_byte(w)) &&
          (!bias || bias->format == NIB_I32);

@@ -225,7 +225,7 @@ typedef struct nib_vocab {
   int dot_k;                  /**< K elements consumed by one DOT */
   int pair_limit;             /**< where DOT sums pairs of products in i16: what the positive weights of a
                                    pair, and the negative ones, may add up to; 0: anything */
-  bool signed_row;            /**< DOT takes i8 activations of a single row, and weights above -128 */
+  bool signed_row;            /**< DOT takes i8 activations of a single row, and weights above -128, of which there are many */
   bool weights_i16;           /**< packed weights are i16 (zero point subtracted), else i8 */
   const char *type_i32, *type_f32, *type_act, *type_weight; /**< C types of the registers */
   const char *type_bytes;     /**< of a register of bytes or i16 lanes; NULL without packed stores */
