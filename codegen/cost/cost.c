@@ -520,10 +520,11 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   share_bytes(desc, spoken, &r);
   r.found_lanes = m->vector_bytes >= 32 ? m->vector_bytes / 4 : 1;
   const double ghz = m->ghz > 0 ? m->ghz : 1.0;
-  /* Tables of sums are made small enough to stay in the caches. */
-  const bool cached =
-      (strcmp(desc->schedule, "block_tables") == 0 || strcmp(desc->schedule, "block_sixes") == 0) &&
-      (double)desc->scratch_bytes <= m->l2_bytes;
+  /* Tables of sums, and tiles, are made small enough to stay in the caches. */
+  static const char *const k_near[] = {"block_tables", "block_sixes", "transpose_tiles"};
+  bool cached = false;
+  for (size_t i = 0; i < sizeof k_near / sizeof *k_near; ++i)
+    cached |= strcmp(desc->schedule, k_near[i]) == 0 && (double)desc->scratch_bytes <= m->l2_bytes;
   const double traffic = (double)desc->input_bytes + (double)desc->weight_bytes +
                          (double)desc->output_bytes +
                          (cached ? 0.0 : 2.0 * (double)desc->scratch_bytes);

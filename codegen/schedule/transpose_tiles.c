@@ -14,6 +14,11 @@
 typedef long long ll;
 
 enum { PART_BYTES = 16, MOST_BYTES = 8 };
+/* Lines of the first level of caches that are so far apart share a set, which has room for a few.
+ */
+enum { SET_STRIDE = 4096, MOST_OF_SET = 24 };
+/* Bytes of a row that are brought near, or of a result that are collected, and the step of that. */
+enum { NEAR_BYTES = 256, COLLECTED_BYTES = 512, LINE = 64 };
 
 /* The dimension that is innermost in the result, and the one that is in the operand. */
 typedef struct plan {
@@ -23,6 +28,10 @@ typedef struct plan {
   int64_t columns, column_stride; /* innermost in the operand; in the result */
   int64_t width, parts;           /* elements of a part; parts of a register */
   bool tall;
+  /* Rows of a block that is read from the cache sets of a few lines come near first; results that
+   * would go there are collected; where both would be, whole lines are read in turns. */
+  bool brings, collects, by_lines;
+  int64_t tiles; /* of a block, along that dimension */
 } plan;
 
 /* A few bytes that stay together are one element. */
@@ -59,6 +68,29 @@ static bool find_dims(plan *p) {
   return false;
 }
 
+/* Whether lines `stride` bytes apart are in few sets, and how many of `n` in each. */
+static int64_t lines_of_set(int64_t n, int64_t stride) {
+  int64_t apart = SET_STRIDE;
+  while (stride % apart != 0)
+    apart /= 2;
+  return n * apart / SET_STRIDE;
+}
+
+static void plan_block(plan *p) {
+  const int64_t rows = p->width * p->parts;
+  const int64_t from = p->row_stride * p->bytes, to = p->column_stride * p->bytes;
+  const bool reads_apart = from % (SET_STRIDE / 2) != 0, writes_apart = to % (SET_STRIDE / 2) != 0;
+  p->brings = p->tall && writes_apart && lines_of_set(rows, from) > MOST_OF_SET &&
+              p->columns * p->bytes >= NEAR_BYTES;
+  p->collects = p->tall && reads_apart && !writes_apart && !p->brings &&
+                p->rows * p->bytes >= COLLECTED_BYTES;
+  p->by_lines = p->tall && !reads_apart && !writes_apart && p->columns * p->bytes >= LINE;
+  p->tiles = p->by_lines   ? LINE / PART_BYTES
+             : p->brings   ? NEAR_BYTES / PART_BYTES
+             : p->collects ? COLLECTED_BYTES / (rows * p->bytes)
+                           : 1;
+}
+
 static bool plan_of(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v, plan *p) {
   static const nib_prim prims[] = {NIB_PRIM_ZIP_LOW,     NIB_PRIM_ZIP_HIGH,   NIB_PRIM_PARTS_LOAD,
                                    NIB_PRIM_PARTS_STORE, NIB_PRIM_BYTES_LOAD, NIB_PRIM_BYTES_STORE};
@@ -81,6 +113,7 @@ static bool plan_of(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   p->parts = 4 * v->lanes / PART_BYTES;
   const int64_t whole = p->width * p->parts;
   p->tall = p->rows >= whole && p->columns >= p->width;
+  plan_block(p);
   return p->tall || (p->rows >= p->width && p->columns >= whole);
 }
 
@@ -111,27 +144,70 @@ static int say_stages(nib_emitter *e, const plan *p) {
   return stage;
 }
 
-static void say_tile(nib_emitter *e, const plan *p) {
-  const ll from_row = (ll)(p->row_stride * p->bytes), to_row = (ll)(p->column_stride * p->bytes);
-  const nib_word from_part = nib_word_of("%lld", from_row * (ll)p->width);
-  const nib_word to_part = nib_word_of("%lld", to_row * (ll)p->width);
+/* Bytes from one row that is brought near to the next, or from one column that is collected. */
+static int64_t near_stride(const plan *p) {
+  return (p->brings ? NEAR_BYTES : COLLECTED_BYTES) + LINE;
+}
+
+/* From pointer `from` to pointer `to`, rows and columns of which are so many bytes apart. */
+static void say_tile(nib_emitter *e, const plan *p, const char *from, int64_t from_row,
+                     const char *to, int64_t to_row) {
+  const nib_word from_part = nib_word_of("%lld", (ll)(from_row * p->width));
+  const nib_word to_part = nib_word_of("%lld", (ll)(to_row * p->width));
   for (int64_t i = 0; i < p->width; ++i) {
     nib_text_line(e->body, "%s %s;", e->vocab->type_bytes, register_of(0, i).s);
-    const nib_word at = nib_word_of("from + %lld", from_row * (ll)i);
+    const nib_word at = nib_word_of("%s + %lld", from, (ll)(from_row * i));
     nib_say(e, p->tall ? NIB_PRIM_PARTS_LOAD : NIB_PRIM_BYTES_LOAD, register_of(0, i).s, at.s,
             p->tall ? from_part.s : NULL, NULL, NULL);
   }
   const int last = say_stages(e, p);
   for (int64_t i = 0; i < p->width; ++i) {
-    const nib_word at = nib_word_of("to + %lld", to_row * (ll)i);
+    const nib_word at = nib_word_of("%s + %lld", to, (ll)(to_row * i));
     nib_say(e, p->tall ? NIB_PRIM_BYTES_STORE : NIB_PRIM_PARTS_STORE, NULL, at.s,
             register_of(last, i).s, p->tall ? NULL : to_part.s, NULL);
   }
 }
 
+/* Copies `n` rows of `bytes`, a multiple of a register's. */
+static void say_rows(nib_emitter *e, int64_t n, int64_t bytes, const char *from, int64_t from_row,
+                     const char *to, int64_t to_row) {
+  const ll step = 4 * (ll)e->vocab->lanes;
+  nib_text_open(e->body, "for (int32_t k = 0; k < %lld; ++k) {", (ll)n);
+  nib_text_open(e->body, "for (int32_t at = 0; at < %lld; at += %lld) {", (ll)bytes, step);
+  nib_text_line(e->body, "%s line;", e->vocab->type_bytes);
+  nib_say(e, NIB_PRIM_BYTES_LOAD, "line", nib_word_of("%s + k * %lld + at", from, (ll)from_row).s,
+          NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_BYTES_STORE, NULL, nib_word_of("%s + k * %lld + at", to, (ll)to_row).s,
+          "line", NULL, NULL);
+  nib_text_close(e->body, "");
+  nib_text_close(e->body, "");
+}
+
+static void say_block(nib_emitter *e, const plan *p) {
+  const int64_t from_row = p->row_stride * p->bytes, to_row = p->column_stride * p->bytes;
+  const int64_t near_row = near_stride(p), rows = p->width * p->parts;
+  if (p->tiles == 1) {
+    say_tile(e, p, "from", from_row, "to", to_row);
+    return;
+  }
+  if (p->brings)
+    say_rows(e, rows, NEAR_BYTES, "from", from_row, "scratch", near_row);
+  nib_text_open(e->body, "for (int32_t k = 0; k < %lld; ++k) {", (ll)p->tiles);
+  if (!p->collects)
+    say_tile(e, p, nib_word_of("%s + k * %d", p->brings ? "scratch" : "from", PART_BYTES).s,
+             p->brings ? near_row : from_row,
+             nib_word_of("to + k * %lld", (ll)(to_row * p->width)).s, to_row);
+  else
+    say_tile(e, p, nib_word_of("from + k * %lld", (ll)(from_row * rows)).s, from_row,
+             nib_word_of("scratch + k * %lld", (ll)(rows * p->bytes)).s, near_row);
+  nib_text_close(e->body, "");
+  if (p->collects)
+    say_rows(e, p->width, COLLECTED_BYTES, "scratch", near_row, "to", to_row);
+}
+
 /* ---- loops ---- */
 
-static int64_t tiles_of(int64_t size, int64_t step) { return (size + step - 1) / step; }
+static int64_t blocks_of(int64_t size, int64_t step) { return (size + step - 1) / step; }
 
 static void open_loop(nib_emitter *e, const char *var, int64_t n, bool *cut) {
   if (*cut)
@@ -160,43 +236,65 @@ static nib_word index_of(const plan *p, const int64_t *strides, const char *row,
                      (ll)(column_stride * p->bytes));
 }
 
+static int64_t block_rows(const plan *p) {
+  return p->width * (p->tall ? p->parts : 1) * (p->collects ? p->tiles : 1);
+}
+
+static int64_t block_columns(const plan *p) {
+  return p->width * (p->tall ? 1 : p->parts) * (p->brings || p->by_lines ? p->tiles : 1);
+}
+
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   plan p;
   bool cut = e->cut;
   if (!plan_of(e->graph, kernel, e->vocab, &p))
     return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "kernel '%s' has no tiles", kernel->name);
-  const int64_t rows = p.width * (p.tall ? p.parts : 1), columns = p.width * (p.tall ? 1 : p.parts);
-  nib_text_line(e->body, "/* tiles of %lld x %lld elements of %lld bytes */", (ll)rows, (ll)columns,
-                (ll)p.bytes);
+  const int64_t rows = block_rows(&p), columns = block_columns(&p);
+  nib_text_line(e->body, "/* blocks of %lld x %lld elements of %lld bytes */", (ll)rows,
+                (ll)columns, (ll)p.bytes);
   for (int32_t i = 0; i < p.box.rank; ++i)
     open_loop(e, nib_word_of("%c", 'a' + i).s, p.box.dims[i], &cut);
-  open_loop(e, "i", tiles_of(p.rows, rows), &cut);
-  say_first(e, "row", "i", p.rows, rows);
-  open_loop(e, "j", tiles_of(p.columns, columns), &cut);
-  say_first(e, "column", "j", p.columns, columns);
+  for (int turn = 0; turn < 2; ++turn) {
+    const bool by_row = (turn == 0) != p.by_lines;
+    open_loop(e, by_row ? "i" : "j",
+              by_row ? blocks_of(p.rows, rows) : blocks_of(p.columns, columns), &cut);
+    if (by_row)
+      say_first(e, "row", "i", p.rows, rows);
+    else
+      say_first(e, "column", "j", p.columns, columns);
+  }
   nib_text_line(e->body, "const uint8_t *const from = (const uint8_t *)in0 + %s;",
                 index_of(&p, p.box.from_stride, "row", p.row_stride, "column", 1).s);
   nib_text_line(e->body, "uint8_t *const to = (uint8_t *)out + %s;",
                 index_of(&p, p.box.to_stride, "row", 1, "column", p.column_stride).s);
-  say_tile(e, &p);
+  say_block(e, &p);
   for (int32_t i = 0; i < p.box.rank + 2; ++i)
     nib_text_close(e->body, "");
   return e->body->failed ? nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "out of memory")
                          : NIB_OK;
 }
 
+static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
+  plan p;
+  if (!plan_of(g, kernel, v, &p) || (!p.brings && !p.collects))
+    return 0;
+  return near_stride(&p) * (p.brings ? p.width * p.parts : p.width);
+}
+
 static int64_t units(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   plan p;
   if (!plan_of(g, kernel, v, &p))
     return 1;
-  return p.box.rank > 0 ? p.box.dims[0] : tiles_of(p.rows, p.width * (p.tall ? p.parts : 1));
+  if (p.box.rank > 0)
+    return p.box.dims[0];
+  return p.by_lines ? blocks_of(p.columns, block_columns(&p)) : blocks_of(p.rows, block_rows(&p));
 }
 
 const nib_schedule nib_schedule_transpose_tiles = {
     .name = "transpose_tiles",
     .accepts = accepts,
     .tiles = nib_schedule_one_tile,
-    .scratch_bytes = nib_schedule_no_scratch,
+    .scratch_bytes = scratch_bytes,
     .emit = emit,
     .units = units,
 };

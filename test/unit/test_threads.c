@@ -52,6 +52,27 @@ static int32_t add_pool(suite *s, int32_t x) {
   return y;
 }
 
+static void add_transpose(suite *s, nib_format f, int32_t x, shape_of to, const int64_t *perm) {
+  const nib_tensor *t = &s->g->tensors[x];
+  const int32_t y = value(s, f, to, t->quantized ? t->scale : 0, (int)t->zero_point);
+  nib_graph_set_ints(s->g, node(s, NIB_OP_TRANSPOSE, y, 1, x), NIB_A_PERM, perm, to.rank);
+  output(s, y);
+}
+
+/* An operand that is repeated, and transposes with and without a block in scratch. */
+static void add_moves(suite *s, nib_format f, int32_t x) {
+  const bool real = f == NIB_F32;
+  const nib_tensor t = s->g->tensors[x];
+  const int n = (int)t.dims[0], h = (int)t.dims[1], w = (int)t.dims[2], c = (int)t.dims[3];
+  const int32_t by = input(s, f, shape(4, n, h, 1, c), real ? 0 : (double)0.01f, 0);
+  const int32_t product = value(s, f, shape(4, n, h, w, c), real ? 0 : (double)0.03f, 0);
+  node(s, NIB_OP_MUL, product, 2, x, by);
+  output(s, product);
+  add_transpose(s, f, product, shape(4, n, c, h, w), (const int64_t[]){0, 3, 1, 2});
+  const int32_t high = input(s, f, shape(2, 4096, 200), real ? 0 : (double)0.01f, 0);
+  add_transpose(s, f, high, shape(2, 200, 4096), (const int64_t[]){1, 0});
+}
+
 /* Large enough that the cost model cuts most kernels. */
 static suite network(int number) {
   static const nib_format formats[] = {NIB_I8, NIB_U8, NIB_F32};
@@ -78,6 +99,7 @@ static suite network(int number) {
             real ? 0 : (double)(float)(t.scale * 1.7), real ? 0 : 3);
   node(&s, NIB_OP_ADD, sum, 2, wide, wide);
   output(&s, sum);
+  add_moves(&s, f, sum);
   if (real) { /* the portable loops: a product, softmax, a function */
     const int c = (int)t.dims[3];
     const shape_of d = shape(4, (int)t.dims[0], (int)t.dims[1], (int)t.dims[2], 33);
@@ -133,8 +155,8 @@ static void fewer(void *pool, nibrt_task *task, void *context, uint32_t parts) {
 typedef struct job {
   const suite *s;
   model_run *run;
-  void *in, *arena;
-  void *out[4];
+  void *arena;
+  void *in[4], *out[8];
   const nibrt_exec *exec;
   bool ok;
 } job;
@@ -142,24 +164,28 @@ typedef struct job {
 static job open_job(suite *s, model_run *run) {
   const nib_graph *g = s->g;
   job j = {.s = s, .run = run};
-  j.in = aligned_alloc(64, (nib_tensor_bytes(&g->tensors[g->inputs[0]]) + 63) / 64 * 64);
   j.arena = aligned_alloc(64, ((size_t)g->arena_bytes + 64) / 64 * 64);
   for (int i = 0; i < g->n_outputs; ++i)
     j.out[i] = aligned_alloc(64, (nib_tensor_bytes(&g->tensors[g->outputs[i]]) + 63) / 64 * 64);
   uint64_t rng = 5;
-  fill_input(&rng, &g->tensors[g->inputs[0]], j.in, FILL_RANDOM);
+  for (int i = 0; i < g->n_inputs; ++i) {
+    const nib_tensor *t = &g->tensors[g->inputs[i]];
+    j.in[i] = aligned_alloc(64, (nib_tensor_bytes(t) + 63) / 64 * 64);
+    fill_input(&rng, t, j.in[i], FILL_RANDOM);
+  }
   return j;
 }
 
 static void close_job(job *j) {
-  free(j->in);
+  for (int i = 0; i < j->s->g->n_inputs; ++i)
+    free(j->in[i]);
   free(j->arena);
   for (int i = 0; i < j->s->g->n_outputs; ++i)
     free(j->out[i]);
 }
 
 static void run_job(job *j) {
-  const void *const in[] = {j->in};
+  const void *const in[] = {j->in[0], j->in[1], j->in[2], j->in[3]};
   void *arenas[] = {j->arena};
   for (int i = 0; i < j->s->g->n_outputs; ++i)
     memset(j->out[i], 0x5A, nib_tensor_bytes(&j->s->g->tensors[j->s->g->outputs[i]]));
