@@ -6,8 +6,8 @@
  * without its lowest code, and so on. Each sum has those of the columns behind it in it, times
  * powers of two; a difference of two is the sum of one column. That takes one mask fewer for each
  * register than codes apart, and one activation for all of them, so that more reads of weights are
- * on their way at a time. tile[1] is registers of columns; everything but the sums is as in
- * block_dots. */
+ * on their way at a time. No tile: panels are two registers of codes wide; everything but the sums
+ * is as in block_dots. */
 #include "schedule/block_dots.h"
 
 #include "epilogue/say.h"
@@ -46,9 +46,8 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
 
 /* Sums of whole bytes are too large for those of 16 bits. */
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
-  static const nib_prim needed[] = {NIB_PRIM_I32_SUB};
   nib_block_dots d;
-  return nib_vocab_has(v, needed, 1) && !v->dot8_limit &&
+  return nib_vocab_prim(v, NIB_PRIM_I32_SUB) && !v->dot8_limit &&
          nib_schedule_block_dots.accepts(g, kernel, v) && plan(g, kernel, v, &d);
 }
 

@@ -68,7 +68,7 @@ void nib_block_sums_open(tile *t) {
   } else if (p->fields > 1) { /* one sum for each column register */
     t->planes[0] = p->planes[0];
     t->n_planes = 1;
-    t->unit = 8;
+    t->unit = 8; /* two registers of codes for each register of the panel: see open_short_loop */
     t->spread = 1;
     t->keys[0] = (key){0, 0};
     t->n_keys = 1;
