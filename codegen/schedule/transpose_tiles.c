@@ -96,7 +96,7 @@ static bool plan_of(const nib_graph *g, const nib_kernel *kernel, const nib_voca
                                    NIB_PRIM_PARTS_STORE, NIB_PRIM_BYTES_LOAD, NIB_PRIM_BYTES_STORE};
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   const nib_tensor *x = nib_node_input(g, n, 0), *y = &g->tensors[n->out];
-  if (kernel->n_nodes != 1 || n->op != NIB_OP_TRANSPOSE || x->data ||
+  if (kernel->n_nodes != 1 || n->op != NIB_OP_TRANSPOSE || x->data || !v->type_bytes ||
       !nib_vocab_has(v, prims, sizeof prims / sizeof *prims))
     return false;
   memset(p, 0, sizeof *p);
