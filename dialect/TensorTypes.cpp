@@ -8,6 +8,8 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cstdio>
+
 using namespace mlir;
 
 // The table of formats spells names as MLIR does where MLIR has the type.
@@ -51,8 +53,12 @@ static llvm::LogicalResult readQuantType(quant::QuantizedType type, nib::TensorF
     return emitError() << "the zero point " << uniform.getZeroPoint() << " is not a code of "
                        << (uniform.isSigned() ? "i" : "u") << bits << " (" << info->min << " to "
                        << info->max << ")";
-  if (!(uniform.getScale() > 0) || uniform.getScale() != (double)(float)uniform.getScale())
-    return emitError() << "the scale of " << type << " is not a positive f32 number";
+  if (!(uniform.getScale() > 0) || uniform.getScale() != (double)(float)uniform.getScale()) {
+    char nearest[32];
+    snprintf(nearest, sizeof nearest, "%.17g", (double)(float)uniform.getScale());
+    return emitError() << "the scale of " << type
+                       << " is not a positive f32 number; the nearest is " << nearest;
+  }
   facts.quantized = true;
   facts.scale = uniform.getScale();
   facts.zeroPoint = uniform.getZeroPoint();

@@ -97,7 +97,7 @@ func.func @f(%x: tensor<2x!quant.uniform<i8:f32, 1.0:200>>) {
 
 // A scale that f32 does not have.
 func.func @f(%x: tensor<2x!quant.uniform<i8:f32, 0.1>>) {
-  // expected-error @+1 {{'nib.relu' op input: the scale of '!quant.uniform<i8:f32, 1.000000e-01>' is not a positive f32 number}}
+  // expected-error @+1 {{'nib.relu' op input: the scale of '!quant.uniform<i8:f32, 1.000000e-01>' is not a positive f32 number; the nearest is 0.10000000149011612}}
   %0 = nib.relu %x : (tensor<2x!quant.uniform<i8:f32, 0.1>>) -> tensor<2x!quant.uniform<i8:f32, 0.1>>
   return
 }
