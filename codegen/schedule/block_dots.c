@@ -187,8 +187,7 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   nib_block_dots d;
   NIB_RETURN_IF_ERROR(nib_block_begin(e, kernel, plan, &d));
-  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
-  nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
+  NIB_RETURN_IF_ERROR(nib_block_begin_epilogue(&d, kernel));
   nib_block_rows_emit(&d);
   if (d.unpacks) {
     nib_text_line(e->body, "uint8_t *const unpacked = scratch + %lld;", (ll)d.unpacked_at);

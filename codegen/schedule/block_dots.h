@@ -93,6 +93,13 @@ typedef bool nib_block_plan(const nib_graph *g, const nib_kernel *kernel, const 
  * (f32) are constants of the kernel. */
 nib_status nib_block_begin(nib_emitter *e, const nib_kernel *kernel, nib_block_plan *plan,
                            nib_block_dots *out_dots);
+/** Begins the epilogue, with the bounds that the node's activation has. */
+nib_status nib_block_begin_epilogue(nib_block_dots *d, const nib_kernel *kernel);
+/** Behind `bytes` of codes and factors from `w` on, of which the first `factor_bytes` are factors:
+ * a line of each page well later, and the lines of factors `ahead`; `one_row`: see
+ * nib_say_prefetch. */
+void nib_block_prefetch(nib_emitter *e, int64_t bytes, int64_t factor_bytes, int ahead,
+                        bool one_row);
 /** All panels and, of each, tiles of tile_rows rows and the rest, by `emit`. */
 typedef void nib_block_emit_tile(nib_block_dots *d, const nib_block_tile *t);
 void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emit_tile *emit);

@@ -53,6 +53,20 @@ nib_status nib_block_begin(nib_emitter *e, const nib_kernel *kernel, nib_block_p
   return add_constants(out_dots, kernel);
 }
 
+nib_status nib_block_begin_epilogue(nib_block_dots *d, const nib_kernel *kernel) {
+  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d->epilogue, d->e, kernel, 1));
+  nib_params_real_range(d->g, d->n, &d->epilogue.low, &d->epilogue.high);
+  return NIB_OK;
+}
+
+void nib_block_prefetch(nib_emitter *e, int64_t bytes, int64_t factor_bytes, int ahead,
+                        bool one_row) {
+  for (int64_t at = 0; at < bytes; at += NIB_PAGE_BYTES)
+    nib_say_prefetch_page(e, nib_word_of("w + %lld", (ll)at).s, one_row);
+  for (int64_t at = 0; at < factor_bytes; at += 64)
+    nib_say_prefetch(e, nib_word_of("w + %lld", (ll)at).s, ahead, one_row);
+}
+
 void nib_block_emit_rows(nib_block_dots *d, int columns, int tail, nib_block_emit_tile *emit) {
   nib_text *t = d->e->body;
   const int64_t full = d->rows.rows / d->tile_rows, rest = d->rows.rows % d->tile_rows;

@@ -365,10 +365,7 @@ static void emit_groups(const tile *t) {
       close_group(t, j, p->spread > 1 ? codes : 0);
     nib_text_close(t->e->body, "");
   }
-  for (int64_t at = 0; at < codes + factors; at += NIB_PAGE_BYTES)
-    nib_say_prefetch_page(t->e, nib_word_of("w + %lld", (ll)at).s, t->size.rows == 1);
-  for (int64_t at = 0; at < factors; at += 64)
-    nib_say_prefetch(t->e, nib_word_of("w + %lld", (ll)at).s, NIB_BLOCK_AHEAD, t->size.rows == 1);
+  nib_block_prefetch(t->e, codes + factors, factors, NIB_BLOCK_AHEAD, t->size.rows == 1);
   nib_text_line(t->e->body, "w += %lld;", (ll)(factors + (p->spread > 1 ? codes : 0)));
   if (p->spread > 1)
     advance(t, p->spread * p->step);
@@ -486,8 +483,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
       return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory", kernel->name);
     nib_text_line(e->body, "const float *const %s = %s;", names[i], table);
   }
-  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
-  nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
+  NIB_RETURN_IF_ERROR(nib_block_begin_epilogue(&d, kernel));
   if (d.unpacks)
     nib_text_line(e->body, "float *const weights_of_panel = (float *)(void *)scratch;");
   else if (d.pack.has_offsets)

@@ -241,8 +241,7 @@ static void emit_group(const plan *p) {
   nib_text_close(e->body, "");
   add_pass(p);
   nib_text_close(e->body, "");
-  for (int64_t at = 0; at < d->pack.group_bytes * COLUMNS; at += NIB_PAGE_BYTES)
-    nib_say_prefetch_page(e, nib_word_of("w + %lld", (ll)at).s, true);
+  nib_block_prefetch(e, d->pack.group_bytes * COLUMNS, 0, NIB_BLOCK_AHEAD, true);
   nib_text_line(e->body, "w += %lld;", (ll)(d->pack.group_bytes * COLUMNS));
   nib_text_line(e->body, "a += %lld;", (ll)group_tables(p));
 }
@@ -363,8 +362,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   if (!plan_kernel(e->graph, kernel, e->vocab, &p))
     return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "%s: no plan of its blocks", kernel->name);
   NIB_RETURN_IF_ERROR(nib_block_begin(e, kernel, plan_dots, d));
-  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d->epilogue, e, kernel, 1));
-  nib_params_real_range(e->graph, d->n, &d->epilogue.low, &d->epilogue.high);
+  NIB_RETURN_IF_ERROR(nib_block_begin_epilogue(d, kernel));
   nib_block_rows_emit(d);
   emit_units(&p);
   emit_chunks(&p);

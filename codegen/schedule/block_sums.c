@@ -211,35 +211,44 @@ static void load_codes(const tile *t, int c, int64_t at, bool first) {
     nib_say_prefetch(t->e, from.s, nib_block_sums_ahead(t), t->size.rows == 1);
 }
 
-static void emit_unit(tile *t, int64_t u) {
-  const int64_t register_bytes = 4 * t->p->lanes;
-  int64_t at = u * unit_bytes(t);
-  if (t->d->looks_up) {
-    nib_text_open(t->e->body, "{");
-    for (int c = 0; c < t->size.columns; ++c, at += register_bytes)
-      load_codes(t, c, at, true);
-    nib_block_lookup_emit(t->d, &t->size, u * act_bytes(t, t->unit));
-    nib_text_close(t->e->body, "");
-    return;
-  }
-  for (int64_t quad = 0; t->p->fields > 1 && quad < t->unit; quad += 4) {
-    nib_text_open(t->e->body, "{");
-    for (int c = 0; c < t->size.columns / t->p->fields; ++c, at += register_bytes)
-      load_codes(t, c, at, true);
+/* Opens a block in which w0 … are the next registers of codes, from *at on. */
+static void open_codes(const tile *t, int registers, int64_t *at) {
+  nib_text_open(t->e->body, "{");
+  for (int c = 0; c < registers; ++c, *at += 4 * t->p->lanes)
+    load_codes(t, c, *at, true);
+}
+
+static void emit_nested_unit(const tile *t, int64_t u, int64_t at) {
+  for (int64_t quad = 0; quad < t->unit; quad += 4) {
+    open_codes(t, t->size.columns / t->p->fields, &at);
     nib_block_nested_emit(t->d, &t->size, u * t->unit + quad);
     nib_text_close(t->e->body, "");
   }
-  for (int i = 0; t->p->fields == 1 && i < t->n_planes; ++i) {
+}
+
+static void emit_planes_unit(tile *t, int64_t u, int64_t at) {
+  for (int i = 0; i < t->n_planes; ++i) {
     const nib_block_plane *plane = &t->planes[i];
     const int64_t per_register = 32 / plane->bits;
     for (int64_t r = 0; r < t->unit / per_register; ++r) {
-      nib_text_open(t->e->body, "{");
-      for (int c = 0; c < t->size.columns; ++c, at += register_bytes)
-        load_codes(t, c, at, true);
+      open_codes(t, t->size.columns, &at);
       for (int j = 0; j < 8 / plane->bits; ++j)
         emit_dots(t, plane, j, nib_word_of("%lld", (ll)(u * t->unit + r * per_register + 4 * j)).s);
       nib_text_close(t->e->body, "");
     }
+  }
+}
+
+static void emit_unit(tile *t, int64_t u) {
+  int64_t at = u * unit_bytes(t);
+  if (t->d->looks_up) {
+    open_codes(t, t->size.columns, &at);
+    nib_block_lookup_emit(t->d, &t->size, u * act_bytes(t, t->unit));
+    nib_text_close(t->e->body, "");
+  } else if (t->p->fields > 1) {
+    emit_nested_unit(t, u, at);
+  } else {
+    emit_planes_unit(t, u, at);
   }
 }
 

@@ -243,8 +243,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   if (!choice)
     return nib_diag_error(e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its tables",
                           kernel->name);
-  NIB_RETURN_IF_ERROR(nib_epilogue_begin(&d.epilogue, e, kernel, 1));
-  nib_params_real_range(e->graph, d.n, &d.epilogue.low, &d.epilogue.high);
+  NIB_RETURN_IF_ERROR(nib_block_begin_epilogue(&d, kernel));
   nib_block_rows_emit(&d);
   nib_text_line(e->body, "uint8_t *const tables = scratch + %lld;", (ll)d.tables_at);
   emit_chunks(&d, choice);

@@ -191,12 +191,9 @@ static void emit_bundle(tile *t, const char *step) {
 
 /* Behind the codes of a bundle, or of a group. */
 static void skip_factors(tile *t) {
-  const int64_t bytes = t->p->group_bytes * t->size.columns * bundled_groups(t);
-  for (int64_t at = 0; !t->d->unpacks && at < bytes; at += NIB_PAGE_BYTES)
-    nib_say_prefetch_page(t->e, nib_word_of("w + %lld", (ll)at).s, t->size.rows == 1);
-  for (int64_t at = 0; !t->d->unpacks && at < factor_bytes(t); at += 64)
-    nib_say_prefetch(t->e, nib_word_of("w + %lld", (ll)at).s, nib_block_sums_ahead(t),
-                     t->size.rows == 1);
+  if (!t->d->unpacks)
+    nib_block_prefetch(t->e, t->p->group_bytes * t->size.columns * bundled_groups(t),
+                       factor_bytes(t), nib_block_sums_ahead(t), t->size.rows == 1);
   nib_text_line(t->e->body, "w += %lld;", (ll)factor_bytes(t));
 }
 
