@@ -427,9 +427,8 @@ static double lookup_cycles(const nib_kernel_desc *d, bool scalar) {
 static const double k_byte_register_cycles = 0.5;
 
 static double transpose_cycles(const nib_kernel_desc *d, const rates *r) {
-  const nib_desc_tensor *out = nib_cost_role(d, "out");
-  const nib_format format = out != NULL ? nib_format_find(out->format) : NIB_FORMAT_COUNT;
-  const double bytes = format < NIB_FORMAT_COUNT ? (double)nib_format_bytes(format) : 1.0;
+  const nib_format_info *out = nib_cost_format(nib_cost_role(d, "out"));
+  const double bytes = out != NULL && out->bytes > 0 ? out->bytes : 1.0;
   const double registers = nib_cost_rows(d) * nib_cost_columns(d) * bytes / (4 * r->lanes);
   return registers * (log2(fmax(16 / bytes, 1)) + 4) * k_byte_register_cycles;
 }

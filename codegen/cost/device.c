@@ -43,8 +43,7 @@ double nib_cost_warpgroup_cycles(double m, double n, double k_bytes,
 }
 
 static double warpgroup_cycles(const nib_kernel_desc *d, double lanes) {
-  const nib_desc_tensor *in = nib_cost_role(d, "in");
-  const nib_format_info *f = in != NULL ? nib_format_get(nib_format_find(in->format)) : NULL;
+  const nib_format_info *f = nib_cost_format(nib_cost_role(d, "in"));
   const double m = nib_cost_rows(d), n = nib_cost_columns(d), k = (double)d->macs / (m * n);
   return nib_cost_warpgroup_cycles(m, n, k * (f != NULL ? f->bytes : 1), d->tile, lanes / 128);
 }
@@ -95,7 +94,7 @@ static double sum_ns(const nib_kernel_desc *d) {
 
 static double tile_ns(const nib_kernel_desc *d) {
   const nib_desc_tensor *in = nib_cost_role(d, "in");
-  const nib_format_info *f = in != NULL ? nib_format_get(nib_format_find(in->format)) : NULL;
+  const nib_format_info *f = nib_cost_format(in);
   const double bytes = f != NULL ? (double)f->bytes : 1.0;
   const double tap = in != NULL && in->rank > 0 ? (double)in->dims[in->rank - 1] * bytes : 16.0;
   const double stages = ceil(reads_of_result(d) * bytes / 64);

@@ -12,10 +12,9 @@ static const double k_pack_cycles = 0.6;
 
 /* Bits of a code, without what a block has beside its codes. */
 static int code_bits(const nib_desc_tensor *t) {
-  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
-  if (format == NIB_FORMAT_COUNT)
+  const nib_format_info *info = nib_cost_format(t);
+  if (!info)
     return 8;
-  const nib_format_info *info = nib_format_get(format);
   return info->kind == NIB_KIND_BLOCK ? nib_format_get((nib_format)info->block.element)->bits
                                       : info->bits;
 }
@@ -32,10 +31,9 @@ static double bit_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 
 /* Elements along K that share a scale. */
 static double group_of(const nib_desc_tensor *t, double k) {
-  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
-  if (format == NIB_FORMAT_COUNT || nib_format_get(format)->kind != NIB_KIND_BLOCK)
+  const nib_format_info *info = nib_cost_format(t);
+  if (!info || info->kind != NIB_KIND_BLOCK)
     return k;
-  const nib_format_info *info = nib_format_get(format);
   return info->block.group_elems ? info->block.group_elems : info->block_elems;
 }
 
@@ -69,7 +67,7 @@ static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double step =
       fmin(group_of(nib_cost_role(d, "in"), k), group_of(nib_cost_role(d, "weight"), k));
   const double quads = ceil(step / 4), codes = unpacks ? nr : nested ? 2 : nr * bytes;
-  const double masks = unpacks ? 0 : nested ? nr - 2 : nr;
+  const double masks = unpacks ? 0 : nested ? nr - codes : nr;
   const double stored = planes_of(nib_cost_role(d, "weight")), planes = unpacks ? 1 : stored;
   const double issue = quads * planes * (mr * nr * dot + masks * simple) +
                        (mr * nr + (unpacks ? 0.0 : nr)) * 2 * simple;
@@ -143,10 +141,10 @@ static double block_code_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 }
 
 double nib_cost_encode_cycles(const nib_kernel_desc *d) {
-  const nib_desc_tensor *out = nib_cost_role(d, "out");
-  const nib_format format = out != NULL ? nib_format_find(out->format) : NIB_FORMAT_COUNT;
-  const bool blocks = format != NIB_FORMAT_COUNT && nib_format_get(format)->kind == NIB_KIND_BLOCK;
-  return blocks ? nib_cost_rows(d) * nib_cost_columns(d) * k_encode_cycles : 0;
+  const nib_format_info *out = nib_cost_format(nib_cost_role(d, "out"));
+  return out && out->kind == NIB_KIND_BLOCK
+             ? nib_cost_rows(d) * nib_cost_columns(d) * k_encode_cycles
+             : 0;
 }
 
 static const struct {

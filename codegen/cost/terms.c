@@ -15,6 +15,11 @@ bool nib_cost_is_float(const nib_desc_tensor *t) {
   return t != NULL && (t->format[0] == 'f' || strcmp(t->format, "bf16") == 0);
 }
 
+const nib_format_info *nib_cost_format(const nib_desc_tensor *t) {
+  const nib_format format = t != NULL ? nib_format_find(t->format) : NIB_FORMAT_COUNT;
+  return format != NIB_FORMAT_COUNT ? nib_format_get(format) : NULL;
+}
+
 double nib_cost_columns(const nib_kernel_desc *d) {
   const nib_desc_tensor *out = nib_cost_role(d, "out");
   return out != NULL && out->rank > 0 && out->dims[out->rank - 1] > 0

@@ -21,6 +21,8 @@ double nib_cost_row_count(const nib_kernel_desc *d);
 /** `value`, or what stands for 0. */
 double nib_cost_or(double value, double if_zero);
 
+/** The format of an operand; NULL: there is no such operand, or no such format. */
+const nib_format_info *nib_cost_format(const nib_desc_tensor *t);
 /** Cycles of a kernel on weights of few bits: blocks, or planes of bits. 0: it is another's. */
 double nib_cost_few_bits_cycles(const nib_kernel_desc *d, const nib_vocab *v);
 /** What portable C takes to encode the result in blocks, where it has any. */

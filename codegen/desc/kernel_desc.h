@@ -14,28 +14,28 @@ extern "C" {
 #define NIB_DESC_MAX_TENSORS 16
 
 typedef struct nib_desc_tensor {
-  char role[8];    /**< "in", "out", "weight" */
-  char format[96]; /**< its name, with parameters if it has any */
+  char role[8];          /**< "in", "out", "weight" */
+  char format[96];       /**< its name, with parameters if it has any */
   int32_t rank;
   int64_t dims[NIB_MAX_RANK];
 } nib_desc_tensor;
 
 typedef struct nib_kernel_desc {
   int32_t n_ops;
-  char ops[NIB_DESC_MAX_OPS][24]; /**< mnemonics in execution order */
+  char ops[NIB_DESC_MAX_OPS][24];       /**< mnemonics in execution order */
   int32_t n_tensors;
   nib_desc_tensor tensors[NIB_DESC_MAX_TENSORS];
   int64_t kernel[2], strides[2], dilations[2], pads[4];
   char rounding[16];
-  char schedule[24]; /**< "" before a schedule is weighed */
+  char schedule[24];                    /**< "" before a schedule is weighed */
   char vocab[24];
   int32_t tile[NIB_MAX_TILE];
-  int64_t macs;        /**< multiply-accumulates, padding taps included */
-  int64_t excess_macs; /**< more of them, where pairs would saturate (pack_pairs.h) */
-  int64_t elementwise; /**< element operations of the epilogue and others */
+  int64_t macs;                         /**< multiply-accumulates, padding taps included */
+  int64_t excess_macs;                  /**< more of them, where pairs would saturate (pack_pairs.h) */
+  int64_t elementwise;                  /**< element operations of the epilogue and others */
   int64_t input_bytes, weight_bytes, output_bytes, scratch_bytes; /**< compulsory traffic */
-  int64_t working_set_bytes; /**< touched by the innermost tile loop: which cache level */
-  char *body;                /**< the group's MLIR text, owned; may be NULL */
+  int64_t working_set_bytes;            /**< touched by the innermost tile loop: which cache level */
+  char *body;                           /**< the group's MLIR text, owned; may be NULL */
 } nib_kernel_desc;
 
 /** Describes the nodes `nodes[0..n)` of `g` as one kernel. */
