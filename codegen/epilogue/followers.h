@@ -32,6 +32,9 @@ int32_t nib_epilogue_register_nodes(const nib_graph *g, const nib_kernel *kernel
 void nib_epilogue_store_packed(nib_epilogue *p, const nib_finish *registers, int n,
                                const char *base);
 
+/** `y` as vector code makes a code of it: to the nearest, ties as `rounding` has them, saturated to
+ * int32. */
+int64_t nib_linear_round(float y, nib_rounding rounding);
 /** Searches one for add or sub of 8-bit codes; `lhs_inner`: lhs is multiplied first. */
 bool nib_linear_add_prove(const nib_graph *g, const nib_node *n, bool lhs_inner,
                           nib_linear_add *out_add);

@@ -15,15 +15,14 @@ typedef struct fine {
 
 static int64_t clamp(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }
 
-/* Rounded, and saturated to int32. */
-static int64_t saturated(float y, nib_rounding rounding) {
+int64_t nib_linear_round(float y, nib_rounding rounding) {
   y = rounding == NIB_ROUNDING_NEAREST_EVEN ? rintf(y) : roundf(y);
   return y >= 2147483520.0f ? INT32_MAX : y <= -2147483648.0f ? INT32_MIN : (int64_t)y;
 }
 
 static int64_t real_sum(const nib_add_params *q, bool subtract, int32_t x, int32_t y) {
   const float a = (float)(x - q->lhs_zp) * q->lhs_scale, b = (float)(y - q->rhs_zp) * q->rhs_scale;
-  return saturated((subtract ? a - b : a + b) / q->out_scale, q->rounding);
+  return nib_linear_round((subtract ? a - b : a + b) / q->out_scale, q->rounding);
 }
 
 /* The node's own arithmetic for all pairs; false if it cannot be tabulated. */

@@ -13,15 +13,13 @@ static int64_t clamp(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x
 /* The node's own arithmetic where its rounding is one of reals. */
 static int64_t real_code(const nib_mul_params *q, int64_t x, int64_t y) {
   const float a = (float)x * q->lhs_scale, b = (float)y * q->rhs_scale;
-  const float real = a * b / q->out_scale;
-  const float code = q->rounding == NIB_ROUNDING_NEAREST_EVEN ? rintf(real) : roundf(real);
-  return clamp((int64_t)code + q->out_zp, q->lo, q->hi);
+  return clamp(nib_linear_round(a * b / q->out_scale, q->rounding) + q->out_zp, q->lo, q->hi);
 }
 
 static int64_t linear_code(const nib_mul_params *q, const nib_linear *l, int64_t product) {
   const float x = (float)product;
   const float offset = l->form == NIB_LINEAR_SIGNED ? copysignf(l->offset, x) : l->offset;
-  const int64_t code = (int64_t)rintf(fmaf(x, l->scale, offset));
+  const int64_t code = nib_linear_round(fmaf(x, l->scale, offset), NIB_ROUNDING_NEAREST_EVEN);
   return clamp(code + (l->zero_apart ? q->out_zp : 0), q->lo, q->hi);
 }
 

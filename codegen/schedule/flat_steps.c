@@ -79,13 +79,13 @@ static void emit_register(const run *r, int tail) {
   if (real)
     nib_text_line(e->body, "%s real;", e->vocab->type_f32);
   const nib_word from = nib_epilogue_input(p, start);
+  const bool starts_real = is_real(g, start);
+  const char *to = starts_real ? "real" : "code";
   if (r->nest.start[0] == 0)
-    nib_say(e, is_real(g, start) ? NIB_PRIM_F32_SET : NIB_PRIM_I32_SET,
-            is_real(g, start) ? "real" : "code", nib_word_of("%s[%s]", from.s, r->start.s).s, NULL,
-            NULL, NULL);
+    nib_say(e, starts_real ? NIB_PRIM_F32_SET : NIB_PRIM_I32_SET, to,
+            nib_word_of("%s[%s]", from.s, r->start.s).s, NULL, NULL, NULL);
   else
-    nib_epilogue_load(p, start, is_real(g, start) ? "real" : "code",
-                      nib_word_of("%s + %s", from.s, r->start.s).s, tail);
+    nib_epilogue_load(p, start, to, nib_word_of("%s + %s", from.s, r->start.s).s, tail);
   nib_epilogue_finish(p, NULL, r->at.s, tail);
 }
 
@@ -136,14 +136,9 @@ static void emit_body(run *r) {
   const int32_t outermost = nest->levels - 1;
   nib_text_line(e->body, "/* %s: %lld elements */", r->p->kernel->name,
                 (ll)nib_tensor_elems(&e->graph->tensors[r->p->root->out]));
-  for (int32_t l = outermost; l > 0; l--) {
-    const char x = nib_flat_nest_loop(nest, l);
-    if (e->cut && l == outermost)
-      nib_text_open(e->body, "for (int32_t %c = begin; %c < end; ++%c) {", x, x, x);
-    else
-      nib_text_open(e->body, "for (int32_t %c = 0; %c < %lld; ++%c) {", x, x, (ll)nest->sizes[l],
-                    x);
-  }
+  for (int32_t l = outermost; l > 0; l--)
+    nib_emitter_open_loop(e, nib_word_of("%c", nib_flat_nest_loop(nest, l)).s, nest->sizes[l],
+                          e->cut && l == outermost);
   emit_run(r, e->cut && outermost == 0);
   for (int32_t l = outermost; l > 0; l--)
     nib_text_close(e->body, "");

@@ -85,6 +85,13 @@ int32_t nib_emitter_unroll(const nib_emitter *e) {
   return e->unroll > 0 ? e->unroll : e->size ? 1 : e->vocab->unroll;
 }
 
+void nib_emitter_open_loop(nib_emitter *e, const char *var, int64_t n, bool cut) {
+  if (cut)
+    nib_text_open(e->body, "for (int32_t %s = begin; %s < end; ++%s) {", var, var, var);
+  else
+    nib_text_open(e->body, "for (int32_t %s = 0; %s < %lld; ++%s) {", var, var, (long long)n, var);
+}
+
 void nib_emitter_open_steps(nib_emitter *e, int64_t whole, int64_t step, bool cut) {
   const long long units = whole / step, by = step;
   if (cut)

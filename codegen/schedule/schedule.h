@@ -60,6 +60,8 @@ typedef struct nib_emitter {
  * below 2: none. */
 int32_t nib_emitter_unroll(const nib_emitter *e);
 
+/** Opens the loop over `var` of [0, n); `cut`: of units [begin, end), which are its turns. */
+void nib_emitter_open_loop(nib_emitter *e, const char *var, int64_t n, bool cut);
 /** Opens the loop over i of elements [0, whole) in steps of `step`; `cut`: of units [begin, end),
  * which are steps. */
 void nib_emitter_open_steps(nib_emitter *e, int64_t whole, int64_t step, bool cut);

@@ -209,14 +209,6 @@ static void say_block(nib_emitter *e, const plan *p) {
 
 static int64_t blocks_of(int64_t size, int64_t step) { return (size + step - 1) / step; }
 
-static void open_loop(nib_emitter *e, const char *var, int64_t n, bool *cut) {
-  if (*cut)
-    nib_text_open(e->body, "for (int32_t %s = begin; %s < end; ++%s) {", var, var, var);
-  else
-    nib_text_open(e->body, "for (int32_t %s = 0; %s < %lld; ++%s) {", var, var, (ll)n, var);
-  *cut = false;
-}
-
 /* Declares `name`, the first element of tile `var`. */
 static void say_first(nib_emitter *e, const char *name, const char *var, int64_t size,
                       int64_t step) {
@@ -246,18 +238,18 @@ static int64_t block_columns(const plan *p) {
 
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   plan p;
-  bool cut = e->cut;
   if (!plan_of(e->graph, kernel, e->vocab, &p))
     return nib_diag_error(e->diag, NIB_ERROR_INTERNAL, "kernel '%s' has no tiles", kernel->name);
   const int64_t rows = block_rows(&p), columns = block_columns(&p);
   nib_text_line(e->body, "/* blocks of %lld x %lld elements of %lld bytes */", (ll)rows,
                 (ll)columns, (ll)p.bytes);
   for (int32_t i = 0; i < p.box.rank; ++i)
-    open_loop(e, nib_word_of("%c", 'a' + i).s, p.box.dims[i], &cut);
+    nib_emitter_open_loop(e, nib_word_of("%c", 'a' + i).s, p.box.dims[i], e->cut && i == 0);
   for (int turn = 0; turn < 2; ++turn) {
     const bool by_row = (turn == 0) != p.by_lines;
-    open_loop(e, by_row ? "i" : "j",
-              by_row ? blocks_of(p.rows, rows) : blocks_of(p.columns, columns), &cut);
+    nib_emitter_open_loop(e, by_row ? "i" : "j",
+                          by_row ? blocks_of(p.rows, rows) : blocks_of(p.columns, columns),
+                          e->cut && p.box.rank == 0 && turn == 0);
     if (by_row)
       say_first(e, "row", "i", p.rows, rows);
     else
