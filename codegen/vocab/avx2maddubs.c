@@ -2,24 +2,19 @@
  * AVX2 without VNNI instructions: 8 lanes, vpmaddubsw for 8-bit dot products (activations unsigned, weights signed).
  * It sums neighbours in i16 lanes, which packing keeps from saturating (pair_limit). Everything else is AVX2's. */
 #include "vocab/vocab.h"
+#include "vocab/x86.h"
 
 extern const nib_vocab nib_vocab_avx2;
 
 #define TARGET "__attribute__((target(\"avx2,fma,f16c\")))"
-#define KEEP(x) "__asm__(\"\" : \"+x\"(" x "));"
 #define INLINE TARGET "\nstatic inline "
 
 static const char support[] =
     "//@ nib_avx2maddubs_dot\n"
-    "/* Dot products of four, two of them at a time in i16. The empty statement keeps gcc from copying the\n"
-    " * accumulator. */\n" INLINE
+    "/* Dot products of four, two of them at a time in i16. */\n" INLINE
     "__m256i nib_avx2maddubs_dot(__m256i sum, __m256i a, __m256i weights) {\n"
     "  const __m256i pairs = _mm256_maddubs_epi16(a, weights);\n"
-    "  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));\n"
-    "#ifndef __clang__\n"
-    "  " KEEP("sum") "\n"
-    "#endif\n"
-    "  return sum;\n"
+    "  return nib_avx2_dot(sum, pairs, _mm256_set1_epi16(1));\n"
     "}\n";
 
 const nib_vocab nib_vocab_avx2maddubs = {
@@ -29,20 +24,11 @@ const nib_vocab nib_vocab_avx2maddubs = {
     .unless = NIB_FEATURE_BIT(AVXVNNI) | NIB_FEATURE_BIT(AVX512VNNI),
     .serves = "conv_rows row_chain depthwise_quads", /* what has nothing of it is avx2's */
     .function_attr = TARGET,
-    .includes = "#include <immintrin.h>\n",
     .support = support,
-    .lanes = 8,
     .registers = 15, /* one is taken by ones */
     .stage = NIB_STAGE_U8,
-    .dot_k = 4,
     .pair_limit = 128,
-    .weights_i16 = false,
-    .type_i32 = "__m256i",
-    .type_f32 = "__m256",
-    .type_act = "__m256i",
-    .type_weight = "__m256i",
-    .type_bytes = "__m256i",
-    .base = &nib_vocab_avx2,
+    NIB_X86_AVX2_BYTES,
     .prims =
         {
             [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2_bcast4($a);",

@@ -3,24 +3,19 @@
  * that have their signs. Pairs are at most 2 * 128 * 127, which i16 lanes hold: nothing is kept apart as in avx2maddubs,
  * at the price of one more instruction for each register of weights. Everything else is AVX2's. */
 #include "vocab/vocab.h"
+#include "vocab/x86.h"
 
 extern const nib_vocab nib_vocab_avx2;
 
 #define TARGET "__attribute__((target(\"avx2,fma,f16c\")))"
-#define KEEP(x) "__asm__(\"\" : \"+x\"(" x "));"
 #define INLINE TARGET "\nstatic inline "
 
 static const char support[] =
     "//@ nib_avx2signs_dot\n"
-    "/* Dot products of four, two of them at a time in i16, with weights above -128. The empty statement keeps gcc\n"
-    " * from copying the accumulator. */\n" INLINE
+    "/* Dot products of four, two of them at a time in i16, with weights above -128. */\n" INLINE
     "__m256i nib_avx2signs_dot(__m256i sum, __m256i a, __m256i weights) {\n"
     "  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(weights, a));\n"
-    "  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));\n"
-    "#ifndef __clang__\n"
-    "  " KEEP("sum") "\n"
-    "#endif\n"
-    "  return sum;\n"
+    "  return nib_avx2_dot(sum, pairs, _mm256_set1_epi16(1));\n"
     "}\n";
 
 const nib_vocab nib_vocab_avx2signs = {
@@ -31,19 +26,10 @@ const nib_vocab nib_vocab_avx2signs = {
     .serves = "conv_rows",
     .signed_row = true,
     .function_attr = TARGET,
-    .includes = "#include <immintrin.h>\n",
     .support = support,
-    .lanes = 8,
     .registers = 14, /* two are taken by ones and by magnitudes */
     .stage = NIB_STAGE_CODES,
-    .dot_k = 4,
-    .weights_i16 = false,
-    .type_i32 = "__m256i",
-    .type_f32 = "__m256",
-    .type_act = "__m256i",
-    .type_weight = "__m256i",
-    .type_bytes = "__m256i",
-    .base = &nib_vocab_avx2,
+    NIB_X86_AVX2_BYTES,
     .prims =
         {
             [NIB_PRIM_ACT_BCAST] = "$d = _mm256_broadcastd_epi32(_mm_loadu_si32($a));",

@@ -2,6 +2,7 @@
  * AVX2 with AVX-VNNI: 8 lanes, vpdpbusd for 8-bit dot products (activations unsigned, weights signed).
  * Everything else is AVX2's. */
 #include "vocab/vocab.h"
+#include "vocab/x86.h"
 
 extern const nib_vocab nib_vocab_avx2;
 
@@ -35,19 +36,10 @@ const nib_vocab nib_vocab_avxvnni = {
     .requires_ = NIB_FEATURE_BIT(AVX2) | NIB_FEATURE_BIT(FMA) | NIB_FEATURE_BIT(F16C) |
                  NIB_FEATURE_BIT(AVXVNNI),
     .function_attr = TARGET,
-    .includes = "#include <immintrin.h>\n",
     .support = support,
-    .lanes = 8,
     .registers = 16,
     .stage = NIB_STAGE_U8,
-    .dot_k = 4,
-    .weights_i16 = false,
-    .type_i32 = "__m256i",
-    .type_f32 = "__m256",
-    .type_act = "__m256i",
-    .type_weight = "__m256i",
-    .type_bytes = "__m256i",
-    .base = &nib_vocab_avx2,
+    NIB_X86_AVX2_BYTES,
     .prims =
         {
             [NIB_PRIM_ACT_BCAST] = "$d = nib_avx2_bcast4($a);",
