@@ -115,6 +115,17 @@ HARNESS_UNUSED static void run_suite(suite *s, const nib_vocab *v, const char *t
 typedef void vocabulary_test(const nib_vocab *v, const char *target, const char *rounding,
                              uint64_t seed);
 
+/* The vocabulary, if this processor runs `target_name`, which has it; else NULL, after a line. */
+HARNESS_UNUSED static const nib_vocab *vocabulary_here(const char *name, const char *target_name) {
+  const nib_vocab *v = nib_vocab_find(name);
+  nib_target target;
+  CHECK(v && nib_target_parse(target_name, &target, &harness_diag) == NIB_OK);
+  if (v && nib_target_runs_here(&target))
+    return v;
+  printf("%s: skipped, this processor lacks its features\n", name);
+  return NULL;
+}
+
 /* `targets`: names of vocabularies, and of targets that have them. */
 HARNESS_UNUSED static int test_vocabularies(vocabulary_test *test, const char *const (*targets)[2],
                                             size_t n) {
@@ -122,13 +133,9 @@ HARNESS_UNUSED static int test_vocabularies(vocabulary_test *test, const char *c
                                           "nearest-away"};
   int ran = 0;
   for (size_t t = 0; t < n; t++) {
-    const nib_vocab *v = nib_vocab_find(targets[t][0]);
-    nib_target target;
-    CHECK(v && nib_target_parse(targets[t][1], &target, &harness_diag) == NIB_OK);
-    if (!v || !nib_target_runs_here(&target)) {
-      printf("%s: skipped, this processor lacks its features\n", targets[t][0]);
+    const nib_vocab *v = vocabulary_here(targets[t][0], targets[t][1]);
+    if (!v)
       continue;
-    }
     const size_t n_roundings = v->lanes == 1 ? 1 : sizeof roundings / sizeof *roundings;
     for (size_t r = 0; r < n_roundings; r++)
       test(v, targets[t][1], roundings[r], 17 * t + r);

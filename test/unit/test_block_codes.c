@@ -67,13 +67,9 @@ static void run(const char *vocab, const nib_format_info *f, model_run *model) {
 
 static void test_format(const char *name, const char *vocab, const char *target_name) {
   const nib_format format = nib_format_find(name);
-  const nib_vocab *v = nib_vocab_find(vocab);
-  nib_target target;
-  CHECK(v && nib_target_parse(target_name, &target, &harness_diag) == NIB_OK);
-  if (!v || !nib_target_runs_here(&target)) {
-    printf("%s: skipped, this processor lacks its features\n", vocab);
+  const nib_vocab *v = vocabulary_here(vocab, target_name);
+  if (!v)
     return;
-  }
   suite s = suite_open("codes", "nearest-even", 1);
   snprintf(s.label, sizeof s.label, "cast");
   const int32_t x = input(&s, NIB_F32, shape(2, ROWS, COLUMNS), 0, 0);

@@ -316,13 +316,9 @@ static void add_nested_cases(suite *s, const nib_vocab *v) {
 }
 
 static void test_vocabulary(const char *vocab, const char *target_name, const char *schedule) {
-  const nib_vocab *v = nib_vocab_find(vocab);
-  nib_target target;
-  CHECK(v && nib_target_parse(target_name, &target, &harness_diag) == NIB_OK);
-  if (!v || !nib_target_runs_here(&target)) {
-    printf("%s: skipped, this processor lacks its features\n", vocab);
+  const nib_vocab *v = vocabulary_here(vocab, target_name);
+  if (!v)
     return;
-  }
   n_cases = 0;
   suite s = suite_open("dots", "nearest-even", 11);
   if (schedule && strcmp(schedule, "block_sixes") == 0)

@@ -73,14 +73,8 @@ int main(void) {
                                            {"avx512vnni", "x86-64-v4+avx512vnni"}};
   static const nib_format formats[] = {NIB_I8, NIB_U8, NIB_F16, NIB_F32, NIB_I32, NIB_I64};
   for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
-    const nib_vocab *v = nib_vocab_find(targets[t][0]);
-    nib_target target;
-    CHECK(v && nib_target_parse(targets[t][1], &target, &harness_diag) == NIB_OK);
-    if (!v || !nib_target_runs_here(&target)) {
-      printf("%s: skipped, this processor lacks its features\n", targets[t][0]);
-      continue;
-    }
-    for (size_t f = 0; f < sizeof formats / sizeof *formats; f++)
+    const nib_vocab *v = vocabulary_here(targets[t][0], targets[t][1]);
+    for (size_t f = 0; v && f < sizeof formats / sizeof *formats; f++)
       test_format(v, targets[t][1], formats[f], 3 * t + f);
   }
   printf("%d failures\n", harness_failures);
