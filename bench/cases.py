@@ -16,7 +16,9 @@ import typing
 
 TABLE = pathlib.Path(__file__).resolve().parent / "cases.txt"
 INT8_KINDS = ("gemm", "conv", "tconv", "dw")
-KINDS = (*INT8_KINDS, "gemm_f32", "gemm_f16", "low", "net", "compile")
+# One layer, whose network this file makes.
+LAYER_KINDS = (*INT8_KINDS, "gemm_f32", "gemm_f16", "low")
+KINDS = (*LAYER_KINDS, "net", "compile")
 SIGMA = 36
 INPUT_SCALE, OUTPUT_SIGMA = 0.03125, 40.0
 # Weights of more bytes repeat their first rows: what that many take does not depend on all of them being
@@ -45,6 +47,10 @@ class Case:
     @property
     def is_int8(self) -> bool:
         return self.kind in INT8_KINDS
+
+    @property
+    def is_layer(self) -> bool:
+        return self.kind in LAYER_KINDS
 
     @property
     def variants(self) -> list:

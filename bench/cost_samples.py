@@ -23,11 +23,11 @@ def write_networks(folder: pathlib.Path, pattern: str) -> list:
     """The cases as networks; of cases that differ only in what they are compared with, nib-bench measures one."""
     paths = []
     for case in table.select(table.read_table()[0], pattern):
-        if case.kind == "net" or case.values.get("weights") == "uniform" or case.values.get("copies"):
+        if not case.is_layer or case.values.get("weights") == "uniform" or case.values.get("copies"):
             continue
         path = folder / f"{case.name}.mlir"
         path.write_text(table.network_text(case, table.make(case), case.variants[0]), encoding="utf-8")
-        paths.append(path)
+        paths.append((case, path))
     return paths
 
 
@@ -44,10 +44,16 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         paths = write_networks(pathlib.Path(folder), options.only) if options.only else []
+        # Weights of few bits by activations in f32, and by bytes.
+        runs = [([], [*options.models, *(path for _, path in paths)]),
+                (["--activation-format=q8_0"], [path for case, path in paths if case.kind == "low"])]
         for target in options.targets.split(";"):
-            done = subprocess.run([options.build / "bin" / "nib-bench", f"--candidates={options.candidates}",
-                                   f"--samples={options.out}", f"--target={target}", *options.models, *paths], check=False)
-            failed = failed or done.returncode != 0
+            for flags, networks in runs:
+                if not networks:
+                    continue
+                done = subprocess.run([options.build / "bin" / "nib-bench", f"--candidates={options.candidates}",
+                                       f"--samples={options.out}", f"--target={target}", *flags, *networks], check=False)
+                failed = failed or done.returncode != 0
     return 1 if failed else 0
 
 
