@@ -284,7 +284,8 @@ static nib_status write_ir(nibc_session *s) {
   size_t size = 0;
   nib_status status = nibc_session_print(s, &text, &size);
   if (status == NIB_OK && !o->out_dir) {
-    if (fwrite(text, 1, size, stdout) != size || fflush(stdout))
+    /* A reader that has gone needs no message: see main.c. */
+    if ((fwrite(text, 1, size, stdout) != size || fflush(stdout)) && errno != EPIPE)
       status = nibc_fail(NIB_ERROR_IO, "standard output: %s", strerror(errno));
   } else if (status == NIB_OK) {
     status = nibc_dir_create(o->out_dir, &created);

@@ -4,9 +4,11 @@
 #include "interrupt.h"
 #include "message.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static nib_status (*const commands[NIBC_COMMAND_COUNT])(const nibc_options *) = {
     [NIBC_COMPILE] = nibc_command_compile, [NIBC_RUN] = nibc_command_run,
@@ -14,11 +16,17 @@ static nib_status (*const commands[NIBC_COMMAND_COUNT])(const nibc_options *) = 
     [NIBC_TARGETS] = nibc_command_targets, [NIBC_FORMATS] = nibc_command_formats,
 };
 
+/* A pipe whose reader has seen enough, as `head` does: that needs no message. */
+static bool is_reader_gone(void) {
+  struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 /* What was printed must have arrived. */
 static nib_status flush_output(nib_status status) {
   if (!fflush(stdout) && !ferror(stdout))
     return status;
-  if (nibc_error_count() == 0)
+  if (nibc_error_count() == 0 && !is_reader_gone())
     nibc_error("standard output cannot be written");
   return status == NIB_OK ? NIB_ERROR_IO : status;
 }
