@@ -433,7 +433,7 @@ static double transpose_cycles(const nib_kernel_desc *d, const rates *r) {
   return registers * (log2(fmax(16 / bytes, 1)) + 4) * k_byte_register_cycles;
 }
 
-static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
+static double compute_cycles(const nib_kernel_desc *d, const nib_vocab *v, const rates *r) {
   if (strcmp(d->schedule, "transpose_tiles") == 0)
     return transpose_cycles(d, r);
   if (strcmp(d->schedule, "row_steps") == 0)
@@ -442,7 +442,7 @@ static double compute_cycles(const nib_kernel_desc *d, const rates *r) {
     return lookup_cycles(d, r->scalar);
   const nib_desc_tensor *in = nib_cost_role(d, "in"), *out = nib_cost_role(d, "out");
   const bool real = nib_cost_is_float(in);
-  const double few_bits = nib_cost_few_bits_cycles(d, nib_vocab_find(d->vocab));
+  const double few_bits = nib_cost_few_bits_cycles(d, v);
   if (few_bits > 0)
     return few_bits + (double)d->elementwise * scalar_element_cycles(d, r);
   const mac_kind kind = mac_kind_of(d);
@@ -485,12 +485,25 @@ static double convert_cycles(const nib_kernel_desc *d) {
   return (read + elements * out) * k_convert_cycles;
 }
 
+/* An element of a block for each product: where it lies, its bits, its scale. */
+static double decode_cycles(const nib_kernel_desc *d, const rates *r) {
+  const double each = r->in_order && r->found_lanes <= 1 ? 14 : 3.5;
+  const char *const roles[] = {"in", "weight"};
+  double blocks = 0;
+  for (int i = 0; i < 2; ++i) {
+    const nib_desc_tensor *t = nib_cost_role(d, roles[i]);
+    const nib_format_info *info = t != NULL ? nib_cost_format(t) : NULL;
+    blocks += info != NULL && info->kind == NIB_KIND_BLOCK;
+  }
+  return (double)d->macs * blocks * each;
+}
+
 static double scalar_cycles(const nib_kernel_desc *d, const rates *r) {
   const bool real = nib_cost_is_float(nib_cost_role(d, "in"));
   const double mac = real ? r->fma : mac_kind_of(d) == MAC_LANE ? r->lane_mac : r->dot;
   return (double)d->macs * fmax(mac, 1.0) * direct_mac_cycles(r) /
              found_vectors(d, r->found_lanes, real) +
-         convert_cycles(d) + nib_cost_encode_cycles(d) +
+         convert_cycles(d) + decode_cycles(d, r) + nib_cost_encode_cycles(d) +
          (double)d->elementwise * scalar_element_cycles(d, r) +
          count_lookups(d) * nib_cost_rows(d) * nib_cost_columns(d) * k_scalar_lookup_cycles +
          (real ? summed_elements(d) * k_accumulate_latency : 0.0) +
@@ -505,6 +518,9 @@ static double bytes_per_cycle(const nib_machine *m, double working_set) {
   return working_set <= m->l3_bytes ? m->l3_bytes_per_cycle : m->dram_bytes_per_cycle;
 }
 
+/* A product and a sum of reals by a library. */
+static const double k_software_fma_cycles = 120;
+
 nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *desc,
                             const nib_target *target, nib_cost *out_cost) {
   (void)model;
@@ -514,6 +530,12 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
   const nib_machine *m = &target->machine;
   const bool direct = strcmp(desc->schedule, "direct") == 0;
   const nib_vocab *spoken = direct ? nib_vocab_find("c99") : vocab;
+  nib_vocab in_software;
+  if (spoken != NULL && nib_target_lacks_reals(target)) {
+    in_software = *spoken;
+    in_software.fma_cycles = k_software_fma_cycles;
+    spoken = &in_software;
+  }
   rates r = spoken != NULL ? rates_of_vocab(spoken) : rates_of_machine(m);
   r.in_order |= nib_target_is_riscv(target);
   share_bytes(desc, spoken, &r);
@@ -532,7 +554,8 @@ nib_status nib_cost_predict(const nib_cost_model *model, const nib_kernel_desc *
     return NIB_OK;
   }
   const double bandwidth = nib_cost_or(bytes_per_cycle(m, (double)desc->working_set_bytes), 1.0);
-  out_cost->compute_ns = (direct ? scalar_cycles(desc, &r) : compute_cycles(desc, &r)) / ghz;
+  out_cost->compute_ns =
+      (direct ? scalar_cycles(desc, &r) : compute_cycles(desc, spoken, &r)) / ghz;
   out_cost->memory_ns = traffic / bandwidth / ghz;
   out_cost->overhead_ns = k_kernel_cycles / ghz;
   out_cost->ns = fmax(out_cost->compute_ns, out_cost->memory_ns) + out_cost->overhead_ns;

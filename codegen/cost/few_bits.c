@@ -49,35 +49,58 @@ static int planes_of(const nib_desc_tensor *t) {
  * loads go on without a gap. */
 static const double k_steady_loads_per_cycle = 1.7;
 
-/* Bytes by codes of few bits. Of a step that shares scales: dot products, and masks on the codes
- * where these are not unpacked once (tile[2]), all but one of a register where its sums are nested;
- * then two products of each sum by scales; loads of activations, codes, and of three numbers of
- * each row. */
+/* Of an f32 activation that block_dots multiplies as bytes; and what finding them takes, where
+ * bytes are copied. */
+static const double k_digits = 3, k_digits_cycles = 4, k_stage_cycles = 0.1;
+
+/* Of codes that are unpacked, which are read again soon. */
+static const double k_stored_bytes_per_cycle = 48;
+
+/* A register of codes to bytes: a shift and a mask for each plane, another shift and a blend for
+ * all but the first, and the store. */
+static double unpack_cycles(const nib_kernel_desc *d, const nib_vocab *v, double simple) {
+  const double operations = 4 * planes_of(nib_cost_role(d, "weight")) - 2;
+  return fmax(4 * v->lanes / k_stored_bytes_per_cycle, operations * simple);
+}
+
+/* Sums of a long group are scaled step by step and added up, beside those of the step, in two
+ * pieces, and the totals: what has no register is stored and loaded in each step. */
+static double long_group_cycles(const nib_vocab *v, double mr, double nr) {
+  const double used = mr * nr * (2 + 2) + nr + 3;
+  return 2 * fmax(0, used - v->registers);
+}
+
+/* Bytes by codes of few bits, or f32 as digits, which are so many rows of bytes. Of a step that
+ * shares scales: dot products, and masks on the codes where these are not unpacked once (tile[2]),
+ * all but one of a register where its sums are nested; then two products of each sum by scales;
+ * loads of activations, codes, and of three numbers of each row. */
 static double block_dot_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = nib_cost_columns(d), m = nib_cost_rows(d),
                k = fmax(1.0, (double)d->macs / (n * m));
   const bool nested = strcmp(d->schedule, "block_nested") == 0, unpacks = d->tile[2] > 0;
   const double bytes = (double)d->weight_bytes / (n * k);
-  const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m);
+  const double digits = nib_cost_is_float(nib_cost_role(d, "in")) ? k_digits : 1;
+  const double each = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), mr = each * digits;
   const double nr = nested           ? 16.0 / code_bits(nib_cost_role(d, "weight"))
                     : d->tile[1] > 0 ? d->tile[1]
                                      : 1;
   const double dot = nib_cost_or(v->dot8_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
+  const double fma = fmax(nib_cost_or(v->fma_cycles, 1), simple);
   const double panels = ceil(ceil(n / v->lanes) / nr);
   const double step =
       fmin(group_of(nib_cost_role(d, "in"), k), group_of(nib_cost_role(d, "weight"), k));
+  const bool long_group = step < group_of(nib_cost_role(d, "weight"), k) && !nested && !unpacks;
   const double quads = ceil(step / 4), codes = unpacks ? nr : nested ? 2 : nr * bytes;
   const double masks = unpacks ? 0 : nested ? nr - codes : nr;
   const double stored = planes_of(nib_cost_role(d, "weight")), planes = unpacks ? 1 : stored;
   const double issue = quads * planes * (mr * nr * dot + masks * simple) +
-                       (mr * nr + (unpacks ? 0.0 : nr)) * 2 * simple;
+                       (mr * nr + (unpacks ? 0.0 : nr)) * (simple + fma) +
+                       (long_group ? long_group_cycles(v, mr, nr) : 0.0);
   const double loads = quads * (planes * mr + codes) + 3 * mr + nr;
   const double tile = ceil(k / step) * fmax(issue, loads / k_steady_loads_per_cycle);
-  /* Staging of rows; unpacked bytes are written, and read by what follows. */
-  const double rows = m * k * 0.1;
-  return panels * (ceil(m / mr) * tile +
-                   (unpacks ? ceil(k / 4) * nr * (2 + 3 * stored) * simple : 0.0)) +
-         rows;
+  const double unpacked = unpacks ? ceil(k / 4) * nr * unpack_cycles(d, v, simple) : 0;
+  return panels * (ceil(m / each) * tile + unpacked) +
+         m * k * (digits > 1 ? k_digits_cycles : k_stage_cycles);
 }
 
 /* The sums of four activations by codes of one bit: of 32 elements a shift, two indices, and for
@@ -112,19 +135,32 @@ static double block_six_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   return m * simple * (panels * (units * 35 + groups * 20) + units * tables);
 }
 
-/* Reals by codes of few bits: a shift and a lookup for each number, shared by a tile's rows, or
- * (tile[2]), beside a product and a store, by all of them. */
+/* Operations on a code that becomes a real: where it is an integer, of each plane, a mask and, for
+ * every other half of a lane, a shift, then the conversion; else a shift and a lookup. */
+static double number_operations(const nib_kernel_desc *d, const nib_vocab *v) {
+  const nib_desc_tensor *w = nib_cost_role(d, "weight");
+  const nib_format_info *info = nib_cost_format(w);
+  const bool integers = info && info->kind == NIB_KIND_BLOCK &&
+                        !nib_format_holds_reals((nib_format)info->block.element);
+  if (!integers)
+    return 1 + nib_cost_or(v->lookup16_operations, 1);
+  return code_bits(w) <= 4 ? 2.1 : 4.0 * planes_of(w);
+}
+
+/* Reals by codes of few bits: the numbers, shared by a tile's rows, or (tile[2]), beside a product
+ * and a store, by all of them. Of portable C compilers make vectors. */
 static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
   const double n = nib_cost_columns(d), m = nib_cost_rows(d),
                k = fmax(1.0, (double)d->macs / (n * m));
   const double mr = fmin(d->tile[0] > 0 ? d->tile[0] : 1, m), nr = d->tile[1] > 0 ? d->tile[1] : 1;
-  const double fma = nib_cost_or(v->fma_cycles, 1), simple = v->lanes > 1 ? 0.5 : 1.0;
+  const double fma = nib_cost_or(v->fma_cycles, 1), simple = 0.5;
+  const double number = number_operations(d, v) * simple;
   const double panels = ceil(ceil(n / v->lanes) / nr);
   if (d->tile[2] > 0)
     return panels * k *
            (ceil(m / mr) * fmax(mr * nr * fma, (mr + nr) / NIB_COST_LOADS_PER_CYCLE) +
-            nr * (3 * simple + fma + 1));
-  const double issue = mr * nr * fma + nr * 3 * simple,
+            nr * (number + fma + 1));
+  const double issue = mr * nr * fma + nr * number,
                loads = (mr + nr / 8) / NIB_COST_LOADS_PER_CYCLE;
   const double groups = ceil(k / group_of(nib_cost_role(d, "weight"), k));
   return panels * ceil(m / mr) * (k * fmax(issue, loads) + groups * mr * nr * 3 * simple);

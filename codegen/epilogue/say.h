@@ -35,6 +35,9 @@ void nib_declare_tile(nib_emitter *e, const char *type, const char *stem, int64_
 /** to = reals of `format`, f32, f16 or bf16, as f32, at byte `at` behind the pointer `w` to bytes.
  */
 void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at);
+/** Array `to` of floats = n reals of `format`, f16 or bf16, at pointer expression `from`; it has room
+ * for whole registers. */
+void nib_say_widen(nib_emitter *e, nib_format format, const char *to, const char *from, int64_t n);
 /** Prefetches the line `ahead` bytes behind `pointer`; `here`: between the reads that it is said
  * between, where the vocabulary can say that. */
 void nib_say_prefetch(nib_emitter *e, const char *pointer, int ahead, bool here);

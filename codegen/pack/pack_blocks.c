@@ -63,7 +63,7 @@ static bool plan_numbers(nib_format element, double zero, const nib_vocab *v, ni
 /* Cuts `bits` into planes, widest first, none of which needs more elements for a register than a
  * unit has. Indices of a table have one plane. */
 static bool plan_planes(nib_block_pack *p, const nib_vocab *v) {
-  const int widest = v->dot8_limit || p->bits < 8 ? 4 : 8;
+  const int widest = (v->dot8_limit && !p->by_codes) || p->bits < 8 ? 4 : 8;
   int left = p->bits, shift = 0;
   p->unit = p->padded_step % 32 == 0 ? 32 : p->padded_step % 16 == 0 ? 16 : 8;
   for (p->n_planes = 0; left > 0 && p->n_planes < NIB_BLOCK_MAX_PLANES; ++p->n_planes) {
@@ -130,29 +130,24 @@ static void set_bytes(nib_block_pack *p) {
     p->group_bytes += p->lanes * (int64_t)nib_format_bytes(p->offset_format);
 }
 
-/* Codes of 4 bits index the numbers themselves; wider ones are integers, the sum of two parts. */
+/* Integers are their codes; others of 4 bits are looked up by them. */
 static bool plan_reals(nib_format element, double zero, int exponent, const nib_vocab *v,
                        nib_block_pack *p) {
   const nib_format_info *f = nib_format_get(element);
   double values[256];
-  if (f->bits > 4) {
-    if (!plan_numbers(element, zero, v, p) || p->n_tables)
-      return false;
-    for (int i = 0; i < 16; ++i) {
-      p->reals[0][i] = ldexpf((float)((i << p->mul_log2) - p->zero), p->unit_exponent + exponent);
-      p->reals[1][i] = ldexpf((float)(i << (4 + p->mul_log2)), p->unit_exponent + exponent);
-    }
-    return true;
-  }
+  p->by_codes = plan_numbers(element, zero, v, p) && !p->n_tables;
+  p->one_plane = f->bits <= 4;
+  if (p->by_codes || f->bits > 4)
+    return p->by_codes;
   if (!element_values(element, zero, values))
     return false;
   p->bits = f->bits;
-  p->one_plane = true;
+  p->n_tables = 0;
   p->largest = (1 << f->bits) - 1;
   for (int i = 0; i < 16; ++i) {
     p->stored[i] = (int16_t)i;
-    p->reals[0][i] = (float)ldexp(values[i & p->largest], exponent);
-    if ((double)p->reals[0][i] != ldexp(values[i & p->largest], exponent))
+    p->reals[i] = (float)ldexp(values[i & p->largest], exponent);
+    if ((double)p->reals[i] != ldexp(values[i & p->largest], exponent))
       return false;
   }
   return true;

@@ -34,7 +34,10 @@ typedef struct nib_block_pack {
   int n_tables; /**< 0: none; 2: low and high four bits of the entries */
   uint8_t tables[NIB_BLOCK_MAX_TABLES][16];
   int16_t stored[256]; /**< by code of the element format */
-  float reals[2][16]; /**< planned for reals: element = reals[0][code & 15] + reals[1][code >> 4] */
+  /* planned for reals: element = (code - zero / 2^mul_log2) * 2^(mul_log2 + unit_exponent) or,
+   * where it is no integer times a constant, reals[code & 15] */
+  bool by_codes;
+  float reals[16];
   bool by_fours; /**< planned for sums: see nib_block_pack_plan_sums; a code counts 2^fours_log2 */
   int fours_log2;
   bool by_sixes;  /**< and by six of them: see nib_block_pack_plan_sixes */
@@ -78,7 +81,8 @@ bool nib_block_pack_plan(const nib_tensor *w, int64_t act_group, bool spreads, c
                          int columns, nib_block_pack *out_pack);
 
 /** The same for products with reals, which take elements of any kind of at most 4 bits and integers
- *  of 8: steps are groups, and codes are not looked up in tables of bytes. */
+ *  of 8: steps are groups, and codes are not looked up in tables of bytes. Those of fewer than 4
+ * bits that are not 1 or 2 have planes of 4. */
 bool nib_block_pack_plan_reals(const nib_tensor *w, const nib_vocab *v, int columns,
                                nib_block_pack *out_pack);
 

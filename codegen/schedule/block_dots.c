@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * block_dots: dense layers with weights in blocks of few bits and activations in blocks of bytes.
- * The products inside of what shares both scales are summed as integers; then come the scales.
- * Weights stream through once for every tile of rows: panel by panel, packed in the order of the
- * micro-kernel. With many rows a chunk of a panel is unpacked to bytes first, and the totals of all
- * rows wait in scratch. tile[0] is rows, tile[1] registers of columns, tile[2] groups of a chunk
- * that is unpacked, or 0. */
+ * block_dots: dense layers with weights in blocks of few bits and activations in blocks of bytes,
+ * or reals, which become bytes: three for each (block_digits.c). The products inside of what shares
+ * both scales are summed as integers; then come the scales. Weights stream through once for every
+ * tile of rows: panel by panel, packed in the order of the micro-kernel. With many rows a chunk of
+ * a panel is unpacked to bytes first, and the totals of all rows wait in scratch. tile[0] is rows,
+ * tile[1] registers of columns, tile[2] groups of a chunk that is unpacked, or 0. */
 #include "schedule/block_dots.h"
 
 #include "emit/snippets.h"
 #include "epilogue/say.h"
+#include "params/params.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,12 @@ typedef long long ll;
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
 /* ---- what it accepts ---- */
+
+/* Elements of a row that share a scale; 0: not accepted. */
+static int64_t group_of(const nib_tensor *x, const nib_tensor *w) {
+  const int64_t group = nib_block_rows_group(x);
+  return group ? group : nib_block_digits_group(x, w);
+}
 
 /* All of a byte, or as many as the sum of a step holds. */
 static int pieces_in_place(const nib_block_pack *p, const nib_vocab *v, bool unpacks) {
@@ -42,7 +49,7 @@ static int unpacked_log2(const nib_block_dots *d) {
 /* Rows whose codes leave the second cache room, in blocks of much the same size: whole tiles. */
 static int64_t rows_of_block(const nib_block_dots *d) {
   enum { BLOCK_BYTES = 768 << 10 };
-  const int64_t bytes = d->rows.rows * d->rows.chunks * d->rows.stride;
+  const int64_t bytes = d->rows.rows * d->rows.digits * d->rows.chunks * d->rows.stride;
   const int64_t blocks = (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
   const int64_t rows = round_up((d->rows.rows + blocks - 1) / blocks, d->tile_rows);
   return rows < d->rows.rows ? rows : d->rows.rows;
@@ -63,7 +70,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   d->v = v;
   d->tile_rows = kernel->tile[0] > 0 ? kernel->tile[0] : 1;
   const int columns = kernel->tile[1] > 0 ? kernel->tile[1] : 1;
-  const int64_t act_group = nib_block_rows_group(x);
+  const int64_t act_group = group_of(x, w);
   d->unpacks = d->in_chunks = kernel->tile[2] > 0;
   d->chunk_groups = kernel->tile[2];
   if (act_group == 0 || !nib_block_pack_plan(w, act_group, !d->unpacks, v, columns, &d->pack) ||
@@ -86,8 +93,14 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   return d->scratch_bytes < INT32_MAX;
 }
 
-static bool is_constant_real(const nib_tensor *t) {
-  return !t || (t->data && t->format == NIB_F32);
+/* Results of blocks are f32, those of reals likewise or of their own format. Weights that are
+ * rounded to the activations' format are no longer codes. */
+static bool formats_fit(const nib_graph *g, const nib_node *n) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *bias = nib_node_input(g, n, 2);
+  const nib_tensor *y = &g->tensors[n->out];
+  return (!bias || (bias->data && nib_params_is_real(bias->format))) &&
+         (y->format == NIB_F32 || (nib_params_is_real(y->format) && y->format == x->format)) &&
+         nib_node_decode_format(g, n) == NIB_NO_FORMAT;
 }
 
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
@@ -100,8 +113,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
     return false;
   const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *y = &g->tensors[n->out];
-  if (!x || x->data || !w || !w->data || !is_constant_real(nib_node_input(g, n, 2)) ||
-      y->format != NIB_F32 || nib_tensor_elems(y) > INT32_MAX / 4 ||
+  if (!x || x->data || !w || !w->data || v->real_f16 || !formats_fit(g, n) ||
+      !nib_vocab_holds(v, y->format) || nib_tensor_elems(y) > INT32_MAX / 4 ||
       strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
     return false;
   nib_block_dots d;
@@ -129,26 +142,29 @@ static void put_tile(int32_t *tile, int64_t rows, int64_t most, int32_t columns,
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
   const nib_tensor *y = &g->tensors[n->out];
   const int64_t rows = y->dims[0], registers = (y->dims[1] + v->lanes - 1) / v->lanes;
+  const int sums = nib_block_rows_group(x) ? 1 : NIB_BLOCK_DIGITS; /* of a row */
   static const int32_t widths[] = {2, 1,
                                    4}; /* in memory's order: four registers are for many rows */
   int count = 0;
   for (int i = 0; i < 3; ++i) {
     const int32_t columns = widths[i];
-    /* A sum and a total each, the codes, an activation. */
-    const int32_t most = (v->registers - v->registers / 8 - 2 * columns - 1) / (2 * columns);
+    /* Sums and a total each, the codes, an activation. */
+    const int32_t most =
+        (v->registers - v->registers / 8 - 2 * columns - 1) / ((sums + 1) * columns);
     nib_block_pack p;
     if ((columns > registers && columns > 1) || most < 1)
       continue;
     if (columns < 4 && count < capacity)
       put_tile(out_tiles[count++], rows, most, columns, 0);
     if (rows > 1 && count < capacity &&
-        nib_block_pack_plan(nib_node_input(g, n, 1), nib_block_rows_group(nib_node_input(g, n, 0)),
-                            false, v, columns, &p) &&
+        nib_block_pack_plan(w, group_of(x, w), false, v, columns, &p) &&
         (!v->dot8_limit || 256 * nib_block_pack_largest(&p) <= v->dot8_limit))
-      put_tile(out_tiles[count++], rows, columns < 4 || v->registers < 32 ? most : most + 1,
-               columns, chunk_groups(&p));
+      put_tile(out_tiles[count++], rows,
+               columns < 4 || v->registers < 32 || sums > 1 ? most : most + 1, columns,
+               chunk_groups(&p));
   }
   return count;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
- * block_dots: dense layers whose weights have few bits and whose activations are bytes. The parts
- * of the schedule: block_dots.c (what it accepts), block_panels.c (loops over panels and rows),
- * block_rows.c (rows of activations in scratch), block_tile.c (the micro-kernel), block_unpack.c.
- * block_reals.c is a schedule of its own, for activations in f32. */
+ * block_dots: dense layers whose weights have few bits and whose activations are bytes, or f32 that
+ * become bytes. The parts of the schedule: block_dots.c (what it accepts), block_panels.c (loops
+ * over panels and rows), block_rows.c and block_digits.c (rows of activations in scratch),
+ * block_tile.c and block_sums.c (the micro-kernel), block_unpack.c. block_reals.c is a schedule of
+ * its own, for activations that stay f32. */
 #ifndef NIB_SCHEDULE_BLOCK_DOTS_H
 #define NIB_SCHEDULE_BLOCK_DOTS_H
 
@@ -14,6 +15,9 @@
  * that, and what comes from the last cache is no sooner there. */
 enum { NIB_BLOCK_AHEAD = 6144 };
 
+/** Of an f32 activation: to base 256, each in -128 to 127 (block_digits.c). */
+enum { NIB_BLOCK_DIGITS = 3 };
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -21,15 +25,17 @@ extern "C" {
 /** Rows of activations as the micro-kernel reads them, and where in scratch they are. */
 typedef struct nib_block_rows {
   const nib_tensor *x;
-  bool is_block; /**< else codes of 8 bits with one zero point */
+  bool is_block; /**< else f32, which become digits */
   int64_t rows, k;
+  int digits; /**< rows of int8 codes that a row of activations is, each with scales of its own: 1,
+                 or NIB_BLOCK_DIGITS */
   int64_t scale_elems; /**< elements that share a scale */
   int64_t steps;       /**< integer sums of a row */
   int64_t chunk_steps; /**< of a chunk of K: what is of one for all rows lies together */
   int64_t chunks;
   int64_t stride; /**< bytes in a chunk from one row of int8 codes to the next */
   int64_t flip;   /**< subtracted from codes to make them int8: 128 or 0 */
-  bool has_bases, has_scales, has_offset_sums;
+  bool has_bases, has_offset_sums;
   bool magic; /**< bases make the integer sum S the bits of the float 1.5 * 2^23 + S, and beside
                  scales are their products by -1.5 * 2^23, which are exact */
   int64_t codes_at, bases_at, scales_at, magics_at, offset_sums_at, bytes; /**< in scratch */
@@ -70,8 +76,15 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
                          const nib_vocab *v, int64_t chunk_groups, nib_block_rows *out_rows);
 /** Elements of a row that share a scale: what the weights' packing must meet. 0: not accepted. */
 int64_t nib_block_rows_group(const nib_tensor *x);
+/** The same where f32 become digits, group by group of the weights. */
+int64_t nib_block_digits_group(const nib_tensor *x, const nib_tensor *w);
 /** Writes the rows into scratch: codes, -zero * sums of codes, scales. */
 void nib_block_rows_emit(const nib_block_dots *d);
+/** Opens the loops over the rows of activations and their blocks, and writes each block's digits:
+ * int8_t digits[NIB_BLOCK_DIGITS][…], the highest first, and `unit`, what the last ones count, or a
+ * NaN where a number of the block is none or infinite. `row` and `b` count; both loops stay open.
+ */
+void nib_block_digits_open(const nib_block_dots *d);
 
 /** One tile: `rows` rows from row expression `row`, `columns` registers of the panel at pointer
  *  `panel`; `tail`: valid lanes of the last, 0 for all. */

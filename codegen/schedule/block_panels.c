@@ -37,7 +37,7 @@ static nib_status add_constants(nib_block_dots *d, const nib_kernel *kernel) {
     const size_t padded = (size_t)((d->pack.outputs + 63) / 64 * 64);
     float *wide = calloc(padded, sizeof *wide);
     if (wide)
-      memcpy(wide, bias->data, (size_t)d->pack.outputs * sizeof *wide);
+      nib_format_decode_row(bias->format, bias->data, d->pack.outputs, wide);
     d->bias = wide ? add(d->e, kernel, "bias", "float", wide, padded * sizeof *wide) : NULL;
     ok = ok && d->bias;
     free(wide);

@@ -55,6 +55,8 @@ static bool is_magic(const nib_block_rows *r, const nib_block_pack *p, const nib
          nib_vocab_prim(v, NIB_PRIM_F32_OF_BITS);
 }
 
+static int64_t code_rows(const nib_block_rows *r) { return r->rows * r->digits; }
+
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
                          const nib_vocab *v, int64_t chunk_groups, nib_block_rows *out_rows) {
   nib_block_rows *r = out_rows;
@@ -62,23 +64,23 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   memset(r, 0, sizeof *r);
   r->x = x;
   r->is_block = nib_block_is_bytes(nib_format_get(x->format));
+  r->digits = r->is_block ? 1 : NIB_BLOCK_DIGITS;
   r->k = x->dims[x->rank - 1];
   r->rows = nib_tensor_elems(x) / r->k;
-  r->scale_elems = nib_block_rows_group(x);
+  r->scale_elems = r->is_block ? nib_block_rows_group(x) : pack->group;
   r->steps = pack->groups * pack->steps_of_group;
   r->chunk_steps = chunk_groups * pack->steps_of_group;
   r->chunks = (r->steps + r->chunk_steps - 1) / r->chunk_steps;
   r->stride = round_up(r->chunk_steps * pack->padded_step, 64);
-  if (r->rows > 1 && r->stride % 4096 == 0) /* else rows share the sets of the first cache */
+  if (code_rows(r) > 1 && r->stride % 4096 == 0) /* else rows share the sets of the first cache */
     r->stride += 64;
   r->magic = is_magic(r, pack, v);
   r->has_bases = r->magic || pack->zero != 0 || pack->by_fours;
-  r->has_scales = r->is_block;
   r->has_offset_sums = pack->has_offsets;
-  const int64_t words = r->rows * r->chunks * r->chunk_steps * pack->fields * 4;
-  r->codes_at = place(r, r->rows * r->chunks * r->stride);
+  const int64_t words = code_rows(r) * r->chunks * r->chunk_steps * pack->fields * 4;
+  r->codes_at = place(r, code_rows(r) * r->chunks * r->stride);
   r->bases_at = place(r, r->has_bases ? words : 0);
-  r->scales_at = place(r, r->has_scales ? words : 0);
+  r->scales_at = place(r, words);
   r->magics_at = place(r, r->magic ? words : 0);
   r->offset_sums_at = place(r, r->has_offset_sums ? r->rows * pack->groups * 4 : 0);
   return r->scale_elems > 0 && r->bytes < INT32_MAX / 2;
@@ -179,9 +181,9 @@ static void emit_factors(const nib_block_dots *d, int f, const char *scale) {
                   d->in_place > 1 ? " * " : "", d->in_place > 1 ? power.s : "",
                   p->by_fours ? nib_word_of(" - %lld", (ll)nib_block_table_excess(p)).s : "",
                   magic_of(d, f).s);
-  if (r->has_scales && *power.s)
+  if (*power.s)
     nib_text_line(t, "row_scales[%s] = %s / (float)%s;", at.s, scale, power.s);
-  else if (r->has_scales)
+  else
     nib_text_line(t, "row_scales[%s] = %s;", at.s, scale);
   if (r->magic)
     nib_text_line(t, "row_magics[%s] = -12582912.0f * row_scales[%s];", at.s, at.s);
@@ -195,9 +197,9 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
   if (r->chunks > 1) {
     const ll chunk = (ll)r->chunk_steps;
     nib_text_line(t, "const int32_t at = (s / %lld * %lld + m) * %lld + s %% %lld;", chunk,
-                  (ll)r->rows, chunk, chunk);
+                  (ll)code_rows(r), chunk, chunk);
     nib_text_line(t, "int8_t *const to = codes + (s / %lld * %lld + m) * %lld + s %% %lld * %lld;",
-                  chunk, (ll)r->rows, (ll)r->stride, chunk, (ll)p->padded_step);
+                  chunk, (ll)code_rows(r), (ll)r->stride, chunk, (ll)p->padded_step);
   } else {
     nib_text_line(t, "const int32_t at = m * %lld + s;", (ll)r->steps);
     nib_text_line(t, "int8_t *const to = codes + m * %lld + s * %lld;", (ll)r->stride,
@@ -213,8 +215,28 @@ static void emit_step(const nib_block_dots *d, const char *from, const char *sca
   for (int f = 0; f < p->fields; ++f)
     emit_factors(d, f, scale);
   if (d->rows.has_offset_sums)
-    nib_text_line(t, "offset_sums[m * %lld + s / %lld] += real * (float)sum;", (ll)p->groups,
-                  (ll)p->steps_of_group);
+    nib_text_line(t, "offset_sums[%s * %lld + s / %lld] += real * (float)sum;",
+                  r->digits > 1 ? "row" : "m", (ll)p->groups, (ll)p->steps_of_group);
+}
+
+/* An expression of a row's scale: `real`, in units that the weights' elements are integers of. */
+static nib_word scale_in_units(const nib_block_pack *p) {
+  return p->unit_exponent ? nib_word_of("real * %s", nib_word_f32(ldexpf(1, p->unit_exponent)).s)
+                          : nib_word_of("real");
+}
+
+/* Each digit of an activation in a row of its own. */
+static void emit_digits(const nib_block_dots *d) {
+  nib_text *t = d->e->body;
+  nib_block_digits_open(d);
+  nib_text_open(t, "for (int32_t digit = 0; digit < %d; digit++) {", NIB_BLOCK_DIGITS);
+  nib_text_line(t, "const int32_t m = row * %d + digit, s = b;", NIB_BLOCK_DIGITS);
+  nib_text_line(t, "const float real = unit * (float)(1 << 8 * (%d - digit));",
+                NIB_BLOCK_DIGITS - 1);
+  emit_step(d, "digits[digit]", scale_in_units(&d->pack).s);
+  nib_text_close(t, "");
+  nib_text_close(t, "");
+  nib_text_close(t, "");
 }
 
 void nib_block_rows_emit(const nib_block_dots *d) {
@@ -228,21 +250,21 @@ void nib_block_rows_emit(const nib_block_dots *d) {
     declare(d, "int32_t", "bases", r->bases_at);
   if (r->magic)
     declare(d, "float", "row_magics", r->magics_at);
-  if (r->has_scales)
-    declare(d, "float", "row_scales", r->scales_at);
+  declare(d, "float", "row_scales", r->scales_at);
   if (r->has_offset_sums)
     declare(d, "float", "offset_sums", r->offset_sums_at);
   if (r->has_offset_sums)
     nib_text_line(t, "memset(offset_sums, 0, %lld);", (ll)(r->rows * p->groups * 4));
+  if (r->digits > 1) {
+    emit_digits(d);
+    return;
+  }
   nib_text_open(t, "for (int32_t m = 0; m < %lld; m++) {", (ll)r->rows);
   nib_text_open(t, "for (int32_t b = 0; b < %lld; b++) {", (ll)(r->k / r->scale_elems));
   nib_text_line(t, "const uint8_t *const q = in0 + (m * %lld + b) * %d; /* %s */",
                 (ll)(r->k / r->scale_elems), f->block_bytes, f->name);
   emit_scale(d, b);
-  /* The weights' elements are integers times a power of two. */
-  const nib_word scale = p->unit_exponent
-                             ? nib_word_of("real * %s", nib_word_f32(ldexpf(1, p->unit_exponent)).s)
-                             : nib_word_of("real");
+  const nib_word scale = scale_in_units(p);
   const int64_t steps = r->scale_elems / p->step;
   if (steps > 1) {
     nib_text_open(t, "for (int32_t i = 0; i < %lld; i++) {", (ll)steps);

@@ -58,7 +58,8 @@ static void find_keys(tile *t) {
 void nib_block_sums_open(tile *t) {
   const nib_block_pack *p = t->p;
   const nib_vocab *v = t->e->vocab;
-  const int64_t places = t->size.rows * t->size.columns;
+  t->rows = t->size.rows * t->d->rows.digits;
+  const int64_t places = t->rows * t->size.columns;
   if (t->d->unpacks) {
     t->planes[0] = (nib_block_plane){8, 0};
     t->n_planes = 1;
@@ -107,7 +108,7 @@ static nib_word sum_of(const tile *t, int64_t m, int c, int k) {
 static void flush(tile *t, int k) {
   if (!t->dots_of_flush || !t->keys[k].dots)
     return;
-  for (int64_t m = 0; m < t->size.rows; ++m)
+  for (int64_t m = 0; m < t->rows; ++m)
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word part = sum_of(t, m, c, k);
       say(t, NIB_PRIM_DOT8_SUM, nib_word_of("acc%lld_%d_%d", (ll)m, c, k).s, part.s, NULL);
@@ -153,7 +154,7 @@ static void emit_piece(const tile *t, const nib_block_plane *plane, int j, int t
 /* Whether products read the activations of piece j themselves. Of one row, each reading would serve
  * few products, and is an instruction to decode beside them. */
 static bool reads_near(const tile *t, int j) {
-  return t->size.rows == 1 && j < MAX_NEAR && nib_vocab_prim(t->e->vocab, NIB_PRIM_DOT8_NEAR);
+  return t->rows == 1 && j < MAX_NEAR && nib_vocab_prim(t->e->vocab, NIB_PRIM_DOT8_NEAR);
 }
 
 /* The sums of row m += codes0 … times the activations at `from`. */
@@ -178,7 +179,7 @@ static void emit_dots(tile *t, const nib_block_plane *plane, int j, const char *
     const bool near = reads_near(t, j);
     if (!near)
       nib_text_line(t->e->body, "%s x;", t->e->vocab->type_i32);
-    for (int64_t m = 0; m < t->size.rows; ++m)
+    for (int64_t m = 0; m < t->rows; ++m)
       emit_row_dots(t, m, k, near,
                     nib_word_of("a + %lld + %s", (ll)(m * t->d->rows.stride), offset).s);
     nib_text_close(t->e->body, "");
@@ -268,10 +269,12 @@ static bool starts_with_base(const tile *t, int k) {
   return t->keys[k].shift == 0;
 }
 
-/* Where what belongs to step `step` + j of row `row` + m lies; chunk_at: see open_chunk. */
+/* Where what belongs to step `step` + j of row m of codes lies; chunk_at: see open_chunk. */
 static nib_word step_at(const tile *t, int64_t m, const char *step, int j) {
-  return nib_word_of("(row + %lld) * %lld + %s%s + %d", (ll)m, (ll)t->d->rows.chunk_steps,
-                     t->d->rows.chunks > 1 ? "chunk_at + " : "", step, j);
+  const nib_block_rows *r = &t->d->rows;
+  const nib_word row = r->digits > 1 ? nib_word_of("row * %d", r->digits) : nib_word_of("row");
+  return nib_word_of("(%s + %lld) * %lld + %s%s + %d", row.s, (ll)m, (ll)r->chunk_steps,
+                     r->chunks > 1 ? "chunk_at + " : "", step, j);
 }
 
 /* The same of column register c. */
@@ -287,7 +290,7 @@ static nib_word base_of(const tile *t, int64_t m, int c, const char *step, int j
 
 static void open_sum(tile *t, const char *step, int k) {
   const int tables = t->n_tables ? t->n_tables : 1;
-  for (int64_t m = 0; m < t->size.rows; ++m)
+  for (int64_t m = 0; m < t->rows; ++m)
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word acc = nib_word_of("acc%lld_%d_%d", (ll)m, c, k);
       declare(t, t->e->vocab->type_i32, acc.s);
@@ -319,7 +322,7 @@ static void close_sums(tile *t, const char *step) {
   bool has_base = !t->d->rows.has_bases;
   for (int k = 0; k < t->n_keys; ++k)
     has_base |= starts_with_base(t, k);
-  for (int64_t m = 0; m < t->size.rows; ++m)
+  for (int64_t m = 0; m < t->rows; ++m)
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word acc = place("acc", m, c);
       declare(t, t->e->vocab->type_i32, acc.s);
@@ -354,7 +357,7 @@ static void open_short_loop(const tile *t, int64_t n) {
 /* The integer sums of a step, acc0_0 …, whose weights are at w and activations at a. */
 void nib_block_sums_step(tile *t, const char *step) {
   const int64_t units = t->p->padded_step / t->unit;
-  const int64_t dots = t->p->padded_step / 4 * t->size.rows * t->size.columns;
+  const int64_t dots = t->p->padded_step / 4 * t->rows * t->size.columns;
   const bool unrolls =
       units == 1 || (t->p->fields == 1 && units <= UNROLLED_UNITS && dots <= UNROLLED_DOTS);
   open_sums(t, step);
@@ -382,7 +385,7 @@ static void close_spread(tile *t, const char *step, int j) {
   const int tables = t->n_tables ? t->n_tables : 1, mul = t->p->mul_log2;
   for (int table = 0; table < tables; ++table)
     flush(t, j * tables + table);
-  for (int64_t m = 0; m < t->size.rows; ++m)
+  for (int64_t m = 0; m < t->rows; ++m)
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word acc = nib_word_of("acc%lld_%d_%d", (ll)m, c, j * tables);
       const nib_word high = nib_word_of("acc%lld_%d_%d", (ll)m, c, j * tables + 1);

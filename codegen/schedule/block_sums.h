@@ -25,6 +25,7 @@ typedef struct nib_block_sums {
   nib_emitter *e;
   const nib_block_pack *p;
   nib_block_tile size;
+  int64_t rows; /**< of codes, of which a row of activations may be several */
   nib_block_plane
       planes[NIB_BLOCK_MAX_PLANES]; /**< of the source: packed weights, or one of bytes */
   int n_planes, n_tables;
@@ -46,7 +47,8 @@ void nib_block_sums_step(nib_block_sums *t, const char *step);
 /** The same of pieces [from, to) of a bundle whose first step is `step`: acc<m>_<c>_<piece *
  * tables>. Neither moves on. */
 void nib_block_sums_pieces(nib_block_sums *t, const char *step, int from, int to);
-/** Where what belongs to step `step` + j of row `row` + m lies, for column register c. */
+/** Where what belongs to step `step` + j of row m of codes, counted from the tile's first, lies,
+ * for column register c. */
 nib_word nib_block_field_at(const nib_block_sums *t, int64_t m, int c, const char *step, int j);
 /** Bytes ahead at which packed weights are prefetched. */
 int nib_block_sums_ahead(const nib_block_sums *t);

@@ -139,8 +139,32 @@ static void scale_bits(tile *t, const char *suffix, const char *step, int j) {
   }
 }
 
+/* The same of digits: the sums of each, times its scale, together. */
+static void scale_digits(tile *t, const char *suffix, const char *step, int j) {
+  const int digits = t->d->rows.digits;
+  for (int64_t r = 0; r < t->rows; ++r) {
+    const int64_t m = r / digits;
+    declare_row_factors(t, r, step, j);
+    for (int c = 0; c < t->size.columns; ++c) {
+      const nib_word real = place("real", m, c), digit = place("digit", r, c);
+      declare(t, t->e->vocab->type_f32, digit.s);
+      say(t, NIB_PRIM_F32_FROM_I32, digit.s, nib_word_of("acc%lld_%d%s", (ll)r, c, suffix).s, NULL);
+      if (r % digits) {
+        say(t, NIB_PRIM_F32_FMA, real.s, digit.s, row_factor(t, r, c).s);
+        continue;
+      }
+      declare(t, t->e->vocab->type_f32, real.s);
+      say(t, NIB_PRIM_F32_MUL, real.s, digit.s, row_factor(t, r, c).s);
+    }
+  }
+}
+
 /* real0_0 … = the integer sums acc0_0… times the rows' scales of step + j; adding, to group0_0 … */
 static void scale_step(tile *t, const char *suffix, const char *step, int j, bool adds) {
+  if (t->d->rows.digits > 1) { /* whose steps are groups */
+    scale_digits(t, suffix, step, j);
+    return;
+  }
   if (t->d->rows.magic && !adds) {
     scale_bits(t, suffix, step, j);
     return;
@@ -161,12 +185,20 @@ static void scale_step(tile *t, const char *suffix, const char *step, int j, boo
 
 /* ---- bundles ---- */
 
+/* Pieces of codes that are multiplied while these are at hand: as many as half of the registers
+ * have sums for. */
+static int pieces_together(const tile *t, int tables) {
+  int pieces = t->spread;
+  while (pieces > 1 && pieces * t->rows * t->size.columns * tables > t->e->vocab->registers / 2)
+    pieces /= 2;
+  return pieces;
+}
+
 /* A bundle whose first step is `step`: of steps of one group, or of groups. */
 static void emit_bundle(tile *t, const char *step) {
   const nib_block_pack *p = t->p;
   const int tables = t->n_tables ? t->n_tables : 1;
-  const int64_t sums = t->spread * t->size.rows * t->size.columns * tables;
-  const int together = sums <= t->e->vocab->registers / 2 ? t->spread : 1;
+  const int together = pieces_together(t, tables);
   const int64_t bytes = t->spread * p->step_bytes * t->size.columns;
   for (int from = 0; from < t->spread; from += together) {
     nib_text_open(t->e->body, "{");
@@ -272,10 +304,10 @@ void nib_block_finish_emit(nib_block_dots *d, const nib_block_tile *size) {
 static void open_chunk(const tile *t) {
   const nib_block_rows *r = &t->d->rows;
   nib_text_line(t->e->body, "const int8_t *a = codes + (first / %lld * %lld + row) * %lld;",
-                (ll)t->d->chunk_groups, (ll)r->rows, (ll)r->stride);
+                (ll)t->d->chunk_groups, (ll)r->rows, (ll)(r->stride * r->digits));
   if (r->chunks > 1)
     nib_text_line(t->e->body, "const int32_t chunk_at = first * %lld;",
-                  (ll)(t->p->steps_of_group * (r->rows - 1)));
+                  (ll)(t->p->steps_of_group * (r->rows * r->digits - 1)));
 }
 
 /* Tiles of rows bring the packed codes of the next chunk near, each its share: they lie behind
@@ -368,7 +400,8 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
     if (d->looks_up)
       nib_text_line(d->e->body, "const uint8_t *a = tables + row * %lld;", (ll)d->table_stride);
     else
-      nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld;", (ll)d->rows.stride);
+      nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld;",
+                    (ll)(d->rows.stride * d->rows.digits));
   }
   if (d->in_chunks)
     nib_text_open(d->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(&t));

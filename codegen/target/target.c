@@ -455,6 +455,11 @@ bool nib_target_is_riscv(const nib_target *target) {
   return target && target->arch == NIB_ARCH_RISCV;
 }
 
+bool nib_target_lacks_reals(const nib_target *target) {
+  return nib_target_is_riscv(target) &&
+         !(target->features & (NIB_FEATURE_BIT(F) | NIB_FEATURE_BIT(ZFINX)));
+}
+
 void nib_target_march(const nib_target *target, char *text, size_t capacity) {
   if (capacity)
     text[0] = 0;

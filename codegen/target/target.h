@@ -96,6 +96,8 @@ nib_status nib_target_parse(const char *spec, nib_target *out_target, const nib_
 /** Whether `target` is a GPU of CUDA's. */
 bool nib_target_is_cuda(const nib_target *target);
 bool nib_target_is_riscv(const nib_target *target);
+/** Whether reals are computed by a library, with integers. */
+bool nib_target_lacks_reals(const nib_target *target);
 /** What a RISC-V target's features add up to: "rv64imafdc_zfh_v_zvl256b", and its calling
  * convention, "lp64d". Features of ours are left out. */
 void nib_target_march(const nib_target *target, char *out_text, size_t capacity);

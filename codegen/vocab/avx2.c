@@ -621,4 +621,5 @@ const nib_vocab nib_vocab_avx2 = {
     .lookup_cycles = 12.0,
     .lookup_steps = true,
     .dot8_cycles = 0.75,
+    .lookup16_operations = 4,
 };

@@ -64,4 +64,5 @@ const nib_vocab nib_vocab_avxvnni = {
     .bit_count_cycles = 3.5,
     .dot8_limit = 0,
     .dot8_cycles = 0.5,
+    .lookup16_operations = 4,
 };

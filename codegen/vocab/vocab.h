@@ -251,6 +251,7 @@ typedef struct nib_vocab {
   const struct nib_vocab *next; /**< another of the same file, or NULL */
   int32_t dot8_limit;         /**< largest magnitude of a sum of DOT8; 0: i32 */
   double dot8_cycles;         /**< of one DOT8 */
+  double lookup16_operations; /**< that F32_LOOKUP16 takes; 0: one */
   double lookup_cycles;       /**< of one BYTES_LOOKUP256 */
   bool lookup_steps;          /**< its table is one of steps, as nib_vocab_byte_table makes it */
 } nib_vocab;

@@ -218,6 +218,14 @@ static inline int32_t nib_scale_passes(const float *scales, const int32_t *bases
 }
 //@ end
 
+//@ begin nib_f32_to_bits
+static inline uint32_t nib_f32_to_bits(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+//@ end
+
 //@ begin nib_bits_to_f32
 static inline float nib_bits_to_f32(uint32_t bits) {
   float x;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  * RUN: %unit/test_block_dots
  * Dense layers of weights in blocks of few bits and activations in blocks of bytes (block_dots; of
- * one bit also block_tables and block_sixes, of two or four block_nested) or in f32 (block_reals):
- * every format that the schedules take, in each vocabulary and tile, over shapes with tails, on
- * random and extreme codes, against the reference in f32 and f64. */
+ * one bit also block_tables and block_sixes, of two or four block_nested) or in f32 (block_reals)
+ * or any real (digits, in block_dots): every format that the schedules take, in each vocabulary and
+ * tile, over shapes with tails, on random and extreme codes, against the reference in f32 and f64.
+ */
 #include "kernel_harness.h"
+#include "params/params.h"
 
 enum { MAX_CASES = 400 };
 
@@ -76,11 +78,13 @@ static const char *const nested_formats[] = {"q4_0",
                                              "ternary:block=1024,scale=f32"};
 #define N_NESTED_FORMATS ((int)(sizeof nested_formats / sizeof *nested_formats))
 
+static const char *const reals[] = {"f32", "f16", "bf16"};
 static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=f32"};
 
 static float small_real(suite *s) { return (float)pick(s, -1000, 1000) / 700.0f; }
 
-enum { EXTREME = 1, APART = 2 }; /* 0: reals much alike */
+/* 0: reals much alike; of activations in f32 also tiny, or none of a row's a number. */
+enum { EXTREME = 1, APART, TINY, NO_NUMBER };
 
 /* Blocks of `f` from reals, then (extreme) codes at both ends: all bytes of codes 0x00 or 0xFF …
  * Or, apart, scales of very different blocks, some of which are 0. */
@@ -89,12 +93,20 @@ static void fill_blocks(suite *s, nib_format f, int64_t n, int extreme, void *ou
   float *x = malloc((size_t)n * sizeof *x);
   for (int64_t i = 0; i < n; ++i)
     x[i] = extreme == EXTREME ? (next_random(&s->rng) % 2 ? 1.75f : -1.75f) : small_real(s);
-  for (int64_t b = 0; extreme == APART && b < n / info->block_elems; ++b) {
+  const int64_t block = info->block_elems ? info->block_elems : 32;
+  for (int64_t b = 0; extreme == APART && b < n / block; ++b) {
     const float factor = b % 7 == 3 ? 0.0f : ldexpf(1.0f, pick(s, -9, 9));
-    for (int64_t i = b * info->block_elems; i < (b + 1) * info->block_elems; ++i)
+    for (int64_t i = b * block; i < (b + 1) * block; ++i)
       x[i] *= factor;
   }
-  nib_format_encode_row(f, x, n, NULL, out);
+  for (int64_t i = 0; f == NIB_F32 && extreme == TINY && i < n; ++i)
+    x[i] *= 0x1p-120f;
+  for (int64_t i = 0; f == NIB_F32 && extreme == NO_NUMBER && i < n; i += 100)
+    x[i] = i % 200 ? NAN : INFINITY;
+  if (f == NIB_F32)
+    memcpy(out, x, (size_t)n * sizeof *x);
+  else
+    nib_format_encode_row(f, x, n, NULL, out);
   /* Plain int8 codes reach -128, which encoders do not write. */
   if (extreme == EXTREME && info->block.element == NIB_I8)
     for (int64_t b = 0; b < n / info->block_elems; ++b)
@@ -118,9 +130,11 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   const int a = nib_format_get(xf)->block_elems, b = nib_format_get(wf)->block_elems;
   const int k = (a > b ? a : b) * blocks;
   snprintf(s->label, sizeof s->label, "%.30s %d %d %d%s", weights, rows, outputs, k,
-           extreme == APART ? " apart"
-           : extreme        ? " extreme"
-                            : "");
+           extreme == APART       ? " apart"
+           : extreme == TINY      ? " tiny"
+           : extreme == NO_NUMBER ? " no number"
+           : extreme              ? " extreme"
+                                  : "");
   const int32_t x = input(s, xf, shape(2, rows, k), 0, 0);
   const int32_t w = value(s, wf, shape(2, outputs, k), 0, 0);
   const size_t bytes = nib_tensor_bytes(&s->g->tensors[w]);
@@ -128,11 +142,12 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   fill_blocks(s, wf, (int64_t)outputs * k, extreme, data);
   nib_graph_set_data(s->g, w, data, bytes, NIB_DATA_COPY);
   free(data);
-  const int32_t y = value(s, NIB_F32, shape(2, rows, outputs), 0, 0);
+  const nib_format yf = xf == NIB_F16 || xf == NIB_BF16 ? xf : NIB_F32;
+  const int32_t y = value(s, yf, shape(2, rows, outputs), 0, 0);
   if (outputs % 2) {
     node(s, NIB_OP_FULLY_CONNECTED, y, 2, x, w);
   } else {
-    const int32_t bias = constant(s, NIB_F32, shape(1, outputs), 0, 0, 0);
+    const int32_t bias = constant(s, yf, shape(1, outputs), 0, 0, 0);
     const int32_t n = node(s, NIB_OP_FULLY_CONNECTED, y, 3, x, w, bias);
     nib_graph_set_string(s->g, n, NIB_A_ACTIVATION, "relu");
   }
@@ -147,7 +162,7 @@ static void select_all(suite *s, const nib_vocab *v, const char *schedule) {
   for (int32_t i = 0; i < s->g->n_kernels; ++i) {
     nib_kernel *k = &s->g->kernels[i];
     const nib_node *root = &s->g->nodes[k->nodes[0]];
-    const bool real = nib_node_input(s->g, root, 0)->format == NIB_F32;
+    const bool real = nib_params_is_real(nib_node_input(s->g, root, 0)->format);
     const nib_schedule *sched = nib_schedule_find(schedule ? schedule
                                                   : real   ? "block_reals"
                                                            : "block_dots");
@@ -170,13 +185,41 @@ static void select_all(suite *s, const nib_vocab *v, const char *schedule) {
   s->g->arena_bytes = at;
 }
 
-static double distance(const float *y, const double *r, int64_t n) {
+static double distance(const double *y, const double *r, int64_t n) {
   double most = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const double d = fabs((double)y[i] - r[i]);
+    const double d = fabs(y[i] - r[i]);
     most = d > most || d != d ? (d != d ? INFINITY : d) : most;
   }
   return most;
+}
+
+static double *decode(const nib_tensor *t, const void *data) {
+  const int64_t n = nib_tensor_elems(t);
+  float *reals = malloc((size_t)n * sizeof *reals);
+  double *decoded = malloc((size_t)n * sizeof *decoded);
+  nib_format_decode_row(t->format, data, n, reals);
+  for (int64_t i = 0; i < n; ++i)
+    decoded[i] = (double)reals[i];
+  free(reals);
+  return decoded;
+}
+
+/* Of the largest result: what sums in f32 may be off by, or a unit in the last place of fewer bits,
+ * of which no exact result is kept. */
+static double bound_of(nib_format f) {
+  return f == NIB_F16 ? 0x1p-10 : f == NIB_BF16 ? 0x1p-7 : 1e-5;
+}
+
+/* Each row has activations that are no numbers: neither is a result. */
+static void check_no_number(const nib_tensor *y, const float *results) {
+  for (int64_t i = 0; i < nib_tensor_elems(y); ++i)
+    if (results[i] == results[i]) {
+      printf("%s: result %lld is %g, of what is no number\n", y->name, (long long)i,
+             (double)results[i]);
+      ++harness_failures;
+      return;
+    }
 }
 
 static void compare(suite *s, const char *vocab, nib_reference *f, nib_reference *r,
@@ -184,16 +227,22 @@ static void compare(suite *s, const char *vocab, nib_reference *f, nib_reference
   for (int i = 0; i < n_cases; ++i) {
     const nib_tensor *t = &s->g->tensors[cases[i].y];
     const int64_t n = nib_tensor_elems(t);
-    const double *exact = nib_reference_doubles(r, cases[i].y);
+    if (cases[i].extreme == NO_NUMBER) {
+      check_no_number(t, out[i]);
+      continue;
+    }
+    double *ours = decode(t, out[i]), *rounded = decode(t, nib_reference_tensor(f, cases[i].y));
+    const double *exact = t->format == NIB_F32 ? nib_reference_doubles(r, cases[i].y) : rounded;
     double norm = 0;
     for (int64_t k = 0; k < n; ++k)
       norm = fmax(norm, fabs(exact[k]));
-    const double mine = distance(out[i], exact, n);
-    const double theirs = distance(nib_reference_tensor(f, cases[i].y), exact, n);
-    if (!(mine <= fmax(1e-5 * norm, 2 * theirs))) {
+    const double mine = distance(ours, exact, n), theirs = distance(rounded, exact, n);
+    if (!(mine <= fmax(bound_of(t->format) * norm, 2 * theirs))) {
       printf("%s, %s: off by %g, the reference by %g of %g\n", vocab, t->name, mine, theirs, norm);
       ++harness_failures;
     }
+    free(ours);
+    free(rounded);
   }
 }
 
@@ -259,8 +308,9 @@ static void add_cases(suite *s, int lanes) {
   for (int i = 0; i < N_FORMATS + N_REAL_FORMATS; ++i) {
     const char *format = i < N_FORMATS ? weight_formats[i] : real_formats[i - N_FORMATS];
     add_case(s, format, "f32", 1, 2 * lanes + 3, 1 + i % 3, 0);
-    add_case(s, format, "f32", 2 + i % 8, 1 + (5 * i) % (6 * lanes), 2, i % 2);
-    add_case(s, format, "f32", 16 + 5 * i % 43, 1 + (9 * i) % (5 * lanes), 1 + i % 2, i % 3 == 1);
+    add_case(s, format, reals[i % 3], 2 + i % 8, 1 + (5 * i) % (6 * lanes), 2, i % 2);
+    add_case(s, format, reals[i / 3 % 3], 16 + 5 * i % 43, 1 + (9 * i) % (5 * lanes), 1 + i % 2,
+             i % 3 == 1);
   }
   for (int rows = 1; rows <= 13; ++rows)
     add_case(s, "q4_0", "q8_0", rows, rows % 2 ? 2 * lanes : 3 * lanes - 1, 3, rows % 3 == 0);
@@ -315,6 +365,27 @@ static void add_nested_cases(suite *s, const nib_vocab *v) {
                    1 + (i + extreme + panels) % 4, extreme);
 }
 
+/* Activations that become digits: tails as above, and many rows in chunks and blocks. In registers
+ * of 16 lanes all formats at all extremes, else one after the other. */
+static void add_digit_cases(suite *s, int lanes) {
+  for (int i = 0; i < N_FORMATS; ++i)
+    for (int extreme = 0; extreme <= APART; ++extreme) {
+      if (lanes < 16 && (i + lanes) % 3 != extreme)
+        continue;
+      add_case(s, weight_formats[i], "f32", 1 + (i + extreme) % 9,
+               1 + (7 * i + 5 * extreme) % (4 * lanes), 1 + extreme, extreme);
+      add_case(s, weight_formats[i], reals[(i + extreme) % 3], 1, 2 * lanes + 3, 1 + i % 3,
+               extreme);
+    }
+  for (int extreme = TINY; extreme <= NO_NUMBER; ++extreme) {
+    add_case(s, "q4_1", "f32", 2, 3 * lanes - !(lanes % 2), 3, extreme); /* an odd number */
+    add_case(s, "tq2_0", "f32", 1, 2 * lanes + 1, 1, extreme);
+  }
+  static const char *const many[] = {"q4_0", "tq2_0", "q4_1"};
+  for (int i = 0; lanes > 1 && i < 3; ++i)
+    add_case(s, many[i], reals[i], 205 + i, lanes + 1, i == 1 ? 17 : 131, i);
+}
+
 static void test_vocabulary(const char *vocab, const char *target_name, const char *schedule) {
   const nib_vocab *v = vocabulary_here(vocab, target_name);
   if (!v)
@@ -325,6 +396,8 @@ static void test_vocabulary(const char *vocab, const char *target_name, const ch
     add_six_cases(&s, v->lanes);
   else if (schedule && strcmp(schedule, "block_nested") == 0)
     add_nested_cases(&s, v);
+  else if (schedule && strcmp(schedule, "block_dots") == 0)
+    add_digit_cases(&s, v->lanes);
   else if (schedule)
     add_bit_cases(&s, v->lanes);
   else
@@ -343,6 +416,10 @@ int main(void) {
   test_vocabulary("c99", "c99", NULL);
   test_vocabulary("avx2", "x86-64-v3", NULL);
   test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni", NULL);
+  test_vocabulary("c99", "c99", "block_dots");
+  test_vocabulary("avx2", "x86-64-v3", "block_dots");
+  test_vocabulary("avxvnni", "x86-64-v3+avxvnni", "block_dots");
+  test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni", "block_dots");
   test_vocabulary("c99", "c99", "block_nested");
   test_vocabulary("avxvnni", "x86-64-v3+avxvnni", "block_nested");
   test_vocabulary("avx512vnni", "x86-64-v4+avx512vnni", "block_nested");
