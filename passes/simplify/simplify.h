@@ -115,6 +115,7 @@ nib_simplify_fn nib_simplify_pad_absorb, nib_simplify_bias_absorb, nib_simplify_
 nib_simplify_fn nib_simplify_accumulator_absorb;               /* accumulators.c */
 nib_simplify_fn nib_simplify_decode_input;                     /* blocks.c */
 nib_simplify_fn nib_simplify_hard_swish;                       /* hard_swish.c */
+nib_simplify_fn nib_simplify_largest_of_all;                   /* pools.c */
 nib_simplify_fn nib_simplify_fold_movement, nib_simplify_fold_all; /* folding.c */
 
 /** Why the island that ends in quantize `node` stays in float: a phrase, or NULL if there is none.

@@ -65,6 +65,7 @@ static const nib_simplify_rule k_absorb[] = {
     {NIB_OP_CONV2D, nib_simplify_pad_absorb},
     {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_pad_absorb},
     {NIB_OP_DEPTHWISE_CONV2D, nib_simplify_depthwise_to_conv},
+    {NIB_OP_MAX_POOL2D, nib_simplify_largest_of_all},
     {NIB_OP_FULLY_CONNECTED, nib_simplify_dense_columns},
     {NIB_OP_FULLY_CONNECTED, nib_simplify_accumulate},
     {NIB_OP_CONV2D, nib_simplify_accumulate},

@@ -287,6 +287,45 @@ static void test_concat_and_pools(void) {
   nib_graph_destroy(n.g);
 }
 
+/* The largest of few channels: in two steps where there are many pixels and no border, of any
+ * format. */
+static void test_largest_of_all(void) {
+  static const struct {
+    const char *what;
+    int64_t dims[4], pads;
+    int pools, channels; /* of the first pool */
+  } cases[] = {
+      {"one channel", {2, 1, 8000, 1}, 0, 2, 80},   {"odd sides", {1, 49, 10, 1}, 0, 2, 98},
+      {"three channels", {1, 32, 17, 3}, 0, 2, 96}, {"a border", {1, 49, 10, 1}, 1, 1, 1},
+      {"a prime", {1, 1, 257, 1}, 0, 1, 1},         {"many channels", {1, 32, 32, 16}, 0, 1, 16},
+      {"few pixels", {1, 8, 8, 1}, 0, 1, 1}};
+  static const nib_format formats[] = {NIB_F32, NIB_I8, NIB_F16};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)
+    for (size_t f = 0; f < sizeof formats / sizeof *formats; ++f) {
+      net n;
+      open_net(&n, "nearest-even");
+      const int64_t *dims = cases[i].dims, pads[] = {0, 0, cases[i].pads, 0};
+      const int64_t kernel[] = {dims[1] + cases[i].pads, dims[2]}, one[] = {dims[0], 1, 1, dims[3]};
+      const bool codes = formats[f] == NIB_I8;
+      const int32_t x = codes ? new_quantized(n.g, "x", NIB_I8, 4, dims, 0.5f, 3)
+                              : new_tensor(n.g, "x", formats[f], 4, dims);
+      const int32_t y = codes ? new_quantized(n.g, "y", NIB_I8, 4, one, 0.5f, 3)
+                              : new_tensor(n.g, "y", formats[f], 4, one);
+      const int32_t node = new_node(n.g, NIB_OP_MAX_POOL2D, "largest", 1, &x, y);
+      nib_graph_set_ints(n.g, node, NIB_A_KERNEL, kernel, 2);
+      nib_graph_set_ints(n.g, node, NIB_A_PADS, pads, 4);
+      simplify(&n, &x, 1, y, 0, cases[i].what);
+      expect_ops(&n, NIB_OP_MAX_POOL2D, cases[i].pools, cases[i].what);
+      for (int32_t k = 0; k < n.g->n_nodes; ++k)
+        if (n.g->nodes[k].op == NIB_OP_MAX_POOL2D) {
+          CHECK(n.g->tensors[n.g->nodes[k].out].dims[3] == cases[i].channels, "%s: %d channels",
+                cases[i].what, (int)n.g->tensors[n.g->nodes[k].out].dims[3]);
+          break;
+        }
+      nib_graph_destroy(n.g);
+    }
+}
+
 /* x * clamp(x + 3, 0, 6) / 6 on codes is one table, and so is what follows it. */
 static void test_table_of_cone(void) {
   net n;
@@ -563,6 +602,7 @@ int main(void) {
   test_dedicated_pairs();
   test_flatten_and_matmul();
   test_concat_and_pools();
+  test_largest_of_all();
   test_table_of_cone();
   test_i16_unary();
   test_product_of_activations();
