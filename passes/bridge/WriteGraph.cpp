@@ -14,7 +14,7 @@ class GraphWriter {
 public:
   GraphWriter(OpBuilder &builder, Location location, const nib_graph *graph)
       : builder(builder), location(location), graph(graph), values(std::max(graph->n_tensors, 0)),
-        aliased(std::max(graph->n_tensors, 0)) {}
+        aliased(std::max(graph->n_tensors, 0)), storages(std::max(graph->n_tensors, 0), -1) {}
   func::FuncOp write();
 
 private:
@@ -30,6 +30,7 @@ private:
   Attribute constantValue(const nib_tensor &tensor);
   void setAttrs(const nib_node &node, OperationState &state);
   Location nodeLocation(const nib_node &node);
+  int32_t storageNumber(int32_t id);
   void addPlan(int32_t id, bool offset, SmallVectorImpl<NamedAttribute> &attrs);
   void addNumber(StringRef name, int64_t number, SmallVectorImpl<NamedAttribute> &attrs) {
     if (number >= 0)
@@ -47,6 +48,8 @@ private:
   const nib_graph *graph;
   SmallVector<Value> values; // by tensor
   SmallVector<bool> aliased; // some tensor lives in this one's storage
+  SmallVector<int32_t> storages; // their numbers, in the order in which they are mentioned
+  int32_t nextStorage = 0;
 };
 
 } // namespace
@@ -144,13 +147,21 @@ Location GraphWriter::nodeLocation(const nib_node &node) {
   return nib::makeLocation(builder.getContext(), node.name, node.source_index);
 }
 
+// Not the tensor's own number, which is another one when the text is read.
+int32_t GraphWriter::storageNumber(int32_t id) {
+  if (storages[id] < 0)
+    storages[id] = nextStorage++;
+  return storages[id];
+}
+
 void GraphWriter::addPlan(int32_t id, bool offset, SmallVectorImpl<NamedAttribute> &attrs) {
   const nib_tensor &tensor = graph->tensors[id];
   if (offset)
     addNumber("nib.arena_offset", tensor.arena_offset, attrs);
   if (aliased[id])
-    addNumber("nib.storage", id, attrs);
-  addNumber("nib.alias_of", tensor.alias_of, attrs);
+    addNumber("nib.storage", storageNumber(id), attrs);
+  if (isTensor(tensor.alias_of))
+    addNumber("nib.alias_of", storageNumber(tensor.alias_of), attrs);
 }
 
 void GraphWriter::setAttrs(const nib_node &node, OperationState &state) {
