@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
  * block_reals: dense layers with weights in blocks of few bits and activations in f32, or in fewer
- * bits and widened first. Where
- * elements are integers, codes become reals where they lie in their lane, times the power of two of
- * their place, and activations are staged divided by it; other codes are indices of a register's
- * table of f32 numbers. The sum of a group is multiplied by its scale. With many rows a panel
- * becomes the weights themselves in scratch first, and is then multiplied as weights in f32 are.
- * tile[0] is rows, tile[1] registers of columns, tile[2] 1 where it is unpacked. */
-#include "schedule/block_dots.h"
+ * bits and widened first. Where elements are integers, codes become reals where they lie in their
+ * lane, times the power of two of their place, and activations are staged divided by it; other
+ * codes are indices of a register's table of f32 numbers. The sum of a group is multiplied by its
+ * scale. With many rows a panel becomes the weights themselves in scratch first, and is then
+ * multiplied as weights in f32 are. tile[0] is rows, tile[1] registers of columns, tile[2] 1 where
+ * it is unpacked. */
+#include "schedule/block_reals.h"
 
 #include "epilogue/say.h"
 #include "params/params.h"
 
-#include <math.h>
 #include <string.h>
 
 typedef long long ll;
@@ -25,37 +24,6 @@ enum {
 };
 
 /* ---- what it accepts ---- */
-
-static int64_t unpacked_bytes(const nib_block_pack *p) {
-  return p->k * p->columns * p->lanes * (int64_t)sizeof(float);
-}
-
-/* Of activations that are no f32, in scratch as such. */
-static int64_t wide_bytes(const nib_block_dots *d) {
-  return d->rows.x->format == NIB_F32
-             ? 0
-             : (d->rows.rows * d->rows.k + d->v->lanes) * (int64_t)sizeof(float);
-}
-
-/* Scratch of tiles: the activations, where they are staged, and two numbers for each group of each
- * row: what its sum starts at, where codes have a zero, and the sum of its activations, which
- * offsets multiply. */
-static int64_t staged_bytes(const nib_block_dots *d) {
-  return d->pack.by_codes ? d->rows.rows * d->rows.k * (int64_t)sizeof(float) : 0;
-}
-
-static int64_t group_sum_bytes(const nib_block_dots *d) {
-  return d->rows.rows * d->pack.groups * (int64_t)sizeof(float);
-}
-
-static bool has_starts(const nib_block_pack *p) { return p->by_codes && p->zero; }
-
-/* Behind which the wide activations are: unpacked weights, or what tiles need. */
-static int64_t own_bytes(const nib_block_dots *d) {
-  return d->unpacks
-             ? unpacked_bytes(&d->pack)
-             : staged_bytes(d) + (has_starts(&d->pack) + d->pack.has_offsets) * group_sum_bytes(d);
-}
 
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
@@ -72,7 +40,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   d->rows = (nib_block_rows){.x = x, .rows = x->dims[0], .k = x->dims[1]};
   d->unpacks = kernel->tile[2] > 0;
   d->row_block = d->rows.rows;
-  d->scratch_bytes = own_bytes(d) + wide_bytes(d);
+  d->scratch_bytes = nib_block_reals_bytes(d);
   return d->scratch_bytes < INT32_MAX / 2;
 }
 
@@ -125,7 +93,7 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
     nib_kernel tried = *kernel;
     nib_block_dots d;
     tried.tile[1] = columns, tried.tile[2] = 1;
-    if (most >= 1 && plan(g, &tried, v, &d) && unpacked_bytes(&d.pack) <= UNPACKED_BYTES)
+    if (most >= 1 && plan(g, &tried, v, &d) && nib_block_unpacked_bytes(&d.pack) <= UNPACKED_BYTES)
       add_tile(rows, most < MOST_ROWS ? most : MOST_ROWS, columns, true, out_tiles, &count);
   }
   return count;
@@ -138,12 +106,7 @@ static int64_t scratch_bytes(const nib_graph *g, const nib_kernel *kernel, const
 
 /* ---- one register of codes ---- */
 
-typedef struct tile {
-  nib_block_dots *d;
-  nib_emitter *e;
-  const nib_block_pack *p;
-  nib_block_tile size;
-} tile;
+typedef nib_block_reals tile;
 
 static void say(const tile *t, nib_prim prim, const char *to, const char *a, const char *b) {
   nib_say(t->e, prim, to, a, b, NULL, NULL);
@@ -157,106 +120,12 @@ static void declare(const tile *t, const char *type, const char *name) {
   nib_text_line(t->e->body, "%s %s;", type, name);
 }
 
-/* What code 0 is, and the difference of neighbours, where elements are integers. */
-static float step_of(const nib_block_pack *p) {
-  return ldexpf(1.0f, p->mul_log2 + p->unit_exponent);
-}
-
-static float least_of(const nib_block_pack *p) { return ldexpf((float)-p->zero, p->unit_exponent); }
-
-/* The bit of a lane at which the code of piece j of byte i becomes a real: as near to where it lies
- * in the first plane as one shift for half of all codes allows. What is unpacked has its own value.
- */
-static int place_of(const nib_block_pack *p, bool unpacks, int j, int i) {
-  return unpacks ? 0 : (8 * i + j * p->planes[0].bits) % 16;
-}
-
-static nib_word mask_of(const nib_block_plane *q, int place) {
-  return nib_word_of("mask%X", ((1 << q->bits) - 1) << (place + q->shift));
-}
-
-/* The piece of a plane that belongs to piece j of the first one, in elements [4 at, 4 at + 4). */
-static int piece_of(const nib_block_pack *p, int plane, int j, int64_t at) {
-  return plane ? (int)(at % (8 / p->planes[plane].bits)) : j;
-}
-
-static int bit_of(const nib_block_pack *p, int plane, int j, int i) {
-  return 8 * i + j * p->planes[plane].bits;
-}
-
-/* Whether nothing but the code is left of a lane that was shifted right by its bit. */
-static bool is_alone(const nib_block_plane *q, int bit, int place) {
-  return place + q->shift == 0 && bit + q->bits == 32;
-}
-
-/* to = the bits of a plane that are at `bit` of register w<plane>_<c>, at `place` of a code. */
-static void say_bits(const tile *t, int plane, int c, int bit, int place, const char *to) {
-  const nib_block_plane *q = &t->p->planes[plane];
-  const int right = bit - place - q->shift;
-  nib_word from = nib_word_of("w%d_%d", plane, c);
-  if (right == 16 && plane == 0 && !t->d->unpacks) {
-    from = nib_word_of("upper%d", c);
-  } else if (right) {
-    say(t, right > 0 ? NIB_PRIM_BYTES_SHR : NIB_PRIM_BYTES_SHL, to, from.s,
-        nib_word_of("%d", right > 0 ? right : -right).s);
-    from = nib_word_of("%s", to);
-  }
-  if (!is_alone(q, bit, place))
-    say(t, NIB_PRIM_BYTES_AND, to, from.s, mask_of(q, place).s);
-  else if (strcmp(from.s, to) != 0)
-    nib_text_line(t->e->body, "%s = %s;", to, from.s);
-}
-
-/* number0 … = the codes of elements [4 at, 4 at + 4) of registers w<plane>_0 …, piece j of the
- * first plane, byte i. */
-static void say_codes(const tile *t, int j, int i, int64_t at) {
-  const int place = place_of(t->p, t->d->unpacks, j, i);
-  for (int c = 0; c < t->size.columns; ++c) {
-    const nib_word number = nib_word_of("number%d", c);
-    declare(t, t->e->vocab->type_f32, number.s);
-    nib_text_open(t->e->body, "{");
-    declare(t, t->e->vocab->type_i32, "code");
-    for (int plane = 0; plane < t->p->n_planes; ++plane) {
-      if (plane)
-        declare(t, t->e->vocab->type_i32, nib_word_of("part%d", plane).s);
-      const nib_word part = plane ? nib_word_of("part%d", plane) : nib_word_of("code");
-      say_bits(t, plane, c, bit_of(t->p, plane, piece_of(t->p, plane, j, at), i), place, part.s);
-      if (plane)
-        say(t, NIB_PRIM_BYTES_OR, "code", "code", part.s);
-    }
-    say(t, NIB_PRIM_F32_FROM_I32, number.s, "code", NULL);
-    nib_text_close(t->e->body, "");
-  }
-}
-
-/* The same, looked up. Bits behind an index of a whole code do not matter: the table repeats. */
-static void say_lookups(const tile *t, int j, int i) {
-  for (int c = 0; c < t->size.columns; ++c) {
-    const nib_word number = nib_word_of("number%d", c), w = nib_word_of("w0_%d", c);
-    const int bit = bit_of(t->p, 0, j, i);
-    declare(t, t->e->vocab->type_f32, number.s);
-    nib_text_open(t->e->body, "{");
-    nib_text_line(t->e->body, "%s index = %s;", t->e->vocab->type_i32, w.s);
-    if (bit)
-      say(t, NIB_PRIM_BYTES_SHR, "index", w.s, nib_word_of("%d", bit).s);
-    say(t, NIB_PRIM_F32_LOOKUP16, number.s, "reals", "index");
-    nib_text_close(t->e->body, "");
-  }
-}
-
-static void say_numbers(const tile *t, int j, int i, int64_t at) {
-  if (t->p->by_codes)
-    say_codes(t, j, i, at);
-  else
-    say_lookups(t, j, i);
-}
-
 static nib_word group_of(int64_t m, int c, int j) {
   return nib_word_of("group%lld_%d_%d", (ll)m, c, j);
 }
 
 /* Whether weights are more than a product. */
-static bool adds(const nib_block_pack *p) { return p->has_offsets || has_starts(p); }
+static bool adds(const nib_block_pack *p) { return p->has_offsets || nib_block_has_starts(p); }
 
 /* Stores the numbers, which are element `at` of group j, as weights. */
 static void store_weights(const tile *t, int j, int64_t at) {
@@ -298,21 +167,6 @@ static void multiply(const tile *t, int j, int64_t at) {
   }
 }
 
-static void load_codes(const tile *t, int plane, int64_t at, bool first) {
-  for (int c = 0; c < t->size.columns; ++c, at += 4 * t->p->lanes) {
-    const nib_word w = nib_word_of("w%d_%d", plane, c), from = nib_word_of("w + %lld", (ll)at);
-    declare(t, t->e->vocab->type_i32, w.s);
-    say(t, NIB_PRIM_BYTES_LOAD, w.s, from.s, NULL);
-    if (first && at % 64 == 0)
-      nib_say_prefetch(t->e, from.s, NIB_BLOCK_AHEAD, t->size.rows == 1);
-    if (plane == 0 && t->p->by_codes && !t->d->unpacks) {
-      const nib_word upper = nib_word_of("upper%d", c);
-      declare(t, t->e->vocab->type_i32, upper.s);
-      say(t, NIB_PRIM_BYTES_SHR, upper.s, w.s, "16");
-    }
-  }
-}
-
 /* ---- groups ---- */
 
 /* Elements [4 q, 4 q + 4) of a unit at w, of a group that is no part of a bundle. */
@@ -322,12 +176,13 @@ static void emit_quad(const tile *t, int64_t q) {
   nib_text_open(t->e->body, "{");
   for (int i = 0; i < p->n_planes; ++i) {
     const int64_t per_register = 32 / p->planes[i].bits, r = 4 * q / per_register;
-    load_codes(t, i, (at + r) * t->size.columns * 4 * p->lanes, 4 * q % per_register == 0);
+    nib_block_numbers_load(t, i, (at + r) * t->size.columns * 4 * p->lanes,
+                           4 * q % per_register == 0);
     at += p->unit / per_register;
   }
   for (int i = 0; i < 4; ++i) {
     nib_text_open(t->e->body, "{");
-    say_numbers(t, (int)(q % (8 / p->planes[0].bits)), i, q);
+    nib_block_numbers_say(t, (int)(q % (8 / p->planes[0].bits)), i, q);
     multiply(t, 0, 4 * q + i);
     nib_text_close(t->e->body, "");
   }
@@ -350,11 +205,11 @@ static void emit_registers(const tile *t, int from, int to) {
   const nib_block_pack *p = t->p;
   const int64_t registers = p->step / 4, bytes = 4 * p->lanes * t->size.columns;
   nib_text_open(t->e->body, "for (int32_t r = 0; r < %lld; r++) {", (ll)registers);
-  load_codes(t, 0, 0, from == 0);
+  nib_block_numbers_load(t, 0, 0, from == 0);
   for (int j = from; j < to; ++j)
     for (int i = 0; i < 4; ++i) {
       nib_text_open(t->e->body, "{");
-      say_numbers(t, j, i, 0);
+      nib_block_numbers_say(t, j, i, 0);
       multiply(t, j, j * p->step + i);
       nib_text_close(t->e->body, "");
     }
@@ -376,7 +231,7 @@ static void open_groups(const tile *t, int from, int to) {
       for (int c = 0; c < t->size.columns; ++c) {
         declare(t, t->e->vocab->type_f32, group_of(m, c, j).s);
         say(t, NIB_PRIM_F32_SET, group_of(m, c, j).s,
-            has_starts(t->p) ? of_group(t, "starts", m, j).s : "0.0f", NULL);
+            nib_block_has_starts(t->p) ? of_group(t, "starts", m, j).s : "0.0f", NULL);
       }
 }
 
@@ -444,7 +299,7 @@ static void load_all_factors(const tile *t, int64_t at) {
       } else if (p->zero) {
         say(t, NIB_PRIM_F32_FMA, offset.s, scale.s, "least");
       }
-      if (step_of(p) != 1.0f)
+      if (nib_block_step(p) != 1.0f)
         say(t, NIB_PRIM_F32_MUL, scale.s, scale.s, "step");
     }
   }
@@ -479,22 +334,6 @@ static void emit_groups(const tile *t) {
     advance(t, p->spread * p->step);
 }
 
-/* Of the places that codes become reals at. */
-static void declare_masks(const tile *t) {
-  const nib_block_pack *p = t->p;
-  uint32_t places = 0;
-  for (int j = 0; j < 8 / p->planes[0].bits; ++j)
-    for (int i = 0; i < 4; ++i)
-      places |= 1u << place_of(p, t->d->unpacks, j, i);
-  for (int plane = 0; plane < p->n_planes; ++plane)
-    for (int place = 0; places >> place; ++place)
-      if (places >> place & 1) {
-        const nib_word mask = mask_of(&p->planes[plane], place);
-        declare(t, t->e->vocab->type_i32, mask.s);
-        say(t, NIB_PRIM_I32_SET, mask.s, nib_word_of("0x%s", mask.s + strlen("mask")).s, NULL);
-      }
-}
-
 /* Constants of codes that are unpacked. */
 static void declare_factors(const tile *t) {
   const nib_block_pack *p = t->p;
@@ -502,7 +341,8 @@ static void declare_factors(const tile *t) {
     const char *name;
     float value;
     bool used;
-  } factors[] = {{"least", least_of(p), p->zero != 0}, {"step", step_of(p), step_of(p) != 1.0f}};
+  } factors[] = {{"least", nib_block_least(p), p->zero != 0},
+                 {"step", nib_block_step(p), nib_block_step(p) != 1.0f}};
   for (int i = 0; i < 2; ++i)
     if (factors[i].used) {
       declare(t, t->e->vocab->type_f32, factors[i].name);
@@ -526,7 +366,7 @@ static void finish_totals(const tile *t) {
 
 static void emit_all_groups(const tile *t) {
   if (t->p->by_codes)
-    declare_masks(t);
+    nib_block_numbers_declare(t);
   if (t->p->by_codes && t->d->unpacks)
     declare_factors(t);
   nib_text_line(t->e->body, "const uint8_t *w = panel;");
@@ -588,85 +428,15 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
   nib_block_emit_rows(d, columns, tail, emit_unpacked_tile);
 }
 
-/* numbers: the activations in f32. */
-static void emit_numbers(const nib_block_dots *d) {
-  nib_text *t = d->e->body;
-  if (d->rows.x->format == NIB_F32) {
-    nib_text_line(t, "const float *const numbers = in0;");
-    return;
-  }
-  nib_text_line(t, "float *const numbers = (float *)(void *)(scratch + %lld);", (ll)own_bytes(d));
-  nib_say_widen(d->e, d->rows.x->format, "numbers", "in0", d->rows.rows * d->rows.k);
-}
-
-/* A constant of the kernel, as a pointer of this name. */
-static nib_status add_reals(const nib_block_dots *d, const nib_kernel *kernel, const char *name,
-                            const float *values, size_t count) {
-  const char *constant =
-      nib_constants_add(d->e->constants, nib_word_of("%s_%s", kernel->name, name).s, "float",
-                        values, count * sizeof *values);
-  if (!constant)
-    return nib_diag_error(d->e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory", kernel->name);
-  nib_text_line(d->e->body, "const float *const %s = %s;", name, constant);
-  return NIB_OK;
-}
-
-/* Activations times what is in a code's unit and not in its place. */
-static nib_status emit_staged(const nib_block_dots *d, const nib_kernel *kernel) {
-  const nib_block_pack *p = &d->pack;
-  nib_text *t = d->e->body;
-  /* Elements of a piece in a row, pieces of a register. */
-  const int64_t length = p->spread > 1 ? p->step : 4;
-  const int pieces = 8 / p->planes[0].bits;
-  float places[32];
-  for (int e = 0; e < 4 * pieces; ++e)
-    places[e] = ldexpf(step_of(p), -place_of(p, false, e / 4, e % 4));
-  NIB_RETURN_IF_ERROR(add_reals(d, kernel, "places", places, 4 * (size_t)pieces));
-  nib_text_line(t, "float *const staged = (float *)(void *)scratch;");
-  nib_text_open(t, "for (int32_t i = 0; i < %lld; i += 4) {", (ll)(d->rows.rows * d->rows.k));
-  nib_text_line(t, "const float *const place = places + i / %lld %% %d * 4;", (ll)length, pieces);
-  nib_text_line(t, "for (int32_t k = 0; k < 4; k++)");
-  nib_text_line(t, "  staged[i + k] = numbers[i + k] * place[k];");
-  nib_text_close(t, "");
-  return NIB_OK;
-}
-
-/* sums: of the activations of each group, in eight parts, which compilers find registers for. */
-static void emit_sums(const nib_block_dots *d) {
-  const nib_block_pack *p = &d->pack;
-  nib_text *t = d->e->body;
-  if (p->has_offsets)
-    nib_text_line(t, "float *const sums = (float *)(void *)(scratch + %lld);", (ll)staged_bytes(d));
-  if (has_starts(p))
-    nib_text_line(t, "float *const starts = (float *)(void *)(scratch + %lld);",
-                  (ll)(staged_bytes(d) + p->has_offsets * group_sum_bytes(d)));
-  nib_text_open(t, "for (int32_t i = 0; i < %lld; i++) {", (ll)(d->rows.rows * p->groups));
-  nib_text_line(t, "float part[8] = {0};");
-  nib_text_line(t, "for (int32_t k = 0; k < %lld; k += 8)", (ll)p->group);
-  nib_text_line(t, "  for (int32_t j = 0; j < 8; j++)");
-  nib_text_line(t, "    part[j] += numbers[i * %lld + k + j];", (ll)p->group);
-  nib_text_line(t, "const float sum = ((part[0] + part[4]) + (part[1] + part[5])) +");
-  nib_text_line(t, "                  ((part[2] + part[6]) + (part[3] + part[7]));");
-  if (p->has_offsets)
-    nib_text_line(t, "sums[i] = sum;");
-  if (has_starts(p))
-    nib_text_line(t, "starts[i] = sum * %s;", nib_word_f32(least_of(p)).s);
-  nib_text_close(t, "");
-}
-
 static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
   nib_block_dots d;
   NIB_RETURN_IF_ERROR(nib_block_begin(e, kernel, plan, &d));
   if (!d.pack.by_codes)
-    NIB_RETURN_IF_ERROR(add_reals(&d, kernel, "reals", d.pack.reals, 16));
+    NIB_RETURN_IF_ERROR(nib_block_reals_constant(&d, kernel, "reals", d.pack.reals, 16));
   NIB_RETURN_IF_ERROR(nib_block_begin_epilogue(&d, kernel));
-  emit_numbers(&d);
+  NIB_RETURN_IF_ERROR(nib_block_reals_rows_emit(&d, kernel));
   if (d.unpacks)
     nib_text_line(e->body, "float *const weights_of_panel = (float *)(void *)scratch;");
-  if (!d.unpacks && d.pack.by_codes)
-    NIB_RETURN_IF_ERROR(emit_staged(&d, kernel));
-  if (!d.unpacks && (d.pack.has_offsets || has_starts(&d.pack)))
-    emit_sums(&d);
   nib_block_emit_panels(&d, emit_panel);
   nib_epilogue_release(&d.epilogue);
   return NIB_OK;
