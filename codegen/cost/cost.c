@@ -486,13 +486,15 @@ static double convert_cycles(const nib_kernel_desc *d) {
 }
 
 /* An element of a block for each product: where it lies, its bits, its scale. */
+static const double k_decode_cycles = 3.5, k_in_order_decode_cycles = 14;
+
 static double decode_cycles(const nib_kernel_desc *d, const rates *r) {
-  const double each = r->in_order && r->found_lanes <= 1 ? 14 : 3.5;
+  const double each =
+      r->in_order && r->found_lanes <= 1 ? k_in_order_decode_cycles : k_decode_cycles;
   const char *const roles[] = {"in", "weight"};
   double blocks = 0;
   for (int i = 0; i < 2; ++i) {
-    const nib_desc_tensor *t = nib_cost_role(d, roles[i]);
-    const nib_format_info *info = t != NULL ? nib_cost_format(t) : NULL;
+    const nib_format_info *info = nib_cost_format(nib_cost_role(d, roles[i]));
     blocks += info != NULL && info->kind == NIB_KIND_BLOCK;
   }
   return (double)d->macs * blocks * each;

@@ -2,7 +2,7 @@
  * The analytic model of kernels on weights of few bits. */
 #include "cost/terms.h"
 
-#include "num/format.h"
+#include "num/block.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,9 +32,7 @@ static double bit_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 /* Elements along K that share a scale. */
 static double group_of(const nib_desc_tensor *t, double k) {
   const nib_format_info *info = nib_cost_format(t);
-  if (!info || info->kind != NIB_KIND_BLOCK)
-    return k;
-  return info->block.group_elems ? info->block.group_elems : info->block_elems;
+  return info && info->kind == NIB_KIND_BLOCK ? nib_block_group_elems(info) : k;
 }
 
 /* Planes of 1, 2, 4 or 8 bits that codes are cut into, each with dot products of its own. */

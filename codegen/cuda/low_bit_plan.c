@@ -81,7 +81,7 @@ bool nib_low_bit_plan(const nib_graph *g, const nib_node *n, nib_operand_type ty
   p->k = w->dims[1];
   p->has_scales = is_block;
   p->has_offsets = is_block && (f->block.offset != NIB_NO_FORMAT || f->block.zero != NIB_NO_FORMAT);
-  p->group = !is_block ? p->k : f->block.group_elems ? f->block.group_elems : f->block_elems;
+  p->group = is_block ? nib_block_group_elems(f) : p->k;
   p->scale_format = NIB_F16;
   p->tiles = tiles;
   p->row_blocks = (p->outputs + 16 * tiles - 1) / (16 * tiles);

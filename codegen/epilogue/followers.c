@@ -630,11 +630,10 @@ nib_word nib_epilogue_input(const nib_epilogue *p, int32_t tensor) {
 void nib_epilogue_load(nib_epilogue *p, int32_t tensor, const char *to, const char *at, int tail) {
   const nib_format format = p->e->graph->tensors[tensor].format;
   const bool native = format == NIB_F32 || (format == NIB_F16 && p->e->vocab->real_f16);
-  const nib_prim load = native               ? NIB_PRIM_F32_LOAD
-                        : format == NIB_F16  ? NIB_PRIM_F16_LOAD
-                        : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
-                        : format == NIB_I8   ? NIB_PRIM_I8_LOAD
-                                             : NIB_PRIM_U8_LOAD;
+  const nib_prim load = native                       ? NIB_PRIM_F32_LOAD
+                        : nib_params_is_real(format) ? nib_real_load(format)
+                        : format == NIB_I8           ? NIB_PRIM_I8_LOAD
+                                                     : NIB_PRIM_U8_LOAD;
   nib_say_lanes(p->e, load, to, at, NULL, tail);
 }
 

@@ -55,33 +55,40 @@ void nib_declare_tile(nib_emitter *e, const char *type, const char *stem, int64_
     nib_declare_registers(e, type, nib_word_of("%s%lld_", stem, (long long)m).s, columns);
 }
 
-static nib_prim load_of(nib_format format) {
+nib_prim nib_real_load(nib_format format) {
   return format == NIB_F16    ? NIB_PRIM_F16_LOAD
          : format == NIB_BF16 ? NIB_PRIM_BF16_LOAD
                               : NIB_PRIM_F32_LOAD;
 }
 
 void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at) {
-  nib_say(e, load_of(format), to,
+  nib_say(e, nib_real_load(format), to,
           nib_word_of("(const %s *)(const void *)(w + %lld)", nib_format_get(format)->c_type,
                       (long long)at)
               .s,
           NULL, NULL, NULL);
 }
 
-void nib_say_widen(nib_emitter *e, nib_format format, const char *to, const char *from, int64_t n) {
-  const int lanes = e->vocab->lanes, tail = (int)(n % lanes);
-  nib_text_open(e->body, "for (int32_t k = 0; k < %lld; k += %d) {", (long long)(n - tail), lanes);
-  for (int rest = 0; rest <= (tail > 0); ++rest) {
-    const nib_word at = rest ? nib_word_of("%lld", (long long)(n - tail)) : nib_word_of("k");
-    if (rest)
-      nib_text_open(e->body, "{");
-    nib_text_line(e->body, "%s wide;", e->vocab->type_f32);
-    nib_say_lanes(e, load_of(format), "wide", nib_word_of("%s + %s", from, at.s).s, NULL,
-                  rest ? tail : 0);
-    nib_say(e, NIB_PRIM_F32_STORE, NULL, nib_word_of("%s + %s", to, at.s).s, "wide", NULL, NULL);
+const char *nib_widening(nib_format format) {
+  return format == NIB_F16 ? "nib_f16_to_f32" : "nib_bf16_to_f32";
+}
+
+void nib_say_widen(nib_emitter *e, nib_format format, const char *to, const char *from,
+                   const char *n) {
+  const nib_vocab *v = e->vocab;
+  const nib_prim load = nib_real_load(format);
+  nib_text_open(e->body, "{");
+  nib_text_line(e->body, "int32_t i = 0;");
+  if (v->lanes > 1 && nib_vocab_prim(v, load)) {
+    nib_text_open(e->body, "for (; i + %d <= %s; i += %d) {", v->lanes, n, v->lanes);
+    nib_text_line(e->body, "%s wide;", v->type_f32);
+    nib_say(e, load, "wide", nib_word_of("%s + i", from).s, NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_F32_STORE, NULL, nib_word_of("%s + i", to).s, "wide", NULL, NULL);
     nib_text_close(e->body, "");
   }
+  nib_text_line(e->body, "for (; i < %s; i++)", n);
+  nib_text_line(e->body, "  (%s)[i] = %s((%s)[i]);", to, nib_widening(format), from);
+  nib_text_close(e->body, "");
 }
 
 void nib_say_prefetch(nib_emitter *e, const char *pointer, int ahead, bool here) {

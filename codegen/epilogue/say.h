@@ -32,12 +32,16 @@ void nib_declare_registers(nib_emitter *e, const char *type, const char *stem, i
 /** Declares <stem><row>_<column> of a tile. */
 void nib_declare_tile(nib_emitter *e, const char *type, const char *stem, int64_t rows,
                       int64_t columns);
+/** What loads reals of `format`, f32, f16 or bf16, as f32. */
+nib_prim nib_real_load(nib_format format);
 /** to = reals of `format`, f32, f16 or bf16, as f32, at byte `at` behind the pointer `w` to bytes.
  */
 void nib_say_load_reals(nib_emitter *e, nib_format format, const char *to, int64_t at);
-/** Array `to` of floats = n reals of `format`, f16 or bf16, at pointer expression `from`; it has room
- * for whole registers. */
-void nib_say_widen(nib_emitter *e, nib_format format, const char *to, const char *from, int64_t n);
+/** Floats at `to` = n reals of `format`, f16 or bf16, at `from`; all are expressions. */
+void nib_say_widen(nib_emitter *e, nib_format format, const char *to, const char *from,
+                   const char *n);
+/** The function that makes f32 of one of them: its name, which is a snippet's too. */
+const char *nib_widening(nib_format format);
 /** Prefetches the line `ahead` bytes behind `pointer`; `here`: between the reads that it is said
  * between, where the vocabulary can say that. */
 void nib_say_prefetch(nib_emitter *e, const char *pointer, int ahead, bool here);

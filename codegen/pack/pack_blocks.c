@@ -163,7 +163,7 @@ static bool plan_pack(const nib_tensor *w, int64_t act_group, bool reals, const 
     return false;
   p->outputs = w->dims[0];
   p->k = w->dims[1];
-  p->group = !is_block ? p->k : f->block.group_elems ? f->block.group_elems : f->block_elems;
+  p->group = is_block ? nib_block_group_elems(f) : p->k;
   p->has_scales = is_block;
   p->has_offsets = is_block && (f->block.offset != NIB_NO_FORMAT || f->block.zero != NIB_NO_FORMAT);
   p->scale_format = p->offset_format = NIB_F16;
@@ -271,7 +271,7 @@ static const uint8_t *block_at(const nib_tensor *w, int64_t elem) {
 bool nib_block_factors_read(const nib_tensor *w, nib_block_factors *out) {
   const nib_format_info *f = nib_format_get(w->format);
   const nib_block_layout *b = &f->block;
-  const int64_t group = b->group_elems ? b->group_elems : f->block_elems;
+  const int64_t group = nib_block_group_elems(f);
   const int64_t groups = f->block_elems / group, n = nib_tensor_elems(w) / group;
   const bool has_zero = b->zero != NIB_NO_FORMAT, adds = b->offset != NIB_NO_FORMAT || has_zero;
   out->scales = malloc((size_t)n * sizeof *out->scales);

@@ -7,15 +7,14 @@
 
 #include "emit/snippets.h"
 #include "epilogue/say.h"
+#include "num/block.h"
 #include "params/params.h"
 
 typedef long long ll;
 
 int64_t nib_block_digits_group(const nib_tensor *x, const nib_tensor *w) {
   const nib_format_info *f = nib_format_get(w->format);
-  if (!nib_params_is_real(x->format) || f->kind != NIB_KIND_BLOCK)
-    return 0;
-  return f->block.group_elems ? f->block.group_elems : f->block_elems;
+  return nib_params_is_real(x->format) && f->kind == NIB_KIND_BLOCK ? nib_block_group_elems(f) : 0;
 }
 
 void nib_block_digits_open(const nib_block_dots *d) {
@@ -30,8 +29,8 @@ void nib_block_digits_open(const nib_block_dots *d) {
   if (format == NIB_F32) {
     nib_text_line(t, "const float *const q = %s;", from.s);
   } else {
-    nib_text_line(t, "float q[%lld];", group + d->v->lanes);
-    nib_say_widen(d->e, format, "q", from.s, group);
+    nib_text_line(t, "float q[%lld];", group);
+    nib_say_widen(d->e, format, "q", from.s, nib_word_of("%lld", group).s);
   }
   nib_text_line(t, "int8_t digits[%d][%lld];", NIB_BLOCK_DIGITS, group);
   nib_text_line(t, "uint32_t largest = 0;");

@@ -10,7 +10,6 @@
 
 #include "emit/snippets.h"
 #include "epilogue/say.h"
-#include "params/params.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -93,16 +92,6 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   return d->scratch_bytes < INT32_MAX;
 }
 
-/* Results of blocks are f32, those of reals likewise or of their own format. Weights that are
- * rounded to the activations' format are no longer codes. */
-static bool formats_fit(const nib_graph *g, const nib_node *n) {
-  const nib_tensor *x = nib_node_input(g, n, 0), *bias = nib_node_input(g, n, 2);
-  const nib_tensor *y = &g->tensors[n->out];
-  return (!bias || (bias->data && nib_params_is_real(bias->format))) &&
-         (y->format == NIB_F32 || (nib_params_is_real(y->format) && y->format == x->format)) &&
-         nib_node_decode_format(g, n) == NIB_NO_FORMAT;
-}
-
 static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v) {
   static const nib_prim needed[] = {
       NIB_PRIM_BYTES_SET, NIB_PRIM_BYTES_LOAD, NIB_PRIM_BYTES_BCAST, NIB_PRIM_BYTES_LOOKUP,
@@ -111,11 +100,7 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   if (n->op != NIB_OP_FULLY_CONNECTED || !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
     return false;
-  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
-  const nib_tensor *y = &g->tensors[n->out];
-  if (!x || x->data || !w || !w->data || v->real_f16 || !formats_fit(g, n) ||
-      !nib_vocab_holds(v, y->format) || nib_tensor_elems(y) > INT32_MAX / 4 ||
-      strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
+  if (!nib_block_operands_fit(g, n, v))
     return false;
   nib_block_dots d;
   return plan(g, kernel, v, &d) && nib_epilogue_can_finish(g, kernel, 1, v);

@@ -25,10 +25,9 @@ extern "C" {
 /** Rows of activations as the micro-kernel reads them, and where in scratch they are. */
 typedef struct nib_block_rows {
   const nib_tensor *x;
-  bool is_block; /**< else f32, which become digits */
   int64_t rows, k;
-  int digits; /**< rows of int8 codes that a row of activations is, each with scales of its own: 1,
-                 or NIB_BLOCK_DIGITS */
+  int digits; /**< rows of int8 codes that a row of activations is, each with scales of its own: 1
+                 where they are blocks of these, or NIB_BLOCK_DIGITS where they are reals */
   int64_t scale_elems; /**< elements that share a scale */
   int64_t steps;       /**< integer sums of a row */
   int64_t chunk_steps; /**< of a chunk of K: what is of one for all rows lies together */
@@ -99,6 +98,12 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *t);
 /** Bias, clamp, what follows the product, and the store of register total<m>_<c>, whose row is
  * `row` + m and whose first column `channel` + c registers. */
 void nib_block_finish_value(nib_block_dots *d, const nib_block_tile *t, int64_t m, int c);
+/** Whether operands and result are what schedules of blocks read and write: weights and a bias that
+ * are constants, reals as results. */
+bool nib_block_operands_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v);
+/** Pieces of a bundle of `spread` that are multiplied while their codes are at hand, each for
+ * `sums` registers of sums: as many as half of the registers hold. */
+int nib_block_pieces_together(const nib_vocab *v, int spread, int64_t sums);
 /** Whether a schedule runs the kernel, and how. */
 typedef bool nib_block_plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                             nib_block_dots *out_dots);

@@ -9,6 +9,27 @@
 
 typedef long long ll;
 
+bool nib_block_operands_fit(const nib_graph *g, const nib_node *n, const nib_vocab *v) {
+  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
+  const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
+  if (!x || x->data || !w || !w->data || v->real_f16 || nib_tensor_elems(y) > INT32_MAX / 4 ||
+      (bias && (!bias->data || !nib_params_is_real(bias->format))))
+    return false;
+  /* Results of blocks are f32, those of reals of their own format. Weights that are rounded to that
+   * of activations are no longer codes. */
+  const nib_format result = nib_params_is_real(x->format) ? x->format : NIB_F32;
+  return y->format == result && nib_vocab_holds(v, result) &&
+         nib_node_decode_format(g, n) == NIB_NO_FORMAT &&
+         strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") != 0;
+}
+
+int nib_block_pieces_together(const nib_vocab *v, int spread, int64_t sums) {
+  int pieces = spread;
+  while (pieces > 1 && pieces * sums > v->registers / 2)
+    pieces /= 2;
+  return pieces;
+}
+
 static nib_status out_of_memory(const nib_block_dots *d, const nib_kernel *kernel) {
   return nib_diag_error(d->e->diag, NIB_ERROR_OUT_OF_MEMORY, "%s: out of memory for its weights",
                         kernel->name);

@@ -13,18 +13,20 @@ int64_t nib_block_unpacked_bytes(const nib_block_pack *p) {
   return p->k * p->columns * p->lanes * (int64_t)sizeof(float);
 }
 
+static int64_t number_bytes(const nib_block_dots *d) {
+  return d->rows.rows * d->rows.k * (int64_t)sizeof(float);
+}
+
 /* Of activations that are no f32, in scratch as such. */
 static int64_t wide_bytes(const nib_block_dots *d) {
-  return d->rows.x->format == NIB_F32
-             ? 0
-             : (d->rows.rows * d->rows.k + d->v->lanes) * (int64_t)sizeof(float);
+  return d->rows.x->format == NIB_F32 ? 0 : number_bytes(d);
 }
 
 /* Scratch of tiles: the activations, where they are staged, and two numbers for each group of each
  * row: what its sum starts at, where codes have a zero, and the sum of its activations, which
  * offsets multiply. */
 static int64_t staged_bytes(const nib_block_dots *d) {
-  return d->pack.by_codes ? d->rows.rows * d->rows.k * (int64_t)sizeof(float) : 0;
+  return d->pack.by_codes ? number_bytes(d) : 0;
 }
 
 static int64_t group_sum_bytes(const nib_block_dots *d) {
@@ -59,7 +61,8 @@ static void emit_numbers(const nib_block_dots *d) {
     return;
   }
   nib_text_line(t, "float *const numbers = (float *)(void *)(scratch + %lld);", (ll)own_bytes(d));
-  nib_say_widen(d->e, d->rows.x->format, "numbers", "in0", d->rows.rows * d->rows.k);
+  nib_say_widen(d->e, d->rows.x->format, "numbers", "in0",
+                nib_word_of("%lld", (ll)(d->rows.rows * d->rows.k)).s);
 }
 
 /* Activations times what is in a code's unit and not in its place. */

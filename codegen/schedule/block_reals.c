@@ -52,14 +52,8 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
   const nib_node *n = &g->nodes[kernel->nodes[0]];
   if (n->op != NIB_OP_FULLY_CONNECTED || !nib_vocab_has(v, needed, sizeof needed / sizeof *needed))
     return false;
-  const nib_tensor *x = nib_node_input(g, n, 0), *w = nib_node_input(g, n, 1);
-  const nib_tensor *bias = nib_node_input(g, n, 2), *y = &g->tensors[n->out];
-  if (!x || x->data || !nib_params_is_real(x->format) || !w || !w->data || v->real_f16 ||
-      nib_node_decode_format(g, n) != NIB_NO_FORMAT || y->format != x->format ||
-      !nib_vocab_holds(v, y->format) ||
-      (bias && (!bias->data || !nib_params_is_real(bias->format))) ||
-      nib_tensor_elems(x) > INT32_MAX / 4 || nib_tensor_elems(y) > INT32_MAX / 4 ||
-      strcmp(nib_node_string(n, NIB_A_ACTIVATION, "none"), "tanh") == 0)
+  if (!nib_block_operands_fit(g, n, v) || !nib_params_is_real(nib_node_input(g, n, 0)->format) ||
+      nib_tensor_elems(nib_node_input(g, n, 0)) > INT32_MAX / 4)
     return false;
   nib_block_dots d;
   return plan(g, kernel, v, &d) && nib_epilogue_can_finish(g, kernel, 1, v);
@@ -308,9 +302,10 @@ static void load_all_factors(const tile *t, int64_t at) {
 /* Groups [g, g + spread). */
 static void emit_groups(const tile *t) {
   const nib_block_pack *p = t->p;
-  const int64_t places = t->size.rows * t->size.columns;
   const bool unpacks = t->d->unpacks;
-  const int together = unpacks || p->spread * places <= t->e->vocab->registers / 2 ? p->spread : 1;
+  const int together =
+      unpacks ? p->spread
+              : nib_block_pieces_together(t->e->vocab, p->spread, t->size.rows * t->size.columns);
   const int64_t codes = p->spread * p->step_bytes * t->size.columns;
   const int64_t factors =
       p->spread * (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns;

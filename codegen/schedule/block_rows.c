@@ -50,7 +50,7 @@ static bool is_magic(const nib_block_rows *r, const nib_block_pack *p, const nib
   const int64_t most = (int64_t)p->largest << (p->mul_log2 + p->fours_log2);
   const int64_t element = most - p->zero > p->zero ? most - p->zero : p->zero;
   const int places = p->spread > 1 || p->fields > 1 ? 8 - p->planes[0].bits : 0;
-  return r->is_block && b->scale != NIB_F32 && p->steps_of_group == 1 && p->n_tables == 0 &&
+  return r->digits == 1 && b->scale != NIB_F32 && p->steps_of_group == 1 && p->n_tables == 0 &&
          !p->by_sixes && (element * 128 * p->step) << places < INT64_C(1) << 22 &&
          nib_vocab_prim(v, NIB_PRIM_F32_OF_BITS);
 }
@@ -63,11 +63,10 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   const nib_tensor *x = nib_node_input(g, n, 0);
   memset(r, 0, sizeof *r);
   r->x = x;
-  r->is_block = nib_block_is_bytes(nib_format_get(x->format));
-  r->digits = r->is_block ? 1 : NIB_BLOCK_DIGITS;
+  r->digits = nib_block_is_bytes(nib_format_get(x->format)) ? 1 : NIB_BLOCK_DIGITS;
   r->k = x->dims[x->rank - 1];
   r->rows = nib_tensor_elems(x) / r->k;
-  r->scale_elems = r->is_block ? nib_block_rows_group(x) : pack->group;
+  r->scale_elems = r->digits == 1 ? nib_block_rows_group(x) : pack->group;
   r->steps = pack->groups * pack->steps_of_group;
   r->chunk_steps = chunk_groups * pack->steps_of_group;
   r->chunks = (r->steps + r->chunk_steps - 1) / r->chunk_steps;
@@ -99,7 +98,7 @@ static nib_word scale_of(const nib_block_dots *d, const nib_block_layout *b) {
   switch (b->scale) {
   case NIB_F16:
   case NIB_BF16: {
-    const char *name = b->scale == NIB_F16 ? "nib_f16_to_f32" : "nib_bf16_to_f32";
+    const char *name = nib_widening(b->scale);
     nib_emitter_use(d->e, name);
     return nib_word_of("%s((uint16_t)(q[%d] | q[%d] << 8))", name, at, at + 1);
   }

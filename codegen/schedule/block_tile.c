@@ -139,66 +139,37 @@ static void scale_bits(tile *t, const char *suffix, const char *step, int j) {
   }
 }
 
-/* The same of digits: the sums of each, times its scale, together. */
-static void scale_digits(tile *t, const char *suffix, const char *step, int j) {
-  const int digits = t->d->rows.digits;
-  for (int64_t r = 0; r < t->rows; ++r) {
-    const int64_t m = r / digits;
-    declare_row_factors(t, r, step, j);
-    for (int c = 0; c < t->size.columns; ++c) {
-      const nib_word real = place("real", m, c), digit = place("digit", r, c);
-      declare(t, t->e->vocab->type_f32, digit.s);
-      say(t, NIB_PRIM_F32_FROM_I32, digit.s, nib_word_of("acc%lld_%d%s", (ll)r, c, suffix).s, NULL);
-      if (r % digits) {
-        say(t, NIB_PRIM_F32_FMA, real.s, digit.s, row_factor(t, r, c).s);
-        continue;
-      }
-      declare(t, t->e->vocab->type_f32, real.s);
-      say(t, NIB_PRIM_F32_MUL, real.s, digit.s, row_factor(t, r, c).s);
-    }
-  }
-}
-
-/* real0_0 … = the integer sums acc0_0… times the rows' scales of step + j; adding, to group0_0 … */
+/* real0_0 … = the integer sums acc0_0… times the rows' scales of step + j, those of an activation's
+ * digits together; adding, to group0_0 … */
 static void scale_step(tile *t, const char *suffix, const char *step, int j, bool adds) {
-  if (t->d->rows.digits > 1) { /* whose steps are groups */
-    scale_digits(t, suffix, step, j);
-    return;
-  }
   if (t->d->rows.magic && !adds) {
     scale_bits(t, suffix, step, j);
     return;
   }
-  for (int64_t m = 0; m < t->size.rows; ++m) {
-    declare_row_factors(t, m, step, j);
+  for (int64_t r = 0; r < t->rows; ++r) {
+    const int64_t m = r / t->d->rows.digits;
+    const bool is_first = r % t->d->rows.digits == 0;
+    declare_row_factors(t, r, step, j);
     for (int c = 0; c < t->size.columns; ++c) {
-      const nib_word real = place("real", m, c);
-      declare(t, t->e->vocab->type_f32, real.s);
-      say(t, NIB_PRIM_F32_FROM_I32, real.s, nib_word_of("acc%lld_%d%s", (ll)m, c, suffix).s, NULL);
-      if (adds)
-        say(t, NIB_PRIM_F32_FMA, place("group", m, c).s, real.s, row_factor(t, m, c).s);
-      else
-        say(t, NIB_PRIM_F32_MUL, real.s, real.s, row_factor(t, m, c).s);
+      const nib_word sum = place("sum", r, c), real = place(adds ? "group" : "real", m, c);
+      declare(t, t->e->vocab->type_f32, sum.s);
+      say(t, NIB_PRIM_F32_FROM_I32, sum.s, nib_word_of("acc%lld_%d%s", (ll)r, c, suffix).s, NULL);
+      if (is_first && !adds)
+        declare(t, t->e->vocab->type_f32, real.s);
+      say(t, is_first && !adds ? NIB_PRIM_F32_MUL : NIB_PRIM_F32_FMA, real.s, sum.s,
+          row_factor(t, r, c).s);
     }
   }
 }
 
 /* ---- bundles ---- */
 
-/* Pieces of codes that are multiplied while these are at hand: as many as half of the registers
- * have sums for. */
-static int pieces_together(const tile *t, int tables) {
-  int pieces = t->spread;
-  while (pieces > 1 && pieces * t->rows * t->size.columns * tables > t->e->vocab->registers / 2)
-    pieces /= 2;
-  return pieces;
-}
-
 /* A bundle whose first step is `step`: of steps of one group, or of groups. */
 static void emit_bundle(tile *t, const char *step) {
   const nib_block_pack *p = t->p;
   const int tables = t->n_tables ? t->n_tables : 1;
-  const int together = pieces_together(t, tables);
+  const int together =
+      nib_block_pieces_together(t->e->vocab, t->spread, t->rows * t->size.columns * tables);
   const int64_t bytes = t->spread * p->step_bytes * t->size.columns;
   for (int from = 0; from < t->spread; from += together) {
     nib_text_open(t->e->body, "{");

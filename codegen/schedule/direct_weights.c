@@ -2,6 +2,8 @@
 // Weights in blocks that share a scale: each block is decoded to f32 where it is read.
 #include "schedule/direct.h"
 
+#include "num/block.h"
+
 #include <math.h>
 
 bool nib_direct_is_block(const nib_tensor *t) {
@@ -136,7 +138,7 @@ void nib_direct_decode_block(nib_direct *d, const char *name, const nib_tensor *
                              const char *pointer, const char *block) {
   const nib_format_info *info = nib_format_get(t->format);
   const nib_block_layout *b = &info->block;
-  const int size = info->block_elems, group = b->group_elems ? b->group_elems : size;
+  const int size = info->block_elems, group = nib_block_group_elems(info);
   const bool adds = b->offset != NIB_NO_FORMAT;
   nib_text_line(d->t, "float %s[%d];", name, size);
   nib_text_open(d->t, "{");

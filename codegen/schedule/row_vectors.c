@@ -51,9 +51,7 @@ static bool has(const nib_rows *r, nib_prim prim) {
 
 /* Elements of a format in memory: the first of its load and store. */
 static bool load_of(nib_format f, nib_prim *out_load, nib_prim *out_store) {
-  *out_load = f == NIB_F32   ? NIB_PRIM_F32_LOAD
-              : f == NIB_F16 ? NIB_PRIM_F16_LOAD
-                             : NIB_PRIM_BF16_LOAD;
+  *out_load = nib_real_load(f);
   *out_store = f == NIB_F32   ? NIB_PRIM_F32_STORE
                : f == NIB_F16 ? NIB_PRIM_F16_STORE
                               : NIB_PRIM_BF16_STORE;

@@ -110,29 +110,6 @@ static void emit_fill(const nib_stage *s, nib_emitter *e, int64_t first_pixel, i
             nib_word_of("%lld", (ll)(pixels * s->channels)).s);
 }
 
-static const char *widening(const nib_stage *s) {
-  return s->format == NIB_F16 ? "nib_f16_to_f32" : "nib_bf16_to_f32";
-}
-
-/* f16 and bf16 become f32. */
-static void emit_widening(const nib_stage *s, nib_emitter *e, const char *to, const char *from,
-                          const char *n) {
-  const nib_vocab *v = e->vocab;
-  const nib_prim load = s->format == NIB_F16 ? NIB_PRIM_F16_LOAD : NIB_PRIM_BF16_LOAD;
-  nib_text_open(e->body, "{");
-  nib_text_line(e->body, "int32_t i = 0;");
-  if (v->lanes > 1 && nib_vocab_prim(v, load)) {
-    nib_text_open(e->body, "for (; i + %d <= %s; i += %d) {", v->lanes, n, v->lanes);
-    nib_text_line(e->body, "%s wide;", v->type_f32);
-    nib_say(e, load, "wide", nib_word_of("%s + i", from).s, NULL, NULL, NULL);
-    nib_say(e, NIB_PRIM_F32_STORE, NULL, nib_word_of("%s + i", to).s, "wide", NULL, NULL);
-    nib_text_close(e->body, "");
-  }
-  nib_text_line(e->body, "for (; i < %s; i++)", n);
-  nib_text_line(e->body, "  (%s)[i] = %s((%s)[i]);", to, widening(s), from);
-  nib_text_close(e->body, "");
-}
-
 /* The pixels of tiles [begin, end). */
 static void emit_cut_copy(const nib_stage *s, nib_emitter *e, const char *from) {
   const nib_word at = nib_word_of("first * %lld", (ll)s->channels);
@@ -144,7 +121,7 @@ static void emit_cut_copy(const nib_stage *s, nib_emitter *e, const char *from) 
     nib_text_line(e->body, "memcpy(%s, %s, (size_t)%s * %lld);", d.s, x.s, n.s,
                   (ll)s->elem_bytes);
   else if (nib_params_is_real(s->format))
-    emit_widening(s, e, d.s, x.s, n.s);
+    nib_say_widen(e, s->format, d.s, x.s, n.s);
   else
     nib_say(e, stage_prim(s), d.s, x.s, nib_word_of("%lld", (ll)s->zero_point).s, NULL, n.s);
 }
@@ -164,7 +141,7 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
     nib_text_open(e->body, "for (int32_t m = 0; m < %lld; m++) {", (ll)s->shape.multiplier);
     if (s->format != s->real && nib_params_is_real(s->format))
       nib_text_line(e->body, "(%s)[i * %lld + m] = %s((%s)[i]);", d.s, (ll)s->shape.multiplier,
-                    widening(s), from);
+                    nib_widening(s->format), from);
     else if (s->format == s->real)
       nib_text_line(e->body, "(%s)[i * %lld + m] = ((const %s *)(const void *)(%s))[i];", d.s,
                     (ll)s->shape.multiplier, s->c_type, from);
@@ -174,7 +151,7 @@ static void emit_copy(const nib_stage *s, nib_emitter *e, const char *from) {
     nib_text_close(e->body, "");
     nib_text_close(e->body, "");
   } else if (s->format != s->real && nib_params_is_real(s->format)) {
-    emit_widening(s, e, d.s, from, n.s);
+    nib_say_widen(e, s->format, d.s, from, n.s);
   } else if (s->twice) {
     nib_say(e, NIB_PRIM_STAGE_TWICE, d.s, from, NULL, NULL, n.s);
   } else if (s->format == s->real) {

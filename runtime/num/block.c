@@ -71,6 +71,10 @@ static float group_scale(const nib_block_layout *b, const uint8_t *block, int gr
   return (float)(nib_format_decode(format, code) - b->group_scale_zero);
 }
 
+int nib_block_group_elems(const nib_format_info *block) {
+  return block->block.group_elems ? block->block.group_elems : block->block_elems;
+}
+
 float nib_block_scale(const nib_block_layout *b, const uint8_t *block, int group) {
   const float d =
       b->scale == NIB_NO_FORMAT ? 1 : load_scale((nib_format)b->scale, block + b->scale_at);
@@ -115,7 +119,7 @@ float nib_block_element(const nib_block_layout *b, const uint8_t *block, int i) 
 
 static void decode_block(const nib_format_info *info, const uint8_t *block, float *out) {
   const nib_block_layout *b = &info->block;
-  const int group_elems = b->group_elems ? b->group_elems : info->block_elems;
+  const int group_elems = nib_block_group_elems(info);
   const float zero = nib_block_zero(b, block);
   const bool adds = b->offset != NIB_NO_FORMAT;
   for (int g = 0; g * group_elems < info->block_elems; ++g) {

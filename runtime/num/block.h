@@ -17,6 +17,8 @@ void nib_bit_field_set(const nib_bit_field *f, uint8_t *block, int i, uint32_t v
 uint32_t nib_split_field_get(const nib_split_field *f, const uint8_t *block, int i);
 void nib_split_field_set(const nib_split_field *f, uint8_t *block, int i, uint32_t value);
 
+/** Elements that share a scale: of a group, or of the whole block. */
+int nib_block_group_elems(const nib_format_info *block);
 /** The code of element i, as it lies in the block. */
 uint32_t nib_block_code(const nib_block_layout *b, const uint8_t *block, int i);
 /** Scale, offset and zero point of an element of group number `group`:
