@@ -59,6 +59,12 @@ static bool has_totals(const nib_block_dots *d) {
   return d->unpacks && (d->totals_stay || d->chunk_groups < d->pack.groups);
 }
 
+/* Where a chunk is unpacked and its sums are long, they have the registers, and totals wait. */
+static bool sums_are_long(const nib_block_pack *p) {
+  enum { LONG_STEP = 64 };
+  return p->steps_of_group > 1 || p->padded_step >= LONG_STEP;
+}
+
 static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  nib_block_dots *d) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
@@ -76,7 +82,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
       !nib_block_rows_plan(g, n, &d->pack, v, d->unpacks ? d->chunk_groups : d->pack.groups,
                            &d->rows))
     return false;
-  d->totals_stay = d->unpacks && d->pack.steps_of_group > 1;
+  d->totals_stay = d->unpacks && sums_are_long(&d->pack);
   d->made_log2 = unpacked_log2(d);
   d->in_place = pieces_in_place(&d->pack, v, d->unpacks);
   d->unpacked_at = d->totals_at = d->scratch_bytes = d->rows.bytes;
@@ -124,6 +130,15 @@ static void put_tile(int32_t *tile, int64_t rows, int64_t most, int32_t columns,
   tile[2] = chunk;
 }
 
+/* Rows of a tile that multiplies unpacked codes: long sums of one step need no totals beside them.
+ */
+static int64_t most_unpacked(const nib_block_pack *p, const nib_vocab *v, int sums, int columns,
+                             int64_t most) {
+  if (sums_are_long(p) && p->steps_of_group == 1 && v->registers >= 32)
+    return (v->registers - columns - 3) / (sums * columns);
+  return columns < 4 || v->registers < 32 || sums > 1 ? most : most + 1;
+}
+
 static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *v,
                  int32_t (*out_tiles)[NIB_MAX_TILE], int capacity) {
   const nib_node *n = &g->nodes[kernel->nodes[0]];
@@ -147,8 +162,7 @@ static int tiles(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
     if (rows > 1 && count < capacity &&
         nib_block_pack_plan(w, group_of(x, w), false, v, columns, &p) &&
         (!v->dot8_limit || 256 * nib_block_pack_largest(&p) <= v->dot8_limit))
-      put_tile(out_tiles[count++], rows,
-               columns < 4 || v->registers < 32 || sums > 1 ? most : most + 1, columns,
+      put_tile(out_tiles[count++], rows, most_unpacked(&p, v, sums, columns, most), columns,
                chunk_groups(&p));
   }
   return count;
@@ -169,8 +183,6 @@ static void emit_panel(nib_block_dots *d, int columns, int tail) {
     nib_block_emit_rows(d, columns, tail, nib_block_tile_emit);
     return;
   }
-  if (d->totals_stay)
-    nib_text_line(t, "memset(totals, 0, %lld);", (ll)(d->row_block * p->lanes * p->columns * 4));
   nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %lld) {", (ll)p->groups,
                 (ll)d->chunk_groups);
   if (p->groups % d->chunk_groups)

@@ -76,6 +76,20 @@ static void move_totals(const tile *t, bool load) {
       move_total(t, m, c, load);
 }
 
+/* Totals of row m that wait in scratch, which are 0 before the first group, for group g + j. */
+static void meet_totals(const tile *t, int64_t m, int j) {
+  for (int c = 0; c < t->size.columns; ++c)
+    declare(t, t->e->vocab->type_f32, place("total", m, c).s);
+  nib_text_open(t->e->body, "if (g + %d > 0) {", j);
+  for (int c = 0; c < t->size.columns; ++c)
+    move_total(t, m, c, true);
+  nib_text_close(t->e->body, "");
+  nib_text_open(t->e->body, "else {");
+  for (int c = 0; c < t->size.columns; ++c)
+    say(t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
+  nib_text_close(t->e->body, "");
+}
+
 /* total += real * scale of group g + j, + offset * sum of the activations. */
 static void add_group(tile *t, const char *stem, int j) {
   const nib_block_pack *p = t->p;
@@ -88,14 +102,11 @@ static void add_group(tile *t, const char *stem, int j) {
                  bundled_groups(t) * width * scale_bytes + j * width * format_bytes(offsets));
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
-    for (int c = 0; c < t->size.columns; ++c) {
-      if (t->d->totals_stay) {
-        declare(t, t->e->vocab->type_f32, place("total", m, c).s);
-        move_total(t, m, c, true);
-      }
+    if (t->d->totals_stay)
+      meet_totals(t, m, j);
+    for (int c = 0; c < t->size.columns; ++c)
       say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
           nib_word_of("scale%d", c).s);
-    }
     if (p->has_offsets) {
       declare(t, t->e->vocab->type_f32, "sum");
       say(t, NIB_PRIM_F32_SET, "sum",
@@ -220,6 +231,21 @@ static void emit_long_group(tile *t) {
   add_group(t, "group", 0);
 }
 
+/* A chunk of one group is no loop: compilers would take what is met in it out of it, totals that
+ * have no registers. */
+static void open_groups(const tile *t) {
+  const nib_block_dots *d = t->d;
+  if (d->unpacks && d->chunk_groups == 1) {
+    nib_text_open(t->e->body, "{");
+    nib_text_line(t->e->body, "const int32_t g = first;");
+  } else if (d->in_chunks) {
+    nib_text_open(t->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(t));
+  } else {
+    nib_text_open(t->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)d->pack.groups,
+                  bundled_groups(t));
+  }
+}
+
 /* Groups [g, g + groups of a bundle). */
 static void emit_groups(tile *t) {
   if (t->p->steps_of_group > 1) {
@@ -300,6 +326,30 @@ static void prefetch_chunk(const tile *t) {
   nib_text_close(t->e->body, "");
 }
 
+/* Where results go comes near before they are there, if that is no cache near, each chunk its
+ * share: else the stores of the last one wait for it. */
+static void prefetch_results(const tile *t) {
+  enum { FAR_BYTES = 1 << 20, LINE = 64 };
+  const nib_block_dots *d = t->d;
+  const nib_tensor *y = &d->g->tensors[nib_kernel_output(d->g, d->epilogue.kernel)];
+  const int64_t bytes = format_bytes(y->format), groups = t->p->groups;
+  const int64_t of_row = (t->size.columns * t->p->lanes * bytes + LINE - 1) / LINE;
+  const int64_t lines = t->size.rows * of_row;
+  const int64_t chunks = (groups + d->chunk_groups - 1) / d->chunk_groups;
+  const int64_t share = (lines + chunks - 1) / chunks;
+  if (!*nib_vocab_prim(t->e->vocab, NIB_PRIM_PREFETCH) ||
+      d->rows.rows * t->p->outputs * bytes < FAR_BYTES)
+    return;
+  nib_text_line(t->e->body, "const int32_t line = first / %lld * %lld;", (ll)d->chunk_groups,
+                (ll)share);
+  nib_text_open(t->e->body, "for (int32_t i = line; i < line + %lld && i < %lld; i++) {", (ll)share,
+                (ll)lines);
+  say(t, NIB_PRIM_PREFETCH, NULL,
+      nib_word_of("out + (row + i / %lld) * %lld + channel", (ll)of_row, (ll)t->p->outputs).s,
+      nib_word_of("i %% %lld * %d", (ll)of_row, LINE).s);
+  nib_text_close(t->e->body, "");
+}
+
 /* Declares totals: of the first chunk they are 0. */
 static void open_totals(const tile *t) {
   const nib_block_dots *d = t->d;
@@ -367,6 +417,7 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
   if (d->unpacks) {
     open_chunk(&t);
     prefetch_chunk(&t);
+    prefetch_results(&t);
   } else {
     if (d->looks_up)
       nib_text_line(d->e->body, "const uint8_t *a = tables + row * %lld;", (ll)d->table_stride);
@@ -374,11 +425,7 @@ void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {
       nib_text_line(d->e->body, "const int8_t *a = codes + row * %lld;",
                     (ll)(d->rows.stride * d->rows.digits));
   }
-  if (d->in_chunks)
-    nib_text_open(d->e->body, "for (int32_t g = first; g < last; g += %d) {", bundled_groups(&t));
-  else
-    nib_text_open(d->e->body, "for (int32_t g = 0; g < %lld; g += %d) {", (ll)d->pack.groups,
-                  bundled_groups(&t));
+  open_groups(&t);
   emit_groups(&t);
   nib_text_close(d->e->body, "");
   close_totals(&t);
