@@ -23,7 +23,7 @@ def write_networks(folder: pathlib.Path, pattern: str) -> list:
     """The cases as networks; of cases that differ only in what they are compared with, nib-bench measures one."""
     paths = []
     for case in table.select(table.read_table()[0], pattern):
-        if not case.is_layer or case.values.get("weights") == "uniform" or case.values.get("copies"):
+        if not case.is_layer or case.values.get("weights") == "uniform" or case.values.get("from"):
             continue
         path = folder / f"{case.name}.mlir"
         path.write_text(table.network_text(case, table.make(case), case.variants[0]), encoding="utf-8")

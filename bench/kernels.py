@@ -26,6 +26,8 @@ ISA_OF_TARGET = {"x86-64-v3": "AVX2", "x86-64-v3+avxvnni": "AVX2_VNNI"}
 ISA = "AVX512_CORE_BF16"
 # Copies of weights that come from memory are so much larger than the last cache; the harness takes so many.
 OVER_CACHE, MAX_COPIES = 1.5, 64
+# Of those that come from the last cache, than the one before it, which keeps some of what passes through.
+OVER_L2 = 3
 
 
 def read_cache_sizes() -> dict:
@@ -95,10 +97,13 @@ def rate(entry: dict) -> float:
 # ---- the job ----
 
 def count_copies(case: Case, data: Data) -> int:
-    """Of the weights: more than the table says where the last cache would hold those."""
-    copies = case.number("copies", 1)
-    enough = math.ceil(OVER_CACHE * max(read_cache_sizes().values()) / weight_bytes(case, data))
-    return max(copies, min(enough, MAX_COPIES)) if copies > 1 else 1
+    """Of the weights, used in turn: none of the caches before where they come from holds so many."""
+    sizes, size = sorted(read_cache_sizes().items()), weight_bytes(case, data)
+    source = case.values.get("from")
+    if source is None:
+        return 1
+    too_many = OVER_CACHE * sizes[-1][1] if source == "memory" else OVER_L2 * sizes[-2][1]
+    return max(1, min(math.ceil(too_many / size), MAX_COPIES))
 
 
 def peer_line(case: Case, copies: int) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Installs the peers below BUILD/bench and builds the harness with what is there."""
 import hashlib
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -37,6 +38,16 @@ def reexec_in_venv(build: pathlib.Path) -> None:
         run([python, "-m", "pip", "install", "-q", *PACKAGES])
         marker.write_text(" ".join(PACKAGES))
     os.environ.update(ENVIRONMENT)
+    os.execv(str(python), [str(python), *sys.argv])
+
+
+def find_numpy(build: pathlib.Path) -> None:
+    """Continues in the environment that an earlier run with peers made where this Python has no numpy."""
+    python = build / "bench" / "venv" / "bin" / "python"
+    if importlib.util.find_spec("numpy"):
+        return
+    if not python.exists() or pathlib.Path(sys.prefix) == python.parent.parent:
+        sys.exit("the table needs numpy (Debian: python3-numpy); without --no-peers it is installed with them")
     os.execv(str(python), [str(python), *sys.argv])
 
 

@@ -70,7 +70,9 @@ def main() -> int:
     options.build = options.build.resolve()
     options.portable = True
     (options.build / "bench").mkdir(parents=True, exist_ok=True)
-    if not options.no_peers:
+    if options.no_peers:
+        peers.find_numpy(options.build)
+    else:
         peers.reexec_in_venv(options.build)
     import kernels
     import page
