@@ -95,6 +95,15 @@ static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, nib
   return true;
 }
 
+/* Whether accumulators begin at the bits of a float. */
+static bool has_starts(nib_requant_form f) {
+  return f == NIB_FORM_STARTED || f == NIB_FORM_ROUNDED;
+}
+
+static bool is_linear(nib_requant_form f) {
+  return has_starts(f) || f == NIB_FORM_LINEAR || f == NIB_FORM_SIGNED;
+}
+
 /* The cheapest form that is proven for every channel; fills it in. */
 static nib_requant_form choose_form(nib_epilogue *p, const nib_acc_range *ranges,
                                     nib_linear *linears) {
@@ -106,8 +115,10 @@ static nib_requant_form choose_form(nib_epilogue *p, const nib_acc_range *ranges
     int most_fixes;
   } forms[] = {{NIB_FORM_STARTED, NIB_LINEAR_STARTED, NIB_PRIM_RQ_STARTED, false, 0},
                {NIB_FORM_STARTED, NIB_LINEAR_STARTED, NIB_PRIM_RQ_STARTED, true, 0},
+               {NIB_FORM_ROUNDED, NIB_LINEAR_ROUNDED, NIB_PRIM_RQ_ROUNDED, false, 0},
                {NIB_FORM_LINEAR, NIB_LINEAR_PLAIN, NIB_PRIM_RQ_LINEAR, false, 0},
                {NIB_FORM_SIGNED, NIB_LINEAR_SIGNED, NIB_PRIM_RQ_SIGNED, true, 0},
+               {NIB_FORM_ROUNDED, NIB_LINEAR_ROUNDED, NIB_PRIM_RQ_ROUNDED, false, NIB_MAX_FIXES},
                {NIB_FORM_LINEAR, NIB_LINEAR_PLAIN, NIB_PRIM_RQ_LINEAR, false, NIB_MAX_FIXES},
                {NIB_FORM_SIGNED, NIB_LINEAR_SIGNED, NIB_PRIM_RQ_SIGNED, true, NIB_MAX_FIXES}};
   const nib_vocab *v = p->e->vocab;
@@ -116,7 +127,7 @@ static nib_requant_form choose_form(nib_epilogue *p, const nib_acc_range *ranges
   const bool product = p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
                        nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT);
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-    const bool started = forms[i].form == NIB_FORM_STARTED;
+    const bool started = has_starts(forms[i].form);
     if (product && !started &&
         (p->packs || forms[i].form != NIB_FORM_LINEAR || forms[i].most_fixes))
       continue; /* the product is as fast; the zero point costs half an addition where registers are
@@ -134,15 +145,11 @@ static nib_requant_form choose_form(nib_epilogue *p, const nib_acc_range *ranges
   return product ? NIB_FORM_PRODUCT : NIB_FORM_EXACT;
 }
 
-static bool is_linear(nib_requant_form f) {
-  return f == NIB_FORM_LINEAR || f == NIB_FORM_STARTED || f == NIB_FORM_SIGNED;
-}
-
 static bool keep_starts(nib_epilogue *p, const nib_linear *linears) {
-  p->starts = p->form == NIB_FORM_STARTED ? calloc((size_t)p->channels, sizeof *p->starts) : NULL;
+  p->starts = has_starts(p->form) ? calloc((size_t)p->channels, sizeof *p->starts) : NULL;
   for (int64_t c = 0; p->starts && c < p->channels; c++)
     p->starts[c] = linears[c].start;
-  return p->starts || p->form != NIB_FORM_STARTED;
+  return p->starts || !has_starts(p->form);
 }
 
 /* Arrays [fix][channel] of what the form misses. */
@@ -161,7 +168,7 @@ static nib_status add_fixes(nib_epilogue *p, const nib_linear *linears, int64_t 
     words[i] = INT32_MIN; /* no accumulator comes near it */
   for (int64_t c = 0; words && fixed && p->most_fixes && c < p->channels; c++) {
     for (int i = 0; i < linears[c].n_fixes; i++) {
-      words[i * elems + c] = linears[c].fixes[i].acc;
+      words[i * elems + c] = linears[c].start + linears[c].fixes[i].acc;
       words[total + i * elems + c] = linears[c].fixes[i].by;
     }
     for (int64_t from = c - p->e->vocab->lanes + 1; linears[c].n_fixes > 0 && from <= c; from++) {
@@ -470,6 +477,7 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
   }
   static const nib_prim prims[] = {[NIB_FORM_LINEAR] = NIB_PRIM_RQ_LINEAR,
                                    [NIB_FORM_STARTED] = NIB_PRIM_RQ_STARTED,
+                                   [NIB_FORM_ROUNDED] = NIB_PRIM_RQ_ROUNDED,
                                    [NIB_FORM_SIGNED] = NIB_PRIM_RQ_SIGNED};
   if (is_linear(p->form)) {
     nib_say(e, prims[p->form], acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);

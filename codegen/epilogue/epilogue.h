@@ -23,6 +23,7 @@ typedef enum nib_requant_form {
                        saturates */
   NIB_FORM_STARTED, /**< rint(fma(x, scale, offset)), x the float whose bits are the accumulator,
                        which begins as NIB_LINEAR_STARTED says; proven likewise */
+  NIB_FORM_ROUNDED, /**< fma(x, scale, offset) less 1.5 * 2^23, likewise */
   NIB_FORM_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))) + zero point, proven likewise
                      */
   NIB_FORM_EXACT,   /**< the rounding's own primitive */
@@ -51,6 +52,8 @@ typedef enum nib_linear_form {
   NIB_LINEAR_PLAIN,   /**< rint(fma(acc, scale, offset)) */
   NIB_LINEAR_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))), offset >= 0 */
   NIB_LINEAR_STARTED, /**< rint(fma(x, scale, offset)), x the float whose bits are start + acc */
+  NIB_LINEAR_ROUNDED, /**< fma(x, scale, offset) less 1.5 * 2^23, where floats are integers: rounded
+                         once; zero_apart is not of it */
 } nib_linear_form;
 
 typedef struct nib_linear {
@@ -58,7 +61,7 @@ typedef struct nib_linear {
   bool zero_apart;      /**< in: whether the zero point is added afterwards, else it is part of the
                            offset */
   float scale, offset;
-  int32_t start; /**< of the started form */
+  int32_t start; /**< of the started and the rounded form */
   int64_t zero_point;
   int n_fixes;
   nib_fix fixes[NIB_MAX_FIXES];

@@ -22,11 +22,18 @@ static int64_t exact(const exact_form *f, int32_t acc) {
 /* Floats of the binade of the started form are integers: bits of its first one, the number of them.
  */
 enum { first_bits = 0x4B000000, first_float = 1 << 23 };
+/* Amid that binade: what results of the rounded form are beside. */
+static const float middle = 12582912.0f;
+
+static bool has_start(const nib_linear *l) {
+  return l->form == NIB_LINEAR_STARTED || l->form == NIB_LINEAR_ROUNDED;
+}
 
 /* What the vector code computes, a zero point that is added afterwards included. */
 static float linear(const nib_linear *l, int64_t acc) {
-  const float x =
-      (float)(l->form == NIB_LINEAR_STARTED ? acc + l->start - first_bits + first_float : acc);
+  const float x = (float)(has_start(l) ? acc + l->start - first_bits + first_float : acc);
+  if (l->form == NIB_LINEAR_ROUNDED)
+    return fmaf(x, l->scale, l->offset) - middle;
   const float offset = l->form == NIB_LINEAR_SIGNED ? copysignf(l->offset, x) : l->offset;
   return rintf(fmaf(x, l->scale, offset)) + (l->zero_apart ? (float)l->zero_point : 0.0f);
 }
@@ -153,39 +160,15 @@ static int offset_ends(const int64_t *at, const exact_form *f, nib_acc_range ran
   return n;
 }
 
-/* No offset fits every step: of those around the median, the one with the fewest fixes. */
-static bool search_fixes(const int64_t *at, const exact_form *f, nib_acc_range range, double scale,
-                         int most, nib_linear *l) {
-  enum { scales = 5, offsets = 8 };
-  double ends[2 * NIB_MAX_THRESHOLDS];
-  nib_linear trial = *l;
-  bool found = false;
-  for (int i = 0; i < scales && most >= 0; i++) {
-    trial.scale = neighbour((float)scale, i);
-    const int n = offset_ends(at, f, range, &trial, ends);
-    for (int k = n / 2 - offsets > 0 ? n / 2 - offsets : 0; k < n / 2 + offsets && k + 1 < n; k++) {
-      trial.offset = (float)(ends[k] + (ends[k + 1] - ends[k]) * 0.5);
-      if ((trial.form == NIB_LINEAR_SIGNED && trial.offset < 0) ||
-          !list_fixes(at, f, range, &trial, most))
-        continue;
-      *l = trial;
-      found = true;
-      most = trial.n_fixes - 1; /* only better ones from here */
-      if (most < 0)
-        break;
-    }
-  }
-  return found;
-}
-
-/* ---- the started form ----
+/* ---- the started and the rounded form ----
  * Accumulators that begin at the bits of an integer `start` of [2^23, 2^24) can be read as floats,
  * without a conversion. The offset then is what start * scale leaves to be taken away, rounded to a
- * float; of the many possible starts one is chosen for which that rounding is what the steps want.
+ * float, or, beside 1.5 * 2^23, to an integer; of the many possible starts one is chosen for which
+ * that rounding is what the steps want.
  */
 
 /* The first t >= 0 for which a * t modulo m is in [low, high], or -1 if there is none up to `most`:
- * the steps of Euclid's algorithm lead to the same question of smaller numbers. m <= 2^24 and most
+ * the steps of Euclid's algorithm lead to the same question of smaller numbers. m <= 2^38 and most
  * < 2^24. */
 static int64_t first_within(int64_t a, int64_t m, int64_t low, int64_t high, int64_t most) {
   if (low > high || low == 0)
@@ -208,15 +191,23 @@ static int64_t first_within(int64_t a, int64_t m, int64_t low, int64_t high, int
   return t <= most ? t : -1;
 }
 
-/* The next of the starts from `from` up to `last` for which the offset, rounded to a float, is off
- * by what is within (low, high), or -1. In units of the scale's last bit, scale is an integer of 24
- * bits and an offset as large as 2^24 * scale a multiple of 2^24. */
+static int64_t last_start(nib_acc_range range) { return 2 * first_float - 1 - range.high; }
+
+/* The next of the starts from `from` up to `last` for which the offset, rounded, is off by what is
+ * within (low, high), or -1. In units of the scale's last bit, scale is an integer of 24 bits, an
+ * offset as large as 2^24 * scale a multiple of 2^24, and an integer one of a larger power of two.
+ */
 static int64_t next_start(int64_t from, int64_t last, double low, double high, nib_linear *l) {
-  const int64_t modulus = INT64_C(1) << 24;
+  enum { largest_log2 = 38 };
   int exponent;
   const int64_t scale = (int64_t)ldexpf(frexpf(l->scale, &exponent), 24);
+  const bool whole = l->form == NIB_LINEAR_ROUNDED;
+  const int place = whole ? 0 : exponent, modulus_log2 = 24 - exponent + place;
+  if (from > last || modulus_log2 < 24 || modulus_log2 > largest_log2)
+    return -1;
+  const int64_t modulus = INT64_C(1) << modulus_log2;
   const double least = ceil(ldexp(low, 24 - exponent)), most = floor(ldexp(high, 24 - exponent));
-  if (from > last || !(most >= least))
+  if (!(most >= least))
     return -1;
   int64_t t = 0;
   if (most - least < (double)(modulus - 1)) {
@@ -229,21 +220,54 @@ static int64_t next_start(int64_t from, int64_t last, double low, double high, n
     return -1;
   const double taken = (double)(from + t) * (double)l->scale;
   l->start = (int32_t)(first_bits + (from + t - first_float));
-  l->offset = (float)ldexp(rint(ldexp(low + (high - low) * 0.5 - taken, -exponent)), exponent);
+  l->offset = (float)(ldexp(rint(ldexp(low + (high - low) * 0.5 - taken, -place)), place) +
+                      (whole ? (double)middle : 0.0));
   return from + t;
+}
+
+/* An offset between `low` and `high`, by a start where the form has one; false if there is none. */
+static bool put_offset(nib_acc_range range, double low, double high, nib_linear *l) {
+  if (has_start(l))
+    return next_start(first_float - range.low, last_start(range), low, high, l) >= 0;
+  l->offset = (float)(low + (high - low) * 0.5);
+  return l->form != NIB_LINEAR_SIGNED || l->offset >= 0;
+}
+
+/* No offset fits every step: of those around the median, the one with the fewest fixes. */
+static bool search_fixes(const int64_t *at, const exact_form *f, nib_acc_range range, double scale,
+                         int most, nib_linear *l) {
+  enum { scales = 5, offsets = 8 };
+  double ends[2 * NIB_MAX_THRESHOLDS];
+  nib_linear trial = *l;
+  bool found = false;
+  for (int i = 0; i < scales && most >= 0; i++) {
+    trial.scale = neighbour((float)scale, i);
+    const int n = offset_ends(at, f, range, &trial, ends);
+    for (int k = n / 2 - offsets > 0 ? n / 2 - offsets : 0; k < n / 2 + offsets && k + 1 < n; k++) {
+      if (!put_offset(range, ends[k], ends[k + 1], &trial) ||
+          !list_fixes(at, f, range, &trial, most))
+        continue;
+      *l = trial;
+      found = true;
+      most = trial.n_fixes - 1; /* only better ones from here */
+      if (most < 0)
+        break;
+    }
+  }
+  return found;
 }
 
 static bool search_start(const int64_t *at, const exact_form *f, nib_acc_range range, double scale,
                          nib_linear *l) {
-  enum { scales = 13, starts = 16, windows = 3 };
+  enum { scales = 13, starts = 64, windows = 5, narrowest_log2 = -23 };
   /* A product that is rounded to a float by itself, as the rounding is defined, is rounded alike if
    * hardly anything is added to it; where starts are few, somewhat more may do. */
-  const bool as_defined =
-      f->rounding == NIB_ROUNDING_NEAREST_EVEN && (l->zero_apart || f->zero_point == 0);
-  const int64_t last = 2 * first_float - 1 - range.high;
+  const bool as_defined = f->rounding == NIB_ROUNDING_NEAREST_EVEN &&
+                          l->form == NIB_LINEAR_STARTED && (l->zero_apart || f->zero_point == 0);
+  const int64_t last = last_start(range);
   for (int i = 0; i < (as_defined ? windows : scales); i++) {
     l->scale = neighbour((float)scale, as_defined ? 0 : i);
-    double high = ldexp((double)l->scale, 4 * i - 15), low = -high;
+    double high = ldexp((double)l->scale, 4 * i + narrowest_log2), low = -high;
     if (!as_defined && !offset_window(at, f, range, l, &low, &high))
       continue;
     /* Without a step on one side any offset beyond the other one is good. */
@@ -262,9 +286,9 @@ static bool search(const int64_t *at, const exact_form *f, nib_acc_range range, 
                    int most_fixes, nib_linear *l) {
   enum { scales = 13 };
   l->zero_point = f->zero_point;
-  if (l->form == NIB_LINEAR_STARTED)
-    return search_start(at, f, range, scale, l);
-  for (int i = 0; i < scales; i++) {
+  if (has_start(l) && search_start(at, f, range, scale, l))
+    return true;
+  for (int i = 0; i < scales && !has_start(l); i++) {
     l->scale = neighbour((float)scale, i);
     if (solve_offset(at, f, range, l) && list_fixes(at, f, range, l, 0))
       return true;
@@ -284,6 +308,8 @@ bool nib_linear_prove(nib_rounding rounding, const nib_requant *rq, int64_t zero
       range.low > range.high)
     return false;
   const double reach = fmax(fabs((double)range.low), fabs((double)range.high));
+  if (out_linear->form == NIB_LINEAR_ROUNDED && reach * scale > (double)(first_float / 4))
+    return false; /* of the binade */
   if (reach > limit || reach * scale > limit ||
       (integers && rq->shift > 0 && ldexp(reach, rq->shift) > limit))
     return false;

@@ -546,6 +546,9 @@ const nib_vocab nib_vocab_avx2 = {
                 "$d = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps($a), $b, $c));",
             [NIB_PRIM_RQ_STARTED] =
                 "$d = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_castsi256_ps($a), $b, $c));",
+            [NIB_PRIM_RQ_ROUNDED] =
+                "$d = _mm256_sub_epi32(_mm256_castps_si256(_mm256_fmadd_ps(\n"
+                "    _mm256_castsi256_ps($a), $b, $c)), _mm256_set1_epi32(0x4B400000));",
             [NIB_PRIM_RQ_SIGNED] = "$d = nib_avx2_rq_signed($a, $b, $c);",
             [NIB_PRIM_STAGE_I8] = "nib_avx2_stage_i8($d, $a, $b, $n);",
             [NIB_PRIM_STAGE_U8] = "nib_avx2_stage_u8($d, $a, $b, $n);",

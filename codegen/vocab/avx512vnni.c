@@ -573,6 +573,9 @@ const nib_vocab nib_vocab_avx512vnni = {
                 "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps($a), $b, $c));",
             [NIB_PRIM_RQ_STARTED] =
                 "$d = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_castsi512_ps($a), $b, $c));",
+            [NIB_PRIM_RQ_ROUNDED] =
+                "$d = _mm512_sub_epi32(_mm512_castps_si512(_mm512_fmadd_ps(\n"
+                "    _mm512_castsi512_ps($a), $b, $c)), _mm512_set1_epi32(0x4B400000));",
             [NIB_PRIM_RQ_SIGNED] = "$d = nib_avx512_rq_signed($a, $b, $c);",
             [NIB_PRIM_STAGE_I8] = "nib_avx512_stage_i8($d, $a, $n);",
             [NIB_PRIM_STAGE_U8] = "nib_avx512_stage_u8($d, $a, $n);",

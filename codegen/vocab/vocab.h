@@ -83,6 +83,7 @@ extern "C" {
    * rounding and zero point are one step. The epilogue uses it where it proves it exact */        \
   X(RQ_LINEAR, "rq_linear")                                                                        \
   X(RQ_STARTED, "rq_started")       /* as RQ_LINEAR of the float whose bits are a, instead of (float)a */ \
+  X(RQ_ROUNDED, "rq_rounded")       /* d = fma(x, b, c) - 1.5 * 2^23, x likewise: a float that is an integer */ \
   X(RQ_PRODUCT, "rq_product")       /* d = (int32) rint((float)a * b), likewise */                  \
   X(RQ_SIGNED, "rq_signed")         /* as RQ_LINEAR with copysign(c, a) for c, c >= 0 */             \
   /* staging of codes [$b, $b + $n) of four rows, $a: array of their pointers: at $d four staged      \

@@ -33,11 +33,14 @@ static int64_t exact(const trial *t, int64_t acc) {
 /* As the vector code computes it. */
 static int64_t of_form(const trial *t, const nib_linear *l, int64_t acc) {
   const uint32_t bits = (uint32_t)l->start + (uint32_t)acc;
+  const bool rounded = l->form == NIB_LINEAR_ROUNDED;
   float x = (float)acc;
-  if (l->form == NIB_LINEAR_STARTED)
+  if (rounded || l->form == NIB_LINEAR_STARTED)
     memcpy(&x, &bits, sizeof x);
   const float offset = l->form == NIB_LINEAR_SIGNED ? copysignf(l->offset, x) : l->offset;
-  double code = (double)rintf(fmaf(x, l->scale, offset)) + (l->zero_apart ? (double)t->zero : 0.0);
+  const float real = fmaf(x, l->scale, offset);
+  double code = (double)(rounded ? real - 12582912.0f : rintf(real)) +
+                (l->zero_apart ? (double)t->zero : 0.0);
   for (int i = 0; i < l->n_fixes; i++)
     code += acc == l->fixes[i].acc ? l->fixes[i].by : 0;
   return clamp(t, code);
@@ -77,7 +80,8 @@ static int try_scales(nib_rounding rounding, int exponent, nib_linear_form form,
     t.rq = (nib_requant){.multiplier = (int32_t)lrint(mantissa * 2147483647.0),
                          .shift = shift,
                          .scale = (float)scale};
-    const int64_t reach = form == NIB_LINEAR_STARTED ? 1 << 22 : 1 << 24;
+    const bool started = form == NIB_LINEAR_STARTED || form == NIB_LINEAR_ROUNDED;
+    const int64_t reach = started ? 3 << 20 : 1 << 24; /* many starts are left */
     t.range = (nib_acc_range){-(int64_t)(next_random(&random_state) % (uint64_t)reach),
                               (int64_t)(next_random(&random_state) % (uint64_t)reach)};
     nib_linear l = {.form = form, .zero_apart = zero_apart};
@@ -91,9 +95,10 @@ static int try_scales(nib_rounding rounding, int exponent, nib_linear_form form,
 
 int main(void) {
   static const nib_rounding roundings[] = {NIB_ROUNDING_TFLITE_DOUBLE, NIB_ROUNDING_TFLITE_SINGLE,
-                                           NIB_ROUNDING_NEAREST_EVEN, NIB_ROUNDING_NEAREST_AWAY};
+                                           NIB_ROUNDING_NEAREST_EVEN, NIB_ROUNDING_NEAREST_AWAY,
+                                           NIB_ROUNDING_TFLITE_AWAY};
   enum { count = 100 };
-  for (int r = 0; r < 4; r++) {
+  for (int r = 0; r < 5; r++) {
     for (int exponent = 1; exponent <= 13; exponent++) {
       const int plain = try_scales(roundings[r], exponent, NIB_LINEAR_SIGNED, true, 0, count);
       const int fixed =
@@ -101,8 +106,13 @@ int main(void) {
       const int started = try_scales(roundings[r], exponent, NIB_LINEAR_STARTED, true, 0, count);
       try_scales(roundings[r], exponent, NIB_LINEAR_PLAIN, false, NIB_MAX_FIXES, count);
       try_scales(roundings[r], exponent, NIB_LINEAR_STARTED, false, 0, count);
-      printf("rounding %d, scale 2^-%d: %d %% proven, %d %% with fixes, %d %% started\n",
-             (int)roundings[r], exponent, plain, fixed, started);
+      const int rounded = try_scales(roundings[r], exponent, NIB_LINEAR_ROUNDED, false, 0, count);
+      const int rounded_fixed =
+          try_scales(roundings[r], exponent, NIB_LINEAR_ROUNDED, false, NIB_MAX_FIXES, count);
+      printf(
+          "rounding %d, scale 2^-%d: %d %% proven, %d %% with fixes, %d %% started, %d %% rounded, "
+          "%d %% with fixes\n",
+          (int)roundings[r], exponent, plain, fixed, started, rounded, rounded_fixed);
       /* A product that is rounded to a float by itself is the same whatever the sums begin at. */
       failures += roundings[r] == NIB_ROUNDING_NEAREST_EVEN && started < count;
       /* What kernels with sums of up to a thousand products need. */

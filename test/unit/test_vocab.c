@@ -314,21 +314,25 @@ static void test_floats(void *library, const nib_vocab *v) {
   }
   for (size_t kind = 0; kind < COUNT(linears); kind++) {
     const nib_prim prim = linears[kind].prim;
+    const bool rounded = prim == NIB_PRIM_RQ_ROUNDED,
+               has_start = rounded || prim == NIB_PRIM_RQ_STARTED;
     function *linear = nib_vocab_prim(v, prim) ? find(library, linears[kind].name, v) : NULL;
     for (int round = 0; linear && round < rounds; round++) {
       for (int i = 0; i < elems; i++) {
-        const int32_t first = 1 << 23, x = prim == NIB_PRIM_RQ_STARTED
-                                               ? first | (any_i32() & (first - 1))
-                                               : any_i32() >> 2;
-        const float started = (float)x;
-        if (prim == NIB_PRIM_RQ_STARTED)
+        const int32_t first = 1 << 23,
+                      x = has_start ? first | (any_i32() & (first - 1)) : any_i32() >> 2;
+        const float started = (float)x, middle = 12582912.0f;
+        if (has_start)
           memcpy(pa + 4 * i, &started, sizeof started);
         else
           ((int32_t *)(void *)pa)[i] = x;
         b[i] = ldexpf((float)(next_random() % 65536), -17 - (int)(next_random() % 14));
         c[i] = (float)(int)(next_random() % 512) * 0.5f;
+        if (rounded)
+          c[i] = middle + rintf(c[i] - (float)x * b[i]);
         const float offset = prim == NIB_PRIM_RQ_SIGNED ? copysignf(c[i], (float)x) : c[i];
-        ((int32_t *)(void *)want)[i] = (int32_t)rintf(fmaf((float)x, b[i], offset));
+        const float real = fmaf((float)x, b[i], offset);
+        ((int32_t *)(void *)want)[i] = (int32_t)(rounded ? real - middle : rintf(real));
       }
       linear(pa, pb, pc, got);
       if (memcmp(want, got, 4 * elems) != 0)

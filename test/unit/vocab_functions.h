@@ -160,6 +160,7 @@ static const struct {
   nib_prim prim;
 } linears[] = {{"linear", NIB_PRIM_RQ_LINEAR},
                {"started", NIB_PRIM_RQ_STARTED},
+               {"rounded", NIB_PRIM_RQ_ROUNDED},
                {"signed", NIB_PRIM_RQ_SIGNED}};
 
 static void write_others(nib_emitter *e) {
