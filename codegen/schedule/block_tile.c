@@ -90,8 +90,20 @@ static void meet_totals(const tile *t, int64_t m, int j) {
   nib_text_close(t->e->body, "");
 }
 
-/* total += real * scale of group g + j, + offset * sum of the activations. */
-static void add_group(tile *t, const char *stem, int j) {
+/* After the last group they are results. */
+static void leave_totals(const tile *t, int64_t m, int j) {
+  nib_text_open(t->e->body, "if (g + %d < %lld) {", j + 1, (ll)t->p->groups);
+  for (int c = 0; c < t->size.columns; ++c)
+    move_total(t, m, c, false);
+  nib_text_close(t->e->body, "");
+  nib_text_open(t->e->body, "else {");
+  for (int c = 0; c < t->size.columns; ++c)
+    nib_block_finish_value(t->d, &t->size, m, c);
+  nib_text_close(t->e->body, "");
+}
+
+/* scale0 … and offset0 …: the factors of group g + j. */
+static void load_group(const tile *t, int j) {
   const nib_block_pack *p = t->p;
   const nib_format scales = factor_format(t, p->scale_format);
   const nib_format offsets = factor_format(t, p->offset_format);
@@ -100,23 +112,32 @@ static void add_group(tile *t, const char *stem, int j) {
   if (p->has_offsets)
     load_factors(t, offsets, "offset",
                  bundled_groups(t) * width * scale_bytes + j * width * format_bytes(offsets));
+}
+
+/* total += real * scale of group g + j, + offset * sum of the activations, for row m. */
+static void add_row(const tile *t, const char *stem, int j, int64_t m) {
+  const nib_block_pack *p = t->p;
+  if (t->d->totals_stay)
+    meet_totals(t, m, j);
+  for (int c = 0; c < t->size.columns; ++c)
+    say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
+        nib_word_of("scale%d", c).s);
+  if (p->has_offsets) {
+    declare(t, t->e->vocab->type_f32, "sum");
+    say(t, NIB_PRIM_F32_SET, "sum",
+        nib_word_of("offset_sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s, NULL);
+  }
+  for (int c = 0; p->has_offsets && c < t->size.columns; ++c)
+    say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
+  if (t->d->totals_stay)
+    leave_totals(t, m, j);
+}
+
+static void add_group(tile *t, const char *stem, int j) {
+  load_group(t, j);
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
-    if (t->d->totals_stay)
-      meet_totals(t, m, j);
-    for (int c = 0; c < t->size.columns; ++c)
-      say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
-          nib_word_of("scale%d", c).s);
-    if (p->has_offsets) {
-      declare(t, t->e->vocab->type_f32, "sum");
-      say(t, NIB_PRIM_F32_SET, "sum",
-          nib_word_of("offset_sums[(row + %lld) * %lld + g + %d]", (ll)m, (ll)p->groups, j).s,
-          NULL);
-    }
-    for (int c = 0; p->has_offsets && c < t->size.columns; ++c)
-      say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
-    for (int c = 0; t->d->totals_stay && c < t->size.columns; ++c)
-      move_total(t, m, c, false);
+    add_row(t, stem, j, m);
     nib_text_close(t->e->body, "");
   }
 }
@@ -136,30 +157,28 @@ static void declare_row_factors(tile *t, int64_t m, const char *step, int j) {
 
 /* The same where the sums are bits of floats: scale * (magic + sum) - scale * magic, rounded once.
  */
-static void scale_bits(tile *t, const char *suffix, const char *step, int j) {
-  for (int64_t m = 0; m < t->size.rows; ++m) {
-    declare_row_factors(t, m, step, j);
-    for (int c = 0; c < t->size.columns; ++c) {
-      const nib_word real = place("real", m, c), bits = place("bits", m, c);
-      nib_text_line(t->e->body, "%s %s, %s;", t->e->vocab->type_f32, real.s, bits.s);
-      say(t, NIB_PRIM_F32_OF_BITS, bits.s, nib_word_of("acc%lld_%d%s", (ll)m, c, suffix).s, NULL);
-      say(t, NIB_PRIM_F32_SET, real.s,
-          nib_word_of("row_magics[%s]", nib_block_field_at(t, m, c, step, j).s).s, NULL);
-      say(t, NIB_PRIM_F32_FMA, real.s, bits.s, row_factor(t, m, c).s);
-    }
+static void scale_bits(tile *t, const char *suffix, const char *step, int j, int64_t m) {
+  declare_row_factors(t, m, step, j);
+  for (int c = 0; c < t->size.columns; ++c) {
+    const nib_word real = place("real", m, c), bits = place("bits", m, c);
+    nib_text_line(t->e->body, "%s %s, %s;", t->e->vocab->type_f32, real.s, bits.s);
+    say(t, NIB_PRIM_F32_OF_BITS, bits.s, nib_word_of("acc%lld_%d%s", (ll)m, c, suffix).s, NULL);
+    say(t, NIB_PRIM_F32_SET, real.s,
+        nib_word_of("row_magics[%s]", nib_block_field_at(t, m, c, step, j).s).s, NULL);
+    say(t, NIB_PRIM_F32_FMA, real.s, bits.s, row_factor(t, m, c).s);
   }
 }
 
-/* real0_0 … = the integer sums acc0_0… times the rows' scales of step + j, those of an activation's
- * digits together; adding, to group0_0 … */
-static void scale_step(tile *t, const char *suffix, const char *step, int j, bool adds) {
+/* real<m>_0 … = the integer sums acc<m>_0… times the row's scales of step + j, those of an
+ * activation's digits together; adding, to group<m>_0 … */
+static void scale_row(tile *t, const char *suffix, const char *step, int j, bool adds, int64_t m) {
+  const int digits = t->d->rows.digits;
   if (t->d->rows.magic && !adds) {
-    scale_bits(t, suffix, step, j);
+    scale_bits(t, suffix, step, j, m);
     return;
   }
-  for (int64_t r = 0; r < t->rows; ++r) {
-    const int64_t m = r / t->d->rows.digits;
-    const bool is_first = r % t->d->rows.digits == 0;
+  for (int64_t r = m * digits; r < (m + 1) * digits; ++r) {
+    const bool is_first = r == m * digits;
     declare_row_factors(t, r, step, j);
     for (int c = 0; c < t->size.columns; ++c) {
       const nib_word sum = place("sum", r, c), real = place(adds ? "group" : "real", m, c);
@@ -170,6 +189,28 @@ static void scale_step(tile *t, const char *suffix, const char *step, int j, boo
       say(t, is_first && !adds ? NIB_PRIM_F32_MUL : NIB_PRIM_F32_FMA, real.s, sum.s,
           row_factor(t, r, c).s);
     }
+  }
+}
+
+static void scale_step(tile *t, const char *suffix, const char *step, int j, bool adds) {
+  for (int64_t m = 0; m < t->size.rows; ++m)
+    scale_row(t, suffix, step, j, adds, m);
+}
+
+/* Scales the sums of group g + j and adds them: all rows, or, where totals wait, one after the
+ * other, whose stores keep compilers from loading what is of the next ones. */
+static void finish_group(tile *t, int j) {
+  if (!t->d->totals_stay) {
+    scale_step(t, "", "g", j, false);
+    add_group(t, "real", j);
+    return;
+  }
+  load_group(t, j);
+  for (int64_t m = 0; m < t->size.rows; ++m) {
+    nib_text_open(t->e->body, "{");
+    scale_row(t, "", "g", j, false, m);
+    add_row(t, "real", j, m);
+    nib_text_close(t->e->body, "");
   }
 }
 
@@ -256,8 +297,7 @@ static void emit_groups(tile *t) {
     for (int j = 0; j < bundled_groups(t); ++j) {
       nib_text_open(t->e->body, "{");
       nib_block_sums_step(t, nib_word_of("g + %d", j).s);
-      scale_step(t, "", "g", j, false);
-      add_group(t, "real", j);
+      finish_group(t, j);
       nib_text_close(t->e->body, "");
     }
   }
@@ -386,6 +426,8 @@ static void finish_values(const tile *t) {
 static void close_totals(const tile *t) {
   const nib_block_dots *d = t->d;
   const bool waits = d->in_chunks && d->chunk_groups < t->p->groups;
+  if (d->totals_stay)
+    return; /* finished with their last group */
   if (!d->unpacks) {
     waits ? move_totals(t, false) : finish_values(t);
     return;
@@ -394,9 +436,9 @@ static void close_totals(const tile *t) {
     nib_text_open(t->e->body, "if (last == %lld) {", (ll)t->p->groups);
   else
     nib_text_open(t->e->body, "{");
-  d->totals_stay ? nib_block_finish_emit(t->d, &t->size) : finish_values(t);
+  finish_values(t);
   nib_text_close(t->e->body, "");
-  if (!waits || d->totals_stay)
+  if (!waits)
     return;
   nib_text_open(t->e->body, "else {");
   move_totals(t, false);

@@ -18,6 +18,9 @@ typedef struct nib_conv_fetch {
   bool weights; /**< those of later steps */
   int64_t
       row_elems; /**< of the next row's pixels, what each panel fetches of each pixel; 0: nothing */
+  int64_t panel_lines; /**< of the next panel, what a tile fetches in each step, if it is among the
+                          first panel_tiles of a row; 0: nothing */
+  int64_t panel_tiles;
 } nib_conv_fetch;
 
 /** What pays for tiles of `pixels` pixels whose packed weights are `weight_bytes`. */
@@ -29,6 +32,12 @@ void nib_conv_fetch_weights(nib_emitter *e, const nib_conv_fetch *f, const nib_c
 /** Behind these `columns` registers: one row also touches a page that it reads well later. */
 void nib_conv_fetch_page(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
                          int64_t columns);
+/** At the top of tiles of `columns` registers and `pixels` pixels from x, of the panel at `panel`
+ * and channel c, whose weights begin at `weights`: from where the steps of this tile fetch. */
+void nib_conv_fetch_open(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,
+                         int64_t columns, int64_t pixels, const char *weights);
+/** In a step: its share of the next panel. */
+void nib_conv_fetch_panel(nib_emitter *e, const nib_conv_fetch *f);
 /** At the top of a tile of `pixels` pixels from x and of the panel at channel c: its share of the
  * row that is staged next. */
 void nib_conv_fetch_row(nib_emitter *e, const nib_conv_fetch *f, const nib_conv_walk *w,

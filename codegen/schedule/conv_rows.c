@@ -192,6 +192,7 @@ static void emit_tile(nib_conv_rows *r, const nib_conv_tile *t) {
                        : r->out_ring > 1  ? nib_word_of("(y %% %lld)", (ll)r->out_ring)
                                           : y;
   nib_conv_fetch_row(e, &r->block->fetch, w, t->pixels);
+  nib_conv_fetch_open(e, &r->block->fetch, w, t->columns, r->pixels, r->block->constants.weights);
   nib_conv_tile_sums(r, t);
   nib_text_line(e->body, "const int32_t at = (%s * %lld + %s) * %lld + channel;", row.s, (ll)width,
                 x.s, (ll)s->out_c);

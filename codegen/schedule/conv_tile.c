@@ -134,6 +134,7 @@ static void load_weights(nib_conv_rows *r, const nib_conv_tile *t, char stem) {
     nib_conv_fetch_weights(e, &r->block->fetch, &r->block->walk, n);
   }
   nib_conv_fetch_page(e, &r->block->fetch, &r->block->walk, t->columns);
+  nib_conv_fetch_panel(e, &r->block->fetch);
   nib_text_line(e->body, "w += %lld;", (ll)(t->columns * register_elems));
 }
 
