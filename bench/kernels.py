@@ -24,10 +24,9 @@ TOLERANCE = {"i8": 0, "f32": 1e-5, "f16": 1e-2}
 # What oneDNN is held to: the instructions that a case may use, which are never those of AMX.
 ISA_OF_TARGET = {"x86-64-v3": "AVX2", "x86-64-v3+avxvnni": "AVX2_VNNI"}
 ISA = "AVX512_CORE_BF16"
-# Copies of weights that come from memory are so much larger than the last cache; the harness takes so many.
-OVER_CACHE, MAX_COPIES = 1.5, 64
-# Of those that come from the last cache, than the one before it, which keeps some of what passes through.
-OVER_L2 = 3
+# Copies of weights are so much larger than a cache, here counted from the last, that they come from behind it: the one before
+# the last keeps some of what passes through. The harness takes so many copies.
+LARGER_THAN, MAX_COPIES = {"memory": (1.5, -1), "L3": (3, -2)}, 64
 
 
 def read_cache_sizes() -> dict:
@@ -97,13 +96,12 @@ def rate(entry: dict) -> float:
 # ---- the job ----
 
 def count_copies(case: Case, data: Data) -> int:
-    """Of the weights, used in turn: none of the caches before where they come from holds so many."""
-    sizes, size = sorted(read_cache_sizes().items()), weight_bytes(case, data)
-    source = case.values.get("from")
-    if source is None:
+    """Of the weights, used in turn."""
+    if "from" not in case.values:
         return 1
-    too_many = OVER_CACHE * sizes[-1][1] if source == "memory" else OVER_L2 * sizes[-2][1]
-    return max(1, min(math.ceil(too_many / size), MAX_COPIES))
+    times, place = LARGER_THAN[case.values["from"]]
+    cache = sorted(read_cache_sizes().items())[place][1]
+    return min(math.ceil(times * cache / weight_bytes(case, data)), MAX_COPIES)
 
 
 def peer_line(case: Case, copies: int) -> str:

@@ -25,30 +25,37 @@ def run(command: list, **options) -> subprocess.CompletedProcess:
     return done
 
 
+def venv_folder(build: pathlib.Path) -> pathlib.Path:
+    return build / "bench" / "venv"
+
+
+def continue_in(venv: pathlib.Path) -> None:
+    os.environ.update(ENVIRONMENT)
+    os.execv(str(venv / "bin" / "python"), [str(venv / "bin" / "python"), *sys.argv])
+
+
 def reexec_in_venv(build: pathlib.Path) -> None:
     """Makes the virtual environment with the peers of PyPI and continues inside it."""
-    venv = build / "bench" / "venv"
-    python = venv / "bin" / "python"
+    venv = venv_folder(build)
     if pathlib.Path(sys.prefix) == venv:
         return
     marker = venv / "installed"
     if not marker.exists() or marker.read_text() != " ".join(PACKAGES):
         print(f"installing {' '.join(PACKAGES)} into {venv}", flush=True)
         run([sys.executable, "-m", "venv", venv])
-        run([python, "-m", "pip", "install", "-q", *PACKAGES])
+        run([venv / "bin" / "python", "-m", "pip", "install", "-q", *PACKAGES])
         marker.write_text(" ".join(PACKAGES))
-    os.environ.update(ENVIRONMENT)
-    os.execv(str(python), [str(python), *sys.argv])
+    continue_in(venv)
 
 
 def find_numpy(build: pathlib.Path) -> None:
     """Continues in the environment that an earlier run with peers made where this Python has no numpy."""
-    python = build / "bench" / "venv" / "bin" / "python"
+    venv = venv_folder(build)
     if importlib.util.find_spec("numpy"):
         return
-    if not python.exists() or pathlib.Path(sys.prefix) == python.parent.parent:
+    if pathlib.Path(sys.prefix) == venv or not (venv / "bin" / "python").exists():
         sys.exit("the table needs numpy (Debian: python3-numpy); without --no-peers it is installed with them")
-    os.execv(str(python), [str(python), *sys.argv])
+    continue_in(venv)
 
 
 def find_onednn(build: pathlib.Path):

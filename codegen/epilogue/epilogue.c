@@ -95,61 +95,53 @@ static bool prove_linear(const nib_epilogue *p, const nib_acc_range *ranges, nib
   return true;
 }
 
-/* Whether accumulators begin at the bits of a float. */
-static bool has_starts(nib_requant_form f) {
-  return f == NIB_FORM_STARTED || f == NIB_FORM_ROUNDED;
-}
-
-static bool is_linear(nib_requant_form f) {
-  return has_starts(f) || f == NIB_FORM_LINEAR || f == NIB_FORM_SIGNED;
-}
-
 /* The cheapest form that is proven for every channel; fills it in. */
 static nib_requant_form choose_form(nib_epilogue *p, const nib_acc_range *ranges,
                                     nib_linear *linears) {
   static const struct {
-    nib_requant_form form;
     nib_linear_form linear;
-    nib_prim prim;
     bool zero_apart;
     int most_fixes;
-  } forms[] = {{NIB_FORM_STARTED, NIB_LINEAR_STARTED, NIB_PRIM_RQ_STARTED, false, 0},
-               {NIB_FORM_STARTED, NIB_LINEAR_STARTED, NIB_PRIM_RQ_STARTED, true, 0},
-               {NIB_FORM_ROUNDED, NIB_LINEAR_ROUNDED, NIB_PRIM_RQ_ROUNDED, false, 0},
-               {NIB_FORM_LINEAR, NIB_LINEAR_PLAIN, NIB_PRIM_RQ_LINEAR, false, 0},
-               {NIB_FORM_SIGNED, NIB_LINEAR_SIGNED, NIB_PRIM_RQ_SIGNED, true, 0},
-               {NIB_FORM_ROUNDED, NIB_LINEAR_ROUNDED, NIB_PRIM_RQ_ROUNDED, false, NIB_MAX_FIXES},
-               {NIB_FORM_LINEAR, NIB_LINEAR_PLAIN, NIB_PRIM_RQ_LINEAR, false, NIB_MAX_FIXES},
-               {NIB_FORM_SIGNED, NIB_LINEAR_SIGNED, NIB_PRIM_RQ_SIGNED, true, NIB_MAX_FIXES}};
+  } forms[] = {{NIB_LINEAR_STARTED, false, 0},
+               {NIB_LINEAR_STARTED, true, 0},
+               {NIB_LINEAR_ROUNDED, false, 0},
+               {NIB_LINEAR_PLAIN, false, 0},
+               {NIB_LINEAR_SIGNED, true, 0},
+               {NIB_LINEAR_ROUNDED, false, NIB_MAX_FIXES},
+               {NIB_LINEAR_PLAIN, false, NIB_MAX_FIXES},
+               {NIB_LINEAR_SIGNED, true, NIB_MAX_FIXES}};
   const nib_vocab *v = p->e->vocab;
   if (p->e->graph->integer_only)
     return NIB_FORM_EXACT;
   const bool product = p->params.rounding == NIB_ROUNDING_NEAREST_EVEN && !p->may_wrap &&
                        nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT);
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-    const bool started = has_starts(forms[i].form);
+    const bool started = nib_linear_has_start(forms[i].linear);
     if (product && !started &&
-        (p->packs || forms[i].form != NIB_FORM_LINEAR || forms[i].most_fixes))
+        (p->packs || forms[i].linear != NIB_LINEAR_PLAIN || forms[i].most_fixes))
       continue; /* the product is as fast; the zero point costs half an addition where registers are
                    packed */
     if (started && (!p->may_start || (forms[i].zero_apart && (!product || !p->params.out_zp))))
       continue;
-    if (nib_vocab_prim(v, forms[i].prim) &&
+    if (nib_vocab_prim(v, nib_linear_prim(forms[i].linear)) &&
         (!forms[i].most_fixes || nib_vocab_prim(v, NIB_PRIM_RQ_FIX)) &&
         prove_linear(p, ranges, forms[i].linear, forms[i].zero_apart, forms[i].most_fixes,
                      linears)) {
+      p->linear = forms[i].linear;
       p->zero_apart = forms[i].zero_apart;
-      return forms[i].form;
+      return NIB_FORM_LINEAR;
     }
   }
   return product ? NIB_FORM_PRODUCT : NIB_FORM_EXACT;
 }
 
 static bool keep_starts(nib_epilogue *p, const nib_linear *linears) {
-  p->starts = has_starts(p->form) ? calloc((size_t)p->channels, sizeof *p->starts) : NULL;
+  if (!nib_linear_has_start(p->linear))
+    return true;
+  p->starts = calloc((size_t)p->channels, sizeof *p->starts);
   for (int64_t c = 0; p->starts && c < p->channels; c++)
     p->starts[c] = linears[c].start;
-  return p->starts || !has_starts(p->form);
+  return p->starts != NULL;
 }
 
 /* Arrays [fix][channel] of what the form misses. */
@@ -211,7 +203,7 @@ static nib_status add_requant(nib_epilogue *p, const nib_acc_range *ranges, int6
     goto done;
   p->may_wrap = may_wrap(p, ranges);
   p->form = choose_form(p, ranges, linears);
-  if (is_linear(p->form)) {
+  if (p->form == NIB_FORM_LINEAR) {
     for (int64_t c = 0; c < p->channels; c++) {
       scales[c] = linears[c].scale;
       scales[elems + c] = linears[c].offset;
@@ -339,7 +331,7 @@ void nib_epilogue_load_channels(nib_epilogue *p, const char *channel, int column
   p->channel = channel;
   if (p->form == NIB_FORM_RAW)
     return;
-  const bool linear = is_linear(p->form);
+  const bool linear = p->form == NIB_FORM_LINEAR;
   const bool floats = linear || nib_epilogue_is_float_rounding(p->params.rounding);
   const nib_prim load = floats ? NIB_PRIM_F32_LOAD : NIB_PRIM_I32_LOAD;
   const char *type = floats ? v->type_f32 : v->type_i32;
@@ -475,12 +467,9 @@ static void requantize(nib_epilogue *p, const char *acc, int column, bool last) 
     nib_text_open(e->body, "{");
     nib_text_line(e->body, "const %s before = %s;", e->vocab->type_i32, acc);
   }
-  static const nib_prim prims[] = {[NIB_FORM_LINEAR] = NIB_PRIM_RQ_LINEAR,
-                                   [NIB_FORM_STARTED] = NIB_PRIM_RQ_STARTED,
-                                   [NIB_FORM_ROUNDED] = NIB_PRIM_RQ_ROUNDED,
-                                   [NIB_FORM_SIGNED] = NIB_PRIM_RQ_SIGNED};
-  if (is_linear(p->form)) {
-    nib_say(e, prims[p->form], acc, acc, scale.s, nib_word_of("offset%d", column).s, NULL);
+  if (p->form == NIB_FORM_LINEAR) {
+    nib_say(e, nib_linear_prim(p->linear), acc, acc, scale.s, nib_word_of("offset%d", column).s,
+            NULL);
     codes.zero_point = p->zero_apart ? codes.zero_point : 0;
     codes.may_wrap = false;
   } else if (p->form == NIB_FORM_PRODUCT) {

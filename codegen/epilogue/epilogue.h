@@ -17,15 +17,9 @@ extern "C" {
 /** How accumulators become codes. */
 typedef enum nib_requant_form {
   NIB_FORM_RAW,     /**< no requantization: i32 or f32 result */
-  NIB_FORM_LINEAR,  /**< rint(fma(acc, scale, offset)), proven equal for every reachable accumulator
-                     */
+  NIB_FORM_LINEAR,  /**< a nib_linear_form, proven equal for every reachable accumulator */
   NIB_FORM_PRODUCT, /**< rint(acc * scale) + zero point: nearest-even as defined, where nothing
                        saturates */
-  NIB_FORM_STARTED, /**< rint(fma(x, scale, offset)), x the float whose bits are the accumulator,
-                       which begins as NIB_LINEAR_STARTED says; proven likewise */
-  NIB_FORM_ROUNDED, /**< fma(x, scale, offset) less 1.5 * 2^23, likewise */
-  NIB_FORM_SIGNED,  /**< rint(fma(acc, scale, copysign(offset, acc))) + zero point, proven likewise
-                     */
   NIB_FORM_EXACT,   /**< the rounding's own primitive */
 } nib_requant_form;
 
@@ -102,11 +96,12 @@ typedef struct nib_epilogue {
   int64_t channels;
   float low, high; /**< of a float root */
   nib_requant_form form;
-  bool zero_apart; /**< of a float form: the zero point is left to add */
-  bool may_start;  /**< the schedule begins accumulators as it is told */
-  bool in_parts;   /**< packing four registers of a pixel brings them in order by itself */
-  int32_t *starts; /**< by channel, what accumulators begin at besides the bias; or NULL */
-  bool may_wrap;   /**< a requantized accumulator may be near the ends of int32 */
+  nib_linear_form linear; /**< of NIB_FORM_LINEAR */
+  bool zero_apart;        /**< of a float form: the zero point is left to add */
+  bool may_start;         /**< the schedule begins accumulators as it is told */
+  bool in_parts;          /**< packing four registers of a pixel brings them in order by itself */
+  int32_t *starts;        /**< by channel, what accumulators begin at besides the bias; or NULL */
+  bool may_wrap;          /**< a requantized accumulator may be near the ends of int32 */
   const char *multiplier, *shift; /**< constant arrays by channel; shift: or offset, or "" */
   int n_fixes;                    /**< most fixes of a channel; 0: none has any */
   int64_t fix_elems;              /**< from one fix of a channel to its next in the arrays */
@@ -205,6 +200,10 @@ void nib_epilogue_store_parts(nib_epilogue *p, const char *low, const char *high
 void nib_epilogue_store_pairs(nib_epilogue *p, const char *first, const char *second,
                               const char *at, int64_t channels);
 
+/** Whether accumulators begin at the bits of a float. */
+bool nib_linear_has_start(nib_linear_form form);
+/** What computes it. */
+nib_prim nib_linear_prim(nib_linear_form form);
 /** Searches scale and offset so that the form, with at most `most_fixes` fixes and clamped to [lo,
  * hi], equals the rounding's own result plus zero point for every acc in `range`. Returns whether
  * one was found; a found one is proven, at every step of the monotone result. */

@@ -220,8 +220,7 @@ static void apply_linear_mul(nib_epilogue *p, const char *value, const nib_linea
   nib_emitter *e = p->e;
   say_f32_constant(e, "scale", l->scale);
   say_f32_constant(e, "offset", l->offset);
-  nib_say(e, l->form == NIB_LINEAR_SIGNED ? NIB_PRIM_RQ_SIGNED : NIB_PRIM_RQ_LINEAR, value, value,
-          "scale", "offset", NULL);
+  nib_say(e, nib_linear_prim(l->form), value, value, "scale", "offset", NULL);
   out->zero_point = l->zero_apart ? out->zero_point : 0;
   out->may_wrap = false;
   nib_epilogue_offset_clamp(p, value, out);

@@ -25,13 +25,22 @@ enum { first_bits = 0x4B000000, first_float = 1 << 23 };
 /* Amid that binade: what results of the rounded form are beside. */
 static const float middle = 12582912.0f;
 
-static bool has_start(const nib_linear *l) {
-  return l->form == NIB_LINEAR_STARTED || l->form == NIB_LINEAR_ROUNDED;
+bool nib_linear_has_start(nib_linear_form form) {
+  return form == NIB_LINEAR_STARTED || form == NIB_LINEAR_ROUNDED;
+}
+
+nib_prim nib_linear_prim(nib_linear_form form) {
+  static const nib_prim prims[] = {[NIB_LINEAR_PLAIN] = NIB_PRIM_RQ_LINEAR,
+                                   [NIB_LINEAR_SIGNED] = NIB_PRIM_RQ_SIGNED,
+                                   [NIB_LINEAR_STARTED] = NIB_PRIM_RQ_STARTED,
+                                   [NIB_LINEAR_ROUNDED] = NIB_PRIM_RQ_ROUNDED};
+  return prims[form];
 }
 
 /* What the vector code computes, a zero point that is added afterwards included. */
 static float linear(const nib_linear *l, int64_t acc) {
-  const float x = (float)(has_start(l) ? acc + l->start - first_bits + first_float : acc);
+  const float x =
+      (float)(nib_linear_has_start(l->form) ? acc + l->start - first_bits + first_float : acc);
   if (l->form == NIB_LINEAR_ROUNDED)
     return fmaf(x, l->scale, l->offset) - middle;
   const float offset = l->form == NIB_LINEAR_SIGNED ? copysignf(l->offset, x) : l->offset;
@@ -227,7 +236,7 @@ static int64_t next_start(int64_t from, int64_t last, double low, double high, n
 
 /* An offset between `low` and `high`, by a start where the form has one; false if there is none. */
 static bool put_offset(nib_acc_range range, double low, double high, nib_linear *l) {
-  if (has_start(l))
+  if (nib_linear_has_start(l->form))
     return next_start(first_float - range.low, last_start(range), low, high, l) >= 0;
   l->offset = (float)(low + (high - low) * 0.5);
   return l->form != NIB_LINEAR_SIGNED || l->offset >= 0;
@@ -286,12 +295,15 @@ static bool search(const int64_t *at, const exact_form *f, nib_acc_range range, 
                    int most_fixes, nib_linear *l) {
   enum { scales = 13 };
   l->zero_point = f->zero_point;
-  if (has_start(l) && search_start(at, f, range, scale, l))
-    return true;
-  for (int i = 0; i < scales && !has_start(l); i++) {
-    l->scale = neighbour((float)scale, i);
-    if (solve_offset(at, f, range, l) && list_fixes(at, f, range, l, 0))
+  if (nib_linear_has_start(l->form)) {
+    if (search_start(at, f, range, scale, l))
       return true;
+  } else {
+    for (int i = 0; i < scales; i++) {
+      l->scale = neighbour((float)scale, i);
+      if (solve_offset(at, f, range, l) && list_fixes(at, f, range, l, 0))
+        return true;
+    }
   }
   return most_fixes > 0 && search_fixes(at, f, range, scale, most_fixes, l);
 }

@@ -76,29 +76,41 @@ static void move_totals(const tile *t, bool load) {
       move_total(t, m, c, load);
 }
 
-/* Totals of row m that wait in scratch, which are 0 before the first group, for group g + j. */
-static void meet_totals(const tile *t, int64_t m, int j) {
-  for (int c = 0; c < t->size.columns; ++c)
-    declare(t, t->e->vocab->type_f32, place("total", m, c).s);
-  nib_text_open(t->e->body, "if (g + %d > 0) {", j);
-  for (int c = 0; c < t->size.columns; ++c)
-    move_total(t, m, c, true);
-  nib_text_close(t->e->body, "");
-  nib_text_open(t->e->body, "else {");
-  for (int c = 0; c < t->size.columns; ++c)
-    say(t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
-  nib_text_close(t->e->body, "");
+/* Declares the totals of rows [from, to): those that wait in scratch, if `waiting`, else 0. */
+static void begin_totals(const tile *t, int64_t from, int64_t to, const char *waiting) {
+  for (int64_t m = from; m < to; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      declare(t, t->e->vocab->type_f32, place("total", m, c).s);
+  if (waiting) {
+    nib_text_open(t->e->body, "if (%s) {", waiting);
+    for (int64_t m = from; m < to; ++m)
+      for (int c = 0; c < t->size.columns; ++c)
+        move_total(t, m, c, true);
+    nib_text_close(t->e->body, "");
+    nib_text_open(t->e->body, "else {");
+  }
+  for (int64_t m = from; m < to; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      say(t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
+  if (waiting)
+    nib_text_close(t->e->body, "");
 }
 
-/* After the last group they are results. */
-static void leave_totals(const tile *t, int64_t m, int j) {
-  nib_text_open(t->e->body, "if (g + %d < %lld) {", j + 1, (ll)t->p->groups);
-  for (int c = 0; c < t->size.columns; ++c)
-    move_total(t, m, c, false);
+/* Results, if the totals of rows [from, to) are `complete`, else they wait. Stores between products
+ * wait for nothing. */
+static void end_totals(const tile *t, int64_t from, int64_t to, const char *complete) {
+  if (complete)
+    nib_text_open(t->e->body, "if (%s) {", complete);
+  for (int64_t m = from; m < to; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      nib_block_finish_value(t->d, &t->size, m, c);
+  if (!complete)
+    return;
   nib_text_close(t->e->body, "");
   nib_text_open(t->e->body, "else {");
-  for (int c = 0; c < t->size.columns; ++c)
-    nib_block_finish_value(t->d, &t->size, m, c);
+  for (int64_t m = from; m < to; ++m)
+    for (int c = 0; c < t->size.columns; ++c)
+      move_total(t, m, c, false);
   nib_text_close(t->e->body, "");
 }
 
@@ -117,8 +129,8 @@ static void load_group(const tile *t, int j) {
 /* total += real * scale of group g + j, + offset * sum of the activations, for row m. */
 static void add_row(const tile *t, const char *stem, int j, int64_t m) {
   const nib_block_pack *p = t->p;
-  if (t->d->totals_stay)
-    meet_totals(t, m, j);
+  if (t->d->totals_stay) /* met and left once a group */
+    begin_totals(t, m, m + 1, nib_word_of("g + %d > 0", j).s);
   for (int c = 0; c < t->size.columns; ++c)
     say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
         nib_word_of("scale%d", c).s);
@@ -130,7 +142,7 @@ static void add_row(const tile *t, const char *stem, int j, int64_t m) {
   for (int c = 0; p->has_offsets && c < t->size.columns; ++c)
     say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, nib_word_of("offset%d", c).s, "sum");
   if (t->d->totals_stay)
-    leave_totals(t, m, j);
+    end_totals(t, m, m + 1, nib_word_of("g + %d == %lld", j + 1, (ll)p->groups).s);
 }
 
 static void add_group(tile *t, const char *stem, int j) {
@@ -372,13 +384,12 @@ static void prefetch_results(const tile *t) {
   enum { FAR_BYTES = 1 << 20, LINE = 64 };
   const nib_block_dots *d = t->d;
   const nib_tensor *y = &d->g->tensors[nib_kernel_output(d->g, d->epilogue.kernel)];
-  const int64_t bytes = format_bytes(y->format), groups = t->p->groups;
+  const int64_t bytes = format_bytes(y->format);
   const int64_t of_row = (t->size.columns * t->p->lanes * bytes + LINE - 1) / LINE;
   const int64_t lines = t->size.rows * of_row;
-  const int64_t chunks = (groups + d->chunk_groups - 1) / d->chunk_groups;
+  const int64_t chunks = (t->p->groups + d->chunk_groups - 1) / d->chunk_groups;
   const int64_t share = (lines + chunks - 1) / chunks;
-  if (!*nib_vocab_prim(t->e->vocab, NIB_PRIM_PREFETCH) ||
-      d->rows.rows * t->p->outputs * bytes < FAR_BYTES)
+  if (!*nib_vocab_prim(t->e->vocab, NIB_PRIM_PREFETCH) || nib_tensor_bytes(y) < FAR_BYTES)
     return;
   nib_text_line(t->e->body, "const int32_t line = first / %lld * %lld;", (ll)d->chunk_groups,
                 (ll)share);
@@ -390,59 +401,30 @@ static void prefetch_results(const tile *t) {
   nib_text_close(t->e->body, "");
 }
 
-/* Declares totals: of the first chunk they are 0. */
 static void open_totals(const tile *t) {
   const nib_block_dots *d = t->d;
   const bool waits = d->in_chunks && d->chunk_groups < t->p->groups;
   if (d->totals_stay)
     return;
-  for (int64_t m = 0; m < t->size.rows; ++m)
-    for (int c = 0; c < t->size.columns; ++c)
-      declare(t, d->v->type_f32, place("total", m, c).s);
-  if (d->unpacks && waits) {
-    nib_text_open(t->e->body, "if (first > 0) {");
-    move_totals(t, true);
-    nib_text_close(t->e->body, "");
-    nib_text_open(t->e->body, "else {");
-  } else if (waits) {
+  if (waits && !d->unpacks) { /* all of them are in scratch from the beginning */
+    for (int64_t m = 0; m < t->size.rows; ++m)
+      for (int c = 0; c < t->size.columns; ++c)
+        declare(t, d->v->type_f32, place("total", m, c).s);
     move_totals(t, true);
     return;
   }
-  for (int64_t m = 0; m < t->size.rows; ++m)
-    for (int c = 0; c < t->size.columns; ++c)
-      say(t, NIB_PRIM_F32_SET, place("total", m, c).s, "0.0f", NULL);
-  if (waits)
-    nib_text_close(t->e->body, "");
+  begin_totals(t, 0, t->size.rows, waits ? "first > 0" : NULL);
 }
 
-static void finish_values(const tile *t) {
-  for (int64_t m = 0; m < t->size.rows; ++m)
-    for (int c = 0; c < t->size.columns; ++c)
-      nib_block_finish_value(t->d, &t->size, m, c);
-}
-
-/* Results of a tile are stored as soon as the last chunk is in them: between products, stores wait
- * for nothing. */
 static void close_totals(const tile *t) {
   const nib_block_dots *d = t->d;
   const bool waits = d->in_chunks && d->chunk_groups < t->p->groups;
   if (d->totals_stay)
-    return; /* finished with their last group */
-  if (!d->unpacks) {
-    waits ? move_totals(t, false) : finish_values(t);
     return;
-  }
-  if (waits)
-    nib_text_open(t->e->body, "if (last == %lld) {", (ll)t->p->groups);
+  if (waits && !d->unpacks)
+    move_totals(t, false);
   else
-    nib_text_open(t->e->body, "{");
-  finish_values(t);
-  nib_text_close(t->e->body, "");
-  if (!waits)
-    return;
-  nib_text_open(t->e->body, "else {");
-  move_totals(t, false);
-  nib_text_close(t->e->body, "");
+    end_totals(t, 0, t->size.rows, waits ? nib_word_of("last == %lld", (ll)t->p->groups).s : NULL);
 }
 
 void nib_block_tile_emit(nib_block_dots *d, const nib_block_tile *size) {

@@ -5,7 +5,7 @@
 
 typedef long long ll;
 
-enum { line_bytes = 64 };
+enum { line_bytes = 64, long_run = 512 };
 
 /* Weights that no second-level cache holds, where few tiles of a panel share them and wait. */
 static bool streams_weights(const nib_conv_walk *w, int64_t pixels, int64_t weight_bytes) {
@@ -18,18 +18,23 @@ static bool is_product(const nib_conv_walk *w) {
   return nib_pack_is_pointwise(c) && !nib_pack_has_phases(w) && c->groups == 1 && c->batch == 1;
 }
 
+/* Whether a second-level cache holds all that it reads and writes. */
+static bool is_near(const nib_vocab *v, const nib_conv_walk *w, int64_t weight_bytes) {
+  const nib_conv_shape *c = &w->shape;
+  const int64_t elem = w->is_float ? nib_pack_elem_bytes(w, v) : 1;
+  return (c->in_h * c->in_w * c->in_c + c->out_h * c->out_w * c->out_c) * elem + weight_bytes <
+         NIB_CONV_NEAR_BYTES;
+}
+
 /* Of products whose operands are not all near, tiles of a panel share what the next panel has: the
  * first of its tiles would wait for all of it. Few tiles fetch theirs as they go. */
 static void share_panel(const nib_vocab *v, const nib_conv_walk *w, const nib_stage *s,
                         int64_t pixels, int64_t weight_bytes, nib_conv_fetch *f) {
-  enum { fewest_tiles = 3, least_run = 512, most_panel_bytes = 512 * 1024 };
-  const nib_conv_shape *c = &w->shape;
-  const int64_t elem = nib_pack_elem_bytes(w, v), tiles = c->out_w / pixels;
-  const int64_t step_bytes = w->columns * w->lanes * w->dot_k * elem;
-  const int64_t bytes =
-      (c->in_h * c->in_w * c->in_c + c->out_h * c->out_w * c->out_c) * (w->is_float ? elem : 1);
+  enum { fewest_tiles = 3, most_panel_bytes = 512 * 1024 };
+  const int64_t tiles = w->shape.out_w / pixels;
+  const int64_t step_bytes = w->columns * w->lanes * w->dot_k * nib_pack_elem_bytes(w, v);
   if (!is_product(w) || s->cut_pixels || tiles < fewest_tiles || w->full_panels < 2 ||
-      w->run < least_run || step_bytes % line_bytes || bytes + weight_bytes < NIB_CONV_NEAR_BYTES ||
+      w->run < long_run || step_bytes % line_bytes || is_near(v, w, weight_bytes) ||
       w->steps / w->codes * step_bytes > most_panel_bytes)
     return;
   const int64_t lines = step_bytes / line_bytes;
@@ -40,13 +45,12 @@ static void share_panel(const nib_vocab *v, const nib_conv_walk *w, const nib_st
 
 /* Long rows of bytes that are staged one after another, between the products of long sums, of
  * operands that are not all near. */
-static int64_t row_share(const nib_conv_walk *w, const nib_stage *s, int64_t pixels,
-                         int64_t weight_bytes) {
-  enum { least_bytes = 64 * 1024, least_run = 512, most_lines = 8 };
+static int64_t row_share(const nib_vocab *v, const nib_conv_walk *w, const nib_stage *s,
+                         int64_t pixels, int64_t weight_bytes) {
+  enum { least_bytes = 64 * 1024, most_lines = 8 };
   const nib_conv_shape *c = &w->shape;
-  const int64_t bytes = c->in_h * c->in_w * c->in_c + weight_bytes + c->out_h * c->out_w * c->out_c;
   if (w->is_float || s->direct || s->source_ring || s->skips || s->cut_pixels || !is_product(w) ||
-      c->out_h == 1 || bytes < NIB_CONV_NEAR_BYTES || w->run < least_run ||
+      c->out_h == 1 || is_near(v, w, weight_bytes) || w->run < long_run ||
       c->in_w * c->in_c < least_bytes)
     return 0;
   const int64_t panels = w->full_panels + (w->last_columns > 0);
@@ -60,7 +64,7 @@ nib_conv_fetch nib_conv_fetch_plan(const nib_vocab *v, const nib_conv_walk *w, c
   if (!prefetch || !*prefetch)
     return (nib_conv_fetch){0};
   nib_conv_fetch f = {.weights = streams_weights(w, pixels, weight_bytes),
-                      .row_elems = row_share(w, s, pixels, weight_bytes)};
+                      .row_elems = row_share(v, w, s, pixels, weight_bytes)};
   share_panel(v, w, s, pixels, weight_bytes, &f);
   return f;
 }

@@ -81,7 +81,7 @@ static int try_scales(nib_rounding rounding, int exponent, nib_linear_form form,
                          .shift = shift,
                          .scale = (float)scale};
     const bool started = form == NIB_LINEAR_STARTED || form == NIB_LINEAR_ROUNDED;
-    const int64_t reach = started ? 3 << 20 : 1 << 24; /* many starts are left */
+    const int64_t reach = started ? 1 << 22 : 1 << 24;
     t.range = (nib_acc_range){-(int64_t)(next_random(&random_state) % (uint64_t)reach),
                               (int64_t)(next_random(&random_state) % (uint64_t)reach)};
     nib_linear l = {.form = form, .zero_apart = zero_apart};
