@@ -117,8 +117,8 @@ static nib_requant_form choose_form(nib_epilogue *p, const nib_acc_range *ranges
                        nib_vocab_prim(v, NIB_PRIM_RQ_PRODUCT);
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     const bool started = nib_linear_has_start(forms[i].linear);
-    if (product && !started &&
-        (p->packs || forms[i].linear != NIB_LINEAR_PLAIN || forms[i].most_fixes))
+    if (product &&
+        (forms[i].most_fixes || (!started && (p->packs || forms[i].linear != NIB_LINEAR_PLAIN))))
       continue; /* the product is as fast; the zero point costs half an addition where registers are
                    packed */
     if (started && (!p->may_start || (forms[i].zero_apart && (!product || !p->params.out_zp))))
