@@ -3,7 +3,11 @@
  * block_codes: casts of f32 to blocks of int8 whose largest magnitude becomes 127. As ggml encodes
  * Q8_0, products by the reciprocal of the scale before it is stored as f16 are rounded to nearest,
  * ties away from zero; otherwise the exact quotients by the stored scale, ties to even. A NaN
- * counts as 0, an infinity as the largest number. */
+ * counts as 0, an infinity as the largest number.
+ *
+ * Where the vocabulary has what it takes, blocks whose numbers all are finite and whose scale has a
+ * reciprocal are rounded as products. Of quotients, those next to a tie say so, and their block
+ * is done again, carefully, as are all blocks elsewhere. */
 #include "schedule/schedule.h"
 
 #include "emit/snippets.h"
@@ -15,7 +19,12 @@
 
 typedef long long ll;
 
-enum { MAX_REGISTERS = 32 };
+enum {
+  MAX_REGISTERS = 32, /* of a block */
+  TOGETHER = 16,      /* blocks whose magnitudes and scales are there before their codes are */
+  AHEAD = 16384,      /* bytes: reals come from memory or from the last cache */
+  PAGES_AHEAD = 65536 /* of a line of each page, whose address takes as long as a line */
+};
 
 static bool is_away(const nib_format_info *f) { return f->block.rounding == NIB_SOURCE_HALF_AWAY; }
 
@@ -49,43 +58,157 @@ static bool accepts(const nib_graph *g, const nib_kernel *kernel, const nib_voca
 
 /* ---- emission ---- */
 
+/* What blocks without exceptions need beyond `needed`. */
+static bool has_products(const nib_vocab *v, bool away) {
+  static const nib_prim to_even[] = {NIB_PRIM_I32_SIZE, NIB_PRIM_I8_NEAR, NIB_PRIM_I32_ANY_ZERO};
+  static const nib_prim to_away[] = {NIB_PRIM_I32_SIZE, NIB_PRIM_I32_OF_F32_AWAY};
+  return away ? nib_vocab_has(v, to_away, sizeof to_away / sizeof *to_away)
+              : nib_vocab_has(v, to_even, sizeof to_even / sizeof *to_even);
+}
+
 static void declare(nib_emitter *e, const char *type, const char *name) {
   nib_text_line(e->body, "%s %s;", type, name);
 }
 
-static void set(nib_emitter *e, const char *name, float value) {
+static void set(nib_emitter *e, const char *name, const char *value) {
   declare(e, e->vocab->type_f32, name);
-  nib_say(e, NIB_PRIM_F32_SET, name, nib_word_f32(value).s, NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_SET, name, value, NULL, NULL, NULL);
 }
 
-static void load_registers(nib_emitter *e, int first, int n) {
-  for (int i = first; i < first + n; ++i) {
-    const nib_word x = nib_word_of("x%d", i);
-    declare(e, e->vocab->type_f32, x.s);
-    nib_say(e, NIB_PRIM_F32_LOAD, x.s, nib_word_of("from + %d", i * e->vocab->lanes).s, NULL, NULL,
-            NULL);
-  }
+static void set_constant(nib_emitter *e, const char *name, float value) {
+  set(e, name, nib_word_f32(value).s);
 }
 
-/* magnitude: the largest of the block at `from`. */
+static void load(nib_emitter *e, const char *x, const char *at) {
+  declare(e, e->vocab->type_f32, x);
+  nib_say(e, NIB_PRIM_F32_LOAD, x, nib_word_of("from + %s", at).s, NULL, NULL, NULL);
+}
+
+/* A loop over the registers of a block, `x` being the one at `from` + i. */
+static void open_registers(nib_emitter *e, const nib_format_info *f) {
+  nib_text_open(e->body, "for (int32_t i = 0; i < %d; i += %d) {", f->block_elems, e->vocab->lanes);
+  load(e, "x", "i");
+}
+
+/* ---- magnitudes ---- */
+
+static void emit_size(nib_emitter *e, const char *x) {
+  declare(e, e->vocab->type_f32, "size");
+  nib_say(e, NIB_PRIM_F32_SUB, "size", "zero", x, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MAX, "size", "size", x, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MAX, "largest", "size", "largest", NULL, NULL); /* of a NaN the latter */
+}
+
+/* magnitude = the largest of `largest`, none a NaN. */
+static void reduce(nib_emitter *e) {
+  nib_say(e, NIB_PRIM_F32_MIN, "largest", "greatest", "largest", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_LARGEST, "magnitude", "largest", NULL, NULL, NULL);
+}
+
+/* magnitude: of the block at `from`, whatever numbers it has. */
 static void emit_magnitude(nib_emitter *e, int registers) {
-  const nib_vocab *v = e->vocab;
-  set(e, "largest", 0.0f);
+  set_constant(e, "largest", 0.0f);
   for (int i = 0; i < registers; ++i) {
     const nib_word x = nib_word_of("x%d", i);
     nib_text_open(e->body, "{");
-    load_registers(e, i, 1);
-    declare(e, v->type_f32, "size");
-    nib_say(e, NIB_PRIM_F32_SUB, "size", "zero", x.s, NULL, NULL);
-    nib_say(e, NIB_PRIM_F32_MAX, "size", "size", x.s, NULL, NULL);
-    nib_say(e, NIB_PRIM_F32_MAX, "largest", "size", "largest", NULL,
-            NULL); /* of a NaN the latter */
+    load(e, x.s, nib_word_of("%d", i * e->vocab->lanes).s);
+    emit_size(e, x.s);
     nib_text_close(e->body, "");
   }
-  nib_say(e, NIB_PRIM_F32_MIN, "largest", "greatest", "largest", NULL, NULL);
+  declare(e, "float", "magnitude");
+  reduce(e);
+}
+
+/* The same, and whether all of them are finite: the bits of sizes count as they do, those of NaN
+ * and infinity beyond all others. */
+static void emit_plain_magnitude(nib_emitter *e, const nib_format_info *f, int registers) {
+  declare(e, e->vocab->type_i32, "sizes");
+  nib_say(e, NIB_PRIM_I32_SET, "sizes", "0", NULL, NULL, NULL);
+  for (int i = 0; i < registers; ++i) {
+    const nib_word x = nib_word_of("x%d", i);
+    nib_text_open(e->body, "{");
+    load(e, x.s, nib_word_of("%d", i * e->vocab->lanes).s);
+    nib_say(e, NIB_PRIM_I32_SIZE, "sizes", x.s, NULL, NULL, NULL);
+    nib_text_close(e->body, "");
+  }
+  declare(e, e->vocab->type_f32, "largest");
+  nib_say(e, NIB_PRIM_F32_OF_BITS, "largest", "sizes", NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MIN, "largest", "largest", "greatest", NULL, NULL);
   declare(e, "float", "magnitude");
   nib_say(e, NIB_PRIM_F32_LARGEST, "magnitude", "largest", NULL, NULL, NULL);
+  nib_text_line(e->body, "plain[b - first] = magnitude < %s;", nib_word_f32(FLT_MAX).s);
+  nib_text_open(e->body, "if (!plain[b - first]) {");
+  nib_say(e, NIB_PRIM_F32_SET, "largest", "0.0f", NULL, NULL, NULL);
+  open_registers(e, f);
+  emit_size(e, "x");
+  nib_text_close(e->body, "");
+  reduce(e);
+  nib_text_close(e->body, "");
 }
+
+/* ---- scales ---- */
+
+static void open_together(nib_emitter *e, int step) {
+  nib_text_open(e->body, "for (int32_t i = 0; i < %d; i += %d) {", TOGETHER, step);
+}
+
+/* stored: the scales as f16, in registers if the vocabulary can. */
+static void emit_stored(nib_emitter *e) {
+  nib_text_line(e->body, "uint16_t stored[%d];", TOGETHER);
+  if (nib_vocab_prim(e->vocab, NIB_PRIM_F16_STORE) && e->vocab->lanes > 1) {
+    open_together(e, e->vocab->lanes);
+    declare(e, e->vocab->type_f32, "reals");
+    nib_say(e, NIB_PRIM_F32_LOAD, "reals", "scales + i", NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_F16_STORE, NULL, "stored + i", "reals", NULL, NULL);
+  } else {
+    nib_emitter_use(e, "nib_f32_to_f16");
+    open_together(e, 1);
+    nib_text_line(e->body, "stored[i] = nib_f32_to_f16(scales[i]);");
+  }
+  nib_text_close(e->body, "");
+  open_together(e, 1);
+  nib_text_line(e->body, "stored[i] = stored[i] < 0x7C00u ? stored[i] : 0x7BFFu;");
+  nib_text_close(e->body, "");
+}
+
+/* units: the reals that are stored. */
+static void emit_units(nib_emitter *e) {
+  nib_text_line(e->body, "float units[%d];", TOGETHER);
+  if (nib_vocab_prim(e->vocab, NIB_PRIM_F16_LOAD)) {
+    open_together(e, e->vocab->lanes);
+    declare(e, e->vocab->type_f32, "reals");
+    nib_say(e, NIB_PRIM_F16_LOAD, "reals", "stored + i", NULL, NULL, NULL);
+    nib_say(e, NIB_PRIM_F32_STORE, NULL, "units + i", "reals", NULL, NULL);
+  } else {
+    nib_emitter_use(e, "nib_f16_to_f32");
+    open_together(e, 1);
+    nib_text_line(e->body, "units[i] = nib_f16_to_f32(stored[i]);");
+  }
+  nib_text_close(e->body, "");
+}
+
+/* What codes are multiples of: the scale, or what is stored of it. */
+static const char *unit_of(const nib_format_info *f) {
+  return f->block.scale == NIB_F16 && !is_away(f) ? "units" : "scales";
+}
+
+/* The scales of blocks whose magnitudes are there, and their reciprocals. */
+static void emit_scales(nib_emitter *e, const nib_format_info *f) {
+  nib_text_line(e->body, "float scales[%d], inverses[%d];", TOGETHER, TOGETHER);
+  open_together(e, 1);
+  nib_text_line(e->body, "scales[i] = magnitudes[i] / 127.0f;");
+  nib_text_close(e->body, "");
+  if (f->block.scale == NIB_F16)
+    emit_stored(e);
+  if (f->block.scale == NIB_F16 && !is_away(f))
+    emit_units(e);
+  open_together(e, 1);
+  nib_text_line(e->body, "inverses[i] = %s[i] == 0.0f ? 0.0f : 1.0f / %s[i];", unit_of(f),
+                unit_of(f));
+  nib_text_close(e->body, "");
+}
+
+/* ---- codes ---- */
 
 static nib_word code_of(int i) { return nib_word_of("code%d", i); }
 
@@ -117,26 +240,55 @@ static void store_codes(nib_emitter *e, int first, int n, int to) {
   nib_text_close(e->body, "");
 }
 
-/* code<i> of register x<i>, by `emit`. */
-static void emit_codes(nib_emitter *e, int registers, int at,
-                       void (*emit)(nib_emitter *e, const char *x, const char *code)) {
+typedef void emit_code(nib_emitter *e, const char *x, const char *code);
+
+/* All codes, by `emit`, of which registers that are narrowed together are there at a time. */
+static void emit_codes(nib_emitter *e, const nib_format_info *f, emit_code *emit) {
+  const int lanes = e->vocab->lanes, registers = f->block_elems / lanes;
   for (int first = 0; first < registers; first += NIB_PACK_REGISTERS) {
     const int n = registers - first < NIB_PACK_REGISTERS ? registers - first : NIB_PACK_REGISTERS;
     nib_text_open(e->body, "{");
     for (int i = first; i < first + n; ++i) {
+      const nib_word x = nib_word_of("x%d", i);
       declare(e, e->vocab->type_i32, code_of(i).s);
       nib_text_open(e->body, "{");
-      emit(e, nib_word_of("x%d", i).s, code_of(i).s);
+      load(e, x.s, nib_word_of("%d", i * lanes).s);
+      emit(e, x.s, code_of(i).s);
       nib_text_close(e->body, "");
     }
-    store_codes(e, first, n, at + first * e->vocab->lanes);
+    store_codes(e, first, n, f->block.codes.low.at / 8 + first * lanes);
     nib_text_close(e->body, "");
   }
 }
 
-static void emit_product(nib_emitter *e, const char *x, const char *code) {
+/* The same where it need not be fast: a register at a time. */
+static void emit_codes_in_loop(nib_emitter *e, const nib_format_info *f, emit_code *emit) {
+  open_registers(e, f);
+  declare(e, e->vocab->type_i32, "code");
+  nib_text_open(e->body, "{");
+  emit(e, "x", "code");
+  nib_text_close(e->body, "");
+  nib_say(e, NIB_PRIM_I8_STORE, NULL,
+          nib_word_of("(int8_t *)(to + %d) + i", f->block.codes.low.at / 8).s, "code", NULL, NULL);
+  nib_text_close(e->body, "");
+}
+
+static void say_product(nib_emitter *e, const char *x, const char *code) {
   nib_say(e, NIB_PRIM_F32_MUL, x, x, "factor", NULL, NULL);
   nib_say(e, NIB_PRIM_I32_FROM_F32_AWAY, code, x, NULL, NULL, NULL);
+}
+
+static void say_plain_product(nib_emitter *e, const char *x, const char *code) {
+  nib_say(e, NIB_PRIM_F32_MUL, x, x, "factor", NULL, NULL);
+  nib_say(e, NIB_PRIM_I32_OF_F32_AWAY, code, x, NULL, NULL, NULL);
+}
+
+static void say_near(nib_emitter *e, const char *x, const char *code) {
+  nib_say(e, NIB_PRIM_I8_NEAR, code, x, "factor", "certain", NULL);
+}
+
+static void say_quotient(nib_emitter *e, const char *x, const char *code) {
+  nib_say(e, NIB_PRIM_I8_QUOTIENT, code, x, "unit", NULL, NULL);
 }
 
 /* y = x within [low, high]: the names of registers. */
@@ -177,112 +329,137 @@ static void emit_quotient(nib_emitter *e, const char *x, const char *code) {
   nib_say(e, NIB_PRIM_I32_FROM_F32_EVEN, code, "near", NULL, NULL, NULL);
 }
 
-/* Stores the float `scale` at byte `at` of the block. */
-static void emit_scale(nib_emitter *e, nib_format format, int at) {
-  if (format == NIB_F32) {
-    nib_text_line(e->body, "memcpy(to + %d, &scale, sizeof scale);", at);
-    return;
+static bool has_quotients(const nib_vocab *v) {
+  return nib_vocab_prim(v, NIB_PRIM_I8_QUOTIENT) != NULL;
+}
+
+/* The codes of any block. */
+static void emit_careful_codes(nib_emitter *e, const nib_format_info *f, bool in_loop) {
+  emit_code *const emit = is_away(f)                ? say_product
+                          : has_quotients(e->vocab) ? say_quotient
+                                                    : emit_quotient;
+  if (!is_away(f)) {
+    nib_text_open(e->body, "if (unit_of_block == 0.0f) {");
+    nib_text_line(e->body, "memset(to + %d, 0, %d);", f->block.codes.low.at / 8, f->block_elems);
+    nib_text_close(e->body, "");
+    nib_text_open(e->body, "else {");
+    set(e, "unit", "unit_of_block");
   }
-  nib_text_line(e->body, "const uint16_t stored = nib_f32_to_f16(scale);");
-  nib_text_line(e->body, "const uint16_t code = stored < 0x7C00u ? stored : 0x7BFFu;");
-  nib_text_line(e->body, "to[%d] = (uint8_t)code;", at);
-  nib_text_line(e->body, "to[%d] = (uint8_t)(code >> 8);", at + 1);
-}
-
-static bool has_quotients(const nib_emitter *e) {
-  return nib_vocab_prim(e->vocab, NIB_PRIM_I8_QUOTIENT) != NULL;
-}
-
-static void say_quotient(nib_emitter *e, const char *x, const char *code) {
-  nib_say(e, NIB_PRIM_I8_QUOTIENT, code, x, "unit", NULL, NULL);
-}
-
-/* The codes of a block by exact quotients. */
-static void emit_quotients(nib_emitter *e, const nib_format_info *f, int registers) {
-  nib_text_line(e->body, "const float stored_scale = %s;",
-                f->block.scale == NIB_F32 ? "scale" : "nib_f16_to_f32(code)");
-  nib_text_open(e->body, "if (stored_scale == 0.0f) {");
-  nib_text_line(e->body, "memset(to + %d, 0, %d);", f->block.codes.low.at / 8, f->block_elems);
-  nib_text_close(e->body, "");
-  nib_text_open(e->body, "else {");
-  declare(e, e->vocab->type_f32, "unit");
-  nib_say(e, NIB_PRIM_F32_SET, "unit", "stored_scale", NULL, NULL, NULL);
-  if (!has_quotients(e)) {
+  if (emit == emit_quotient) {
     declare(e, e->vocab->type_f32, "minus");
     nib_say(e, NIB_PRIM_F32_SUB, "minus", "zero", "unit", NULL, NULL);
   }
-  emit_codes(e, registers, f->block.codes.low.at / 8,
-             has_quotients(e) ? say_quotient : emit_quotient);
+  (in_loop ? emit_codes_in_loop : emit_codes)(e, f, emit);
+  if (!is_away(f))
+    nib_text_close(e->body, "");
+}
+
+/* The codes of a block whose numbers are finite and whose scale has a reciprocal, and any others'.
+ */
+static void emit_plain_codes(nib_emitter *e, const nib_format_info *f) {
+  nib_text *t = e->body;
+  const char *unit = is_away(f) ? "scales[b - first]" : "unit_of_block";
+  nib_text_line(t, "int32_t done = 0;");
+  /* Scales that f16 has no number near to are no reciprocals of it. */
+  nib_text_open(t, "if (plain[b - first] && %s >= 0x1p-100f%s) {", unit,
+                f->block.scale == NIB_F16 && !is_away(f)
+                    ? " && magnitudes[b - first] * inverses[b - first] < 255.0f"
+                    : "");
+  if (is_away(f)) {
+    emit_codes(e, f, say_plain_product);
+    nib_text_line(t, "done = 1;");
+  } else {
+    declare(e, e->vocab->type_i32, "certain");
+    nib_say(e, NIB_PRIM_I32_SET, "certain", "1", NULL, NULL, NULL);
+    emit_codes(e, f, say_near);
+    nib_text_line(t, "int32_t near_tie;");
+    nib_say(e, NIB_PRIM_I32_ANY_ZERO, "near_tie", "certain", NULL, NULL, NULL);
+    nib_text_line(t, "done = !near_tie;");
+  }
+  nib_text_close(t, "");
+  nib_text_open(t, "if (!done) {");
+  emit_careful_codes(e, f, true);
+  nib_text_close(t, "");
+}
+
+/* ---- blocks ---- */
+
+static void emit_constants(nib_emitter *e, const nib_format_info *f) {
+  set_constant(e, "zero", 0.0f);
+  set_constant(e, "greatest", FLT_MAX);
+  if (is_away(f) || has_quotients(e->vocab))
+    return;
+  set_constant(e, "least", -128.0f);
+  set_constant(e, "most", 127.0f);
+  set_constant(e, "one", 1.0f);
+  set_constant(e, "minus_one", -1.0f);
+  set_constant(e, "huge", 0x1p100f);
+}
+
+static void open_block(nib_emitter *e, const nib_format_info *f) {
+  nib_text_open(e->body, "for (int32_t b = first; b < last; b++) {");
+  nib_text_line(e->body, "const float *const from = in0 + b * %d;", f->block_elems);
+}
+
+static void emit_magnitudes(nib_emitter *e, const nib_format_info *f, bool by_products) {
+  const int registers = f->block_elems / e->vocab->lanes;
+  nib_text_line(e->body, "float magnitudes[%d] = {0.0f};", TOGETHER);
+  if (by_products)
+    nib_text_line(e->body, "uint8_t plain[%d];", TOGETHER);
+  open_block(e, f);
+  if (by_products)
+    emit_plain_magnitude(e, f, registers);
+  else
+    emit_magnitude(e, registers);
+  nib_text_line(e->body, "magnitudes[b - first] = magnitude;");
   nib_text_close(e->body, "");
 }
 
-static void emit_constants(nib_emitter *e, bool away) {
-  set(e, "zero", 0.0f);
-  set(e, "greatest", FLT_MAX);
-  if (away || has_quotients(e))
-    return;
-  set(e, "least", -128.0f);
-  set(e, "most", 127.0f);
-  set(e, "one", 1.0f);
-  set(e, "minus_one", -1.0f);
-  set(e, "huge", 0x1p100f);
+static void emit_block(nib_emitter *e, const nib_format_info *f, bool by_products) {
+  nib_text *t = e->body;
+  const bool is_half = f->block.scale == NIB_F16;
+  open_block(e, f);
+  nib_text_line(t, "uint8_t *const to = out + b * %d; /* %s */", f->block_bytes, f->name);
+  for (int at = 0; at < f->block_elems * 4; at += 64)
+    nib_say(e, NIB_PRIM_PREFETCH, NULL, nib_word_of("from + %d", at / 4).s,
+            nib_word_of("%d", AHEAD).s, NULL, NULL);
+  nib_text_line(t, "memcpy(to + %d, %s + (b - first), %d);", f->block.scale_at,
+                is_half ? "stored" : "scales", is_half ? 2 : 4);
+  if (!is_away(f))
+    nib_text_line(t, "const float unit_of_block = %s[b - first];", unit_of(f));
+  if (is_away(f) || by_products)
+    set(e, "factor", "inverses[b - first]");
+  if (by_products)
+    emit_plain_codes(e, f);
+  else
+    emit_careful_codes(e, f, false);
+  nib_text_close(t, "");
 }
 
-/* Opens the loop over blocks, one of which is from `from` to `to`, with its magnitude and
- * registers. What a magnitude waits for is long: those of a few blocks are there before the codes
- * of the first are. */
-static void open_blocks(nib_emitter *e, const nib_format_info *f, int64_t blocks) {
-  enum { TOGETHER = 16 };
-  const int registers = f->block_elems / e->vocab->lanes;
+/* What a magnitude waits for is long, and so is a division: those of a few blocks are there before
+ * the codes of the first are. */
+static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
+  const nib_node *n = &e->graph->nodes[kernel->nodes[0]];
+  const nib_tensor *y = &e->graph->tensors[n->out];
+  const nib_format_info *f = nib_format_get(y->format);
+  const int64_t blocks = nib_tensor_elems(y) / f->block_elems;
+  const bool by_products = has_products(e->vocab, is_away(f));
   nib_text *t = e->body;
+  emit_constants(e, f);
   nib_text_open(t, "for (int32_t first = 0; first < %lld; first += %d) {", (ll)blocks, TOGETHER);
-  nib_text_line(t, "float magnitudes[%d];", TOGETHER);
   if (blocks % TOGETHER)
     nib_text_line(t, "const int32_t last = first + %d < %lld ? first + %d : %lld;", TOGETHER,
                   (ll)blocks, TOGETHER, (ll)blocks);
   else
     nib_text_line(t, "const int32_t last = first + %d;", TOGETHER);
-  for (int pass = 0; pass < 2; ++pass) {
-    nib_text_open(t, "for (int32_t b = first; b < last; b++) {");
-    nib_text_line(t, "const float *const from = in0 + b * %d;", f->block_elems);
-    if (pass)
-      break;
-    emit_magnitude(e, registers);
-    nib_text_line(t, "magnitudes[b - first] = magnitude;");
-    nib_text_close(t, "");
-  }
-  nib_text_line(t, "uint8_t *const to = out + b * %d; /* %s */", f->block_bytes, f->name);
-  nib_text_line(t, "const float magnitude = magnitudes[b - first];");
-  for (int at = 0; at < f->block_elems * 4; at += 64)
-    nib_say(e, NIB_PRIM_PREFETCH, NULL, nib_word_of("from + %d", at / 4).s,
-            nib_word_of("%d", TOGETHER * f->block_elems * 4).s, NULL, NULL);
-  load_registers(e, 0, registers);
-}
-
-static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
-  const nib_node *n = &e->graph->nodes[kernel->nodes[0]];
-  const nib_tensor *y = &e->graph->tensors[n->out];
-  const nib_format_info *f = nib_format_get(y->format);
-  const int registers = f->block_elems / e->vocab->lanes;
-  if (f->block.scale == NIB_F16) {
-    nib_emitter_use(e, "nib_f32_to_f16");
-    if (!is_away(f))
-      nib_emitter_use(e, "nib_f16_to_f32");
-  }
-  emit_constants(e, is_away(f));
-  open_blocks(e, f, nib_tensor_elems(y) / f->block_elems);
-  nib_text_line(e->body, "const float scale = magnitude / 127.0f;");
-  emit_scale(e, (nib_format)f->block.scale, f->block.scale_at);
-  if (is_away(f)) {
-    nib_text_line(e->body, "const float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;");
-    declare(e, e->vocab->type_f32, "factor");
-    nib_say(e, NIB_PRIM_F32_SET, "factor", "inverse", NULL, NULL, NULL);
-    emit_codes(e, registers, f->block.codes.low.at / 8, emit_product);
-  } else {
-    emit_quotients(e, f, registers);
-  }
-  nib_text_close(e->body, "");
-  nib_text_close(e->body, "");
+  for (int at = 0; at < TOGETHER * f->block_elems * 4; at += NIB_PAGE_BYTES)
+    nib_say(e, NIB_PRIM_PREFETCH, NULL,
+            nib_word_of("in0 + first * %d + %d", f->block_elems, at / 4).s,
+            nib_word_of("%d", PAGES_AHEAD).s, NULL, NULL);
+  emit_magnitudes(e, f, by_products);
+  emit_scales(e, f);
+  emit_block(e, f, by_products);
+  nib_text_close(t, "");
   return NIB_OK;
 }
 

@@ -79,8 +79,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   d->unpacks = d->in_chunks = kernel->tile[2] > 0;
   d->chunk_groups = kernel->tile[2];
   if (act_group == 0 || !nib_block_pack_plan(w, act_group, !d->unpacks, v, columns, &d->pack) ||
-      !nib_block_rows_plan(g, n, &d->pack, v, d->unpacks ? d->chunk_groups : d->pack.groups,
-                           &d->rows))
+      !nib_block_rows_plan(g, n, &d->pack, v, d->chunk_groups, &d->rows))
     return false;
   d->totals_stay = d->unpacks && sums_are_long(&d->pack);
   d->made_log2 = unpacked_log2(d);
@@ -90,7 +89,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
     const int64_t width = d->pack.lanes * (int64_t)d->pack.columns;
     d->totals_at +=
         round_up(d->chunk_groups * (d->pack.steps_of_group * d->pack.padded_step * width +
-                                    nib_block_unpacked_factor_bytes(&d->pack, d->pack.columns)),
+                                    nib_block_unpacked_factor_bytes(d, d->pack.columns)),
                  64);
     d->row_block = rows_of_block(d);
     d->scratch_bytes = d->totals_at + (has_totals(d) ? d->row_block * width * 4 : 0);

@@ -15,12 +15,24 @@
  * that, and what comes from the last cache is no sooner there. */
 enum { NIB_BLOCK_AHEAD = 6144 };
 
+/** Of scales: see nib_block_magic. */
+#define NIB_BLOCK_MAGIC_FACTOR (-12582912.0f)
+
 /** Of an f32 activation: to base 256, each in -128 to 127 (block_digits.c). */
 enum { NIB_BLOCK_DIGITS = 3 };
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** Bases can make the integer sum S the bits of the float 1.5 * 2^23 + S. A fused product with a
+ * scale then takes the place of a conversion and a product: beside the scales of rows, or those of
+ * columns, are their products by -1.5 * 2^23, which are exact. */
+typedef enum nib_block_magic {
+  NIB_BLOCK_NO_MAGIC,
+  NIB_BLOCK_MAGIC_ROWS,
+  NIB_BLOCK_MAGIC_COLUMNS /**< where factors of columns are unpacked */
+} nib_block_magic;
 
 /** Rows of activations as the micro-kernel reads them, and where in scratch they are. */
 typedef struct nib_block_rows {
@@ -35,8 +47,7 @@ typedef struct nib_block_rows {
   int64_t stride; /**< bytes in a chunk from one row of int8 codes to the next */
   int64_t flip;   /**< subtracted from codes to make them int8: 128 or 0 */
   bool has_bases, has_offset_sums;
-  bool magic; /**< bases make the integer sum S the bits of the float 1.5 * 2^23 + S, and beside
-                 scales are their products by -1.5 * 2^23, which are exact */
+  nib_block_magic magic;
   int64_t codes_at, bases_at, scales_at, magics_at, offset_sums_at, bytes; /**< in scratch */
 } nib_block_rows;
 
@@ -69,8 +80,9 @@ typedef struct nib_block_dots {
 bool nib_block_codes_are_bytes(const nib_format_info *format);
 /** Whether a format is blocks of plain int8 codes under one scale that block_rows reads. */
 bool nib_block_is_bytes(const nib_format_info *format);
-/** Plans the kernel's rows (see block_rows.c), in chunks of `chunk_groups` groups of the weights;
- * false where activations are none that it reads. */
+/** Plans the kernel's rows (see block_rows.c), in chunks of `chunk_groups` groups of the weights,
+ * which are unpacked chunk by chunk, or 0 where they are multiplied as they lie; false where
+ * activations are none that it reads. */
 bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_pack *pack,
                          const nib_vocab *v, int64_t chunk_groups, nib_block_rows *out_rows);
 /** Elements of a row that share a scale: what the weights' packing must meet. 0: not accepted. */
@@ -142,11 +154,11 @@ void nib_block_nested_declare(const nib_block_dots *d);
 void nib_block_nested_emit(const nib_block_dots *d, const nib_block_tile *size, int64_t at);
 
 /** Unpacks groups [first, last) of the panel at `panel`, of `columns` registers, to `unpacked`: of
- * each group the bytes [step][element / 4][column register], then scales and offsets in f32
- * (block_unpack.c). */
+ * each group the bytes [step][element / 4][column register], then scales, offsets and magic
+ * numbers in f32 (block_unpack.c). */
 void nib_block_unpack_emit(const nib_block_dots *d, int columns);
 /** Bytes of those factors of a group. */
-int64_t nib_block_unpacked_factor_bytes(const nib_block_pack *p, int64_t columns);
+int64_t nib_block_unpacked_factor_bytes(const nib_block_dots *d, int64_t columns);
 
 #ifdef __cplusplus
 }

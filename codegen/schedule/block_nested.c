@@ -38,7 +38,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   const int64_t act_group = nib_block_rows_group(nib_node_input(g, n, 0));
   if (act_group == 0 ||
       !nib_block_pack_plan_nested(nib_node_input(g, n, 1), act_group, v, REGISTERS, &d->pack) ||
-      !fits(&d->pack, v) || !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
+      !fits(&d->pack, v) || !nib_block_rows_plan(g, n, &d->pack, v, 0, &d->rows))
     return false;
   d->scratch_bytes = d->rows.bytes;
   return d->rows.rows == 1;

@@ -41,18 +41,26 @@ static int64_t place(nib_block_rows *r, int64_t bytes) {
   return at;
 }
 
-/* A step's sum is to be scaled twice, so that a fused product with the activations' scale can take
- * the place of a conversion and a product: with the sum as the low bits of a float, less what that
- * makes too large. Sums must fit those bits, and the scale's significand leave room for a product
- * by 3. */
-static bool is_magic(const nib_block_rows *r, const nib_block_pack *p, const nib_vocab *v) {
-  const nib_block_layout *b = &nib_format_get(r->x->format)->block;
+/* Whether sums fit the low bits of a float. */
+static bool sums_fit(const nib_block_pack *p) {
   const int64_t most = (int64_t)p->largest << (p->mul_log2 + p->fours_log2);
   const int64_t element = most - p->zero > p->zero ? most - p->zero : p->zero;
   const int places = p->spread > 1 || p->fields > 1 ? 8 - p->planes[0].bits : 0;
-  return r->digits == 1 && b->scale != NIB_F32 && p->steps_of_group == 1 && p->n_tables == 0 &&
-         !p->by_sixes && (element * 128 * p->step) << places < INT64_C(1) << 22 &&
-         nib_vocab_prim(v, NIB_PRIM_F32_OF_BITS);
+  return (element * 128 * p->step) << places < INT64_C(1) << 22;
+}
+
+/* Products of scales that are f16, or these times integers of at most 8 bits, by 1.5 * 2^23 are
+ * exact, and finite. */
+static nib_block_magic magic(const nib_block_rows *r, const nib_tensor *w, const nib_block_pack *p,
+                             const nib_vocab *v, bool unpacks) {
+  if (p->steps_of_group > 1 || p->n_tables || p->by_sixes || !sums_fit(p) ||
+      !nib_vocab_prim(v, NIB_PRIM_F32_OF_BITS))
+    return NIB_BLOCK_NO_MAGIC;
+  if (unpacks && p->has_scales && nib_format_get(w->format)->block.scale == NIB_F16)
+    return NIB_BLOCK_MAGIC_COLUMNS;
+  return r->digits == 1 && nib_format_get(r->x->format)->block.scale == NIB_F16
+             ? NIB_BLOCK_MAGIC_ROWS
+             : NIB_BLOCK_NO_MAGIC;
 }
 
 static int64_t code_rows(const nib_block_rows *r) { return r->rows * r->digits; }
@@ -68,19 +76,19 @@ bool nib_block_rows_plan(const nib_graph *g, const nib_node *n, const nib_block_
   r->rows = nib_tensor_elems(x) / r->k;
   r->scale_elems = r->digits == 1 ? nib_block_rows_group(x) : pack->group;
   r->steps = pack->groups * pack->steps_of_group;
-  r->chunk_steps = chunk_groups * pack->steps_of_group;
+  r->chunk_steps = (chunk_groups ? chunk_groups : pack->groups) * pack->steps_of_group;
   r->chunks = (r->steps + r->chunk_steps - 1) / r->chunk_steps;
   r->stride = round_up(r->chunk_steps * pack->padded_step, 64);
   if (code_rows(r) > 1 && r->stride % 4096 == 0) /* else rows share the sets of the first cache */
     r->stride += 64;
-  r->magic = is_magic(r, pack, v);
+  r->magic = magic(r, nib_node_input(g, n, 1), pack, v, chunk_groups > 0);
   r->has_bases = r->magic || pack->zero != 0 || pack->by_fours;
   r->has_offset_sums = pack->has_offsets;
   const int64_t words = code_rows(r) * r->chunks * r->chunk_steps * pack->fields * 4;
   r->codes_at = place(r, code_rows(r) * r->chunks * r->stride);
   r->bases_at = place(r, r->has_bases ? words : 0);
   r->scales_at = place(r, words);
-  r->magics_at = place(r, r->magic ? words : 0);
+  r->magics_at = place(r, r->magic == NIB_BLOCK_MAGIC_ROWS ? words : 0);
   r->offset_sums_at = place(r, r->has_offset_sums ? r->rows * pack->groups * 4 : 0);
   return r->scale_elems > 0 && r->bytes < INT32_MAX / 2;
 }
@@ -184,8 +192,9 @@ static void emit_factors(const nib_block_dots *d, int f, const char *scale) {
     nib_text_line(t, "row_scales[%s] = %s / (float)%s;", at.s, scale, power.s);
   else
     nib_text_line(t, "row_scales[%s] = %s;", at.s, scale);
-  if (r->magic)
-    nib_text_line(t, "row_magics[%s] = -12582912.0f * row_scales[%s];", at.s, at.s);
+  if (r->magic == NIB_BLOCK_MAGIC_ROWS)
+    nib_text_line(t, "row_magics[%s] = %s * row_scales[%s];", at.s,
+                  nib_word_f32(NIB_BLOCK_MAGIC_FACTOR).s, at.s);
 }
 
 /* A step whose codes are at `from`, as step number `s` of the row. */
@@ -247,7 +256,7 @@ void nib_block_rows_emit(const nib_block_dots *d) {
   declare(d, "int8_t", "codes", r->codes_at);
   if (r->has_bases)
     declare(d, "int32_t", "bases", r->bases_at);
-  if (r->magic)
+  if (r->magic == NIB_BLOCK_MAGIC_ROWS)
     declare(d, "float", "row_magics", r->magics_at);
   declare(d, "float", "row_scales", r->scales_at);
   if (r->has_offset_sums)

@@ -71,8 +71,7 @@ static bool plan_kernel(const nib_graph *g, const nib_kernel *kernel, const nib_
   if (act_group == 0 ||
       !nib_block_pack_plan_sixes(nib_node_input(g, n, 1), act_group, v, &d->pack) ||
       d->pack.fours_log2 > MAX_LOG2 || d->pack.group % (2 * STEP) ||
-      d->pack.steps_of_group > MAX_STEPS ||
-      !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
+      d->pack.steps_of_group > MAX_STEPS || !nib_block_rows_plan(g, n, &d->pack, v, 0, &d->rows))
     return false;
   /* The sums of a step and what they are too large by are bytes: 32 * 255 at most. */
   const int64_t largest = (STEP * INT64_C(256)) << d->pack.fours_log2;

@@ -204,6 +204,35 @@ int nib_block_sums_ahead(const tile *t) {
   return t->p->fields > 1 ? NESTED : NIB_BLOCK_AHEAD;
 }
 
+/* ---- the next rows ---- */
+
+/* Whether the rows' codes of a chunk leave the first cache, whose half has the unpacked ones,
+ * before the next chunk comes to them. */
+static bool fetches_rows(const tile *t) {
+  enum { NEAR_BYTES = 16384 };
+  const nib_block_dots *d = t->d;
+  return d->unpacks && d->row_block * d->rows.digits * d->rows.stride > NEAR_BYTES &&
+         *nib_vocab_prim(t->e->vocab, NIB_PRIM_PREFETCH);
+}
+
+void nib_block_sums_next_rows(const tile *t) {
+  if (fetches_rows(t))
+    nib_text_line(t->e->body, "const int8_t *next = a + %lld;", (ll)(t->rows * t->d->rows.stride));
+}
+
+/* Their share in one of `steps` steps of the tile: all at once, the first loads behind them would
+ * wait. */
+static void fetch_next_rows(const tile *t, int64_t steps) {
+  enum { LINE = 64 };
+  const int64_t lines = (t->rows * t->d->rows.stride + LINE - 1) / LINE;
+  const int64_t share = (lines + steps - 1) / steps;
+  if (!fetches_rows(t))
+    return;
+  for (int64_t i = 0; i < share; ++i)
+    say(t, NIB_PRIM_PREFETCH, NULL, "next", nib_word_of("%lld", (ll)(i * LINE)).s);
+  nib_text_line(t->e->body, "next += %lld;", (ll)(share * LINE));
+}
+
 static void load_codes(const tile *t, int c, int64_t at, bool first) {
   const nib_word from = nib_word_of("w + %lld", (ll)at);
   nib_text_line(t->e->body, "%s w%d;", t->e->vocab->type_i32, c);
@@ -357,11 +386,14 @@ static void open_short_loop(const tile *t, int64_t n) {
 /* The integer sums of a step, acc0_0 …, whose weights are at w and activations at a. */
 void nib_block_sums_step(tile *t, const char *step) {
   const int64_t units = t->p->padded_step / t->unit;
-  const int64_t dots = t->p->padded_step / 4 * t->rows * t->size.columns;
+  /* The last rows do as all others: of few, compilers make one row's sums after the other's. */
+  const int64_t dots =
+      t->p->padded_step / 4 * t->d->tile_rows * t->d->rows.digits * t->size.columns;
   const bool unrolls =
       units == 1 || (t->p->fields == 1 && units <= UNROLLED_UNITS && dots <= UNROLLED_DOTS);
   open_sums(t, step);
   if (unrolls) {
+    fetch_next_rows(t, t->d->rows.chunk_steps);
     for (int64_t u = 0; u < units; ++u)
       emit_unit(t, u);
     flush_all(t);
@@ -369,6 +401,7 @@ void nib_block_sums_step(tile *t, const char *step) {
     nib_text_line(t->e->body, "a += %lld;", (ll)act_bytes(t, t->p->padded_step));
   } else {
     open_short_loop(t, units);
+    fetch_next_rows(t, t->d->rows.chunk_steps * units);
     emit_unit(t, 0);
     flush_all(t);
     nib_text_line(t->e->body, "w += %lld;", (ll)unit_bytes(t));

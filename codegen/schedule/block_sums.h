@@ -39,6 +39,9 @@ typedef struct nib_block_sums {
 
 /** Finds out what is multiplied how, from d, e, p and size. */
 void nib_block_sums_open(nib_block_sums *t);
+/** Declares `next`, what comes near while unpacked codes are multiplied: the activations of the
+ * tile behind this one. */
+void nib_block_sums_next_rows(const nib_block_sums *t);
 /** Declares the masks of codes. */
 void nib_block_sums_masks(const nib_block_sums *t);
 /** acc<m>_<c> = the sums of step `step` (an expression), whose weights are at w and activations at

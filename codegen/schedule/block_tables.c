@@ -63,8 +63,7 @@ static bool plan(const nib_graph *g, const nib_kernel *kernel, const nib_vocab *
   if (act_group == 0 ||
       !nib_block_pack_plan_sums(nib_node_input(g, n, 1), act_group, v,
                                 kernel->tile[1] > 0 ? kernel->tile[1] : 1, &d->pack) ||
-      d->pack.fours_log2 > MAX_LOG2 ||
-      !nib_block_rows_plan(g, n, &d->pack, v, d->pack.groups, &d->rows))
+      d->pack.fours_log2 > MAX_LOG2 || !nib_block_rows_plan(g, n, &d->pack, v, 0, &d->rows))
     return false;
   d->chunk_groups = d->pack.chunk_groups = chunk_groups(&d->pack, d->rows.rows);
   d->in_chunks = d->chunk_groups < d->pack.groups;

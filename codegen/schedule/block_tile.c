@@ -34,6 +34,9 @@ static nib_format factor_format(const tile *t, nib_format packed) {
   return t->d->unpacks ? NIB_F32 : packed;
 }
 
+/* Whether sums are bits of floats until the columns' scales are there. */
+static bool scales_bits(const tile *t) { return t->d->rows.magic == NIB_BLOCK_MAGIC_COLUMNS; }
+
 /* name0 … = a factor of the columns, at byte `at` of the factors. */
 static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
   for (int c = 0; c < t->size.columns; ++c, at += t->p->lanes * format_bytes(format)) {
@@ -47,7 +50,7 @@ static void load_factors(const tile *t, nib_format format, const char *name, int
 static int64_t factor_bytes(const tile *t) {
   const nib_block_pack *p = t->p;
   if (t->d->unpacks)
-    return nib_block_unpacked_factor_bytes(p, t->size.columns);
+    return nib_block_unpacked_factor_bytes(t->d, t->size.columns);
   return (p->group_bytes - p->steps_of_group * p->step_bytes) * t->size.columns * bundled_groups(t);
 }
 
@@ -124,6 +127,44 @@ static void load_group(const tile *t, int j) {
   if (p->has_offsets)
     load_factors(t, offsets, "offset",
                  bundled_groups(t) * width * scale_bytes + j * width * format_bytes(offsets));
+  if (scales_bits(t))
+    load_factors(t, NIB_F32, "magic", (p->has_scales + p->has_offsets) * width * 4);
+}
+
+/* The row's scale of a step for column register c. */
+static nib_word row_factor(const tile *t, int64_t m, int c) {
+  return place("factor", m, c % t->p->fields);
+}
+
+static void declare_row_factors(const tile *t, int64_t m, const char *step, int j) {
+  for (int f = 0; f < t->p->fields; ++f) {
+    declare(t, t->e->vocab->type_f32, row_factor(t, m, f).s);
+    say(t, NIB_PRIM_F32_SET, row_factor(t, m, f).s,
+        nib_word_of("row_scales[%s]", nib_block_field_at(t, m, f, step, j).s).s, NULL);
+  }
+}
+
+/* real = factor * (magic + sum) - factor * magic, rounded once, where the sum of row m of codes is
+ * the bits of a float: by a factor of the row, or of the column. */
+static void scale_bits(const tile *t, const char *suffix, int64_t m, int c, const char *factor) {
+  const nib_word real = place("real", m, c), bits = place("bits", m, c);
+  declare(t, t->e->vocab->type_f32, bits.s);
+  say(t, NIB_PRIM_F32_OF_BITS, bits.s, nib_word_of("acc%lld_%d%s", (ll)m, c, suffix).s, NULL);
+  say(t, NIB_PRIM_F32_FMA, real.s, bits.s, factor);
+}
+
+/* total += the sums of row m, whose bits they are, times the columns' scales and then the row's. */
+static void add_bits(const tile *t, int j, int64_t m) {
+  const int digits = t->d->rows.digits;
+  for (int64_t r = m * digits; r < (m + 1) * digits; ++r) {
+    declare_row_factors(t, r, "g", j);
+    for (int c = 0; c < t->size.columns; ++c) {
+      const nib_word real = place("real", r, c);
+      nib_text_line(t->e->body, "%s %s = magic%d;", t->e->vocab->type_f32, real.s, c);
+      scale_bits(t, "", r, c, nib_word_of("scale%d", c).s);
+      say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, real.s, row_factor(t, r, c).s);
+    }
+  }
 }
 
 /* total += real * scale of group g + j, + offset * sum of the activations, for row m. */
@@ -131,7 +172,9 @@ static void add_row(const tile *t, const char *stem, int j, int64_t m) {
   const nib_block_pack *p = t->p;
   if (t->d->totals_stay) /* met and left once a group */
     begin_totals(t, m, m + 1, nib_word_of("g + %d > 0", j).s);
-  for (int c = 0; c < t->size.columns; ++c)
+  if (scales_bits(t))
+    add_bits(t, j, m);
+  for (int c = 0; !scales_bits(t) && c < t->size.columns; ++c)
     say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
         nib_word_of("scale%d", c).s);
   if (p->has_offsets) {
@@ -154,30 +197,15 @@ static void add_group(tile *t, const char *stem, int j) {
   }
 }
 
-/* The row's scale of a step for column register c. */
-static nib_word row_factor(const tile *t, int64_t m, int c) {
-  return place("factor", m, c % t->p->fields);
-}
-
-static void declare_row_factors(tile *t, int64_t m, const char *step, int j) {
-  for (int f = 0; f < t->p->fields; ++f) {
-    declare(t, t->e->vocab->type_f32, row_factor(t, m, f).s);
-    say(t, NIB_PRIM_F32_SET, row_factor(t, m, f).s,
-        nib_word_of("row_scales[%s]", nib_block_field_at(t, m, f, step, j).s).s, NULL);
-  }
-}
-
-/* The same where the sums are bits of floats: scale * (magic + sum) - scale * magic, rounded once.
- */
-static void scale_bits(tile *t, const char *suffix, const char *step, int j, int64_t m) {
+/* real<m>_0 …, where the sums are bits of floats, by the row's scales of step + j. */
+static void scale_row_bits(const tile *t, const char *suffix, const char *step, int j, int64_t m) {
   declare_row_factors(t, m, step, j);
   for (int c = 0; c < t->size.columns; ++c) {
-    const nib_word real = place("real", m, c), bits = place("bits", m, c);
-    nib_text_line(t->e->body, "%s %s, %s;", t->e->vocab->type_f32, real.s, bits.s);
-    say(t, NIB_PRIM_F32_OF_BITS, bits.s, nib_word_of("acc%lld_%d%s", (ll)m, c, suffix).s, NULL);
+    const nib_word real = place("real", m, c);
+    declare(t, t->e->vocab->type_f32, real.s);
     say(t, NIB_PRIM_F32_SET, real.s,
         nib_word_of("row_magics[%s]", nib_block_field_at(t, m, c, step, j).s).s, NULL);
-    say(t, NIB_PRIM_F32_FMA, real.s, bits.s, row_factor(t, m, c).s);
+    scale_bits(t, suffix, m, c, row_factor(t, m, c).s);
   }
 }
 
@@ -185,8 +213,8 @@ static void scale_bits(tile *t, const char *suffix, const char *step, int j, int
  * activation's digits together; adding, to group<m>_0 … */
 static void scale_row(tile *t, const char *suffix, const char *step, int j, bool adds, int64_t m) {
   const int digits = t->d->rows.digits;
-  if (t->d->rows.magic && !adds) {
-    scale_bits(t, suffix, step, j, m);
+  if (t->d->rows.magic == NIB_BLOCK_MAGIC_ROWS && !adds) {
+    scale_row_bits(t, suffix, step, j, m);
     return;
   }
   for (int64_t r = m * digits; r < (m + 1) * digits; ++r) {
@@ -213,14 +241,16 @@ static void scale_step(tile *t, const char *suffix, const char *step, int j, boo
  * other, whose stores keep compilers from loading what is of the next ones. */
 static void finish_group(tile *t, int j) {
   if (!t->d->totals_stay) {
-    scale_step(t, "", "g", j, false);
+    if (!scales_bits(t))
+      scale_step(t, "", "g", j, false);
     add_group(t, "real", j);
     return;
   }
   load_group(t, j);
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
-    scale_row(t, "", "g", j, false, m);
+    if (!scales_bits(t))
+      scale_row(t, "", "g", j, false, m);
     add_row(t, "real", j, m);
     nib_text_close(t->e->body, "");
   }
@@ -354,6 +384,7 @@ static void open_chunk(const tile *t) {
   const nib_block_rows *r = &t->d->rows;
   nib_text_line(t->e->body, "const int8_t *a = codes + (first / %lld * %lld + row) * %lld;",
                 (ll)t->d->chunk_groups, (ll)r->rows, (ll)(r->stride * r->digits));
+  nib_block_sums_next_rows(t);
   if (r->chunks > 1)
     nib_text_line(t->e->body, "const int32_t chunk_at = first * %lld;",
                   (ll)(t->p->steps_of_group * (r->rows * r->digits - 1)));

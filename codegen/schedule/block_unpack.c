@@ -110,37 +110,56 @@ static void declare_masks(const unpacking *u) {
   }
 }
 
-/* to = a factor of all columns, in f32. */
-static void emit_factors(const unpacking *u, nib_format format) {
+static bool has_magics(const nib_block_dots *d) { return d->rows.magic == NIB_BLOCK_MAGIC_COLUMNS; }
+
+static void store_factor(const unpacking *u, int64_t at, const char *factor) {
+  say(u, NIB_PRIM_F32_STORE, NULL, nib_word_of("(float *)(void *)(to + %lld)", (ll)at).s, factor);
+}
+
+/* to = a factor of all columns, in f32; its products by the magic number `magics` bytes behind it,
+ * if not 0. */
+static void emit_factors(const unpacking *u, nib_format format, int64_t magics) {
   const int64_t bytes = (int64_t)nib_format_bytes(format);
   for (int c = 0; c < u->columns; ++c) {
+    const int64_t at = (int64_t)c * u->p->lanes * 4;
     nib_text_open(u->e->body, "{");
     nib_text_line(u->e->body, "%s factor;", u->e->vocab->type_f32);
     nib_say_load_reals(u->e, format, "factor", c * u->p->lanes * bytes);
-    say(u, NIB_PRIM_F32_STORE, NULL,
-        nib_word_of("(float *)(void *)(to + %lld)", (ll)(c * u->p->lanes * 4)).s, "factor");
+    store_factor(u, at, "factor");
+    if (magics) {
+      say(u, NIB_PRIM_F32_MUL, "factor", "factor", "magic");
+      store_factor(u, at + magics, "factor");
+    }
     nib_text_close(u->e->body, "");
   }
   nib_text_line(u->e->body, "w += %lld;", (ll)(u->columns * u->p->lanes * bytes));
   nib_text_line(u->e->body, "to += %lld;", (ll)(u->columns * u->p->lanes * 4));
 }
 
-int64_t nib_block_unpacked_factor_bytes(const nib_block_pack *p, int64_t columns) {
-  return (p->has_scales + p->has_offsets) * columns * p->lanes * 4;
+int64_t nib_block_unpacked_factor_bytes(const nib_block_dots *d, int64_t columns) {
+  const nib_block_pack *p = &d->pack;
+  return (p->has_scales + p->has_offsets + has_magics(d)) * columns * p->lanes * 4;
 }
 
 void nib_block_unpack_emit(const nib_block_dots *d, int columns) {
   const nib_block_pack *p = &d->pack;
   const unpacking u = {.d = d, .e = d->e, .p = p, .columns = columns};
   nib_text *t = d->e->body;
+  const int64_t width_bytes = (int64_t)columns * p->lanes * 4;
   declare_masks(&u);
+  if (has_magics(d)) {
+    nib_text_line(t, "%s magic;", d->e->vocab->type_f32);
+    say(&u, NIB_PRIM_F32_SET, "magic", nib_word_f32(NIB_BLOCK_MAGIC_FACTOR).s, NULL);
+  }
   nib_text_line(t, "const uint8_t *w = panel + first * %lld;", (ll)(p->group_bytes * columns));
   nib_text_line(t, "uint8_t *to = unpacked;");
   nib_text_open(t, "for (int32_t g = first; g < last; g++) {");
   emit_units(&u, nib_word_of("%lld", (ll)(p->steps_of_group * p->padded_step / p->unit)).s);
   if (p->has_scales)
-    emit_factors(&u, p->scale_format);
+    emit_factors(&u, p->scale_format, has_magics(d) * (1 + p->has_offsets) * width_bytes);
   if (p->has_offsets)
-    emit_factors(&u, p->offset_format);
+    emit_factors(&u, p->offset_format, 0);
+  if (has_magics(d))
+    nib_text_line(t, "to += %lld;", (ll)width_bytes);
   nib_text_close(t, "");
 }

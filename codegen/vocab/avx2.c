@@ -298,6 +298,22 @@ static const char support[] =
     "  return _mm256_add_epi32(code, _mm256_and_si256(_mm256_castps_si256(moves), way));\n"
     "}\n"
     "\n"
+    "//@ nib_avx2_near\n"
+    "/* The product is rounded once to a multiple of 2^-14, whose places the sum with 1.5 * 2^9 leaves. */\n" INLINE
+    "__m256i nib_avx2_near(__m256 x, __m256 inverse, __m256i *certain) {\n"
+    "  const __m256 sum = _mm256_fmadd_ps(x, inverse, _mm256_set1_ps(768.0f));\n"
+    "  const __m256i code = _mm256_sub_epi32(_mm256_castps_si256(sum), _mm256_set1_epi32(0x443FE000));\n"
+    "  *certain = _mm256_min_epi32(*certain, _mm256_and_si256(code, _mm256_set1_epi32(0x3FFF)));\n"
+    "  return _mm256_srai_epi32(code, 14);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx2_away\n" INLINE
+    "__m256i nib_avx2_away(__m256 x) {\n"
+    "  " KEEP("x") "\n"
+    "  const __m256 half = _mm256_or_ps(_mm256_and_ps(x, _mm256_set1_ps(-0.0f)), _mm256_set1_ps(0.49999997f));\n"
+    "  return _mm256_cvttps_epi32(_mm256_add_ps(x, half));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx2_largest\n" INLINE
     "float nib_avx2_largest(__m256 x) {\n"
     "  __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));\n"
@@ -602,6 +618,12 @@ const nib_vocab nib_vocab_avx2 = {
             [NIB_PRIM_F16_VALUE] = "$d = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128($a)));",
             [NIB_PRIM_I8_QUOTIENT] = "$d = nib_avx2_quotient($a, $b);",
             [NIB_PRIM_F32_LARGEST] = "$d = nib_avx2_largest($a);",
+            [NIB_PRIM_I8_NEAR] = "$d = nib_avx2_near($a, $b, &$c);",
+            [NIB_PRIM_I32_ANY_ZERO] = "$d = _mm256_movemask_epi8(_mm256_cmpeq_epi32(\n"
+                                      "    $a, _mm256_setzero_si256())) != 0;",
+            [NIB_PRIM_I32_SIZE] = "$d = _mm256_max_epi32($d, _mm256_and_si256(\n"
+                                  "    _mm256_castps_si256($a), _mm256_set1_epi32(INT32_MAX)));",
+            [NIB_PRIM_I32_OF_F32_AWAY] = "$d = nib_avx2_away($a);",
             [NIB_PRIM_F32_SUM] = "$d = nib_avx2_add_lanes($a);",
             [NIB_PRIM_F32_FIRST] =
                 "$d = _mm256_blendv_ps($b, $a, _mm256_castsi256_ps(nib_avx2_mask($n)));",

@@ -203,6 +203,23 @@ static const char support[] =
     "  return _mm512_mask_add_epi32(code, (__mmask16)(above | (tie & odd)), code, way);\n"
     "}\n"
     "\n"
+    "//@ nib_avx512_near\n"
+    "/* The product is rounded once to a multiple of 2^-14, whose places the sum with 1.5 * 2^9 leaves. */\n" INLINE
+    "__m512i nib_avx512_near(__m512 x, __m512 inverse, __m512i *certain) {\n"
+    "  const __m512 sum = _mm512_fmadd_ps(x, inverse, _mm512_set1_ps(768.0f));\n"
+    "  const __m512i code = _mm512_sub_epi32(_mm512_castps_si512(sum), _mm512_set1_epi32(0x443FE000));\n"
+    "  *certain = _mm512_min_epi32(*certain, _mm512_and_si512(code, _mm512_set1_epi32(0x3FFF)));\n"
+    "  return _mm512_srai_epi32(code, 14);\n"
+    "}\n"
+    "\n"
+    "//@ nib_avx512_away\n" INLINE
+    "__m512i nib_avx512_away(__m512 x) {\n"
+    "  " KEEP("x") "\n"
+    "  const __m512i half = _mm512_ternarylogic_epi32(_mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(x),\n"
+    "      _mm512_castps_si512(_mm512_set1_ps(0.49999997f)), 0xEA);\n"
+    "  return _mm512_cvttps_epi32(_mm512_add_ps(x, _mm512_castsi512_ps(half)));\n"
+    "}\n"
+    "\n"
     "//@ nib_avx512_lookup8\n"
     "/* Gathers four bytes at each index and keeps the first, sign-extended. */\n" INLINE
     "__m512i nib_avx512_lookup8(const int8_t *table, __m512i index) {\n"
@@ -632,6 +649,11 @@ const nib_vocab nib_vocab_avx512vnni = {
             [NIB_PRIM_F16_VALUE] =
                 "$d = _mm512_cvtss_f32(_mm512_cvtph_ps(_mm256_castsi128_si256(_mm_cvtsi32_si128($a))));",
             [NIB_PRIM_I8_QUOTIENT] = "$d = nib_avx512_quotient($a, $b);",
+            [NIB_PRIM_I8_NEAR] = "$d = nib_avx512_near($a, $b, &$c);",
+            [NIB_PRIM_I32_ANY_ZERO] = "$d = _mm512_testn_epi32_mask($a, $a) != 0;",
+            [NIB_PRIM_I32_SIZE] = "$d = _mm512_max_epi32($d, _mm512_and_si512(\n"
+                                  "    _mm512_castps_si512($a), _mm512_set1_epi32(INT32_MAX)));",
+            [NIB_PRIM_I32_OF_F32_AWAY] = "$d = nib_avx512_away($a);",
             [NIB_PRIM_F32_SUM] = "$d = _mm512_reduce_add_ps($a);",
             [NIB_PRIM_F32_FIRST] = "$d = _mm512_mask_blend_ps(" MASK ", $b, $a);",
             [NIB_PRIM_F32_WHERE] =

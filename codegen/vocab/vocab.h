@@ -184,6 +184,13 @@ extern "C" {
   X(I8_QUOTIENT, "i8_quotient")     /* d (i32) = the integer nearest to the exact a / b, ties to even, 0  \
                                      * of a NaN; at an end of int8 or beyond where that is beyond;  \
                                      * b: positive and at least |a| / 2^10, the same in all lanes */ \
+  X(I8_NEAR, "i8_near")             /* d (i32) = a * b to nearest, |a * b| < 256; c (i32), at least 0,  \
+                                     * becomes 0 in lanes where the exact a / (1 / b) may be nearest \
+                                     * to another integer: the product is next to a tie */           \
+  X(I32_ANY_ZERO, "i32_any_zero")   /* d (a scalar int32_t) = whether a lane of a is 0 */             \
+  X(I32_SIZE, "i32_size")           /* d = the larger of d, at least 0, and the bits of |a|, a: f32; \
+                                     * they count as sizes do, those of a NaN above infinity's */     \
+  X(I32_OF_F32_AWAY, "i32_of_f32_away") /* d = roundf(a), |a| < 2^30 */                              \
   X(F32_SUM, "f32_sum")             /* d (a scalar float) = the sum of the lanes of a, in any order */ \
   X(F32_FIRST, "f32_first")         /* d = the first n lanes of a, the others of b */               \
   X(F32_WHERE, "f32_where")         /* d = a (i32) != 0 ? b : c, lane by lane */                     \

@@ -83,8 +83,9 @@ static const char *const row_formats[] = {"q8_0", "mxint8", "i8:block=256,scale=
 
 static float small_real(suite *s) { return (float)pick(s, -1000, 1000) / 700.0f; }
 
-/* 0: reals much alike; of activations in f32 also tiny, or none of a row's a number. */
-enum { EXTREME = 1, APART, TINY, NO_NUMBER };
+/* 0: reals much alike; of activations in f32 also tiny, or none of a row's a number; or, where
+ * their scales have exponents for it, huge. */
+enum { EXTREME = 1, APART, TINY, NO_NUMBER, HUGE_REALS };
 
 /* Blocks of `f` from reals, then (extreme) codes at both ends: all bytes of codes 0x00 or 0xFF …
  * Or, apart, scales of very different blocks, some of which are 0. */
@@ -101,6 +102,8 @@ static void fill_blocks(suite *s, nib_format f, int64_t n, int extreme, void *ou
   }
   for (int64_t i = 0; f == NIB_F32 && extreme == TINY && i < n; ++i)
     x[i] *= 0x1p-120f;
+  for (int64_t i = 0; extreme == HUGE_REALS && i < n; ++i)
+    x[i] *= 0x1p112f;
   for (int64_t i = 0; f == NIB_F32 && extreme == NO_NUMBER && i < n; i += 100)
     x[i] = i % 200 ? NAN : INFINITY;
   if (f == NIB_F32)
@@ -130,16 +133,17 @@ static void add_case(suite *s, const char *weights, const char *activations, int
   const int a = nib_format_get(xf)->block_elems, b = nib_format_get(wf)->block_elems;
   const int k = (a > b ? a : b) * blocks;
   snprintf(s->label, sizeof s->label, "%.30s %d %d %d%s", weights, rows, outputs, k,
-           extreme == APART       ? " apart"
-           : extreme == TINY      ? " tiny"
-           : extreme == NO_NUMBER ? " no number"
-           : extreme              ? " extreme"
-                                  : "");
+           extreme == APART        ? " apart"
+           : extreme == TINY       ? " tiny"
+           : extreme == NO_NUMBER  ? " no number"
+           : extreme == HUGE_REALS ? " huge"
+           : extreme               ? " extreme"
+                                   : "");
   const int32_t x = input(s, xf, shape(2, rows, k), 0, 0);
   const int32_t w = value(s, wf, shape(2, outputs, k), 0, 0);
   const size_t bytes = nib_tensor_bytes(&s->g->tensors[w]);
   void *data = malloc(bytes);
-  fill_blocks(s, wf, (int64_t)outputs * k, extreme, data);
+  fill_blocks(s, wf, (int64_t)outputs * k, extreme == HUGE_REALS ? 0 : extreme, data);
   nib_graph_set_data(s->g, w, data, bytes, NIB_DATA_COPY);
   free(data);
   const nib_format yf = xf == NIB_F16 || xf == NIB_BF16 ? xf : NIB_F32;
@@ -318,6 +322,14 @@ static void add_cases(suite *s, int lanes) {
     for (int i = 0; i < 3; ++i)
       add_case(s, i == 1 ? "tq2_0" : "q4_0", i == 2 ? "i8:block=256,scale=f32" : "q8_0", 205 + i,
                lanes + 1, i == 0 ? 131 : 17, i % 2);
+  for (int rows = 37; lanes > 1 && rows < 43; ++rows) { /* all tiles */
+    add_case(s, "tq2_0", "i8:block=256,scale=f32", rows, 5 * lanes - 3, 3, rows % 2);
+    add_case(s, "i4:block=64,scale=f16", "i8:block=64,scale=bf16", rows, 4 * lanes, 5, HUGE_REALS);
+    add_case(s, "q4_1", "mxint8", rows, 3 * lanes + 1, 5, HUGE_REALS);
+  }
+  for (int rows = 1; rows <= 4; ++rows)
+    add_case(s, "q4_0", rows % 2 ? "mxint8" : "i8:block=32,scale=bf16", rows, 2 * lanes, 3,
+             HUGE_REALS);
   for (int outputs = 1; outputs <= 4 * lanes; outputs += 1 + lanes / 4)
     add_case(s, "tq2_0", "q8_0", 1, outputs, 1, 0);
 }

@@ -538,6 +538,72 @@ static void test_quotient(void *library, const nib_vocab *v) {
   }
 }
 
+/* Products by reciprocals at ties of quotients and next to them: those that say that they are the
+ * quotients', are; others beside a tie do not. */
+static void test_near(void *library, const nib_vocab *v) {
+  function *f = nib_vocab_prim(v, NIB_PRIM_I8_NEAR) ? find(library, "near", v) : NULL;
+  float *a = (float *)(void *)pa, *b = (float *)(void *)pb;
+  const int32_t *d = (const int32_t *)(void *)got, *c = d + v->lanes;
+  int far = 0, certain = 0;
+  for (int round = 0; f && round < 40 * rounds; round++) {
+    const float unit =
+        ldexpf(1 + (float)(next_random() >> 41) * 0x1p-23f, (int)(next_random() % 218) - 100);
+    bool all = true;
+    for (int i = 0; i < elems; i++) {
+      b[i] = 1.0f / unit;
+      a[i] = (float)(((int)(next_random() % 380) - 190 + (int)(next_random() % 4) * 0.5) *
+                     (double)unit);
+      for (int n = (int)(next_random() % 4); n > 0; n--)
+        a[i] = nextafterf(a[i], next_random() % 2 ? INFINITY : -INFINITY);
+      if (round % 2) /* anywhere */
+        a[i] = (float)((double)(int32_t)(uint32_t)next_random() * 0x1p-31 * 190) * unit;
+    }
+    f(pa, pb, pc, got);
+    for (int i = 0; i < v->lanes; i++) {
+      const double exact = (double)a[i] / (double)unit, tie = fabs(exact - floor(exact) - 0.5);
+      CHECK(c[i] == 0 ? tie < 0x1p-13 : d[i] == (int32_t)rint(exact));
+      all = all && c[i];
+      far += tie >= 0x1p-13;
+      certain += tie >= 0x1p-13 && c[i] != 0;
+    }
+    CHECK(d[2 * v->lanes] == !all);
+    ++compared;
+  }
+  CHECK(certain == far);
+}
+
+/* Sizes of numbers, infinities and NaN; numbers at ties and next to them, away from zero. */
+static void test_sizes(void *library, const nib_vocab *v) {
+  if (!nib_vocab_prim(v, NIB_PRIM_I32_SIZE))
+    return;
+  static const float ends[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, -NAN, 1e-42f, -3.4e38f};
+  function *size = find(library, "size", v), *away = find(library, "of_away", v);
+  float *a = (float *)(void *)pa;
+  int32_t *c = (int32_t *)(void *)pc;
+  const int32_t *d = (const int32_t *)(void *)got;
+  for (int round = 0; size && away && round < rounds; round++) {
+    fill_random(pa);
+    for (int i = 0; i < v->lanes; i++) {
+      a[i] = next_random() % 4 ? a[i] : ends[next_random() % 8];
+      c[i] = (int32_t)(next_random() % 2 ? next_random() >> 33 : 0);
+    }
+    size(pa, pb, pc, got);
+    for (int i = 0; i < v->lanes; i++) {
+      const int32_t bits = (int32_t)(nib_f32_to_bits(a[i]) & INT32_MAX);
+      CHECK(d[i] == (bits > c[i] ? bits : c[i]));
+    }
+    for (int i = 0; i < v->lanes; i++) {
+      a[i] = (float)((int)(next_random() % 4001) - 2000) * 0.5f;
+      for (int n = (int)(next_random() % 3); n > 0; n--)
+        a[i] = nextafterf(a[i], next_random() % 2 ? INFINITY : -INFINITY);
+    }
+    away(pa, pb, pc, got);
+    for (int i = 0; i < v->lanes; i++)
+      CHECK(d[i] == (int32_t)roundf(a[i]));
+    ++compared;
+  }
+}
+
 /* Whole numbers, whose sums are exact in any order; selections to the bit. */
 static void test_rows(void *library, const nib_vocab *v) {
   function *sum = find(library, "sum", v), *where = find(library, "where", v);
@@ -648,6 +714,8 @@ static void test_vocabulary(void *library, const nib_vocab *v) {
   test_largest(library, v);
   test_sums(library, v);
   test_quotient(library, v);
+  test_near(library, v);
+  test_sizes(library, v);
   test_rows(library, v);
   test_exp(library, v);
 }

@@ -320,6 +320,31 @@ static void write_blocks(nib_emitter *e) {
   nib_say(e, NIB_PRIM_I8_QUOTIENT, "d", "a", "b", NULL, NULL);
   store_register(e, I32, "d");
   close_function(e);
+  open_function(e, "near", elems); /* the codes, then what is certain, then whether all are */
+  load_register(e, "a", F32, "pa");
+  load_register(e, "b", F32, "pb");
+  nib_text_line(e->body, "%s d, c;", e->vocab->type_i32);
+  nib_text_line(e->body, "int32_t any;");
+  nib_say(e, NIB_PRIM_I32_SET, "c", "1", NULL, NULL, NULL);
+  nib_say(e, NIB_PRIM_I8_NEAR, "d", "a", "b", "c", NULL);
+  nib_say(e, NIB_PRIM_I32_ANY_ZERO, "any", "c", NULL, NULL, NULL);
+  store_register(e, I32, "d");
+  nib_say(e, NIB_PRIM_I32_STORE, NULL, nib_word_of("(int32_t *)pd + %d", e->vocab->lanes).s, "c",
+          NULL, NULL);
+  nib_text_line(e->body, "((int32_t *)pd)[%d] = any;", 2 * e->vocab->lanes);
+  close_function(e);
+  open_function(e, "size", elems);
+  load_register(e, "a", F32, "pa");
+  load_register(e, "d", I32, "pc");
+  nib_say(e, NIB_PRIM_I32_SIZE, "d", "a", NULL, NULL, NULL);
+  store_register(e, I32, "d");
+  close_function(e);
+  open_function(e, "of_away", elems);
+  load_register(e, "a", F32, "pa");
+  nib_text_line(e->body, "%s d;", e->vocab->type_i32);
+  nib_say(e, NIB_PRIM_I32_OF_F32_AWAY, "d", "a", NULL, NULL, NULL);
+  store_register(e, I32, "d");
+  close_function(e);
 }
 
 static void write_bytes(nib_emitter *e) {
