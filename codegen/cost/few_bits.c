@@ -167,10 +167,12 @@ static double block_real_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
 /* An element of blocks of bytes that portable C encodes: in a schedule that does so, in any. */
 static const double k_code_cycles = 8.5, k_encode_cycles = 12;
 
-/* Reals to blocks of bytes: the largest of a block, its scale and the reciprocal, and a dozen
- * instructions for a register of codes. */
+/* Reals to blocks of bytes: the largest of a block, its scale and the reciprocal, and half a dozen
+ * instructions for a register of codes, or a dozen for quotients. */
 static double block_code_cycles(const nib_kernel_desc *d, const nib_vocab *v) {
-  const double each = v->lanes > 1 ? 0.5 + 3.0 / v->lanes : k_code_cycles;
+  const double each = nib_vocab_prim(v, NIB_PRIM_I8_NEAR) ? 0.3 + 2.0 / v->lanes
+                      : v->lanes > 1                      ? 0.5 + 3.0 / v->lanes
+                                                          : k_code_cycles;
   return nib_cost_rows(d) * nib_cost_columns(d) * each;
 }
 
