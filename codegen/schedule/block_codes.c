@@ -360,7 +360,8 @@ static void emit_plain_codes(nib_emitter *e, const nib_format_info *f) {
   nib_text *t = e->body;
   const char *unit = is_away(f) ? "scales[b - first]" : "unit_of_block";
   nib_text_line(t, "int32_t done = 0;");
-  /* Scales that f16 has no number near to are no reciprocals of it. */
+  /* Where f16 has no number near the scale, products by the reciprocal of what it has are beyond
+   * what I8_NEAR takes. */
   nib_text_open(t, "if (plain[b - first] && %s >= 0x1p-100f%s) {", unit,
                 f->block.scale == NIB_F16 && !is_away(f)
                     ? " && magnitudes[b - first] * inverses[b - first] < 255.0f"
