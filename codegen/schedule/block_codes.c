@@ -99,43 +99,45 @@ static void emit_size(nib_emitter *e, const char *x) {
   nib_say(e, NIB_PRIM_F32_MAX, "largest", "size", "largest", NULL, NULL); /* of a NaN the latter */
 }
 
-/* magnitude = the largest of `largest`, none a NaN. */
+/* Bits count as the sizes do, those of infinity and NaN beyond all others. */
+static void emit_size_bits(nib_emitter *e, const char *x) {
+  nib_say(e, NIB_PRIM_I32_SIZE, "sizes", x, NULL, NULL, NULL);
+}
+
+/* `emit` of every register of the block at `from`. */
+static void emit_sizes(nib_emitter *e, int registers, void (*emit)(nib_emitter *e, const char *x)) {
+  for (int i = 0; i < registers; ++i) {
+    const nib_word x = nib_word_of("x%d", i);
+    nib_text_open(e->body, "{");
+    load(e, x.s, nib_word_of("%d", i * e->vocab->lanes).s);
+    emit(e, x.s);
+    nib_text_close(e->body, "");
+  }
+}
+
+/* magnitude = the largest of `largest`, a NaN counting as the greatest. */
 static void reduce(nib_emitter *e) {
-  nib_say(e, NIB_PRIM_F32_MIN, "largest", "greatest", "largest", NULL, NULL);
+  nib_say(e, NIB_PRIM_F32_MIN, "largest", "largest", "greatest", NULL, NULL);
   nib_say(e, NIB_PRIM_F32_LARGEST, "magnitude", "largest", NULL, NULL, NULL);
 }
 
 /* magnitude: of the block at `from`, whatever numbers it has. */
 static void emit_magnitude(nib_emitter *e, int registers) {
   set_constant(e, "largest", 0.0f);
-  for (int i = 0; i < registers; ++i) {
-    const nib_word x = nib_word_of("x%d", i);
-    nib_text_open(e->body, "{");
-    load(e, x.s, nib_word_of("%d", i * e->vocab->lanes).s);
-    emit_size(e, x.s);
-    nib_text_close(e->body, "");
-  }
+  emit_sizes(e, registers, emit_size);
   declare(e, "float", "magnitude");
   reduce(e);
 }
 
-/* The same, and whether all of them are finite: the bits of sizes count as they do, those of NaN
- * and infinity beyond all others. */
+/* The same, and whether all of them are finite. */
 static void emit_plain_magnitude(nib_emitter *e, const nib_format_info *f, int registers) {
   declare(e, e->vocab->type_i32, "sizes");
   nib_say(e, NIB_PRIM_I32_SET, "sizes", "0", NULL, NULL, NULL);
-  for (int i = 0; i < registers; ++i) {
-    const nib_word x = nib_word_of("x%d", i);
-    nib_text_open(e->body, "{");
-    load(e, x.s, nib_word_of("%d", i * e->vocab->lanes).s);
-    nib_say(e, NIB_PRIM_I32_SIZE, "sizes", x.s, NULL, NULL, NULL);
-    nib_text_close(e->body, "");
-  }
+  emit_sizes(e, registers, emit_size_bits);
   declare(e, e->vocab->type_f32, "largest");
   nib_say(e, NIB_PRIM_F32_OF_BITS, "largest", "sizes", NULL, NULL, NULL);
-  nib_say(e, NIB_PRIM_F32_MIN, "largest", "largest", "greatest", NULL, NULL);
   declare(e, "float", "magnitude");
-  nib_say(e, NIB_PRIM_F32_LARGEST, "magnitude", "largest", NULL, NULL, NULL);
+  reduce(e);
   nib_text_line(e->body, "plain[b - first] = magnitude < %s;", nib_word_f32(FLT_MAX).s);
   nib_text_open(e->body, "if (!plain[b - first]) {");
   nib_say(e, NIB_PRIM_F32_SET, "largest", "0.0f", NULL, NULL, NULL);
@@ -152,60 +154,52 @@ static void open_together(nib_emitter *e, int step) {
   nib_text_open(e->body, "for (int32_t i = 0; i < %d; i += %d) {", TOGETHER, step);
 }
 
-/* stored: the scales as f16, in registers if the vocabulary can. */
-static void emit_stored(nib_emitter *e) {
-  nib_text_line(e->body, "uint16_t stored[%d];", TOGETHER);
-  if (nib_vocab_prim(e->vocab, NIB_PRIM_F16_STORE) && e->vocab->lanes > 1) {
-    open_together(e, e->vocab->lanes);
-    declare(e, e->vocab->type_f32, "reals");
-    nib_say(e, NIB_PRIM_F32_LOAD, "reals", "scales + i", NULL, NULL, NULL);
-    nib_say(e, NIB_PRIM_F16_STORE, NULL, "stored + i", "reals", NULL, NULL);
-  } else {
-    nib_emitter_use(e, "nib_f32_to_f16");
-    open_together(e, 1);
-    nib_text_line(e->body, "stored[i] = nib_f32_to_f16(scales[i]);");
-  }
-  nib_text_close(e->body, "");
-  open_together(e, 1);
-  nib_text_line(e->body, "stored[i] = stored[i] < 0x7C00u ? stored[i] : 0x7BFFu;");
-  nib_text_close(e->body, "");
-}
+/* What codes are multiples of is not the scale, but the f16 that is stored of it. */
+static bool has_units(const nib_format_info *f) { return f->block.scale == NIB_F16 && !is_away(f); }
 
-/* units: the reals that are stored. */
-static void emit_units(nib_emitter *e) {
-  nib_text_line(e->body, "float units[%d];", TOGETHER);
-  if (nib_vocab_prim(e->vocab, NIB_PRIM_F16_LOAD)) {
+static const char *unit_of(const nib_format_info *f) { return has_units(f) ? "units" : "scales"; }
+
+/* All of `to` = `from`, from f16 or to it: in registers by primitives, if the vocabulary has both,
+ * or else by a function. */
+static void emit_converted(nib_emitter *e, const char *to, const char *from, nib_prim load_prim,
+                           nib_prim store_prim, const char *function) {
+  if (nib_vocab_prim(e->vocab, load_prim) && nib_vocab_prim(e->vocab, store_prim)) {
     open_together(e, e->vocab->lanes);
     declare(e, e->vocab->type_f32, "reals");
-    nib_say(e, NIB_PRIM_F16_LOAD, "reals", "stored + i", NULL, NULL, NULL);
-    nib_say(e, NIB_PRIM_F32_STORE, NULL, "units + i", "reals", NULL, NULL);
+    nib_say(e, load_prim, "reals", nib_word_of("%s + i", from).s, NULL, NULL, NULL);
+    nib_say(e, store_prim, NULL, nib_word_of("%s + i", to).s, "reals", NULL, NULL);
   } else {
-    nib_emitter_use(e, "nib_f16_to_f32");
+    nib_emitter_use(e, function);
     open_together(e, 1);
-    nib_text_line(e->body, "units[i] = nib_f16_to_f32(stored[i]);");
+    nib_text_line(e->body, "%s[i] = %s(%s[i]);", to, function, from);
   }
   nib_text_close(e->body, "");
 }
 
-/* What codes are multiples of: the scale, or what is stored of it. */
-static const char *unit_of(const nib_format_info *f) {
-  return f->block.scale == NIB_F16 && !is_away(f) ? "units" : "scales";
-}
-
-/* The scales of blocks whose magnitudes are there, and their reciprocals. */
-static void emit_scales(nib_emitter *e, const nib_format_info *f) {
-  nib_text_line(e->body, "float scales[%d], inverses[%d];", TOGETHER, TOGETHER);
+/* The scales of blocks whose magnitudes are there, and, if `inverted`, their reciprocals. */
+static void emit_scales(nib_emitter *e, const nib_format_info *f, bool inverted) {
+  nib_text *t = e->body;
+  nib_text_line(t, "float scales[%d];", TOGETHER);
   open_together(e, 1);
-  nib_text_line(e->body, "scales[i] = magnitudes[i] / 127.0f;");
-  nib_text_close(e->body, "");
-  if (f->block.scale == NIB_F16)
-    emit_stored(e);
-  if (f->block.scale == NIB_F16 && !is_away(f))
-    emit_units(e);
+  nib_text_line(t, "scales[i] = magnitudes[i] / 127.0f;");
+  nib_text_close(t, "");
+  if (f->block.scale == NIB_F16) {
+    nib_text_line(t, "uint16_t stored[%d];", TOGETHER);
+    emit_converted(e, "stored", "scales", NIB_PRIM_F32_LOAD, NIB_PRIM_F16_STORE, "nib_f32_to_f16");
+    open_together(e, 1);
+    nib_text_line(t, "stored[i] = stored[i] < 0x7C00u ? stored[i] : 0x7BFFu;");
+    nib_text_close(t, "");
+  }
+  if (has_units(f)) {
+    nib_text_line(t, "float units[%d];", TOGETHER);
+    emit_converted(e, "units", "stored", NIB_PRIM_F16_LOAD, NIB_PRIM_F32_STORE, "nib_f16_to_f32");
+  }
+  if (!inverted)
+    return;
+  nib_text_line(t, "float inverses[%d];", TOGETHER);
   open_together(e, 1);
-  nib_text_line(e->body, "inverses[i] = %s[i] == 0.0f ? 0.0f : 1.0f / %s[i];", unit_of(f),
-                unit_of(f));
-  nib_text_close(e->body, "");
+  nib_text_line(t, "inverses[i] = %s[i] == 0.0f ? 0.0f : 1.0f / %s[i];", unit_of(f), unit_of(f));
+  nib_text_close(t, "");
 }
 
 /* ---- codes ---- */
@@ -363,9 +357,7 @@ static void emit_plain_codes(nib_emitter *e, const nib_format_info *f) {
   /* Where f16 has no number near the scale, products by the reciprocal of what it has are beyond
    * what I8_NEAR takes. */
   nib_text_open(t, "if (plain[b - first] && %s >= 0x1p-100f%s) {", unit,
-                f->block.scale == NIB_F16 && !is_away(f)
-                    ? " && magnitudes[b - first] * inverses[b - first] < 255.0f"
-                    : "");
+                has_units(f) ? " && magnitudes[b - first] * inverses[b - first] < 255.0f" : "");
   if (is_away(f)) {
     emit_codes(e, f, say_plain_product);
     nib_text_line(t, "done = 1;");
@@ -416,6 +408,11 @@ static void emit_magnitudes(nib_emitter *e, const nib_format_info *f, bool by_pr
   nib_text_close(e->body, "");
 }
 
+/* Whether any codes are products by the reciprocal. */
+static bool multiplies(const nib_format_info *f, bool by_products) {
+  return is_away(f) || by_products;
+}
+
 static void emit_block(nib_emitter *e, const nib_format_info *f, bool by_products) {
   nib_text *t = e->body;
   const bool is_half = f->block.scale == NIB_F16;
@@ -428,7 +425,7 @@ static void emit_block(nib_emitter *e, const nib_format_info *f, bool by_product
                 is_half ? "stored" : "scales", is_half ? 2 : 4);
   if (!is_away(f))
     nib_text_line(t, "const float unit_of_block = %s[b - first];", unit_of(f));
-  if (is_away(f) || by_products)
+  if (multiplies(f, by_products))
     set(e, "factor", "inverses[b - first]");
   if (by_products)
     emit_plain_codes(e, f);
@@ -458,7 +455,7 @@ static nib_status emit(nib_emitter *e, const nib_kernel *kernel) {
             nib_word_of("in0 + first * %d + %d", f->block_elems, at / 4).s,
             nib_word_of("%d", PAGES_AHEAD).s, NULL, NULL);
   emit_magnitudes(e, f, by_products);
-  emit_scales(e, f);
+  emit_scales(e, f, multiplies(f, by_products));
   emit_block(e, f, by_products);
   nib_text_close(t, "");
   return NIB_OK;

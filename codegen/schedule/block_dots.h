@@ -157,6 +157,8 @@ void nib_block_nested_emit(const nib_block_dots *d, const nib_block_tile *size, 
  * each group the bytes [step][element / 4][column register], then scales, offsets and magic
  * numbers in f32 (block_unpack.c). */
 void nib_block_unpack_emit(const nib_block_dots *d, int columns);
+/** Whether there are magic numbers among them. */
+bool nib_block_magic_is_by_columns(const nib_block_dots *d);
 /** Bytes of those factors of a group. */
 int64_t nib_block_unpacked_factor_bytes(const nib_block_dots *d, int64_t columns);
 

@@ -34,9 +34,6 @@ static nib_format factor_format(const tile *t, nib_format packed) {
   return t->d->unpacks ? NIB_F32 : packed;
 }
 
-/* Whether sums are bits of floats until the columns' scales are there. */
-static bool scales_bits(const tile *t) { return t->d->rows.magic == NIB_BLOCK_MAGIC_COLUMNS; }
-
 /* name0 … = a factor of the columns, at byte `at` of the factors. */
 static void load_factors(const tile *t, nib_format format, const char *name, int64_t at) {
   for (int c = 0; c < t->size.columns; ++c, at += t->p->lanes * format_bytes(format)) {
@@ -127,7 +124,7 @@ static void load_group(const tile *t, int j) {
   if (p->has_offsets)
     load_factors(t, offsets, "offset",
                  bundled_groups(t) * width * scale_bytes + j * width * format_bytes(offsets));
-  if (scales_bits(t))
+  if (nib_block_magic_is_by_columns(t->d))
     load_factors(t, NIB_F32, "magic", (p->has_scales + p->has_offsets) * width * 4);
 }
 
@@ -167,16 +164,22 @@ static void add_bits(const tile *t, int j, int64_t m) {
   }
 }
 
+/* total += the sums of row m, which the row's scales have made reals, times the columns'. */
+static void add_reals(const tile *t, const char *stem, int64_t m) {
+  for (int c = 0; c < t->size.columns; ++c)
+    say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
+        nib_word_of("scale%d", c).s);
+}
+
 /* total += real * scale of group g + j, + offset * sum of the activations, for row m. */
 static void add_row(const tile *t, const char *stem, int j, int64_t m) {
   const nib_block_pack *p = t->p;
   if (t->d->totals_stay) /* met and left once a group */
     begin_totals(t, m, m + 1, nib_word_of("g + %d > 0", j).s);
-  if (scales_bits(t))
+  if (nib_block_magic_is_by_columns(t->d))
     add_bits(t, j, m);
-  for (int c = 0; !scales_bits(t) && c < t->size.columns; ++c)
-    say(t, NIB_PRIM_F32_FMA, place("total", m, c).s, place(stem, m, c).s,
-        nib_word_of("scale%d", c).s);
+  else
+    add_reals(t, stem, m);
   if (p->has_offsets) {
     declare(t, t->e->vocab->type_f32, "sum");
     say(t, NIB_PRIM_F32_SET, "sum",
@@ -213,6 +216,8 @@ static void scale_row_bits(const tile *t, const char *suffix, const char *step, 
  * activation's digits together; adding, to group<m>_0 … */
 static void scale_row(tile *t, const char *suffix, const char *step, int j, bool adds, int64_t m) {
   const int digits = t->d->rows.digits;
+  if (nib_block_magic_is_by_columns(t->d))
+    return; /* the columns' scales come first: add_bits */
   if (t->d->rows.magic == NIB_BLOCK_MAGIC_ROWS && !adds) {
     scale_row_bits(t, suffix, step, j, m);
     return;
@@ -241,16 +246,14 @@ static void scale_step(tile *t, const char *suffix, const char *step, int j, boo
  * other, whose stores keep compilers from loading what is of the next ones. */
 static void finish_group(tile *t, int j) {
   if (!t->d->totals_stay) {
-    if (!scales_bits(t))
-      scale_step(t, "", "g", j, false);
+    scale_step(t, "", "g", j, false);
     add_group(t, "real", j);
     return;
   }
   load_group(t, j);
   for (int64_t m = 0; m < t->size.rows; ++m) {
     nib_text_open(t->e->body, "{");
-    if (!scales_bits(t))
-      scale_row(t, "", "g", j, false, m);
+    scale_row(t, "", "g", j, false, m);
     add_row(t, "real", j, m);
     nib_text_close(t->e->body, "");
   }

@@ -110,8 +110,6 @@ static void declare_masks(const unpacking *u) {
   }
 }
 
-static bool has_magics(const nib_block_dots *d) { return d->rows.magic == NIB_BLOCK_MAGIC_COLUMNS; }
-
 static void store_factor(const unpacking *u, int64_t at, const char *factor) {
   say(u, NIB_PRIM_F32_STORE, NULL, nib_word_of("(float *)(void *)(to + %lld)", (ll)at).s, factor);
 }
@@ -136,9 +134,14 @@ static void emit_factors(const unpacking *u, nib_format format, int64_t magics) 
   nib_text_line(u->e->body, "to += %lld;", (ll)(u->columns * u->p->lanes * 4));
 }
 
+bool nib_block_magic_is_by_columns(const nib_block_dots *d) {
+  return d->rows.magic == NIB_BLOCK_MAGIC_COLUMNS;
+}
+
 int64_t nib_block_unpacked_factor_bytes(const nib_block_dots *d, int64_t columns) {
   const nib_block_pack *p = &d->pack;
-  return (p->has_scales + p->has_offsets + has_magics(d)) * columns * p->lanes * 4;
+  return (p->has_scales + p->has_offsets + nib_block_magic_is_by_columns(d)) * columns * p->lanes *
+         4;
 }
 
 void nib_block_unpack_emit(const nib_block_dots *d, int columns) {
@@ -147,7 +150,7 @@ void nib_block_unpack_emit(const nib_block_dots *d, int columns) {
   nib_text *t = d->e->body;
   const int64_t width_bytes = (int64_t)columns * p->lanes * 4;
   declare_masks(&u);
-  if (has_magics(d)) {
+  if (nib_block_magic_is_by_columns(d)) {
     nib_text_line(t, "%s magic;", d->e->vocab->type_f32);
     say(&u, NIB_PRIM_F32_SET, "magic", nib_word_f32(NIB_BLOCK_MAGIC_FACTOR).s, NULL);
   }
@@ -156,10 +159,11 @@ void nib_block_unpack_emit(const nib_block_dots *d, int columns) {
   nib_text_open(t, "for (int32_t g = first; g < last; g++) {");
   emit_units(&u, nib_word_of("%lld", (ll)(p->steps_of_group * p->padded_step / p->unit)).s);
   if (p->has_scales)
-    emit_factors(&u, p->scale_format, has_magics(d) * (1 + p->has_offsets) * width_bytes);
+    emit_factors(&u, p->scale_format,
+                 nib_block_magic_is_by_columns(d) * (1 + p->has_offsets) * width_bytes);
   if (p->has_offsets)
     emit_factors(&u, p->offset_format, 0);
-  if (has_magics(d))
+  if (nib_block_magic_is_by_columns(d))
     nib_text_line(t, "to += %lld;", (ll)width_bytes);
   nib_text_close(t, "");
 }
